@@ -1,0 +1,92 @@
+// The arrows of ARCHITECTURE.md as rules. Each name is the sentence that a violation breaks.
+
+const room = (name) => `^src/${name}/`;
+/** What a room may import of src/ beside itself; everything else there is forbidden. */
+const may = (name, from, allowed) => ({
+  name,
+  severity: 'error',
+  from: { path: from },
+  to: { path: '^src/', pathNot: [from, ...allowed] },
+});
+const CLOCK = '^src/clock\\.ts$';
+const LOG = '^src/log\\.ts$';
+const VALIDATION = '^src/validation\\.ts$';
+const PROTOCOL = '^src/model/protocol\\.ts$';
+
+module.exports = {
+  forbidden: [
+    { name: 'there-are-no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'what-is-imported-is-declared',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'unknown', 'undetermined'] },
+    },
+    may('domain-is-pure', room('domain'), []),
+    {
+      name: 'domain-and-table-do-no-io',
+      severity: 'error',
+      from: { path: ['^src/domain/', '^src/table/'] },
+      to: { dependencyTypes: ['core'], pathNot: '^crypto$' },
+    },
+    may('table-stands-alone', room('table'), []),
+    may('wire-knows-only-domain', room('wire'), [room('domain')]),
+    may('the-ledger-port-knows-only-domain', '^src/ledger/ledger\\.ts$', [room('domain')]),
+    may('a-ledger-driver-knows-only-its-port', '^src/ledger/[^/]+/', [room('domain'), '^src/ledger/ledger\\.ts$', CLOCK]),
+    may('the-blob-port-knows-only-domain', '^src/blobs/blobs\\.ts$', [room('domain')]),
+    may('a-blob-driver-knows-only-its-port', room('blobs'), [room('domain')]),
+    may('a-model-knows-no-server', room('model'), [room('table'), room('domain')]),
+    may('replicas-know-no-ledger', room('replicas'), [room('domain'), '^src/model/(?:protocol|inspect)\\.ts$', CLOCK, LOG]),
+    may('the-engine-knows-no-transport-and-no-driver', room('engine'), [
+      room('domain'),
+      room('table'),
+      '^src/ledger/ledger\\.ts$',
+      '^src/blobs/blobs\\.ts$',
+      room('replicas'),
+      PROTOCOL,
+      '^src/model/load-model\\.ts$',
+      CLOCK,
+      LOG,
+    ]),
+    may('http-goes-through-the-engine', room('http'), [
+      room('domain'),
+      room('wire'),
+      room('engine'),
+      '^src/ledger/ledger\\.ts$',
+      VALIDATION,
+      LOG,
+    ]),
+    may('the-client-imports-no-server-code', room('client'), [room('wire'), room('table'), '^src/domain/errors\\.ts$']),
+    may('configuration-knows-only-domain', room('config'), [room('domain'), VALIDATION]),
+    {
+      name: 'only-the-root-picks-drivers',
+      severity: 'error',
+      from: { path: '^src/', pathNot: ['^src/service\\.ts$', '^src/ledger/[^/]+/', '^src/blobs/directory\\.ts$'] },
+      to: { path: ['^src/ledger/[^/]+/', '^src/blobs/directory\\.ts$'] },
+    },
+    {
+      name: 'sql-lives-in-ledger',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/ledger/' },
+      to: { path: '^(?:node:)?sqlite$' },
+    },
+    {
+      name: 'processes-live-in-replicas',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/replicas/' },
+      to: { path: '^(?:node:)?child_process$' },
+    },
+    {
+      name: 'only-the-command-line-starts-a-service',
+      severity: 'error',
+      from: { path: '^src/', pathNot: ['^src/cli/', '^src/service\\.ts$'] },
+      to: { path: '^src/service\\.ts$' },
+    },
+  ],
+  options: {
+    parser: 'swc',
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: 'node_modules' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default'] },
+  },
+};

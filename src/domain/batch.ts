@@ -1,0 +1,34 @@
+// A batch run's options and its progress; both are stored with the run.
+
+import type { OnRowError } from './endpoint.ts';
+
+/** How a table is run: what was used is shown on the run. None of it changes the answer but `onRowError`. */
+export interface BatchOptions {
+  /** Rows per chunk. */
+  readonly size: number;
+  /** Chunks outstanding at once. */
+  readonly maxInFlight: number;
+  readonly onRowError: OnRowError;
+}
+
+/** Rows from `from` (counted from 0) up to, but not including, `to`. */
+export interface RowRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** How far a run has come. `failed` are rows among `done` that have no answer. */
+export interface Progress {
+  readonly done: number;
+  readonly total: number;
+  readonly failed: number;
+}
+
+/** The two halves of a range of at least two rows, the first one the shorter where they differ. */
+export function halves(range: RowRange): readonly [RowRange, RowRange] {
+  const middle = range.from + Math.floor((range.to - range.from) / 2);
+  return [
+    { from: range.from, to: middle },
+    { from: middle, to: range.to },
+  ];
+}

@@ -1,0 +1,62 @@
+// What an endpoint is once its configuration has been read: every default applied, every duration a duration.
+
+import type { RetryPolicy } from './retry.ts';
+import type { Duration } from './time.ts';
+
+/** Where a model comes from: a file with a `defineModel` export, or a program that answers `/ping` and `/invocations` on `$PORT`. */
+export type ModelSource =
+  | { readonly runtime: 'node'; readonly file: string }
+  | { readonly runtime: 'command'; readonly argv: readonly [string, ...string[]] };
+
+/** What becomes of the rows that failed alone: named in an `inference_error` column, left out, or the end of the whole batch. */
+export type OnRowError = 'mark' | 'drop' | 'fail';
+
+/** How many copies of the model run, and how they start and stop. */
+export interface ReplicaPolicy {
+  /** Kept running even without work. */
+  readonly min: number;
+  readonly max: number;
+  /** Runs that one replica takes at the same time. */
+  readonly concurrency: number;
+  /** How long a replica may be without work before it is stopped. */
+  readonly idle: Duration;
+  /** How long a replica may take to answer its first ping with 200. */
+  readonly startTimeout: Duration;
+}
+
+/** A named deployment of a model, as the engine sees it. */
+export interface EndpointSpec {
+  readonly name: string;
+  /** What an invocation that states no preference gets. */
+  readonly mode: 'sync' | 'async';
+  /** Whether `POST /invoke` comes here. */
+  readonly isDefault: boolean;
+  readonly model: ModelSource;
+  /** Rows per chunk, or null where the configuration does not set it: then a table is a batch only for models that take rows. */
+  readonly batchSize: number | null;
+  /** Chunks of one batch that may be outstanding at once. */
+  readonly maxInFlight: number;
+  readonly onRowError: OnRowError;
+  /** Limit of one attempt. */
+  readonly timeout: Duration;
+  /** Limit of a synchronous wait. */
+  readonly syncTimeout: Duration;
+  readonly queueTtl: Duration;
+  readonly queueLimit: number;
+  readonly retry: RetryPolicy;
+  readonly replicas: ReplicaPolicy;
+  /** Environment variables of a replica; nothing of the server's own environment reaches it beside a short fixed list. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Working folder of a replica: an absolute path. */
+  readonly cwd: string;
+  /** Columns that a table must have, compared without regard to case. */
+  readonly features: readonly string[];
+  readonly tags: readonly string[];
+  readonly description: string | null;
+}
+
+/** Rows per chunk where neither the request nor the endpoint says otherwise. */
+export const DEFAULT_BATCH_SIZE = 10;
+
+/** An endpoint's name: lower-case letters, digits and single hyphens, 63 characters at most (the rule that SageMaker has, so that names carry over). */
+export const ENDPOINT_NAME = /^[a-z0-9](?:-?[a-z0-9]){0,62}$/;

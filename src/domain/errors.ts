@@ -1,0 +1,226 @@
+// The one table of expected errors: the server's answers, the client's classes and docs/errors.md all come from it.
+
+/** Slug → HTTP status, title, whether the same request may succeed later, and what a reader should know. */
+export const PROBLEMS = {
+  'malformed-body': {
+    status: 400,
+    title: 'The body cannot be read',
+    retryable: false,
+    meaning:
+      'The bytes are not what the content type says: broken JSON, a ragged CSV row, an unclosed quote. The detail names the place.',
+  },
+  unauthorized: {
+    status: 401,
+    title: 'No valid key',
+    retryable: false,
+    meaning: 'The request carries no API key, or one that is unknown, revoked or expired.',
+  },
+  forbidden: {
+    status: 403,
+    title: 'Not allowed',
+    retryable: false,
+    meaning: 'The key is valid but lacks the scope, or the request comes from a page of another origin.',
+  },
+  'endpoint-not-found': {
+    status: 404,
+    title: 'No such endpoint',
+    retryable: false,
+    meaning: 'No endpoint of that name is deployed. The detail lists those that are.',
+  },
+  'run-not-found': {
+    status: 404,
+    title: 'No such run',
+    retryable: false,
+    meaning: 'No run has that id, or it belongs to somebody else.',
+  },
+  'not-found': {
+    status: 404,
+    title: 'No such path',
+    retryable: false,
+    meaning: 'The server has no route of that path.',
+  },
+  'method-not-allowed': {
+    status: 405,
+    title: 'Method not allowed',
+    retryable: false,
+    meaning: 'The path exists, but not with this method; the Allow header lists the methods it has.',
+  },
+  'not-acceptable': {
+    status: 406,
+    title: 'Cannot answer in that format',
+    retryable: false,
+    meaning: 'The output cannot be given in any format that the Accept header names.',
+  },
+  'request-timeout': {
+    status: 408,
+    title: 'The request did not arrive in time',
+    retryable: true,
+    meaning: 'The headers or the body came too slowly; nothing was stored.',
+  },
+  'run-ended': {
+    status: 409,
+    title: 'The run has ended',
+    retryable: false,
+    meaning: 'What was asked is possible only before a run ends. The run is attached as it stands.',
+  },
+  'run-not-ended': {
+    status: 409,
+    title: 'The run has not ended',
+    retryable: false,
+    meaning: 'What was asked is possible only once the run has ended.',
+  },
+  'run-cancelled': {
+    status: 409,
+    title: 'The run was cancelled',
+    retryable: false,
+    meaning: 'The run was cancelled, so it has no output.',
+  },
+  'output-expired': {
+    status: 410,
+    title: 'The output is no longer kept',
+    retryable: false,
+    meaning: "The run's output is past the endpoint's retention.",
+  },
+  'payload-too-large': {
+    status: 413,
+    title: 'The body is too large',
+    retryable: false,
+    meaning: 'The body is longer than the server takes; decided before it is read where its length was announced.',
+  },
+  'unsupported-media-type': {
+    status: 415,
+    title: 'Unsupported content type',
+    retryable: false,
+    meaning: 'The body has no content type, or is encoded in a way the server does not read.',
+  },
+  'misdirected-request': {
+    status: 421,
+    title: 'Not a host of this server',
+    retryable: false,
+    meaning: 'The Host header names a host that this server does not answer for.',
+  },
+  'invalid-request': {
+    status: 422,
+    title: 'The request is not valid',
+    retryable: false,
+    meaning:
+      'The body is well formed but says something the server cannot take: an unknown member, a wrong type, a value out of bounds. `errors` names each place.',
+  },
+  'idempotency-mismatch': {
+    status: 422,
+    title: 'The idempotency key was used for another request',
+    retryable: false,
+    meaning: 'The same Idempotency-Key came before with another endpoint, other options or another input.',
+  },
+  'model-error': {
+    status: 424,
+    title: 'The model failed',
+    retryable: false,
+    meaning: 'The model answered with an error of its own; the detail is its message.',
+  },
+  'invalid-output': {
+    status: 424,
+    title: 'The model returned an invalid output',
+    retryable: false,
+    meaning:
+      'The model returned another number of rows than it was given, a value that is no number, or bytes that are not the format they claim.',
+  },
+  'replica-crashed': {
+    status: 424,
+    title: 'The replica was lost',
+    retryable: true,
+    meaning: 'The process that ran the model ended in the middle of the run, more often than the retry policy allows.',
+  },
+  'queue-full': {
+    status: 429,
+    title: 'The queue is full',
+    retryable: true,
+    meaning: "The endpoint's queue_limit is reached; nothing was stored. Retry-After says when a place is expected.",
+  },
+  internal: {
+    status: 500,
+    title: 'Internal error',
+    retryable: true,
+    meaning: 'A bug, or a failure of the storage; the server log has the cause under the request id.',
+  },
+  draining: {
+    status: 503,
+    title: 'The server is stopping',
+    retryable: true,
+    meaning: 'The server finishes what runs and takes no new work.',
+  },
+  'replica-unavailable': {
+    status: 503,
+    title: 'No replica could be started',
+    retryable: true,
+    meaning: 'The model did not become ready within its start timeout; the detail has the last lines it printed.',
+  },
+  'run-timeout': {
+    status: 504,
+    title: 'The run timed out',
+    retryable: true,
+    meaning: "The attempt took longer than the run's timeout and was stopped from outside.",
+  },
+  'queue-expired': {
+    status: 504,
+    title: 'The run waited too long',
+    retryable: true,
+    meaning: 'The run was still queued when its queue_ttl was over.',
+  },
+  'wait-exceeded': {
+    status: 504,
+    title: 'The run goes on',
+    retryable: true,
+    meaning: 'The synchronous wait is over but the run is not: it goes on, and Location says where to find it.',
+  },
+} as const satisfies Record<string, { status: number; title: string; retryable: boolean; meaning: string }>;
+
+/** The last part of a problem's `type`, and its key in the table. */
+export type ProblemSlug = keyof typeof PROBLEMS;
+
+/** The problems that a run can end with; they are stored as its error. */
+export const RUN_FAILURES = [
+  'model-error',
+  'invalid-output',
+  'replica-crashed',
+  'replica-unavailable',
+  'run-timeout',
+  'queue-expired',
+  'internal',
+] as const;
+/** The type of a failed run's error. */
+export type RunFailure = (typeof RUN_FAILURES)[number];
+
+/** Why a run failed, as it is stored and shown. */
+export interface RunError {
+  readonly type: RunFailure;
+  readonly detail: string;
+}
+
+/** One place in a request that is wrong: a JSON pointer (or `header:name`, `query:name`) and what is wrong there. */
+export interface FieldError {
+  readonly pointer: string;
+  readonly detail: string;
+}
+
+/** What a problem may carry beside its slug and detail. */
+export interface ProblemExtras {
+  readonly errors?: readonly FieldError[];
+  readonly runId?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly members?: Readonly<Record<string, unknown>>;
+  readonly cause?: unknown;
+}
+
+/** An expected error: a slug of the table, and a detail that says what was wrong, where, and what to do. */
+export class ServiceError extends Error {
+  override readonly name = 'ServiceError';
+  readonly slug: ProblemSlug;
+  readonly extras: ProblemExtras;
+
+  constructor(slug: ProblemSlug, detail: string, extras: ProblemExtras = {}) {
+    super(detail, { cause: extras.cause });
+    this.slug = slug;
+    this.extras = extras;
+  }
+}

@@ -1,0 +1,33 @@
+// The bytes of an input or an output: what is known about them, and where they are.
+
+declare const blobKeyBrand: unique symbol;
+
+/** The name of a blob: made by the blob store, never from anything a user sent. */
+export type BlobKey = string & { readonly [blobKeyBrand]: true };
+
+/** What is known of a payload without reading it. */
+export interface PayloadFacts {
+  /** As it was declared by whoever sent it, parameters included. */
+  readonly contentType: string;
+  readonly bytes: number;
+  /** Lower-case hexadecimal, 64 characters; checked whenever the payload is read whole. */
+  readonly sha256: string;
+}
+
+/** A payload: small ones travel with their run's row, larger ones lie in the blob store. */
+export interface Payload extends PayloadFacts {
+  readonly body: { readonly inline: Uint8Array } | { readonly blob: BlobKey };
+}
+
+/**
+ * Largest payload kept in the ledger, in bytes; anything longer goes to the blob store.
+ * Source: the reliability page (pitfall "large results in the DB"), which takes 16 KiB as peers do.
+ */
+export const INLINE_PAYLOAD_BYTES_MAX = 16 * 1_024;
+
+/** Largest JSON output that is shown inside its run, in bytes. Source: the HTTP contract (`outputs`). */
+export const EMBEDDED_JSON_BYTES_MAX = 256 * 1_024;
+
+/** Whether a content type is JSON: `application/json`, with parameters or not, or any `application/…+json`. */
+export const isJson = (contentType: string): boolean =>
+  /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(contentType.trim());

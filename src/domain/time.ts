@@ -1,0 +1,52 @@
+// Durations and instants as types, so that a number of seconds is never taken for milliseconds.
+
+declare const durationBrand: unique symbol;
+declare const instantBrand: unique symbol;
+
+/** A length of time, in milliseconds. Made by the functions below, never by a cast elsewhere. */
+export type Duration = number & { readonly [durationBrand]: true };
+
+/** A point in time: milliseconds since the Unix epoch. */
+export type Instant = number & { readonly [instantBrand]: true };
+
+/** A duration from a number of milliseconds. */
+export const milliseconds = (count: number): Duration => count as Duration;
+/** A duration from a number of seconds; fractions allowed. */
+export const seconds = (count: number): Duration => (count * 1_000) as Duration;
+/** A duration from a number of minutes. */
+export const minutes = (count: number): Duration => seconds(count * 60);
+/** A duration from a number of hours. */
+export const hours = (count: number): Duration => minutes(count * 60);
+/** A duration from a number of days of 24 hours. */
+export const days = (count: number): Duration => hours(count * 24);
+
+/** The number of seconds in a duration, as the wire and the metrics write it. */
+export const inSeconds = (duration: Duration): number => duration / 1_000;
+
+/** An instant from a number of milliseconds since the Unix epoch, as the ledger's columns hold it. */
+export const instant = (epochMs: number): Instant => epochMs as Instant;
+/** The instant that lies a duration after another. */
+export const after = (start: Instant, duration: Duration): Instant => (start + duration) as Instant;
+/** How long it is from one instant to another; negative when the second comes first. */
+export const between = (start: Instant, end: Instant): Duration => (end - start) as Duration;
+/** An instant as an RFC 3339 UTC string with milliseconds, the form of every time on the wire. */
+export const toRfc3339 = (at: Instant): string => new Date(at).toISOString();
+
+/** Reads an RFC 3339 time as people and programs send it; null for text that is none. */
+export function parseRfc3339(text: string): Instant | null {
+  const epochMs = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d/.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(epochMs) ? null : instant(epochMs);
+}
+
+const UNITS = { ms: milliseconds, s: seconds, m: minutes, h: hours, d: days } as const;
+
+/**
+ * Reads a duration as people write it in a config file: `'90s'`, `'10m'`, `'6h'`, `'7d'`, `'250ms'`, or a plain number of seconds.
+ * Answers null for anything else, so that the caller can say where it stood.
+ */
+export function parseDuration(text: string | number): Duration | null {
+  if (typeof text === 'number') return Number.isFinite(text) && text >= 0 ? seconds(text) : null;
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text.trim());
+  if (match === null) return null;
+  return UNITS[match[2] as keyof typeof UNITS](Number(match[1]));
+}

@@ -1,0 +1,92 @@
+// Checking a value against a schema, with errors that a person can act on: one per place, each naming what may stand there.
+
+import type { TSchema } from 'typebox';
+import { Compile } from 'typebox/compile';
+import type { FieldError } from './domain/errors.ts';
+
+/** Finds what is wrong with a value; an empty list means that it fits. */
+export type Check = (value: unknown) => FieldError[];
+
+interface SchemaError {
+  readonly keyword: string;
+  readonly instancePath: string;
+  readonly schemaPath: string;
+  readonly params: object;
+  readonly message: string;
+}
+
+/** Compiles a schema, once; what it answers may be called often. */
+export function compileCheck(schema: TSchema): Check {
+  const compiled = Compile(schema);
+  return (value) => (compiled.Check(value) ? [] : describe(compiled.Errors(value), schema));
+}
+
+function describe(errors: readonly SchemaError[], schema: TSchema): FieldError[] {
+  const found = new Map<string, string>();
+  for (const error of errors) {
+    for (const { pointer, detail } of places(error, schema)) {
+      // The first error of a place is the most specific: later ones (of an alternative, of the whole) repeat it.
+      if (!found.has(pointer)) found.set(pointer, detail);
+    }
+  }
+  return [...found].map(([pointer, detail]) => ({ pointer, detail }));
+}
+
+function places({ keyword, instancePath, schemaPath, params, message }: SchemaError, schema: TSchema): FieldError[] {
+  switch (keyword) {
+    // Said again, and better, by `additionalProperties` of the object that the member stands in.
+    case 'boolean':
+      return [];
+    case 'additionalProperties': {
+      const known = Object.keys(propertiesAt(schema, schemaPath));
+      const unknown = (params as { additionalProperties: string[] }).additionalProperties;
+      return unknown.map((name) => ({
+        pointer: `${instancePath}/${escapeStep(name)}`,
+        detail: `is not known here${suggestion(name, known)}`,
+      }));
+    }
+    case 'required':
+      return (params as { requiredProperties: string[] }).requiredProperties.map((name) => ({
+        pointer: `${instancePath}/${escapeStep(name)}`,
+        detail: 'is required',
+      }));
+    case 'enum':
+      return [
+        {
+          pointer: instancePath,
+          detail: `must be one of ${(params as { allowedValues: unknown[] }).allowedValues.map((value) => JSON.stringify(value)).join(', ')}`,
+        },
+      ];
+    default:
+      return [{ pointer: instancePath, detail: message }];
+  }
+}
+
+/** The properties that the schema at a path knows; empty where it has none. */
+function propertiesAt(schema: TSchema, schemaPath: string): object {
+  let at: unknown = schema;
+  for (const step of schemaPath.split('/').slice(1))
+    at = (at as Record<string, unknown> | undefined)?.[step.replaceAll('~1', '/').replaceAll('~0', '~')];
+  return (at as { properties?: object } | undefined)?.properties ?? {};
+}
+
+const escapeStep = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1');
+
+function suggestion(name: string, known: readonly string[]): string {
+  const plain = (text: string): string => text.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
+  const close = known.find((candidate) => isClose(plain(name), plain(candidate)));
+  if (close !== undefined) return `; did you mean "${close}"?`;
+  return known.length === 0 ? '' : `; known are ${known.join(', ')}`;
+}
+
+/** Whether two names differ by no more than a slip: one letter more, less or other, or two that changed places. */
+function isClose(a: string, b: string): boolean {
+  if (a === b) return true;
+  if (Math.abs(a.length - b.length) > 1 || Math.min(a.length, b.length) < 4) return false;
+  let start = 0;
+  while (start < Math.min(a.length, b.length) && a[start] === b[start]) start += 1;
+  let end = 0;
+  while (end < Math.min(a.length, b.length) - start && a.at(-1 - end) === b.at(-1 - end)) end += 1;
+  const [left, right] = [a.slice(start, a.length - end), b.slice(start, b.length - end)];
+  return Math.max(left.length, right.length) <= 1 || (left.length === 2 && left === `${right[1]}${right[0]}`);
+}

@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config';
+
+// Tests run in forks because many of them start worker threads and child processes of their own,
+// and the timeout is a guard against a hang, never a measurement.
+export const config = defineConfig({
+  test: {
+    include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
+    pool: 'forks',
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+});
+
+// Vitest reads its configuration from the default export.
+export default config;
