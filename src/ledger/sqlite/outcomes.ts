@@ -1,0 +1,118 @@
+// Ending attempts by their outcome. Every statement names the run, the attempt and the status it may find:
+// no row changed means that somebody else was first.
+
+import type { DatabaseSync } from 'node:sqlite';
+import type { RunError } from '../../domain/errors.ts';
+import type { Payload } from '../../domain/payload.ts';
+import type { RunKind } from '../../domain/run.ts';
+import { after, type Duration, type Instant } from '../../domain/time.ts';
+import type { Claim, FinishedAttempt, Recorded } from '../ledger.ts';
+import type { AttemptEnd, AttemptLog } from './attempt-log.ts';
+import type { Cancellation } from './cancel.ts';
+import type { QueuePlaces } from './queue-places.ts';
+
+const SUCCEED = `
+  UPDATE runs SET status = 'succeeded', finished_at_ms = $now, owner = NULL, lease_until_ms = NULL,
+    output_type = $type, output_bytes = $bytes, output_sha256 = $sha256, output_blob = $blob
+  WHERE run_id = $runId AND attempt = $attempt AND status = 'running'
+  RETURNING seq, kind, endpoint`;
+const KEEP_OUTPUT = `INSERT INTO outputs (run_seq, body) VALUES ($seq, $body)`;
+const FAIL = `
+  UPDATE runs SET status = 'failed', finished_at_ms = $now, owner = NULL, lease_until_ms = NULL,
+    error_type = $type, error_detail = $detail
+  WHERE run_id = $runId AND attempt = $attempt AND status = 'running'
+  RETURNING seq, kind, endpoint`;
+const REQUEUE = `
+  UPDATE runs SET status = 'queued', due_at_ms = $dueAt, queue_deadline_ms = $dueAt + queue_ttl_ms,
+    owner = NULL, lease_until_ms = NULL, counted_attempts = counted_attempts - $uncounted
+  WHERE run_id = $runId AND attempt = $attempt AND status = 'running'
+  RETURNING seq, kind, endpoint`;
+const NOTE_PROGRESS = `
+  UPDATE runs SET progress_done = $done, progress_total = $total, progress_failed = $failed WHERE seq = $seq`;
+
+/** What an outcome has changed. */
+export interface Changed {
+  readonly seq: number;
+  readonly kind: RunKind;
+  readonly endpoint: string;
+}
+
+/** What writing an outcome touches beside the run. */
+export interface OutcomeParts {
+  readonly attempts: AttemptLog;
+  readonly places: QueuePlaces;
+  readonly cancellation: Cancellation;
+}
+
+/** Writes outcomes. */
+export class Outcomes {
+  readonly #succeed;
+  readonly #keepOutput;
+  readonly #fail;
+  readonly #requeue;
+  readonly #noteProgress;
+  readonly #parts: OutcomeParts;
+
+  constructor(db: DatabaseSync, parts: OutcomeParts) {
+    this.#succeed = db.prepare(SUCCEED);
+    this.#keepOutput = db.prepare(KEEP_OUTPUT);
+    this.#fail = db.prepare(FAIL);
+    this.#requeue = db.prepare(REQUEUE);
+    this.#noteProgress = db.prepare(NOTE_PROGRESS);
+    this.#parts = parts;
+  }
+
+  finish(now: Instant, finished: readonly FinishedAttempt[]): Recorded[] {
+    return finished.map((attempt) => {
+      this.#parts.attempts.stopped(now, attempt.claim);
+      const changed = this.#write(now, attempt);
+      if (changed === null) return 'lost';
+      if (attempt.progress !== null) this.#noteProgress.run({ seq: changed.seq, ...attempt.progress });
+      return 'recorded';
+    });
+  }
+
+  /** Null where the claim was lost, here as in the verbs below. */
+  fail(now: Instant, claim: Claim, error: RunError, outcome: 'failed' | 'lost'): Changed | null {
+    const changed = this.#fail.get({ ...claim, now, ...error }) as Changed | undefined;
+    return changed === undefined ? null : this.#ended(now, changed, claim, { outcome, error });
+  }
+
+  /** `released` attempts do not count for the retry policy. */
+  requeue(now: Instant, claim: Claim, delay: Duration | null, end: AttemptEnd): Changed | null {
+    const dueAt = delay === null ? now : after(now, delay);
+    const uncounted = end.outcome === 'released' ? 1 : 0;
+    const changed = this.#requeue.get({ ...claim, dueAt, uncounted }) as Changed | undefined;
+    if (changed === undefined) return null;
+    this.#parts.attempts.end(now, changed.seq, claim.attempt, end);
+    if (changed.kind !== 'chunk') this.#parts.places.takeBack(changed.endpoint);
+    return changed;
+  }
+
+  #write(now: Instant, { claim, result }: FinishedAttempt): Changed | null {
+    switch (result.kind) {
+      case 'succeeded':
+        return this.#succeedWith(now, claim, result.output);
+      case 'failed':
+        return this.fail(now, claim, result.error, 'failed');
+      case 'retry':
+        return this.requeue(now, claim, result.delay, { outcome: 'failed', error: result.error });
+      case 'released':
+        return this.requeue(now, claim, null, { outcome: 'released', error: null });
+    }
+  }
+
+  #succeedWith(now: Instant, claim: Claim, { contentType, bytes, sha256, body }: Payload): Changed | null {
+    const blob = 'blob' in body ? body.blob : null;
+    const changed = this.#succeed.get({ ...claim, now, type: contentType, bytes, sha256, blob }) as Changed | undefined;
+    if (changed === undefined) return null;
+    if ('inline' in body) this.#keepOutput.run({ seq: changed.seq, body: body.inline });
+    return this.#ended(now, changed, claim, { outcome: 'succeeded', error: null });
+  }
+
+  #ended(now: Instant, changed: Changed, claim: Claim, end: AttemptEnd): Changed {
+    this.#parts.attempts.end(now, changed.seq, claim.attempt, end);
+    if (changed.kind === 'batch') this.#parts.cancellation.cancelChildren(now, changed.seq);
+    return changed;
+  }
+}

@@ -1,0 +1,137 @@
+// Reading what is written down.
+
+import type { DatabaseSync } from 'node:sqlite';
+import type { RunError } from '../../domain/errors.ts';
+import type { RunId } from '../../domain/ids.ts';
+import type { Payload } from '../../domain/payload.ts';
+import type { RunStatus } from '../../domain/run.ts';
+import {
+  type AttemptRecord,
+  BACKLOG_COUNT_MAX,
+  type ChunkRecord,
+  type EndpointDepth,
+  type RunFilter,
+  type RunRecord,
+} from '../ledger.ts';
+import { type AttemptRow, errorOf, RUN_COLUMNS, type RunRow, toAttemptRecord, toPayload, toRunRecord } from './rows.ts';
+
+const RUN = `SELECT ${RUN_COLUMNS} FROM runs r WHERE r.run_id = $runId`;
+const INPUT = `SELECT ${RUN_COLUMNS}, (SELECT body FROM inputs b WHERE b.run_seq = r.seq) AS body FROM runs r WHERE r.run_id = $runId`;
+const OUTPUT = `SELECT ${RUN_COLUMNS}, (SELECT body FROM outputs b WHERE b.run_seq = r.seq) AS body FROM runs r WHERE r.run_id = $runId`;
+
+// Two statements and not one, so that each walks its own index from the newest run down.
+const FILTERS = `
+    AND ($status IS NULL OR r.status = $status)
+    AND ($runName IS NULL OR r.run_name = $runName)
+    AND ($createdAfter IS NULL OR r.created_at_ms > $createdAfter)
+    AND ($createdBefore IS NULL OR r.created_at_ms < $createdBefore)
+    AND ($before IS NULL OR r.seq < $before)
+  ORDER BY r.seq DESC
+  LIMIT $limit`;
+const TOP_LEVEL = `SELECT ${RUN_COLUMNS} FROM runs r WHERE r.parent_seq IS NULL AND ($endpoint IS NULL OR r.endpoint = $endpoint) ${FILTERS}`;
+const CHILDREN = `
+  SELECT ${RUN_COLUMNS} FROM runs r
+  WHERE r.parent_seq = (SELECT seq FROM runs WHERE run_id = $parentId) AND ($endpoint IS NULL OR r.endpoint = $endpoint) ${FILTERS}`;
+
+const ATTEMPTS = `
+  SELECT attempt, replica, cold_start_ms, started_at_ms, finished_at_ms, stopped_at_ms, outcome, error_type, error_detail
+  FROM attempts WHERE run_seq = (SELECT seq FROM runs WHERE run_id = $runId)
+  ORDER BY attempt`;
+const CHUNKS = `
+  SELECT run_id, row_from, row_to, status, error_type, error_detail
+  FROM runs WHERE parent_seq = (SELECT seq FROM runs WHERE run_id = $parentId)
+  ORDER BY row_from, row_to`;
+const AHEAD = `
+  SELECT count(*) AS ahead FROM (
+    SELECT 1 FROM runs r JOIN runs q ON q.endpoint = r.endpoint AND (q.kind = 'batch') = (r.kind = 'batch') AND q.status = 'queued'
+    WHERE r.run_id = $runId AND (q.priority > r.priority OR (q.priority = r.priority AND q.seq < r.seq))
+    LIMIT ${BACKLOG_COUNT_MAX})`;
+const DEPTHS = `
+  SELECT e.name AS endpoint, e.queued,
+    (SELECT count(*) FROM (SELECT 1 FROM runs q WHERE q.endpoint = e.name AND (q.kind = 'batch') = 0 AND q.status = 'queued'
+      LIMIT ${BACKLOG_COUNT_MAX})) AS backlog,
+    (SELECT count(*) FROM runs w WHERE w.endpoint = e.name AND w.status = 'running') AS running
+  FROM endpoints e`;
+
+type PayloadRow = RunRow & { body: Uint8Array | null };
+interface ChunkRow {
+  run_id: string;
+  row_from: number;
+  row_to: number;
+  status: RunStatus;
+  error_type: RunError['type'] | null;
+  error_detail: string | null;
+}
+
+/** Reads runs, attempts and payloads. */
+export class Reader {
+  readonly #run;
+  readonly #input;
+  readonly #output;
+  readonly #topLevel;
+  readonly #children;
+  readonly #attempts;
+  readonly #chunks;
+  readonly #ahead;
+  readonly #depths;
+
+  constructor(db: DatabaseSync) {
+    this.#run = db.prepare(RUN);
+    this.#input = db.prepare(INPUT);
+    this.#output = db.prepare(OUTPUT);
+    this.#topLevel = db.prepare(TOP_LEVEL);
+    this.#children = db.prepare(CHILDREN);
+    this.#attempts = db.prepare(ATTEMPTS);
+    this.#chunks = db.prepare(CHUNKS);
+    this.#ahead = db.prepare(AHEAD);
+    this.#depths = db.prepare(DEPTHS);
+  }
+
+  run(runId: RunId): RunRecord | null {
+    const row = this.#run.get({ runId }) as unknown as RunRow | undefined;
+    return row === undefined ? null : toRunRecord(row);
+  }
+
+  runs(filter: RunFilter): RunRecord[] {
+    const { parentId } = filter;
+    const values = {
+      endpoint: filter.endpoint ?? null,
+      status: filter.status ?? null,
+      runName: filter.runName ?? null,
+      createdAfter: filter.createdAfter ?? null,
+      createdBefore: filter.createdBefore ?? null,
+      before: filter.before ?? null,
+      limit: filter.limit,
+    };
+    const rows = parentId === undefined ? this.#topLevel.all(values) : this.#children.all({ ...values, parentId });
+    return (rows as unknown as RunRow[]).map(toRunRecord);
+  }
+
+  attempts(runId: RunId): AttemptRecord[] {
+    return (this.#attempts.all({ runId }) as unknown as AttemptRow[]).map(toAttemptRecord);
+  }
+
+  payload(runId: RunId, role: 'input' | 'output'): Payload | null {
+    const statement = role === 'input' ? this.#input : this.#output;
+    const row = statement.get({ runId }) as unknown as PayloadRow | undefined;
+    if (row === undefined) return null;
+    return toPayload(toRunRecord(row)[role], row.body, role === 'input' ? row.input_blob : row.output_blob);
+  }
+
+  chunks(parentId: RunId): ChunkRecord[] {
+    return (this.#chunks.all({ parentId }) as unknown as ChunkRow[]).map((row) => ({
+      runId: row.run_id as RunId,
+      rows: { from: row.row_from, to: row.row_to },
+      status: row.status,
+      error: errorOf(row),
+    }));
+  }
+
+  ahead(runId: RunId): number {
+    return (this.#ahead.get({ runId }) as { ahead: number }).ahead;
+  }
+
+  depths(): EndpointDepth[] {
+    return (this.#depths.all() as unknown as EndpointDepth[]).map((row) => ({ ...row }));
+  }
+}

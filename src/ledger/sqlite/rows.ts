@@ -1,0 +1,138 @@
+// Between SQLite's rows and the port's records.
+
+import type { BatchOptions } from '../../domain/batch.ts';
+import type { RunError, RunFailure } from '../../domain/errors.ts';
+import type { RunId } from '../../domain/ids.ts';
+import type { BlobKey, Payload, PayloadFacts } from '../../domain/payload.ts';
+import type { RunKind, RunStatus } from '../../domain/run.ts';
+import { type Duration, type Instant, instant, milliseconds } from '../../domain/time.ts';
+import type { AttemptRecord, RunRecord } from '../ledger.ts';
+
+/** The columns of `RunRow`, for every statement that reads a run; `r` is the run. */
+export const RUN_COLUMNS = `
+  r.seq, r.run_id, r.endpoint, r.version, r.kind, r.status, r.run_name, r.priority, r.attempt, r.counted_attempts,
+  r.created_at_ms, r.due_at_ms, r.started_at_ms, r.finished_at_ms, r.timeout_ms, r.queue_ttl_ms, r.metadata, r.accept, r.batch,
+  (SELECT p.run_id FROM runs p WHERE p.seq = r.parent_seq) AS parent_id, r.row_from, r.row_to,
+  r.progress_done, r.progress_total, r.progress_failed,
+  r.input_type, r.input_bytes, r.input_sha256, r.input_blob, r.output_type, r.output_bytes, r.output_sha256, r.output_blob,
+  r.error_type, r.error_detail`;
+
+/** A run as SQLite returns it. */
+export interface RunRow {
+  seq: number;
+  run_id: string;
+  endpoint: string;
+  version: number;
+  kind: RunKind;
+  status: RunStatus;
+  run_name: string | null;
+  priority: number;
+  attempt: number;
+  counted_attempts: number;
+  created_at_ms: number;
+  due_at_ms: number;
+  started_at_ms: number | null;
+  finished_at_ms: number | null;
+  timeout_ms: number | null;
+  queue_ttl_ms: number | null;
+  metadata: string;
+  accept: string | null;
+  batch: string | null;
+  parent_id: string | null;
+  row_from: number | null;
+  row_to: number | null;
+  progress_done: number | null;
+  progress_total: number | null;
+  progress_failed: number | null;
+  input_type: string | null;
+  input_bytes: number | null;
+  input_sha256: string | null;
+  input_blob: string | null;
+  output_type: string | null;
+  output_bytes: number | null;
+  output_sha256: string | null;
+  output_blob: string | null;
+  error_type: string | null;
+  error_detail: string | null;
+}
+
+/** An attempt as SQLite returns it. */
+export interface AttemptRow {
+  attempt: number;
+  replica: string | null;
+  cold_start_ms: number | null;
+  started_at_ms: number;
+  finished_at_ms: number | null;
+  stopped_at_ms: number | null;
+  outcome: AttemptRecord['outcome'];
+  error_type: string | null;
+  error_detail: string | null;
+}
+
+const instantOrNull = (value: number | null): Instant | null => (value === null ? null : instant(value));
+const durationOrNull = (value: number | null): Duration | null => (value === null ? null : milliseconds(value));
+
+function factsOf(contentType: string | null, bytes: number | null, sha256: string | null): PayloadFacts | null {
+  return contentType === null || bytes === null || sha256 === null ? null : { contentType, bytes, sha256 };
+}
+
+/** A stored error, or null where there is none. */
+export function errorOf(row: { error_type: string | null; error_detail: string | null }): RunError | null {
+  return row.error_type === null ? null : { type: row.error_type as RunFailure, detail: row.error_detail ?? '' };
+}
+
+/** The port's record of a stored run. */
+export function toRunRecord(row: RunRow): RunRecord {
+  return {
+    sequence: row.seq,
+    runId: row.run_id as RunId,
+    endpoint: row.endpoint,
+    version: row.version,
+    kind: row.kind,
+    status: row.status,
+    runName: row.run_name,
+    priority: row.priority,
+    attempt: row.attempt,
+    createdAt: instant(row.created_at_ms),
+    dueAt: instant(row.due_at_ms),
+    startedAt: instantOrNull(row.started_at_ms),
+    finishedAt: instantOrNull(row.finished_at_ms),
+    timeout: durationOrNull(row.timeout_ms),
+    queueTtl: durationOrNull(row.queue_ttl_ms),
+    metadata: row.metadata,
+    accept: row.accept,
+    parentId: row.parent_id as RunId | null,
+    rows: row.row_from === null || row.row_to === null ? null : { from: row.row_from, to: row.row_to },
+    batch: row.batch === null ? null : (JSON.parse(row.batch) as BatchOptions),
+    progress:
+      row.progress_total === null
+        ? null
+        : { done: row.progress_done ?? 0, total: row.progress_total, failed: row.progress_failed ?? 0 },
+    input: factsOf(row.input_type, row.input_bytes, row.input_sha256),
+    output: factsOf(row.output_type, row.output_bytes, row.output_sha256),
+    error: errorOf(row),
+  };
+}
+
+/** The port's record of a stored attempt. */
+export function toAttemptRecord(row: AttemptRow): AttemptRecord {
+  return {
+    attempt: row.attempt,
+    replica: row.replica,
+    coldStart: durationOrNull(row.cold_start_ms),
+    startedAt: instant(row.started_at_ms),
+    finishedAt: instantOrNull(row.finished_at_ms),
+    stoppedAt: instantOrNull(row.stopped_at_ms),
+    outcome: row.outcome,
+    error: errorOf(row),
+  };
+}
+
+/** A payload from its facts and wherever its bytes are; null where the run has none. */
+export function toPayload(facts: PayloadFacts | null, inline: Uint8Array | null, blob: string | null): Payload | null {
+  if (facts === null) return null;
+  if (blob !== null) return { ...facts, body: { blob: blob as BlobKey } };
+  if (inline === null)
+    throw new Error(`The ledger has neither the bytes nor the blob of a payload (sha-256 ${facts.sha256}).`);
+  return { ...facts, body: { inline } };
+}
