@@ -1,0 +1,29 @@
+// The port to whatever keeps payloads that are too large for the ledger. A driver is done when the conformance suite in test/blobs/ passes for it.
+
+import type { RunId } from '../domain/ids.ts';
+import type { BlobKey, PayloadFacts } from '../domain/payload.ts';
+
+/** The key of a run's input. */
+export const inputKey = (runId: RunId): BlobKey => `${runId}.input` as BlobKey;
+
+/** The key of an attempt's output: each attempt has its own, so that a late one cannot overwrite the one that was published. */
+export const outputKey = (runId: RunId, attempt: number): BlobKey => `${runId}.output.${attempt}` as BlobKey;
+
+/** A blob that is not what was stored: missing, cut short, or with other bytes. It is never handed out. */
+export class BlobDamaged extends Error {
+  override readonly name = 'BlobDamaged';
+}
+
+/** See the head of this file. */
+export interface BlobStore {
+  /** Stores bytes under a key; durable when the promise resolves. Storing again under the same key replaces it whole. */
+  put(key: BlobKey, bytes: Uint8Array): Promise<void>;
+  /**
+   * The bytes under a key.
+   *
+   * @throws BlobDamaged when they do not have the length and the sha-256 that the facts say
+   */
+  get(key: BlobKey, facts: PayloadFacts): Promise<Uint8Array>;
+  /** Lets go of the bytes under a key; a key that holds none is fine. */
+  delete(key: BlobKey): Promise<void>;
+}
