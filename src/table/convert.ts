@@ -1,0 +1,85 @@
+// A table in another format, value for value: numbers keep their digits, since they never become doubles.
+import { CR, finishBytes, LF, openWriter, plainBytes, SPACE, writeBytes, writeText } from './bytes.ts';
+import type { TableIndex } from './codec.ts';
+import { csvLine, noColumns } from './csv-field.ts';
+import { checkNames } from './csv-header.ts';
+import type { TableFormat } from './format.ts';
+import { LINES, RECORDS, rowEnd, type JsonFrame } from './json-rows.ts';
+import { nameOf, openNames } from './json-names.ts';
+import { OPEN_BRACE, openScan, scanObject, type VisitMember } from './json-scan.ts';
+import { startOf } from './spans.ts';
+import { codecOf } from './table.ts';
+import { forEachRowText, textOf } from './text-window.ts';
+import { plainText } from './value-text.ts';
+
+/**
+ * The same rows in another format. CSV values become strings; JSON strings lose their quotes, null becomes an empty value, and
+ * numbers, objects and arrays stay the text they were. The columns of a CSV made from JSON are the keys of all rows, in the
+ * order first seen. A value CSV cannot hold (a NUL character, half a surrogate pair) is a TableError.
+ */
+export function convertTable(bytes: Uint8Array, from: TableFormat, to: TableFormat): Uint8Array<ArrayBuffer> {
+  const plain = plainBytes(bytes);
+  const index = codecOf(from).index(plain);
+  if (from === to) return codecOf(from).slice(plain, index, 0, index.rows);
+  if (from === 'csv') return codecOf(to).encode(codecOf(from).decode(plain), index.columns);
+  if (to === 'csv') return jsonToCsv(plain, index);
+  return reframe(plain, index, to === 'jsonl' ? LINES : RECORDS);
+}
+
+/** Rows of one JSON format in the frame of the other: their bytes as they are, but on one line where a line is the frame. */
+function reframe(bytes: Uint8Array, index: TableIndex, frame: JsonFrame): Uint8Array<ArrayBuffer> {
+  const writer = openWriter(bytes.length + index.rows + 2);
+  writeText(writer, frame.open);
+  for (let row = 0; row < index.rows; row += 1) {
+    if (row > 0) writeText(writer, frame.between);
+    const start = writer.length;
+    writeBytes(writer, bytes, startOf(index.spans, row), rowEnd(bytes, index.spans, row));
+    if (frame === LINES) joinLines(writer.bytes, start, writer.length);
+  }
+  writeText(writer, `${index.rows > 0 ? frame.afterLast : ''}${frame.close}`);
+  return finishBytes(writer);
+}
+
+/** Line ends in a JSON row only ever stand between its parts (in strings they are escaped), so a space says the same. */
+function joinLines(bytes: Uint8Array, start: number, end: number): void {
+  for (let at = start; at < end; at += 1) if (bytes[at] === LF || bytes[at] === CR) bytes[at] = SPACE;
+}
+
+function jsonToCsv(bytes: Uint8Array, index: TableIndex): Uint8Array<ArrayBuffer> {
+  const columns = keysOf(bytes, index);
+  if (columns.length === 0 && index.rows === 0) return new Uint8Array(0);
+  if (columns.length === 0) throw noColumns();
+  checkNames(columns, null);
+  const places = new Map(columns.map((column, k) => [column, k]));
+  const names = openNames();
+  const writer = openWriter(bytes.length);
+  writeText(writer, `${csvLine(columns)}\n`);
+  forEachRowText(bytes, index.spans, (row, window) => {
+    const texts = columns.map(() => '');
+    forEachMember(bytes, index, row, (member) => {
+      const column = nameOf(names, bytes, member);
+      texts[places.get(column) as number] = csvText(textOf(window, member.valueStart, member.valueEnd), row, column);
+    });
+    writeText(writer, `${csvLine(texts)}\n`);
+  });
+  return finishBytes(writer);
+}
+
+function keysOf(bytes: Uint8Array, index: TableIndex): string[] {
+  const columns = new Set<string>();
+  const names = openNames();
+  for (let row = 0; row < index.rows; row += 1) {
+    forEachMember(bytes, index, row, (member) => columns.add(nameOf(names, bytes, member)));
+  }
+  return [...columns];
+}
+
+function forEachMember(bytes: Uint8Array, index: TableIndex, row: number, visit: VisitMember): void {
+  // Before the brace of a row there is nothing but white space.
+  scanObject(openScan(bytes), bytes.indexOf(OPEN_BRACE, startOf(index.spans, row)), 1, visit);
+}
+
+function csvText(json: string, row: number, column: string): string {
+  if (json.startsWith('"')) return plainText(JSON.parse(json), { row, column });
+  return json === 'null' ? '' : json;
+}

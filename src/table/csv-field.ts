@@ -1,0 +1,68 @@
+// Writing CSV: quotes only where a value needs them.
+import { openWriter, finishBytes, writeText } from './bytes.ts';
+import type { Row } from './codec.ts';
+import { checkNames } from './csv-header.ts';
+import { TableError } from './format.ts';
+import { checkRow, ownValue, plainText } from './value-text.ts';
+
+const NEEDS_QUOTES = /[",\r\n]/;
+const SPACE_OR_LESS = 0x20;
+const BYTE_ORDER_MARK = 0xfeff;
+
+/**
+ * A text as one CSV value. Besides commas, quotes and line ends, blanks at either side get quotes, because some readers trim
+ * them, and so does a byte order mark in front, because in the first name it would be taken for the file's.
+ */
+export function csvField(text: string): string {
+  if (text === '') return text;
+  const first = text.charCodeAt(0);
+  const needed =
+    first <= SPACE_OR_LESS ||
+    first === BYTE_ORDER_MARK ||
+    text.charCodeAt(text.length - 1) <= SPACE_OR_LESS ||
+    NEEDS_QUOTES.test(text);
+  return needed ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** One line of a CSV table, without its line end. A lone empty value is written `""`: a blank line would not be a row. */
+export function csvLine(texts: readonly string[]): string {
+  const line = texts.map(csvField).join(',');
+  return line === '' ? '""' : line;
+}
+
+// Text is turned into bytes this many characters at a time: fewer cost calls, more cost memory.
+const BATCH_CHARS = 32_768;
+
+/** Rows as a CSV table with LF line ends. Without `columns`, the header is the keys of all rows in the order first seen. */
+export function encodeCsv(rows: readonly Row[], columns: readonly string[] | null): Uint8Array<ArrayBuffer> {
+  const names = columns ?? columnsOf(rows);
+  if (names.length === 0 && rows.length === 0) return new Uint8Array(0);
+  if (names.length === 0) throw noColumns();
+  checkNames(names, null);
+  const writer = openWriter(rows.length * names.length * 8);
+  let text = `${csvLine(names)}\n`;
+  for (const [row, record] of rows.entries()) {
+    checkRow(record, row);
+    text += `${csvLine(names.map((column) => plainText(ownValue(record, column), { row, column })))}\n`;
+    if (text.length < BATCH_CHARS) continue;
+    writeText(writer, text);
+    text = '';
+  }
+  writeText(writer, text);
+  return finishBytes(writer);
+}
+
+/** The error for rows a CSV table cannot hold, as it has no line for a row without values. */
+export function noColumns(): TableError {
+  return new TableError('The rows have no columns, so a CSV table cannot hold them; return at least one column.');
+}
+
+/** The keys of all rows, in the order first seen. */
+function columnsOf(rows: readonly Row[]): string[] {
+  const names = new Set<string>();
+  for (const [row, record] of rows.entries()) {
+    checkRow(record, row);
+    for (const name of Object.keys(record)) names.add(name);
+  }
+  return [...names];
+}

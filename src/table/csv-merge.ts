@@ -1,0 +1,161 @@
+// Merging CSV tables. Where every part has the same header this is concatenation; the bytes of values are never rewritten.
+import {
+  COMMA,
+  CR,
+  finishBytes,
+  LF,
+  openWriter,
+  utf8,
+  writeAll,
+  writeByte,
+  writeBytes,
+  writeText,
+  type ByteWriter,
+} from './bytes.ts';
+import { ERROR_COLUMN, type MergePart, type TableIndex } from './codec.ts';
+import { csvField, csvLine } from './csv-field.ts';
+import { readHeader, type CsvHeader } from './csv-header.ts';
+import { indexCsvBody, writeCsvRows } from './csv-index.ts';
+import { openCursor, readRow, valueEnd, valueStart } from './csv-scan.ts';
+import { checkCount, errorReason, inPart, reservedColumn } from './merge-part.ts';
+import { endOf, startOf } from './spans.ts';
+
+interface CsvPart {
+  readonly bytes: Uint8Array;
+  readonly header: CsvHeader;
+  readonly index: TableIndex;
+  /** Why its rows failed, or null. */
+  readonly error: string | null;
+}
+
+/** What the merged table looks like. */
+interface CsvPlan {
+  /** Without the error column. */
+  readonly columns: readonly string[];
+  readonly withErrors: boolean;
+  readonly lineEnd: Uint8Array;
+  /** For each header met: which of its values go where; made once, as parts may be single rows. */
+  readonly sources: Map<readonly string[], readonly number[]>;
+}
+
+/** The parts' rows in order, as one CSV table; zero bytes where no part says what the columns are. */
+export function mergeCsv(parts: readonly MergePart[]): Uint8Array<ArrayBuffer> {
+  const opened = openParts(parts);
+  const [first] = opened;
+  if (first === undefined) return new Uint8Array(0);
+  const plan = planColumns(opened, lineEndOf(first));
+  const writer = openWriter(opened.reduce((size, part) => size + part.bytes.length + 2, 0));
+  writeHeader(writer, plan, first.header);
+  for (const part of opened) writePart(writer, plan, part);
+  return finishBytes(writer);
+}
+
+function openParts(parts: readonly MergePart[]): CsvPart[] {
+  const opened: CsvPart[] = [];
+  // Parts nearly always have the header of the part before, and names are dear to read.
+  const known: Record<MergePart['kind'], CsvHeader | null> = { rows: null, failed: null };
+  for (const [position, part] of parts.entries()) {
+    const bytes = part.kind === 'rows' ? part.bytes : part.input;
+    // A model that was given no rows may answer with nothing at all.
+    if (bytes.length === 0 && part.rows === 0) continue;
+    inPart(position, parts.length, () => {
+      const header = readHeader(bytes, known[part.kind]);
+      known[part.kind] = header;
+      if (part.kind === 'rows' && header.columns.includes(ERROR_COLUMN)) throw reservedColumn();
+      const index = indexCsvBody(bytes, header);
+      checkCount(part, index.rows);
+      opened.push({ bytes, header, index, error: part.kind === 'rows' ? null : errorReason(part.error) });
+    });
+  }
+  return opened;
+}
+
+/** The line end of a part's header, LF where it has none. */
+function lineEndOf({ bytes, header }: CsvPart): Uint8Array {
+  const lineEnd = bytes.subarray(header.start + header.line.length, header.bodyStart);
+  return lineEnd.length === 0 ? utf8('\n') : lineEnd;
+}
+
+function planColumns(parts: readonly CsvPart[], lineEnd: Uint8Array): CsvPlan {
+  const withErrors = parts.some((part) => part.error !== null && part.index.rows > 0);
+  const good = parts.filter((part) => part.error === null);
+  const columns = new Set<string>();
+  let last: readonly string[] | null = null;
+  for (const { header } of good.length > 0 ? good : parts) {
+    if (header.columns !== last) for (const name of header.columns) columns.add(name);
+    last = header.columns;
+  }
+  // Only failed inputs can have one: then the new reason takes the place of the old.
+  columns.delete(ERROR_COLUMN);
+  return { columns: [...columns], withErrors, lineEnd, sources: new Map() };
+}
+
+function writeHeader(writer: ByteWriter, plan: CsvPlan, first: CsvHeader): void {
+  const names = plan.withErrors ? [...plan.columns, ERROR_COLUMN] : plan.columns;
+  if (sameNames(first.columns, names)) writeAll(writer, first.line);
+  else writeText(writer, csvLine(names));
+  writeAll(writer, plan.lineEnd);
+}
+
+function sameNames(a: readonly string[], b: readonly string[]): boolean {
+  return a === b || (a.length === b.length && a.every((name, k) => name === b[k]));
+}
+
+function writePart(writer: ByteWriter, plan: CsvPlan, part: CsvPart): void {
+  const { bytes, index } = part;
+  const straight = sameNames(part.header.columns, plan.columns);
+  if (straight && !plan.withErrors) {
+    writeCsvRows(writer, { bytes, spans: index.spans, from: 0, to: index.rows }, plan.columns.length);
+    if (index.rows > 0 && writer.bytes[writer.length - 1] !== LF) writeAll(writer, plan.lineEnd);
+    return;
+  }
+  const suffix = rowSuffix(plan, part.error);
+  if (straight) writeExtended(writer, part, suffix);
+  else writeMapped(writer, plan, part, suffix);
+}
+
+/** What comes after the columns of every row of a part: the error column, where there is one, and the line end. */
+function rowSuffix(plan: CsvPlan, error: string | null): Uint8Array {
+  const writer = openWriter(64);
+  if (plan.withErrors && plan.columns.length > 0) writeByte(writer, COMMA);
+  if (error !== null) writeText(writer, csvField(error));
+  writeAll(writer, plan.lineEnd);
+  return finishBytes(writer);
+}
+
+/** Rows that have the merged table's columns already: each as it is, and the suffix. */
+function writeExtended(writer: ByteWriter, part: CsvPart, suffix: Uint8Array): void {
+  const { bytes, index } = part;
+  for (let row = 0; row < index.rows; row += 1) {
+    const start = startOf(index.spans, row);
+    let end = endOf(index.spans, row);
+    if (bytes[end - 1] === LF) end -= bytes[end - 2] === CR && end - 2 >= start ? 2 : 1;
+    writeBytes(writer, bytes, start, end);
+    writeAll(writer, suffix);
+  }
+}
+
+/** Rows that have other columns, or the same in another order: the bytes of each value go where its column is. */
+function writeMapped(writer: ByteWriter, plan: CsvPlan, part: CsvPart, suffix: Uint8Array): void {
+  const sources = sourcesOf(plan, part.header.columns);
+  const cursor = openCursor(part.bytes, 0, part.header.columns.length);
+  for (let row = 0; row < part.index.rows; row += 1) {
+    cursor.pos = startOf(part.index.spans, row);
+    readRow(cursor);
+    for (const [k, source] of sources.entries()) {
+      if (k > 0) writeByte(writer, COMMA);
+      if (source >= 0) writeBytes(writer, part.bytes, valueStart(cursor, source), valueEnd(cursor, source));
+    }
+    writeAll(writer, suffix);
+  }
+}
+
+/** For each column of the merged table the place of its value in a part's rows, or -1. */
+function sourcesOf(plan: CsvPlan, columns: readonly string[]): readonly number[] {
+  const known = plan.sources.get(columns);
+  if (known !== undefined) return known;
+  const places = new Map(columns.map((name, k) => [name, k]));
+  const sources = plan.columns.map((name) => places.get(name) ?? -1);
+  plan.sources.set(columns, sources);
+  return sources;
+}

@@ -1,0 +1,129 @@
+// Values as text: what has no honest text form is an error with its row and column, never a null.
+import { pointerStep, shownName, TableError } from './format.ts';
+
+/** Which value is being written; rows count from 0 here, as in the array they come in. */
+export interface ValuePlace {
+  readonly row: number;
+  readonly column: string;
+}
+
+/** A value as JSON: undefined is null, a bigint its digits, a typed array an array. */
+export function jsonText(value: unknown, place: ValuePlace): string {
+  switch (typeof value) {
+    case 'string':
+      return JSON.stringify(value);
+    case 'number':
+      return numberText(value, place);
+    case 'boolean':
+    case 'bigint':
+      return String(value);
+    case 'undefined':
+      return 'null';
+    case 'object':
+      return value === null ? 'null' : nestedText(value, place);
+    case 'function':
+    case 'symbol':
+      throw valueFault(
+        place,
+        `is a ${typeof value}, which has no text form; return a string, number, boolean, null, array or object.`,
+      );
+  }
+}
+
+/** A value as a CSV field before quoting: null and undefined are empty, a string is itself, all else is its JSON. */
+export function plainText(value: unknown, place: ValuePlace): string {
+  if (typeof value === 'string') return csvSafe(value, place);
+  if (typeof value === 'number') return numberText(value, place);
+  if (value === null || value === undefined) return '';
+  const text = jsonText(value, place);
+  // A Date, and all else that becomes a JSON string, is that string.
+  return text.startsWith('"') ? csvSafe(JSON.parse(text) as string, place) : text;
+}
+
+function numberText(value: number, place: ValuePlace): string {
+  if (!Number.isFinite(value)) throw notFinite(value, place);
+  return String(value);
+}
+
+function notFinite(value: number, place: ValuePlace): TableError {
+  return valueFault(
+    place,
+    `is ${value}, which would hide an error; return a finite number, or null or a string if you mean one.`,
+  );
+}
+
+function csvSafe(text: string, place: ValuePlace): string {
+  if (text.includes('\0'))
+    throw valueFault(place, 'holds a NUL character, which CSV cannot; remove it or return JSON.');
+  if (!text.isWellFormed()) {
+    throw valueFault(
+      place,
+      'holds half of a surrogate pair, which UTF-8 cannot; repair it with toWellFormed() or return JSON.',
+    );
+  }
+  return text;
+}
+
+function nestedText(value: object, place: ValuePlace): string {
+  try {
+    return JSON.stringify(value, function (this: unknown, key: string, member: unknown) {
+      return jsonMember(member, (this as Record<string, unknown>)[key], place);
+    });
+  } catch (cause) {
+    if (cause instanceof TableError) throw cause;
+    throw valueFault(
+      place,
+      'cannot be written as JSON (it may refer to itself); return plain arrays and objects.',
+      cause,
+    );
+  }
+}
+
+/** What JSON.stringify would turn into null or {} without a word is refused. `before` is the member before its toJSON. */
+function jsonMember(member: unknown, before: unknown, place: ValuePlace): unknown {
+  if (typeof member === 'number' && !Number.isFinite(member)) throw notFinite(member, place);
+  if (typeof member === 'bigint' || typeof member === 'function' || typeof member === 'symbol') {
+    throw valueFault(
+      place,
+      `holds a ${typeof member}, which has no JSON form; return strings, numbers, booleans, null, arrays and objects.`,
+    );
+  }
+  if (member === null && before !== null)
+    throw valueFault(place, 'holds a date that is not valid; return a valid one or null.');
+  if (typeof member !== 'object' || member === null || Array.isArray(member)) return member;
+  const tag = Object.prototype.toString.call(member).slice('[object '.length, -1);
+  if (ArrayBuffer.isView(member) && tag !== 'DataView') return Array.from(member as Float64Array);
+  if (tag !== 'Object' && Object.keys(member).length === 0) {
+    throw valueFault(
+      place,
+      `holds a ${tag}, which JSON would write as {}; await it, or turn it into an array or a plain object.`,
+    );
+  }
+  return member;
+}
+
+/** An error about one value of rows given as objects. */
+export function valueFault(place: ValuePlace, fault: string, cause?: unknown): TableError {
+  return new TableError(`Row ${place.row + 1}, column ${shownName(place.column)}: the value ${fault}`, {
+    row: place.row + 1,
+    column: place.column,
+    pointer: `/rows/${place.row}${pointerStep(place.column)}`,
+    cause,
+  });
+}
+
+/** Rows must be objects: an array or a bare value would lose its columns' names. */
+export function checkRow(value: unknown, row: number): void {
+  const kind =
+    value === null ? 'null' : Array.isArray(value) || ArrayBuffer.isView(value) ? 'an array' : `a ${typeof value}`;
+  if (kind === 'a object') return;
+  throw new TableError(`Row ${row + 1} is ${kind}; every row must be an object, {column: value, ...}.`, {
+    row: row + 1,
+    pointer: `/rows/${row}`,
+  });
+}
+
+/** A row's own value: a column named `constructor` must not find the one every object inherits. */
+export function ownValue(row: Readonly<Record<string, unknown>>, column: string): unknown {
+  return Object.hasOwn(row, column) ? row[column] : undefined;
+}
