@@ -1,0 +1,19 @@
+// Started by the server for every model file before it is deployed: imports the file, without loading the model, and prints what it takes.
+// A process of its own, so that a model's code never runs inside the server.
+
+import { type ModelKind, kindOf, loadModel } from './load-model.ts';
+
+/** What the process prints: what the model takes, or why it cannot be used. */
+export type Inspection = { readonly kind: ModelKind } | { readonly error: string };
+
+async function inspect(file: string): Promise<Inspection> {
+  try {
+    return { kind: kindOf(await loadModel(file)) };
+  } catch (error) {
+    return { error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+const inspection = await inspect(process.argv[2]!);
+// A model file may have started timers or workers when it was imported: the answer is out, so nothing of that is waited for.
+process.stdout.write(`\n${JSON.stringify(inspection)}\n`, () => process.exit(0));

@@ -1,0 +1,98 @@
+// One invocation inside a replica: bytes → rows or value → the model → bytes. Whatever goes wrong is an answer, so that one bad input never ends the replica.
+
+import { isJson } from '../domain/payload.ts';
+import { CONTENT_TYPES, TableError, tableFormatOf, type TableFormat } from '../table/format.ts';
+import { decodeRows, encodeRows } from '../table/rows.ts';
+import type { InvokeModel, Model, ModelContext, Row, RowModel } from './define-model.ts';
+import { takesRows } from './load-model.ts';
+
+/** What arrived, and what the model is handed beside it. */
+export interface Invocation<Loaded> {
+  readonly body: Uint8Array;
+  readonly contentType: string;
+  /** Content type wanted for the output, or null for the input's. */
+  readonly accept: string | null;
+  readonly context: ModelContext<Loaded>;
+}
+
+/** What goes back. */
+export type Answer =
+  | { readonly kind: 'output'; readonly contentType: string; readonly bytes: Uint8Array }
+  | { readonly kind: 'model-error' | 'invalid-output'; readonly detail: string };
+
+/** A fault of the output and not of the model's work, found while it is encoded. */
+class InvalidOutput extends Error {
+  override readonly name = 'InvalidOutput';
+}
+
+/** Runs a model on one input. */
+export async function answer<Loaded>(model: Model<Loaded>, invocation: Invocation<Loaded>): Promise<Answer> {
+  try {
+    return await (takesRows(model) ? answerRows(model, invocation) : answerAny(model, invocation));
+  } catch (error) {
+    const kind = error instanceof InvalidOutput ? 'invalid-output' : 'model-error';
+    return { kind, detail: describe(error) };
+  }
+}
+
+async function answerRows<Loaded>(
+  model: RowModel<Loaded>,
+  { body, contentType, accept, context }: Invocation<Loaded>,
+): Promise<Answer> {
+  const format = tableFormatOf(contentType);
+  if (format === null)
+    throw new Error(`This model takes tables (CSV, JSON Lines, JSON records) and was sent ${contentType}.`);
+  const single = format === 'json' ? singleRow(body) : null;
+  const rows = single === null ? decodeRows(body, format) : [single];
+  const outputs = await model.predict(rows, context);
+  if (!Array.isArray(outputs)) throw new InvalidOutput('predict() must return an array of rows.');
+  if (outputs.length !== rows.length)
+    throw new InvalidOutput(`predict() was given ${rows.length} rows and returned ${outputs.length}.`);
+  const wanted = (accept === null ? null : tableFormatOf(accept)) ?? format;
+  if (single !== null && wanted === 'json') return json(outputs[0]);
+  return { kind: 'output', contentType: CONTENT_TYPES[wanted], bytes: encodeOutputs(outputs, wanted) };
+}
+
+/** A JSON object alone is one row, so that a model that takes rows can be tried with one. */
+function singleRow(body: Uint8Array): Row | null {
+  const first = body.find((byte) => byte > 0x20);
+  if (first !== 0x7b) return null;
+  const value = JSON.parse(new TextDecoder().decode(body)) as Row;
+  return Array.isArray(value['instances']) ? null : value;
+}
+
+function encodeOutputs(outputs: Row[], format: TableFormat): Uint8Array {
+  try {
+    return encodeRows(outputs, format);
+  } catch (error) {
+    throw error instanceof TableError ? new InvalidOutput(error.message) : error;
+  }
+}
+
+async function answerAny<Loaded>(
+  model: InvokeModel<Loaded>,
+  { body, contentType, accept, context }: Invocation<Loaded>,
+): Promise<Answer> {
+  const output = await model.invoke(isJson(contentType) ? JSON.parse(new TextDecoder().decode(body)) : body, context);
+  if (output instanceof Uint8Array)
+    return { kind: 'output', contentType: accept ?? 'application/octet-stream', bytes: output };
+  return json(output ?? null);
+}
+
+function json(value: unknown): Answer {
+  const text = JSON.stringify(value, (key, member: unknown) => {
+    if (typeof member === 'number' && !Number.isFinite(member)) {
+      throw new InvalidOutput(
+        `The output has ${member} at "${key}": JSON has no such number, and null would hide it. Return null with a reason beside it, or throw.`,
+      );
+    }
+    return member;
+  });
+  if (text === undefined) throw new InvalidOutput(`The output is a ${typeof value}, which is no JSON value.`);
+  return { kind: 'output', contentType: 'application/json', bytes: new TextEncoder().encode(text) };
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return `The model threw ${String(error)}.`;
+  return error.message === '' ? error.name : error.message;
+}

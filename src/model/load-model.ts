@@ -1,0 +1,37 @@
+// From a model file to a model, or to a sentence that says what is wrong with the file.
+
+import { pathToFileURL } from 'node:url';
+import type { InvokeModel, Model, RowModel } from './define-model.ts';
+
+/** What a model takes: tables by the row, or anything as it comes. */
+export type ModelKind = 'rows' | 'any';
+
+/** Whether a model takes rows. */
+export function takesRows<Loaded>(model: Model<Loaded>): model is RowModel<Loaded> {
+  return 'predict' in model;
+}
+
+/** What a model takes, by the function that it defines. */
+export const kindOf = (model: Model): ModelKind => (takesRows(model) ? 'rows' : 'any');
+
+/**
+ * Imports a model file and takes its export `model`.
+ *
+ * @throws Error when the file cannot be imported, or exports no model
+ */
+export async function loadModel(file: string): Promise<Model> {
+  const exported = (await import(pathToFileURL(file).href)) as { model?: unknown };
+  const { model } = exported;
+  if (typeof model !== 'object' || model === null) {
+    throw new Error(
+      `${file} has no export named "model". Write: export const model = defineModel({ predict(rows) { … } });`,
+    );
+  }
+  const { predict, invoke } = model as Partial<RowModel<unknown> & InvokeModel<unknown>>;
+  if ((typeof predict === 'function') === (typeof invoke === 'function')) {
+    throw new Error(
+      `The model of ${file} must define either predict(rows, context) or invoke(input, context), and not both.`,
+    );
+  }
+  return model as Model;
+}

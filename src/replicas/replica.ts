@@ -1,0 +1,230 @@
+// One running copy of a model: its process, its health until it is ready, and the invocations it is given.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Pool } from 'undici';
+import type { Clock } from '../clock.ts';
+import { between, type Duration, milliseconds, seconds } from '../domain/time.ts';
+import { BUSY_HEADER, FAILURE_HEADER } from '../model/protocol.ts';
+import { OutputTail } from './output-tail.ts';
+import type { Address, Launch } from './runtimes/launch.ts';
+
+/** Pause between pings while a replica starts. */
+const PING_PAUSE = milliseconds(20);
+/** Longest wait for one ping's answer. */
+const PING_MAX = seconds(2);
+/** How long a replica may go on with an invocation that was cancelled, or live on after SIGTERM, before it is killed. */
+const STOP_GRACE = seconds(5);
+/** How much of a model's error message is kept, in characters. */
+const DETAIL_MAX = 4_000;
+
+/** What a replica is asked to do. */
+export interface Invocation {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+/** What came of it. `stopped` answers an abort, once the replica has really stopped working on it. */
+export type Reply =
+  | { readonly kind: 'output'; readonly contentType: string; readonly bytes: Uint8Array }
+  | { readonly kind: 'model-error' | 'invalid-output'; readonly detail: string }
+  | { readonly kind: 'crashed'; readonly detail: string }
+  | { readonly kind: 'stopped' };
+
+/** Why a replica did not become ready. */
+export class StartFailed extends Error {
+  override readonly name = 'StartFailed';
+}
+
+/** A replica that is ready. Made by `startReplica`. */
+export class Replica {
+  readonly id: string;
+  /** From the start of its process to its first good ping. */
+  readonly startDuration: Duration;
+  /** Resolves, once the process is gone, to how it ended. */
+  readonly exited: Promise<string>;
+  readonly #process: ChildProcess;
+  readonly #connections: Pool;
+  #gone = false;
+
+  constructor(id: string, started: Started, connections: Pool, startDuration: Duration) {
+    this.id = id;
+    this.startDuration = startDuration;
+    this.#process = started.process;
+    this.#connections = connections;
+    this.exited = started.exited.then((how) => {
+      this.#gone = true;
+      return `${how}${started.output.quote()}`;
+    });
+  }
+
+  /** Hands an invocation to the model. Never rejects for anything that the model or its process did. */
+  async invoke({ headers, body }: Invocation, signal: AbortSignal): Promise<Reply> {
+    if (signal.aborted) return { kind: 'stopped' };
+    try {
+      const response = await this.#connections.request({ method: 'POST', path: '/invocations', headers, body, signal });
+      const bytes = new Uint8Array(await response.body.arrayBuffer());
+      if (response.statusCode === 200)
+        return {
+          kind: 'output',
+          contentType: single(response.headers['content-type']) ?? 'application/octet-stream',
+          bytes,
+        };
+      const kind = single(response.headers[FAILURE_HEADER]) === 'invalid-output' ? 'invalid-output' : 'model-error';
+      return { kind, detail: messageOf(bytes, response.statusCode) };
+    } catch (error) {
+      if (signal.aborted) {
+        await this.#stopWorking();
+        return { kind: 'stopped' };
+      }
+      return { kind: 'crashed', detail: await this.#crashDetail(error) };
+    }
+  }
+
+  /** Ends the process: SIGTERM to its whole group, SIGKILL after the grace. */
+  async stop(): Promise<void> {
+    await stopGroup(this.#process, this.exited);
+    await this.#connections.destroy();
+  }
+
+  /** The connection is closed, which tells the model; a replica that does not say within the grace that it is free again is stopped. */
+  async #stopWorking(): Promise<void> {
+    const giveUp = AbortSignal.timeout(STOP_GRACE);
+    while (!giveUp.aborted && !this.#gone) {
+      const busy = await ping(this.#connections).then(
+        (reply) => reply.busy,
+        () => null,
+      );
+      if (busy === 0) return;
+      await sleep(PING_PAUSE);
+    }
+    await this.stop();
+  }
+
+  async #crashDetail(error: unknown): Promise<string> {
+    const patience = sleep(STOP_GRACE, null, { ref: false });
+    const how = await Promise.race([this.exited, patience]);
+    if (how !== null) return `The replica's process ended in the middle of the run: ${how}`;
+    await this.stop();
+    return `The replica closed the connection in the middle of the run (${error instanceof Error ? error.message : String(error)}).`;
+  }
+}
+
+interface Started {
+  readonly process: ChildProcess;
+  readonly exited: Promise<string>;
+  readonly output: OutputTail;
+}
+
+/**
+ * Starts a replica and waits until it answers a ping with 200, or until `signal` calls it off.
+ *
+ * @throws StartFailed when its process ends first, cannot be started, or is not ready in time; the message has its last lines
+ */
+export async function startReplica(
+  id: string,
+  launch: Launch,
+  startTimeout: Duration,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<Replica> {
+  const startedAt = clock.now();
+  const started = startProcess(launch);
+  const connections = connect(launch.address);
+  const ended = new AbortController();
+  void started.exited.then(() => ended.abort());
+  const giveUp = AbortSignal.any([signal, ended.signal, AbortSignal.timeout(startTimeout)]);
+  const state = await Promise.race([started.exited, ready(connections, giveUp)]);
+  if (state === 'ready') return new Replica(id, started, connections, between(startedAt, clock.now()));
+  await stopGroup(started.process, started.exited);
+  await connections.destroy();
+  const reason = state === 'late' ? `it was not ready within ${startTimeout / 1_000} s (no 200 from GET /ping)` : state;
+  throw new StartFailed(`${launch.argv.at(-1)}: ${reason}${started.output.quote()}`);
+}
+
+function startProcess({ argv, env, cwd }: Launch): Started {
+  const [command, ...rest] = argv;
+  // A group of its own, so that what the model starts can be stopped with it.
+  const child = spawn(command, rest, { env, cwd, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+  const output = new OutputTail();
+  child.stdout.on('data', (bytes: Buffer) => output.add(bytes));
+  child.stderr.on('data', (bytes: Buffer) => output.add(bytes));
+  // A program that closes its standard input is no concern of ours.
+  child.stdin.on('error', () => {});
+  const exited = new Promise<string>((resolve) => {
+    child.on('error', (error) => resolve(`it could not be started (${error.message}).`));
+    // What the process started is ended with it: it would hold the output open, and perhaps a GPU.
+    child.on('exit', () => child.pid !== undefined && signalGroup(child.pid, 'SIGKILL'));
+    child.on('close', (code, signal) => resolve(signal === null ? `exit code ${code}.` : `killed by ${signal}.`));
+  });
+  return { process: child, exited, output };
+}
+
+function connect(address: Address): Pool {
+  const url = 'port' in address ? `http://127.0.0.1:${address.port}` : 'http://replica';
+  // A run may take an hour: its limits are the engine's, never those of the connection.
+  const limits = { headersTimeout: 0, bodyTimeout: 0, pipelining: 1 };
+  return new Pool(url, 'port' in address ? limits : { ...limits, socketPath: address.socketPath });
+}
+
+async function ready(connections: Pool, giveUp: AbortSignal): Promise<'ready' | 'late'> {
+  while (!giveUp.aborted) {
+    const status = await ping(connections).then(
+      (reply) => reply.status,
+      () => null,
+    );
+    if (status === 200) return 'ready';
+    await sleep(PING_PAUSE);
+  }
+  return 'late';
+}
+
+async function ping(connections: Pool): Promise<{ status: number; busy: number | null }> {
+  const { statusCode, headers, body } = await connections.request({
+    method: 'GET',
+    path: '/ping',
+    signal: AbortSignal.timeout(PING_MAX),
+  });
+  await body.dump();
+  const busy = single(headers[BUSY_HEADER]);
+  return { status: statusCode, busy: busy === null ? null : Number(busy) };
+}
+
+async function stopGroup(child: ChildProcess, exited: Promise<unknown>): Promise<void> {
+  if (child.pid === undefined) return;
+  signalGroup(child.pid, 'SIGTERM');
+  const kill = setTimeout(() => signalGroup(child.pid!, 'SIGKILL'), STOP_GRACE);
+  await exited;
+  clearTimeout(kill);
+}
+
+/** Signals a process and all that it started; a group that is already gone is what was wanted. */
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+function single(header: string | string[] | undefined): string | null {
+  return header === undefined ? null : Array.isArray(header) ? (header[0] ?? null) : header;
+}
+
+/** A model's own words: `{"error": "…"}`, `{"detail": "…"}`, or the text as it is. */
+function messageOf(bytes: Uint8Array, status: number): string {
+  const text = new TextDecoder().decode(bytes.subarray(0, DETAIL_MAX)).trim();
+  return text === '' ? `The model answered with status ${status} and no message.` : (memberOf(text) ?? text);
+}
+
+function memberOf(text: string): string | null {
+  if (!text.startsWith('{')) return null;
+  try {
+    const { error, detail, message } = JSON.parse(text) as Record<string, unknown>;
+    const said = [error, detail, message].find((value) => typeof value === 'string');
+    return said ?? null;
+  } catch {
+    // Not JSON after all: the text itself is the message.
+    return null;
+  }
+}

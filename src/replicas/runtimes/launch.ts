@@ -1,0 +1,43 @@
+// How a replica's process is started, whatever its runtime: what to run, where it answers, and what it gets to see.
+
+import { spawnSync } from 'node:child_process';
+
+/** Where a replica answers. */
+export type Address = { readonly socketPath: string } | { readonly port: number };
+
+/** Everything needed to start one replica. */
+export interface Launch {
+  readonly argv: readonly [string, ...string[]];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  readonly address: Address;
+}
+
+/** Variables of the server that a replica sees; all else is the server's own business (it may hold keys and passwords). */
+const PASSED_ON = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'] as const;
+
+/** A replica's environment: the short fixed list, what the endpoint's configuration gives, and what the protocol needs. */
+export function cleanEnvironment(
+  server: NodeJS.ProcessEnv,
+  ...given: readonly Readonly<Record<string, string>>[]
+): Record<string, string> {
+  const passed = PASSED_ON.flatMap((name) => (server[name] === undefined ? [] : [[name, server[name]] as const]));
+  return Object.assign(Object.fromEntries(passed), ...given) as Record<string, string>;
+}
+
+/**
+ * Prefixes a command so that the kernel kills it when the server dies, also by `kill -9`, where nobody is left to do it.
+ * Without `setpriv` (it is part of Linux's util-linux) the command is left as it is, and only our own runner,
+ * which watches its standard input, is sure to go with the server.
+ */
+export function dieWithServer(argv: readonly [string, ...string[]]): readonly [string, ...string[]] {
+  return hasSetpriv() ? ['setpriv', '--pdeathsig', 'KILL', '--', ...argv] : argv;
+}
+
+let setpriv: boolean | undefined;
+
+/** Whether this machine can tie a child's life to the server's. Asked of the machine once. */
+export function hasSetpriv(): boolean {
+  setpriv ??= spawnSync('setpriv', ['--pdeathsig', 'KILL', '--', 'true']).status === 0;
+  return setpriv;
+}

@@ -1,0 +1,190 @@
+// The replicas of one endpoint: started when work waits, watched, given out slot by slot, stopped when idle.
+
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../clock.ts';
+import type { ReplicaPolicy } from '../domain/endpoint.ts';
+import { after, between, type Duration, type Instant, milliseconds, minutes, seconds } from '../domain/time.ts';
+import { type Invocation, type Replica, type Reply, startReplica } from './replica.ts';
+import type { Launch } from './runtimes/launch.ts';
+
+/** Pause before a failed start is tried again; it doubles with every failure in a row, up to the limit. */
+const FIRST_BACKOFF = seconds(1);
+const BACKOFF_MAX = minutes(1);
+/** Failed starts in a row after which those who wait for an answer are told, and not kept waiting for the next try. One may be an accident. */
+const TROUBLE_AFTER = 2;
+/** How often idle replicas are looked for. */
+const IDLE_CHECK = seconds(1);
+
+/** How many replicas there are and how many there should be. */
+export interface ReplicaCounts {
+  readonly current: number;
+  readonly desired: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+/** A place on a replica that nobody else has: for one invocation, or to be given back. */
+export interface ReservedSlot {
+  readonly replica: string;
+  /** How long the replica took to start, where this is its first invocation. */
+  readonly coldStart: Duration | null;
+  /** Uses the slot, and gives it back once the replica has really stopped working on the invocation. */
+  invoke(invocation: Invocation, signal: AbortSignal): Promise<Reply>;
+  /** Gives the slot back unused. */
+  release(): void;
+}
+
+/** What a supervisor needs to know. */
+export interface SupervisorParts {
+  readonly policy: ReplicaPolicy;
+  /** How to start the next replica. */
+  readonly launch: (replicaId: string) => Promise<Launch>;
+  readonly clock: Clock;
+  /** Called whenever a slot becomes free, a replica comes or goes, or a start fails. */
+  readonly onChange: () => void;
+}
+
+interface Member {
+  readonly replica: Replica;
+  busy: number;
+  used: boolean;
+  idleSince: Instant;
+}
+
+/** Supervises the replicas of one endpoint. */
+export class Supervisor {
+  readonly #parts: SupervisorParts;
+  readonly #members = new Map<string, Member>();
+  readonly #idleCheck: NodeJS.Timeout;
+  readonly #closing = new AbortController();
+  #starts = new Set<Promise<void>>();
+  #desired = 0;
+  #failures = 0;
+  #lastFailure: string | null = null;
+  #notBefore: Instant | null = null;
+
+  constructor(parts: SupervisorParts) {
+    this.#parts = parts;
+    this.#idleCheck = setInterval(() => this.#stopIdle(), IDLE_CHECK);
+    this.demand(0);
+  }
+
+  counts(): ReplicaCounts {
+    const { min, max } = this.#parts.policy;
+    return { current: this.#members.size, desired: this.#desired, min, max };
+  }
+
+  /** Why no replica becomes ready, once that has happened more than by accident; null while all is well. */
+  trouble(): string | null {
+    return this.#members.size === 0 && this.#failures >= TROUBLE_AFTER ? this.#lastFailure : null;
+  }
+
+  /** Whether another replica could be started now: while it could not, nobody needs to count what waits. */
+  get canGrow(): boolean {
+    const isBackingOff = this.#notBefore !== null && this.#parts.clock.now() < this.#notBefore;
+    return !isBackingOff && this.#members.size + this.#starts.size < this.#parts.policy.max;
+  }
+
+  /** Hears how many runs wait, and starts replicas for them: as many as they can keep busy, `max` at most. */
+  demand(backlog: number): void {
+    const { min, max, concurrency } = this.#parts.policy;
+    const busy = [...this.#members.values()].reduce((sum, member) => sum + member.busy, 0);
+    const needed = Math.min(max, Math.max(min, Math.ceil((backlog + busy) / concurrency)));
+    // Scaling in is left to the idle check, so that a short gap between runs costs no cold start.
+    this.#desired = Math.max(needed, this.#members.size);
+    for (let missing = needed - this.#members.size - this.#starts.size; missing > 0 && this.canGrow; missing -= 1)
+      this.#start();
+  }
+
+  /** Free slots, `limit` at most, on the least busy replicas first. */
+  reserve(limit: number): ReservedSlot[] {
+    const { concurrency } = this.#parts.policy;
+    const members = [...this.#members.values()].sort((a, b) => a.busy - b.busy);
+    const slots: ReservedSlot[] = [];
+    for (let load = 0; load < concurrency && slots.length < limit; load += 1) {
+      for (const member of members) {
+        if (member.busy === load && slots.length < limit) slots.push(this.#slotOn(member));
+      }
+    }
+    return slots;
+  }
+
+  /** Stops every replica, and starts none anymore. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    clearInterval(this.#idleCheck);
+    await Promise.all(this.#starts);
+    await Promise.all([...this.#members.values()].map(({ replica }) => replica.stop()));
+  }
+
+  #slotOn(member: Member): ReservedSlot {
+    const { replica } = member;
+    const coldStart = member.used ? null : replica.startDuration;
+    const wasUsed = member.used;
+    member.busy += 1;
+    member.used = true;
+    const giveBack = (): void => {
+      member.busy -= 1;
+      member.idleSince = this.#parts.clock.now();
+      this.#parts.onChange();
+    };
+    return {
+      replica: replica.id,
+      coldStart,
+      invoke: (invocation, signal) => replica.invoke(invocation, signal).finally(giveBack),
+      release: () => {
+        member.busy -= 1;
+        member.used = wasUsed;
+      },
+    };
+  }
+
+  #start(): void {
+    if (this.#closing.signal.aborted) return;
+    const start: Promise<void> = this.#startOne().finally(() => {
+      this.#starts.delete(start);
+      this.#parts.onChange();
+    });
+    this.#starts.add(start);
+  }
+
+  async #startOne(): Promise<void> {
+    const { launch, policy, clock } = this.#parts;
+    const id = randomUUID();
+    try {
+      const replica = await startReplica(id, await launch(id), policy.startTimeout, clock, this.#closing.signal);
+      this.#failures = 0;
+      this.#notBefore = null;
+      this.#members.set(id, { replica, busy: 0, used: false, idleSince: clock.now() });
+      void replica.exited.then((how) => this.#exited(id, how));
+    } catch (error) {
+      if (this.#closing.signal.aborted) return;
+      this.#failed(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #failed(reason: string): void {
+    const backoff = Math.min(BACKOFF_MAX, FIRST_BACKOFF * 2 ** this.#failures);
+    this.#failures += 1;
+    this.#lastFailure = reason;
+    this.#notBefore = after(this.#parts.clock.now(), milliseconds(backoff));
+  }
+
+  #exited(id: string, how: string): void {
+    this.#lastFailure = how;
+    this.#members.delete(id);
+    this.#parts.onChange();
+  }
+
+  #stopIdle(): void {
+    const { policy, clock } = this.#parts;
+    for (const [id, member] of this.#members) {
+      if (this.#members.size <= policy.min) return;
+      if (member.busy > 0 || between(member.idleSince, clock.now()) < policy.idle) continue;
+      // Out of the list first: whoever asks for a slot from now on gets none on it.
+      this.#members.delete(id);
+      this.#desired = Math.max(policy.min, this.#members.size);
+      void member.replica.stop();
+    }
+  }
+}
