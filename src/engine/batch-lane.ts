@@ -1,0 +1,69 @@
+// Executes batches in the engine itself. They hold no replica; what bounds them is that each keeps its table in memory.
+
+import { BlobDamaged } from '../blobs/blobs.ts';
+import type { ClaimedRun } from '../ledger/ledger.ts';
+import type { Log } from '../log.ts';
+import { TableError } from '../table/format.ts';
+import { type BatchEnd, type BatchParts, runBatch } from './batch.ts';
+import type { Lane, LaneSlot } from './dispatcher.ts';
+import type { HeldClaim } from './leases.ts';
+
+/** Batches at work for every run that the endpoint's replicas can take at once: with two, the next is cut while the last one's end is awaited. */
+const BATCHES_PER_SLOT = 2;
+
+/** The lane for batches of one endpoint. `onFree` is called when another one can be taken. */
+export function batchLane(parts: BatchParts & { readonly log: Log; readonly onFree: () => void }): Lane<LaneSlot> {
+  const { max, concurrency } = parts.deployed.spec.replicas;
+  const limit = max * concurrency * BATCHES_PER_SLOT;
+  let active = 0;
+
+  const slot = (): LaneSlot => {
+    active += 1;
+    return { replica: null, coldStart: null, release: () => void (active -= 1) };
+  };
+  return {
+    name: 'engine',
+    reserve: async () => Array.from({ length: limit - active }, slot),
+    async execute(claimed, taken, held) {
+      try {
+        await execute(parts, claimed, held);
+      } finally {
+        taken.release();
+        parts.onFree();
+      }
+    },
+  };
+}
+
+async function execute(parts: BatchParts & { readonly log: Log }, claimed: ClaimedRun, held: HeldClaim): Promise<void> {
+  const { claim, run } = claimed;
+  const { result, plan } = await runBatch(parts, claimed, held).catch((error: unknown): BatchEnd => {
+    parts.log.error({ err: error, run_id: claim.runId }, 'a batch could not be put together');
+    return { result: { kind: 'failed', error: whyItCannotGoOn(error) }, plan: null };
+  });
+  const [recorded] = await parts.ledger.finish([{ claim, result, progress: plan?.progress ?? null }]);
+  if (recorded === 'lost') {
+    if (result.kind === 'succeeded') await parts.payloads.discard(result.output);
+    return;
+  }
+  if (result.kind === 'succeeded' || result.kind === 'failed') {
+    parts.events.ended({
+      runId: claim.runId,
+      parentId: run.parentId,
+      rows: null,
+      status: result.kind,
+      error: result.kind === 'failed' ? result.error : null,
+    });
+  }
+}
+
+function whyItCannotGoOn(error: unknown) {
+  if (error instanceof TableError)
+    return { type: 'invalid-output', detail: `The chunks' outputs do not fit together: ${error.message}` } as const;
+  if (error instanceof BlobDamaged)
+    return { type: 'internal', detail: 'A payload of this run is damaged in the store.' } as const;
+  return {
+    type: 'internal',
+    detail: 'The outputs of the chunks could not be put together; the server log has the cause.',
+  } as const;
+}

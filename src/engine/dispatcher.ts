@@ -1,0 +1,114 @@
+// Moves queued runs to where they can be executed. It claims only what a free slot can start now, so nothing waits in a server that might die.
+
+import type { ClaimedRun, Ledger, Slot } from '../ledger/ledger.ts';
+import type { Log } from '../log.ts';
+import { type HeldClaim, LEASE, type Leases } from './leases.ts';
+
+/** A slot that is held for one claim, or given back. */
+export interface LaneSlot extends Slot {
+  release(): void;
+}
+
+/** A way of executing runs: on replicas, or (batches) in the engine itself. */
+export interface Lane<S extends LaneSlot> {
+  readonly name: 'replica' | 'engine';
+  /** Free slots, none where nothing can start now. May start replicas for the work that waits. */
+  reserve(): Promise<readonly S[]>;
+  /** Executes a claim on its slot and writes its outcome; gives the slot back itself. */
+  execute(claimed: ClaimedRun, slot: S, held: HeldClaim): Promise<void>;
+}
+
+/** What a dispatcher works with. */
+export interface DispatcherParts {
+  readonly endpoint: string;
+  readonly owner: string;
+  readonly ledger: Ledger;
+  readonly leases: Leases;
+  readonly log: Log;
+}
+
+/** Feeds one lane of one endpoint. */
+export class Dispatcher<S extends LaneSlot> {
+  readonly #parts: DispatcherParts;
+  readonly #lane: Lane<S>;
+  readonly #executing = new Map<HeldClaim, Promise<void>>();
+  #state: 'idle' | 'dispatching' | 'dispatch-again' | 'stopped' = 'idle';
+  #round: Promise<void> = Promise.resolve();
+
+  constructor(parts: DispatcherParts, lane: Lane<S>) {
+    this.#parts = parts;
+    this.#lane = lane;
+  }
+
+  /** Something may have become possible: a run was queued, a slot became free. */
+  wake(): void {
+    if (this.#state === 'dispatching') this.#state = 'dispatch-again';
+    if (this.#state !== 'idle') return;
+    this.#state = 'dispatching';
+    this.#round = this.#dispatch();
+  }
+
+  /** Claims nothing more, and resolves when nothing is being executed: its work is awaited, or handed back at once. */
+  async stop(work: 'await' | 'hand-back'): Promise<void> {
+    this.#state = 'stopped';
+    await this.#round;
+    if (work === 'hand-back') for (const held of this.#executing.keys()) held.stop('draining');
+    await Promise.all(this.#executing.values());
+  }
+
+  async #dispatch(): Promise<void> {
+    const { log, endpoint } = this.#parts;
+    try {
+      while (await this.#dispatchOnce());
+    } catch (error) {
+      log.error({ err: error, endpoint }, 'runs could not be claimed');
+    }
+    if (this.#state === 'stopped') return;
+    const again = this.#state === 'dispatch-again';
+    this.#state = 'idle';
+    if (again) this.wake();
+  }
+
+  /** Whether there may be more to claim. */
+  async #dispatchOnce(): Promise<boolean> {
+    const slots = await this.#lane.reserve();
+    if (slots.length === 0) return false;
+    const claimed = await this.#claim(slots);
+    slots.slice(claimed.length).forEach((slot) => slot.release());
+    claimed.forEach((run, place) => this.#execute(run, slots[place]!));
+    return claimed.length === slots.length && this.#state !== 'stopped';
+  }
+
+  async #claim(slots: readonly S[]): Promise<ClaimedRun[]> {
+    if (this.#state === 'stopped') return [];
+    const { ledger, endpoint, owner } = this.#parts;
+    const lane = this.#lane.name;
+    try {
+      return await ledger.claim({
+        endpoint,
+        lane,
+        slots: slots.map(({ replica, coldStart }) => ({ replica, coldStart })),
+        owner,
+        lease: LEASE,
+      });
+    } catch (error) {
+      slots.forEach((slot) => slot.release());
+      throw error;
+    }
+  }
+
+  #execute(claimed: ClaimedRun, slot: S): void {
+    const held = this.#parts.leases.hold(claimed.claim);
+    const execution = this.#lane
+      .execute(claimed, slot, held)
+      // The run itself is safe: its lease lapses and it is queued again.
+      .catch((error: unknown) =>
+        this.#parts.log.error({ err: error, run_id: claimed.claim.runId }, 'an outcome could not be written'),
+      )
+      .finally(() => {
+        held.release();
+        this.#executing.delete(held);
+      });
+    this.#executing.set(held, execution);
+  }
+}

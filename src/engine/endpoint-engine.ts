@@ -1,0 +1,78 @@
+// Everything that one endpoint has at work: its replicas, and the two lanes that feed them.
+
+import type { Clock } from '../clock.ts';
+import type { RunKind } from '../domain/run.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { Log } from '../log.ts';
+import type { Launch } from '../replicas/runtimes/launch.ts';
+import { type ReservedSlot, Supervisor } from '../replicas/supervisor.ts';
+import type { BatchInputs } from './batch-inputs.ts';
+import { batchLane } from './batch-lane.ts';
+import type { Deployed } from './deployment.ts';
+import { Dispatcher, type DispatcherParts, type LaneSlot } from './dispatcher.ts';
+import { DrainRate } from './drain-rate.ts';
+import type { Leases } from './leases.ts';
+import type { Payloads } from './payloads.ts';
+import { replicaLane } from './replica-lane.ts';
+import type { RunEvents } from './run-events.ts';
+
+/** What every endpoint of a server shares. */
+export interface SharedParts {
+  readonly owner: string;
+  readonly ledger: Ledger;
+  readonly payloads: Payloads;
+  readonly inputs: BatchInputs;
+  readonly events: RunEvents;
+  readonly leases: Leases;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** One endpoint at work. */
+export class EndpointEngine {
+  readonly deployed: Deployed;
+  readonly supervisor: Supervisor;
+  readonly drainRate = new DrainRate();
+  readonly #calls: Dispatcher<ReservedSlot>;
+  readonly #batches: Dispatcher<LaneSlot>;
+
+  constructor(
+    shared: SharedParts,
+    deployed: Deployed,
+    launch: (replicaId: string) => Promise<Launch>,
+    onTrouble: () => void,
+  ) {
+    const { clock } = shared;
+    this.deployed = deployed;
+    const onChange = (): void => {
+      this.#calls.wake();
+      if (this.supervisor.trouble() !== null) onTrouble();
+    };
+    this.supervisor = new Supervisor({ policy: deployed.spec.replicas, launch, clock, onChange });
+    const parts: DispatcherParts = { endpoint: deployed.spec.name, ...shared };
+    this.#calls = new Dispatcher(
+      parts,
+      replicaLane({ ...shared, deployed, supervisor: this.supervisor, drainRate: this.drainRate }),
+    );
+    const onQueued = (): void => this.#calls.wake();
+    const onFree = (): void => this.#batches.wake();
+    this.#batches = new Dispatcher(parts, batchLane({ ...shared, deployed, onQueued, onFree }));
+  }
+
+  /** Something may have become possible for either lane. */
+  wake(): void {
+    this.#calls.wake();
+    this.#batches.wake();
+  }
+
+  /** A run was queued. */
+  queued(kind: RunKind): void {
+    if (kind === 'batch') this.#batches.wake();
+    else this.#calls.wake();
+  }
+
+  /** Claims nothing more, and resolves when nothing is being executed. Batches are handed back: what their chunks did is kept. */
+  async stopDispatching(): Promise<void> {
+    await Promise.all([this.#batches.stop('hand-back'), this.#calls.stop('await')]);
+  }
+}

@@ -1,0 +1,233 @@
+// From an invocation that somebody asks for to a run that is written down. Everything that can be refused is refused here, before anything is stored.
+
+import { newRunId } from '../clock.ts';
+import { inputKey } from '../blobs/blobs.ts';
+import type { BatchOptions } from '../domain/batch.ts';
+import { sha256 } from '../domain/digest.ts';
+import { DEFAULT_BATCH_SIZE } from '../domain/endpoint.ts';
+import { ServiceError } from '../domain/errors.ts';
+import type { RunId } from '../domain/ids.ts';
+import type { Payload } from '../domain/payload.ts';
+import { lostWorkersMax } from '../domain/retry.ts';
+import type { Duration } from '../domain/time.ts';
+import type { Enqueued, Ledger, NewRun, RunRecord } from '../ledger/ledger.ts';
+import { CONTENT_TYPES, TableError, type TableFormat, tableFormatOf } from '../table/format.ts';
+import { indexTable } from '../table/split.ts';
+import type { Deployed } from './deployment.ts';
+import { checkColumns } from './columns.ts';
+import type { Payloads } from './payloads.ts';
+
+/** An invocation as it was asked for, its form checked and nothing else. */
+export interface Submission {
+  readonly deployed: Deployed;
+  readonly input: { readonly bytes: Uint8Array; readonly contentType: string };
+  /** Where the input stands in the request, for messages: `/input`, or the empty string for a raw body. */
+  readonly inputPointer: string;
+  /** Content type wanted for the output, or null for the input's. */
+  readonly accept: string | null;
+  /** Whether a table runs as a batch, and how; `auto` leaves it to the endpoint. */
+  readonly batch: 'auto' | 'off' | Partial<BatchOptions>;
+  readonly runName: string | null;
+  readonly timeout: Duration | null;
+  readonly queueTtl: Duration | null;
+  readonly priority: number;
+  /** JSON text of an object. */
+  readonly metadata: string;
+  readonly idempotencyKey: string | null;
+}
+
+/** A run that is durable. `replayed` is one that the same idempotency key made before. */
+export type Accepted =
+  | { readonly kind: 'new'; readonly run: RunRecord; readonly ahead: number }
+  | { readonly kind: 'replayed'; readonly runId: RunId };
+
+/** What the intake works with. */
+export interface IntakeParts {
+  readonly ledger: Ledger;
+  readonly payloads: Payloads;
+  /** What a full queue answers as Retry-After. */
+  readonly retryAfter: (endpoint: string) => Duration;
+}
+
+/**
+ * Writes a run down; durable when this resolves.
+ *
+ * @throws ServiceError `malformed-body` or `invalid-request` for a table that cannot be run, `not-acceptable`, `queue-full`, `idempotency-mismatch`
+ */
+export async function accept(parts: IntakeParts, submission: Submission): Promise<Accepted> {
+  const { deployed, input } = submission;
+  const format = batchFormat(submission);
+  const batch = format === null ? null : planBatch(submission, format);
+  const runId = newRunId();
+  const payload = await parts.payloads.store(
+    input.bytes,
+    format === null ? input.contentType : CONTENT_TYPES[format],
+    inputKey(runId),
+  );
+  const { spec } = deployed;
+  const run: NewRun = {
+    runId,
+    endpoint: spec.name,
+    version: deployed.version,
+    kind: batch === null ? 'call' : 'batch',
+    runName: submission.runName,
+    priority: submission.priority,
+    timeout: submission.timeout ?? spec.timeout,
+    queueTtl: submission.queueTtl ?? spec.queueTtl,
+    lostWorkersMax: batch === null ? lostWorkersMax(spec.retry) : null,
+    metadata: submission.metadata,
+    accept: submission.accept,
+    input: payload,
+    batch,
+    parent: null,
+    idempotency:
+      submission.idempotencyKey === null
+        ? null
+        : { key: submission.idempotencyKey, fingerprint: fingerprintOf(submission, payload) },
+  };
+  const [written] = await parts.ledger.enqueue([run]);
+  if (written!.result !== 'enqueued') await parts.payloads.discard(payload);
+  return answer(parts, run, written!);
+}
+
+function answer(parts: IntakeParts, run: NewRun, written: Enqueued): Accepted {
+  switch (written.result) {
+    case 'enqueued':
+      return { kind: 'new', ahead: written.ahead, run: recordOf(run, written) };
+    case 'replayed':
+      return { kind: 'replayed', runId: written.runId };
+    case 'key-reused':
+      throw new ServiceError(
+        'idempotency-mismatch',
+        'This Idempotency-Key came before with another endpoint, other options or another input. Use a new key for a new request.',
+      );
+    case 'queue-full':
+      throw queueFull(run.endpoint, written.queued, parts.retryAfter(run.endpoint));
+    case 'refused':
+      throw new Error('A run without a parent was refused for its parent.');
+  }
+}
+
+function queueFull(endpoint: string, queued: number, wait: Duration): ServiceError {
+  return new ServiceError(
+    'queue-full',
+    `Endpoint ${endpoint} has ${queued} runs queued, its queue_limit. Nothing was stored; try again after the time in Retry-After.`,
+    {
+      headers: { 'retry-after': String(Math.ceil(wait / 1_000)), 'retry-after-ms': String(Math.ceil(wait)) },
+    },
+  );
+}
+
+/** The table format in which the input runs as a batch, or null when it goes to the model whole. */
+function batchFormat({ deployed, input, batch, inputPointer }: Submission): TableFormat | null {
+  if (batch === 'off') return null;
+  const format = tableFormatOf(input.contentType);
+  const isTable = format !== null && (format !== 'json' || firstByte(input.bytes) === 0x5b);
+  if (batch === 'auto')
+    return isTable && (deployed.spec.batchSize !== null || deployed.takes === 'rows') ? format : null;
+  if (isTable) return format;
+  throw new ServiceError(
+    'invalid-request',
+    'A batch needs a table for input: text/csv, application/jsonlines, or a JSON array of objects.',
+    {
+      errors: [{ pointer: inputPointer, detail: 'is not a table' }],
+    },
+  );
+}
+
+/** The first byte that is not white space. */
+function firstByte(bytes: Uint8Array): number | undefined {
+  return bytes.find((byte) => byte > 0x20);
+}
+
+/** Reads the whole table once, so that a broken one is refused now and not after a thousand rows. */
+function planBatch(
+  { deployed: { spec }, input, inputPointer, accept: wanted, batch }: Submission,
+  format: TableFormat,
+): BatchOptions {
+  if (wanted !== null && tableFormatOf(wanted) === null) {
+    throw new ServiceError(
+      'not-acceptable',
+      `A table can be answered as ${Object.values(CONTENT_TYPES).join(', ')}, not as ${wanted}.`,
+    );
+  }
+  try {
+    const index = indexTable(input.bytes, format);
+    checkColumns(input.bytes, index, spec.features);
+  } catch (error) {
+    if (!(error instanceof TableError)) throw error;
+    throw new ServiceError('malformed-body', error.message, {
+      errors: [{ pointer: `${inputPointer}${error.pointer}`, detail: error.message }],
+      cause: error,
+    });
+  }
+  const asked = typeof batch === 'object' ? batch : {};
+  return {
+    size: asked.size ?? spec.batchSize ?? DEFAULT_BATCH_SIZE,
+    maxInFlight: asked.maxInFlight ?? spec.maxInFlight,
+    onRowError: asked.onRowError ?? spec.onRowError,
+  };
+}
+
+/** Two requests are the same when everything that could change the answer is. */
+function fingerprintOf(submission: Submission, input: Payload): string {
+  const { deployed, accept: wanted, batch, runName, timeout, queueTtl, priority, metadata } = submission;
+  return sha256(
+    JSON.stringify([
+      deployed.spec.name,
+      wanted,
+      batch,
+      runName,
+      timeout,
+      queueTtl,
+      priority,
+      metadata,
+      input.contentType,
+      input.sha256,
+    ]),
+  );
+}
+
+/** What the ledger would answer if it were asked for the run that it has just written. */
+function recordOf(run: NewRun, { sequence, createdAt }: Enqueued & { result: 'enqueued' }): RunRecord {
+  const {
+    runId,
+    endpoint,
+    version,
+    kind,
+    runName,
+    priority,
+    timeout,
+    queueTtl,
+    metadata,
+    accept: wanted,
+    batch,
+    input,
+  } = run;
+  return {
+    sequence,
+    runId,
+    endpoint,
+    version,
+    kind,
+    status: 'queued',
+    runName,
+    priority,
+    attempt: 0,
+    createdAt,
+    dueAt: createdAt,
+    startedAt: null,
+    finishedAt: null,
+    timeout,
+    queueTtl,
+    metadata,
+    accept: wanted,
+    parentId: null,
+    rows: null,
+    batch,
+    progress: null,
+    input: { contentType: input!.contentType, bytes: input!.bytes, sha256: input!.sha256 },
+    output: null,
+    error: null,
+  };
+}

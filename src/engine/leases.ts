@@ -1,0 +1,81 @@
+// The claims that this server holds: renewed while they are worked on, told when they are lost.
+
+import type { RunId } from '../domain/ids.ts';
+import { type Duration, seconds } from '../domain/time.ts';
+import type { Claim, Ledger } from '../ledger/ledger.ts';
+import type { Log } from '../log.ts';
+
+/** How long a claim is good for without being renewed. Source: promise P5 of the reliability page. */
+export const LEASE: Duration = seconds(30);
+/** A third of the lease, so that two renewals may fail before it lapses. */
+const RENEWAL = seconds(10);
+
+/** Why work on a claim stops before its end. */
+export type StopReason = 'timeout' | 'cancelled' | 'lost' | 'draining';
+
+/** A claim in hand. */
+export interface HeldClaim {
+  readonly claim: Claim;
+  /** Aborted with a `StopReason` when the work must stop. */
+  readonly signal: AbortSignal;
+  stop(reason: StopReason): void;
+  /** The work is over, whatever came of it: no longer renewed. */
+  release(): void;
+}
+
+/** Keeps the leases of everything this server works on. */
+export class Leases {
+  readonly #ledger: Ledger;
+  readonly #log: Log;
+  readonly #held = new Map<RunId, HeldClaim>();
+  readonly #renewal: NodeJS.Timeout;
+
+  constructor(ledger: Ledger, log: Log) {
+    this.#ledger = ledger;
+    this.#log = log;
+    this.#renewal = setInterval(() => void this.#renew(), RENEWAL);
+  }
+
+  hold(claim: Claim): HeldClaim {
+    const work = new AbortController();
+    const held: HeldClaim = {
+      claim,
+      signal: work.signal,
+      stop: (reason) => work.abort(reason),
+      release: () => {
+        if (this.#held.get(claim.runId) === held) this.#held.delete(claim.runId);
+      },
+    };
+    this.#held.set(claim.runId, held);
+    return held;
+  }
+
+  /** Stops the work on a claim, if this server has it. */
+  stop(claim: Claim, reason: StopReason): void {
+    const held = this.#held.get(claim.runId);
+    if (held?.claim.attempt === claim.attempt) held.stop(reason);
+  }
+
+  /** Stops everything, as when the server stops. */
+  stopAll(reason: StopReason): void {
+    for (const held of this.#held.values()) held.stop(reason);
+  }
+
+  close(): void {
+    clearInterval(this.#renewal);
+  }
+
+  async #renew(): Promise<void> {
+    const held = [...this.#held.values()];
+    if (held.length === 0) return;
+    try {
+      const answers = await this.#ledger.renew(
+        held.map(({ claim }) => claim),
+        LEASE,
+      );
+      answers.forEach((answer, place) => answer === 'lost' && held[place]!.stop('lost'));
+    } catch (error) {
+      this.#log.error({ err: error }, 'leases could not be renewed');
+    }
+  }
+}

@@ -1,0 +1,48 @@
+// Who waits for a run hears of its end here, in this process; whoever is in another asks the ledger.
+
+import type { RowRange } from '../domain/batch.ts';
+import type { RunError } from '../domain/errors.ts';
+import type { RunId } from '../domain/ids.ts';
+import type { EndedStatus } from '../domain/run.ts';
+
+/** A run has ended, and the ledger has it. `rows` is null for a run that is no chunk, or when only the ledger knows them. */
+export interface RunEnded {
+  readonly runId: RunId;
+  readonly parentId: RunId | null;
+  readonly rows: RowRange | null;
+  readonly status: EndedStatus;
+  readonly error: RunError | null;
+}
+
+type Listener = (event: RunEnded) => void;
+
+/** Passes on the ends of runs to those who asked for them, by the run or by its parent. */
+export class RunEvents {
+  readonly #byRun = new Map<RunId, Set<Listener>>();
+  readonly #byParent = new Map<RunId, Set<Listener>>();
+
+  ended(event: RunEnded): void {
+    for (const listener of this.#byRun.get(event.runId) ?? []) listener(event);
+    if (event.parentId === null) return;
+    for (const listener of this.#byParent.get(event.parentId) ?? []) listener(event);
+  }
+
+  /** Calls `listener` when the run ends; answers how to stop that. */
+  onEnd(runId: RunId, listener: Listener): () => void {
+    return listen(this.#byRun, runId, listener);
+  }
+
+  /** Calls `listener` when any chunk of the run ends; answers how to stop that. */
+  onChunkEnd(parentId: RunId, listener: Listener): () => void {
+    return listen(this.#byParent, parentId, listener);
+  }
+}
+
+function listen(listeners: Map<RunId, Set<Listener>>, runId: RunId, listener: Listener): () => void {
+  const set = listeners.get(runId) ?? new Set();
+  listeners.set(runId, set.add(listener));
+  return () => {
+    set.delete(listener);
+    if (set.size === 0) listeners.delete(runId);
+  };
+}
