@@ -1,0 +1,51 @@
+// A run, or its output, as an answer.
+
+import type { FastifyReply } from 'fastify';
+import { isJson } from '../domain/payload.ts';
+import { isEnded } from '../domain/run.ts';
+import type { Engine, RunSight } from '../engine/engine.ts';
+import { isEmbedded, runText } from './run-view.ts';
+
+/** Hint for clients that poll, in seconds. */
+const POLL_SECONDS = '1';
+const EXTENSIONS: Readonly<Record<string, string>> = {
+  'application/json': 'json',
+  'application/jsonlines': 'jsonl',
+  'text/csv': 'csv',
+  'text/plain': 'txt',
+};
+
+/** Answers with a run; `outputs` is the text of its output where it is shown inside. */
+export function sendRun(reply: FastifyReply, sight: RunSight, outputs: string | null): FastifyReply {
+  if (!isEnded(sight.run.status)) reply.header('retry-after', POLL_SECONDS);
+  return reply.type('application/json').send(runText(sight, outputs));
+}
+
+/** Answers with a run, its output inside it where it is JSON and small. */
+export async function sendRunWithOutput(engine: Engine, reply: FastifyReply, sight: RunSight): Promise<FastifyReply> {
+  const output = isEmbedded(sight.run.output) ? await engine.output(sight.run.runId) : null;
+  return sendRun(reply, sight, output === null ? null : new TextDecoder().decode(output.content));
+}
+
+/** Answers a wait that has ended well: with the run, or (where another type than JSON is asked for) with the output alone. */
+export async function sendOutput(
+  engine: Engine,
+  reply: FastifyReply,
+  sight: RunSight,
+  accept: string | null,
+): Promise<FastifyReply> {
+  return accept === null || isJson(accept)
+    ? sendRunWithOutput(engine, reply, sight)
+    : sendRawOutput(engine, reply, sight);
+}
+
+/** Answers with the bytes of a succeeded run's output. They are the model's, so a browser is told to save and not to show them. */
+export async function sendRawOutput(engine: Engine, reply: FastifyReply, { run }: RunSight): Promise<FastifyReply> {
+  const output = (await engine.output(run.runId))!;
+  const extension = EXTENSIONS[output.contentType.split(';')[0]!.trim().toLowerCase()] ?? 'bin';
+  return reply
+    .type(output.contentType)
+    .header('content-disposition', `attachment; filename="${run.runId}.${extension}"`)
+    .header('content-security-policy', "default-src 'none'; sandbox")
+    .send(Buffer.from(output.content.buffer, output.content.byteOffset, output.content.byteLength));
+}

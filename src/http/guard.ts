@@ -1,0 +1,33 @@
+// What keeps a page in a browser from driving this server: the Host it must name, and the origin it must come from.
+
+import type { FastifyRequest } from 'fastify';
+import { ServiceError } from '../domain/errors.ts';
+
+/** Hosts that always mean this machine. */
+const LOOPBACK_HOSTS = ['localhost', '127.0.0.1', '[::1]'];
+
+/** The check of every request: throws ServiceError `misdirected-request` or `forbidden`. `hosts` null takes any Host, as behind a proxy. */
+export function requestGuard(hosts: readonly string[] | null): (request: FastifyRequest) => void {
+  const allowed = hosts === null ? null : new Set([...LOOPBACK_HOSTS, ...hosts.map((host) => host.toLowerCase())]);
+  return (request) => {
+    const host = (request.headers.host ?? '').toLowerCase();
+    // A name that an attacker's DNS points here would make the browser take his page for ours.
+    if (allowed !== null && !allowed.has(host.replace(/:\d*$/, ''))) {
+      throw new ServiceError(
+        'misdirected-request',
+        'The Host header does not name this server. Use the address that `claimcheck serve` printed.',
+      );
+    }
+    if (request.method !== 'GET' && request.method !== 'HEAD' && isCrossOrigin(request, host)) {
+      throw new ServiceError('forbidden', 'A page of another origin may not change anything here.');
+    }
+  };
+}
+
+/** Browsers say where a request comes from; programs say nothing, and are let through. */
+function isCrossOrigin({ headers }: FastifyRequest, host: string): boolean {
+  const site = headers['sec-fetch-site'];
+  if (site !== undefined && site !== 'same-origin' && site !== 'none') return true;
+  const { origin } = headers;
+  return origin !== undefined && origin.toLowerCase().replace(/^https?:\/\//, '') !== host;
+}

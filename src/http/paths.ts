@@ -1,0 +1,10 @@
+// The paths that answers point to.
+
+/** A run. */
+export const runPath = (runId: string): string => `/runs/${runId}`;
+/** A run's output. */
+export const outputPath = (runId: string): string => `${runPath(runId)}/output`;
+/** A run's cancellation. */
+export const cancelPath = (runId: string): string => `${runPath(runId)}/cancel`;
+/** A batch run's chunks. */
+export const chunksPath = (runId: string): string => `/runs?parent_id=${runId}`;

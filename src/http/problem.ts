@@ -1,0 +1,46 @@
+// Every error that leaves the server, as problem+json from the one table.
+
+import type { FastifyReply } from 'fastify';
+import { PROBLEMS, type ProblemSlug, type RunError, ServiceError } from '../domain/errors.ts';
+import type { RunRecord } from '../ledger/ledger.ts';
+import { PROBLEM_BASE, PROBLEM_TYPE, type ProblemBody } from '../wire/problems.ts';
+import { runPath } from './paths.ts';
+
+/** The body of a problem. */
+export function problemBody({ slug, message, extras }: ServiceError, requestId: string): ProblemBody {
+  const { status, title, retryable } = PROBLEMS[slug];
+  return {
+    type: `${PROBLEM_BASE}${slug}`,
+    title,
+    status,
+    detail: message,
+    instance: `urn:request:${requestId}`,
+    retryable,
+    ...(extras.runId === undefined ? {} : { run_id: extras.runId }),
+    ...(extras.errors === undefined ? {} : { errors: [...extras.errors] }),
+    ...extras.members,
+  };
+}
+
+/** Answers with a problem. */
+export function sendProblem(reply: FastifyReply, problem: ServiceError): FastifyReply {
+  return reply
+    .code(PROBLEMS[problem.slug].status)
+    .headers({ ...problem.extras.headers })
+    .type(PROBLEM_TYPE)
+    .send(JSON.stringify(problemBody(problem, reply.request.id)));
+}
+
+/** A run's error as it is shown with the run. */
+export function failureBody({ type, detail }: RunError) {
+  const { title, retryable } = PROBLEMS[type];
+  return { type, title, detail, retryable };
+}
+
+/** The problem that stands for a run without an output. */
+export function problemOfRun(run: RunRecord): ServiceError {
+  const where = { runId: run.runId, headers: { location: runPath(run.runId) } };
+  if (run.status === 'cancelled') return new ServiceError('run-cancelled', `Run ${run.runId} was cancelled.`, where);
+  const { type, detail } = run.error ?? { type: 'internal' as const, detail: 'The run failed and did not say why.' };
+  return new ServiceError(type satisfies ProblemSlug, detail, where);
+}

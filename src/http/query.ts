@@ -1,0 +1,39 @@
+// Reading a query: texts become the numbers and booleans that the schema asks for, strictly, and whatever does not fit is named.
+
+import type { Static, TObject } from 'typebox';
+import { type FieldError, ServiceError } from '../domain/errors.ts';
+import { compileCheck } from '../validation.ts';
+
+/**
+ * A reader for the queries of one route.
+ *
+ * @returns a function that answers the values that the schema describes
+ * @throws ServiceError `invalid-request` that names every parameter that is unknown, given twice, or of the wrong form
+ */
+export function queryReader<Schema extends TObject>(schema: Schema): (query: unknown) => Static<Schema> {
+  const check = compileCheck(schema);
+  return (query) => {
+    const given = Object.entries(query as Record<string, string | string[]>);
+    const twice = given
+      .filter(([, value]) => Array.isArray(value))
+      .map(([name]): FieldError => ({ pointer: `/${name}`, detail: 'is given more than once' }));
+    const values = Object.fromEntries(given.map(([name, value]) => [name, typed(schema.properties[name], value)]));
+    const errors = twice.length > 0 ? twice : check(values);
+    if (errors.length === 0) return values as Static<Schema>;
+    const places = errors.map(({ pointer, detail }) => ({ pointer: `query:${pointer.slice(1)}`, detail }));
+    throw new ServiceError(
+      'invalid-request',
+      `The query is not valid: ${places.map(({ pointer, detail }) => `${pointer.slice(6)} ${detail}`).join('; ')}.`,
+      { errors: places },
+    );
+  };
+}
+
+/** A text that is not written exactly like a number or a boolean stays a text, and the schema refuses it. */
+function typed(schema: unknown, value: string | string[]): unknown {
+  const type = (schema as { type?: string } | undefined)?.type;
+  if (typeof value !== 'string') return value;
+  if (type === 'boolean') return value === 'true' ? true : value === 'false' ? false : value;
+  if ((type === 'number' || type === 'integer') && /^-?\d{1,15}(?:\.\d{1,9})?$/.test(value)) return Number(value);
+  return value;
+}

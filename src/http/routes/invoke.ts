@@ -1,0 +1,111 @@
+// POST /endpoints/{endpoint}/invoke and POST /invoke.
+
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { ServiceError } from '../../domain/errors.ts';
+import type { RunId } from '../../domain/ids.ts';
+import { isEnded } from '../../domain/run.ts';
+import { type Duration, inSeconds } from '../../domain/time.ts';
+import type { Deployed } from '../../engine/deployment.ts';
+import type { RunSight } from '../../engine/engine.ts';
+import type { Accepted } from '../../engine/intake.ts';
+import { sendOutput, sendRun } from '../answers.ts';
+import type { HttpParts } from '../parts.ts';
+import { runPath } from '../paths.ts';
+import { type Preference, readPreference } from '../prefer.ts';
+import { problemOfRun } from '../problem.ts';
+import { readSubmission } from '../submission.ts';
+
+/** How an invocation is answered: at once, or after waiting; `afterwards` is what a wait that was not long enough ends in. */
+type Mode =
+  | { readonly kind: 'async' }
+  | { readonly kind: 'wait'; readonly atMost: Duration; readonly afterwards: 'accepted' | 'problem' };
+
+/** Registers the routes. */
+export function invokeRoutes(app: FastifyInstance, parts: HttpParts): void {
+  app.post<{ Params: { endpoint: string } }>('/endpoints/:endpoint/invoke', (request, reply) =>
+    invoke(parts, request, reply, request.params.endpoint),
+  );
+  app.post('/invoke', (request, reply) => invoke(parts, request, reply, null));
+}
+
+async function invoke(
+  parts: HttpParts,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  name: string | null,
+): Promise<FastifyReply> {
+  const { engine } = parts;
+  const deployed = engine.endpoint(name);
+  const body = (request.body as Uint8Array | undefined) ?? new Uint8Array();
+  const asked = readSubmission({ headers: request.headers, query: request.query, body }, deployed);
+  const preference = readPreference(singleHeader(request, 'prefer'));
+  const mode = modeOf(asked.async, preference, deployed);
+  if (preference !== null) reply.header('vary', 'Prefer');
+  if (preference !== null && asked.async === null) reply.header('preference-applied', preference.applied);
+  const accepted = await engine.submit(asked.submission);
+  if (accepted.kind === 'replayed') reply.header('idempotency-replayed', 'true');
+  if (mode.kind === 'async') return sendAccepted(reply, await sightOf(parts, accepted));
+  return waitAndAnswer(parts, reply, {
+    runId: accepted.kind === 'new' ? accepted.run.runId : accepted.runId,
+    mode,
+    accept: asked.submission.accept,
+  });
+}
+
+/** First match wins: what the request says, the Prefer header, the endpoint's mode. */
+function modeOf(async: boolean | null, preference: Preference | null, { spec }: Deployed): Mode {
+  if (async === true) return { kind: 'async' };
+  const wholeWait: Mode = { kind: 'wait', atMost: spec.syncTimeout, afterwards: 'problem' };
+  if (async === false) return wholeWait;
+  if (preference?.kind === 'respond-async') return { kind: 'async' };
+  if (preference?.kind === 'wait')
+    return { kind: 'wait', atMost: Math.min(preference.atMost, spec.syncTimeout) as Duration, afterwards: 'accepted' };
+  return spec.mode === 'async' ? { kind: 'async' } : wholeWait;
+}
+
+async function sightOf({ engine }: HttpParts, accepted: Accepted): Promise<RunSight> {
+  return accepted.kind === 'new' ? engine.sightOf(accepted.run, [], accepted.ahead) : engine.run(accepted.runId);
+}
+
+function sendAccepted(reply: FastifyReply, sight: RunSight): FastifyReply {
+  return sendRun(reply.code(202).header('location', runPath(sight.run.runId)), sight, null);
+}
+
+async function waitAndAnswer(
+  parts: HttpParts,
+  reply: FastifyReply,
+  { runId, mode, accept }: { runId: RunId; mode: Mode & { kind: 'wait' }; accept: string | null },
+): Promise<FastifyReply> {
+  const { engine } = parts;
+  await engine.waitForEnd(runId, mode.atMost, parts.waitSignal(reply));
+  const sight = await engine.run(runId);
+  const { run } = sight;
+  reply.header('location', runPath(runId)).header('run-id', runId);
+  if (run.status === 'succeeded') return sendOutput(engine, reply, sight, accept);
+  if (isEnded(run.status)) throw problemOfRun(run);
+  if (mode.afterwards === 'accepted') return sendAccepted(reply, sight);
+  throw stillRunning(parts, sight, mode.atMost);
+}
+
+function stillRunning({ engine }: HttpParts, { run }: RunSight, waited: Duration): ServiceError {
+  const where = { runId: run.runId, headers: { location: runPath(run.runId), 'retry-after': '1' } };
+  if (engine.draining)
+    return new ServiceError(
+      'draining',
+      `The server is stopping; run ${run.runId} is kept and goes on when it is back.`,
+      where,
+    );
+  const trouble = engine.trouble(run.endpoint);
+  if (trouble !== null)
+    return new ServiceError('replica-unavailable', `The model of ${run.endpoint} does not start: ${trouble}`, where);
+  return new ServiceError(
+    'wait-exceeded',
+    `Run ${run.runId} did not end within ${inSeconds(waited)} s; it goes on, and GET ${runPath(run.runId)} says how it stands.`,
+    where,
+  );
+}
+
+function singleHeader({ headers }: FastifyRequest, name: string): string | undefined {
+  const value = headers[name];
+  return Array.isArray(value) ? value.join(', ') : value;
+}

@@ -1,0 +1,124 @@
+// GET /runs, GET /runs/{id}, GET /runs/{id}/output, DELETE /runs/{id} and POST /runs/{id}/cancel.
+
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import { ServiceError } from '../../domain/errors.ts';
+import { parseRunId, type RunId } from '../../domain/ids.ts';
+import { isEnded } from '../../domain/run.ts';
+import { type Instant, parseRfc3339, seconds } from '../../domain/time.ts';
+import { runNotFound } from '../../engine/engine.ts';
+import type { RunFilter } from '../../ledger/ledger.ts';
+import { RunQuery, type RunPage } from '../../wire/runs.ts';
+import { sendRawOutput, sendRun, sendRunWithOutput } from '../answers.ts';
+import type { HttpParts } from '../parts.ts';
+import { runPath } from '../paths.ts';
+import { problemOfRun } from '../problem.ts';
+import { queryReader } from '../query.ts';
+import { runLine } from '../run-view.ts';
+
+const PAGE_DEFAULT = 50;
+/** Longest that one poll may wait, in seconds: shorter than the idle limits of common proxies. */
+const WAIT_SECONDS_MAX = 60;
+
+type ById = FastifyRequest<{ Params: { id: string } }>;
+
+const readRunQuery = queryReader(RunQuery);
+const readWait = queryReader(
+  Type.Object(
+    { wait: Type.Optional(Type.Number({ minimum: 0, maximum: WAIT_SECONDS_MAX })) },
+    { additionalProperties: false },
+  ),
+);
+
+/** Registers the routes. */
+export function runRoutes(app: FastifyInstance, parts: HttpParts): void {
+  app.get('/runs', (request) => listRuns(parts, request));
+  app.get('/runs/:id', (request: ById, reply) => showRun(parts, request, reply));
+  app.get('/runs/:id/output', (request: ById, reply) => output(parts, request, reply));
+  app.delete('/runs/:id', (request: ById, reply) => cancel(parts, request, reply));
+  app.post('/runs/:id/cancel', (request: ById, reply) => cancel(parts, request, reply));
+}
+
+async function listRuns({ engine }: HttpParts, request: FastifyRequest): Promise<RunPage> {
+  const filter = filterOf(readRunQuery(request.query));
+  // One more than asked for, to know whether there is a next page.
+  const runs = await engine.runs({ ...filter, limit: filter.limit + 1 });
+  const page = runs.slice(0, filter.limit);
+  const last = page.at(-1);
+  return {
+    runs: page.map(runLine),
+    next_cursor: runs.length > page.length && last !== undefined ? String(last.sequence) : null,
+  };
+}
+
+function filterOf(query: RunQuery): RunFilter {
+  return {
+    limit: query.limit ?? PAGE_DEFAULT,
+    ...(query.endpoint === undefined ? {} : { endpoint: query.endpoint }),
+    ...(query.status === undefined ? {} : { status: query.status }),
+    ...(query.run_name === undefined ? {} : { runName: query.run_name }),
+    ...(query.parent_id === undefined ? {} : { parentId: idOf(query.parent_id) }),
+    ...(query.created_after === undefined ? {} : { createdAfter: timeOf('created_after', query.created_after) }),
+    ...(query.created_before === undefined ? {} : { createdBefore: timeOf('created_before', query.created_before) }),
+    ...(query.cursor === undefined ? {} : { before: cursorOf(query.cursor) }),
+  };
+}
+
+async function showRun(parts: HttpParts, request: ById, reply: FastifyReply): Promise<FastifyReply> {
+  const { engine } = parts;
+  const runId = idOf(request.params.id);
+  const { wait } = readWait(request.query);
+  if (wait !== undefined) await engine.waitForEnd(runId, seconds(wait), parts.waitSignal(reply));
+  return sendRunWithOutput(engine, reply, await engine.run(runId));
+}
+
+async function output({ engine }: HttpParts, request: ById, reply: FastifyReply): Promise<FastifyReply> {
+  const sight = await engine.run(idOf(request.params.id));
+  const { run } = sight;
+  if (run.status === 'succeeded') return sendRawOutput(engine, reply, sight);
+  if (isEnded(run.status)) throw problemOfRun(run);
+  return sendRun(reply.code(202).header('location', runPath(run.runId)), sight, null);
+}
+
+async function cancel({ engine }: HttpParts, request: ById, reply: FastifyReply): Promise<FastifyReply> {
+  const runId = idOf(request.params.id);
+  const result = await engine.cancel(runId);
+  if (result === 'unknown') throw runNotFound(runId);
+  const sight = await engine.run(runId);
+  if (result === 'ended') {
+    throw new ServiceError('run-ended', `Run ${runId} has already ${sight.run.status}; it was not cancelled.`, {
+      runId,
+      members: { run: runLine(sight.run) },
+    });
+  }
+  return sendRun(reply, sight, null);
+}
+
+function idOf(text: string): RunId {
+  const runId = parseRunId(text);
+  if (runId === null) throw runNotFound(text.slice(0, 64));
+  return runId;
+}
+
+function timeOf(name: string, text: string): Instant {
+  const time = parseRfc3339(text);
+  if (time !== null) return time;
+  throw new ServiceError(
+    'invalid-request',
+    `The query is not valid: ${name} must be an RFC 3339 time like 2026-11-21T09:00:00Z.`,
+    {
+      errors: [{ pointer: `query:${name}`, detail: 'must be an RFC 3339 time' }],
+    },
+  );
+}
+
+function cursorOf(text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new ServiceError(
+    'invalid-request',
+    'The query is not valid: cursor must be the next_cursor of an earlier page.',
+    {
+      errors: [{ pointer: 'query:cursor', detail: 'must be the next_cursor of an earlier page' }],
+    },
+  );
+}

@@ -1,0 +1,123 @@
+// From the ledger's records to the bodies on the wire.
+
+import type { BatchOptions, Progress } from '../domain/batch.ts';
+import { EMBEDDED_JSON_BYTES_MAX, isJson, type PayloadFacts } from '../domain/payload.ts';
+import { isEnded } from '../domain/run.ts';
+import { inSeconds, type Instant, toRfc3339 } from '../domain/time.ts';
+import type { EndpointSight, RunSight } from '../engine/engine.ts';
+import type { AttemptRecord, RunRecord } from '../ledger/ledger.ts';
+import type { EndpointBody } from '../wire/endpoints.ts';
+import type { RunBody, RunLine } from '../wire/runs.ts';
+import { cancelPath, chunksPath, outputPath, runPath } from './paths.ts';
+import { failureBody } from './problem.ts';
+
+const timeOrNull = (at: Instant | null): string | null => (at === null ? null : toRfc3339(at));
+
+/** A run in a list. */
+export function runLine(run: RunRecord): RunLine {
+  return {
+    run_id: run.runId,
+    endpoint: run.endpoint,
+    version: run.version,
+    run_name: run.runName,
+    status: run.status,
+    done: isEnded(run.status),
+    created_at: toRfc3339(run.createdAt),
+    started_at: timeOrNull(run.startedAt),
+    finished_at: timeOrNull(run.finishedAt),
+    timeout: run.timeout === null ? null : inSeconds(run.timeout),
+    queue_ttl: run.queueTtl === null ? null : inSeconds(run.queueTtl),
+    priority: run.priority,
+    progress: progressBody(run.progress),
+    batch: batchBody(run.batch),
+    rows: run.rows,
+    output: outputFacts(run),
+    error: run.error === null ? null : failureBody(run.error),
+    metadata: JSON.parse(run.metadata) as Record<string, unknown>,
+    parent_id: run.parentId,
+    links: {
+      self: runPath(run.runId),
+      output: outputPath(run.runId),
+      cancel: cancelPath(run.runId),
+      ...(run.kind === 'batch' ? { children: chunksPath(run.runId) } : {}),
+    },
+  };
+}
+
+/**
+ * The JSON text of a run with all that is known of it.
+ *
+ * @param outputs the exact text of the output where it is to be shown inside, else null: it is spliced in and never parsed, so its numbers stay as they are
+ */
+export function runText(sight: RunSight, outputs: string | null): string {
+  const { run, attempts, queue, waitingOn } = sight;
+  const body: Omit<RunBody, 'outputs'> = {
+    ...runLine(run),
+    queue:
+      queue === null
+        ? null
+        : {
+            ahead: queue.ahead,
+            estimated_start_seconds: queue.estimatedStart === null ? null : inSeconds(queue.estimatedStart),
+          },
+    waiting_on: waitingOn,
+    attempts: attempts.map(attemptBody),
+  };
+  return `${JSON.stringify(body).slice(0, -1)},"outputs":${outputs ?? 'null'}}`;
+}
+
+/** Whether a run's output is shown inside it. */
+export function isEmbedded(output: PayloadFacts | null): boolean {
+  return output !== null && isJson(output.contentType) && output.bytes <= EMBEDDED_JSON_BYTES_MAX;
+}
+
+/** An endpoint. */
+export function endpointBody({ deployed, replicas, depth, drainRate, trouble }: EndpointSight): EndpointBody {
+  const { spec, version } = deployed;
+  return {
+    name: spec.name,
+    version,
+    mode: spec.mode,
+    default: spec.isDefault,
+    description: spec.description,
+    tags: [...spec.tags],
+    features: [...spec.features],
+    batch_size: spec.batchSize,
+    max_in_flight: spec.maxInFlight,
+    timeout: inSeconds(spec.timeout),
+    queue_limit: spec.queueLimit,
+    replicas: { ...replicas },
+    queued: depth.queued,
+    backlog: depth.backlog,
+    running: depth.running,
+    drain_rate: drainRate,
+    trouble,
+  };
+}
+
+function progressBody(progress: Progress | null): RunLine['progress'] {
+  return progress === null ? null : { ...progress, unit: 'rows', message: null };
+}
+
+function batchBody(batch: BatchOptions | null): RunLine['batch'] {
+  return batch === null ? null : { size: batch.size, max_in_flight: batch.maxInFlight, on_row_error: batch.onRowError };
+}
+
+function outputFacts({ runId, output }: RunRecord): RunLine['output'] {
+  return output === null
+    ? null
+    : { href: outputPath(runId), content_type: output.contentType, bytes: output.bytes, sha256: output.sha256 };
+}
+
+function attemptBody(attempt: AttemptRecord): RunBody['attempts'][number] {
+  return {
+    attempt: attempt.attempt,
+    replica: attempt.replica,
+    cold_start_seconds: attempt.coldStart === null ? null : inSeconds(attempt.coldStart),
+    started_at: toRfc3339(attempt.startedAt),
+    finished_at: timeOrNull(attempt.finishedAt),
+    stopped_at: timeOrNull(attempt.stoppedAt),
+    outcome: attempt.outcome,
+    error: attempt.error === null ? null : failureBody(attempt.error),
+  };
+}

@@ -1,0 +1,156 @@
+// The HTTP server: routes, limits, and the one place where errors become answers.
+
+import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
+import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { PROBLEMS, type ProblemSlug, ServiceError } from '../domain/errors.ts';
+import { inSeconds, seconds } from '../domain/time.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { Log } from '../log.ts';
+import { PROBLEM_TYPE } from '../wire/problems.ts';
+import { requestGuard } from './guard.ts';
+import type { HttpParts } from './parts.ts';
+import { problemBody, sendProblem } from './problem.ts';
+import { endpointRoutes } from './routes/endpoints.ts';
+import { healthRoutes } from './routes/health.ts';
+import { invokeRoutes } from './routes/invoke.ts';
+import { runRoutes } from './routes/runs.ts';
+
+/** Longest body, in bytes, where the configuration sets no other. */
+export const BODY_BYTES_MAX = 256 * 1_024 * 1_024;
+/** Limits that keep slow or greedy clients from holding the server. Source: control S9 of the reliability page. */
+const HEADERS_TIMEOUT = seconds(15);
+const REQUEST_TIMEOUT = seconds(300);
+const KEEP_ALIVE = seconds(72);
+
+/** What the server needs. */
+export interface ServerParts {
+  readonly engine: Engine;
+  readonly log: Log;
+  /** Names that the Host header may have beside the loopback's; null for any. */
+  readonly hosts: readonly string[] | null;
+  readonly bodyBytesMax: number;
+}
+
+/** The server, not yet listening. `release` ends every wait, so that the server can be closed. */
+export interface HttpServer {
+  readonly app: FastifyInstance;
+  release(): void;
+}
+
+/** Builds the server. */
+export function buildServer({ engine, log, hosts, bodyBytesMax }: ServerParts): HttpServer {
+  const closing = new AbortController();
+  const app = fastify({
+    bodyLimit: bodyBytesMax,
+    genReqId: () => randomUUID(),
+    forceCloseConnections: 'idle',
+    keepAliveTimeout: KEEP_ALIVE,
+    requestTimeout: REQUEST_TIMEOUT,
+    http: { headersTimeout: HEADERS_TIMEOUT, maxHeaderSize: 16_384 },
+    routerOptions: { ignoreTrailingSlash: false, caseSensitive: true, maxParamLength: 200 },
+    frameworkErrors: (error, request, reply) => sendError(log, error, request, reply as FastifyReply),
+    clientErrorHandler: refuseBrokenRequest,
+  });
+  const guard = requestGuard(hosts);
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' });
+    guard(request);
+  });
+  // Bodies are read by the routes: what a body means depends on more than its content type, and a model's input is never parsed and written again.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.setErrorHandler((error: FastifyError, request, reply) => sendError(log, error, request, reply));
+  const routes = rememberRoutes(app);
+  app.setNotFoundHandler((request, reply) => sendProblem(reply, unknownPath(routes, request)));
+  const parts: HttpParts = { engine, waitSignal: (reply) => AbortSignal.any([closing.signal, goneSignal(reply)]) };
+  healthRoutes(app, parts);
+  endpointRoutes(app, parts);
+  invokeRoutes(app, parts);
+  runRoutes(app, parts);
+  return { app, release: () => closing.abort() };
+}
+
+/** Aborts when the client closes its connection before it has its answer. */
+function goneSignal({ raw }: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  raw.once('close', () => gone.abort());
+  return gone.signal;
+}
+
+interface Route {
+  readonly methods: readonly string[];
+  readonly pattern: RegExp;
+}
+
+/** Every route that is registered from now on, so that a wrong method can be told from a wrong path. */
+function rememberRoutes(app: FastifyInstance): readonly Route[] {
+  const routes: Route[] = [];
+  app.addHook('onRoute', ({ method, url }) => {
+    routes.push({ methods: [method].flat(), pattern: new RegExp(`^${url.replaceAll(/:\w+/g, '[^/]+')}$`) });
+  });
+  return routes;
+}
+
+function unknownPath(routes: readonly Route[], { url, method }: FastifyRequest): ServiceError {
+  const path = url.split('?')[0]!;
+  const allowed = [
+    ...new Set(routes.filter(({ pattern }) => pattern.test(path)).flatMap(({ methods }) => methods)),
+  ].join(', ');
+  if (allowed === '')
+    return new ServiceError(
+      'not-found',
+      'There is no such path. GET /health, /endpoints and /runs are places to start.',
+    );
+  return new ServiceError('method-not-allowed', `${method} is not possible here; ${allowed} is.`, {
+    headers: { allow: allowed },
+  });
+}
+
+function sendError(log: Log, error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  if (error instanceof ServiceError) return sendProblem(reply, error);
+  const expected = expectedError(error as FastifyError);
+  if (expected !== null) return sendProblem(reply, expected);
+  log.error(
+    { err: error, request_id: request.id, method: request.method, path: request.url.split('?')[0] },
+    'a request failed',
+  );
+  return sendProblem(
+    reply,
+    new ServiceError(
+      'internal',
+      'Something went wrong here; the server log has the cause under the request id in "instance".',
+    ),
+  );
+}
+
+/** What the framework itself refuses, in the words of the one table. */
+function expectedError({ code, statusCode }: FastifyError): ServiceError | null {
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return new ServiceError('payload-too-large', 'The body is longer than this server takes.', {
+      headers: { connection: 'close' },
+    });
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+    return new ServiceError('unsupported-media-type', 'The Content-Type cannot be read.');
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
+    return new ServiceError('malformed-body', 'The request cannot be read as HTTP.');
+  return null;
+}
+
+/** Bytes that are no HTTP request: answered in the same form as everything else, and the connection is closed. */
+function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const slug: ProblemSlug = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'request-timeout' : 'malformed-body';
+  const detail =
+    slug === 'request-timeout'
+      ? `The request did not arrive within ${inSeconds(HEADERS_TIMEOUT)} s.`
+      : 'The bytes are no HTTP request that this server reads.';
+  const body = JSON.stringify(problemBody(new ServiceError(slug, detail), randomUUID()));
+  const { status, title } = PROBLEMS[slug];
+  socket.end(
+    `HTTP/1.1 ${status} ${title}\r\ncontent-type: ${PROBLEM_TYPE}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,160 @@
+// From a request to what the engine is asked for: the envelope's options or the query's, and the input as it was sent.
+
+import { Type } from 'typebox';
+import type { BatchOptions } from '../domain/batch.ts';
+import { type FieldError, ServiceError } from '../domain/errors.ts';
+import { isJson } from '../domain/payload.ts';
+import { type Duration, seconds } from '../domain/time.ts';
+import type { Deployed } from '../engine/deployment.ts';
+import type { Submission } from '../engine/intake.ts';
+import { compileCheck } from '../validation.ts';
+import { InvokeEnvelope, InvokeQuery } from '../wire/invoke.ts';
+import { readAccept } from './accept.ts';
+import { type Envelope, readEnvelope } from './envelope.ts';
+import { queryReader } from './query.ts';
+
+/** Largest metadata of a run, in bytes of JSON text: it is shown with every line of a list. */
+const METADATA_BYTES_MAX = 16 * 1_024;
+const IDEMPOTENCY_KEY = /^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/;
+
+/** What an invocation's request is made of. */
+export interface InvokeRequest {
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly query: unknown;
+  readonly body: Uint8Array;
+}
+
+/** The submission, and what the request itself says about waiting; null where it says nothing. */
+export interface ReadRequest {
+  readonly submission: Submission;
+  readonly async: boolean | null;
+}
+
+const checkEnvelope = compileCheck(InvokeEnvelope);
+const readQuery = queryReader(InvokeQuery);
+/** An envelope has its options inside: one beside it would be a second opinion. */
+const readNoQuery = queryReader(Type.Object({}, { additionalProperties: false }));
+
+/**
+ * Reads the request of an invocation.
+ *
+ * @throws ServiceError `unsupported-media-type`, `malformed-body` or `invalid-request`, with the place
+ */
+export function readSubmission(request: InvokeRequest, deployed: Deployed): ReadRequest {
+  const contentType = headerOf(request, 'content-type');
+  if (contentType === null) {
+    throw new ServiceError(
+      'unsupported-media-type',
+      'The request has no Content-Type. Send application/json for {"input": …}, text/csv for a table, application/octet-stream for bytes.',
+    );
+  }
+  const encoding = headerOf(request, 'content-encoding');
+  if (encoding !== null && encoding !== 'identity') {
+    throw new ServiceError(
+      'unsupported-media-type',
+      `The body is encoded with ${encoding.slice(0, 40)}; send it without Content-Encoding.`,
+      { headers: { 'accept-encoding': 'identity' } },
+    );
+  }
+  return isJson(contentType) ? readJson(request, deployed) : readRaw(request, deployed, contentType);
+}
+
+function readJson(request: InvokeRequest, deployed: Deployed): ReadRequest {
+  readNoQuery(request.query);
+  const envelope = readEnvelope(request.body);
+  const errors = [...checkEnvelope(envelope.value), ...inputErrors(envelope)];
+  if (errors.length > 0) throw invalid('The request is not valid', errors);
+  const options = envelope.value as InvokeEnvelope;
+  const inputPointer = envelope.member('input') === null ? '/parameters' : '/input';
+  const submission: Submission = {
+    ...common(request, deployed, options),
+    input: { bytes: envelope.member(inputPointer.slice(1))!, contentType: 'application/json' },
+    inputPointer,
+    batch: batchOf(options.batch),
+    metadata: metadataOf(envelope),
+  };
+  return { submission, async: options.async ?? null };
+}
+
+function readRaw(request: InvokeRequest, deployed: Deployed, contentType: string): ReadRequest {
+  const options = readQuery(request.query);
+  const choice: Partial<BatchOptions> = {
+    ...(options.batch_size === undefined ? {} : { size: options.batch_size }),
+    ...(options.max_in_flight === undefined ? {} : { maxInFlight: options.max_in_flight }),
+    ...(options.on_row_error === undefined ? {} : { onRowError: options.on_row_error }),
+  };
+  const asked = options.batch ?? (Object.keys(choice).length > 0 ? true : undefined);
+  const submission: Submission = {
+    ...common(request, deployed, options),
+    input: { bytes: request.body, contentType },
+    inputPointer: '',
+    batch: asked === undefined ? 'auto' : asked ? choice : 'off',
+    metadata: '{}',
+  };
+  return { submission, async: options.async ?? null };
+}
+
+function common(request: InvokeRequest, deployed: Deployed, options: InvokeQuery | InvokeEnvelope) {
+  return {
+    deployed,
+    accept: readAccept(headerOf(request, 'accept') ?? undefined),
+    runName: options.run_name ?? null,
+    timeout: durationOf(options.timeout),
+    queueTtl: durationOf(options.queue_ttl),
+    priority: options.priority ?? 0,
+    idempotencyKey: idempotencyKeyOf(request),
+  };
+}
+
+function inputErrors(envelope: Envelope): FieldError[] {
+  const given = ['input', 'parameters'].filter((name) => envelope.member(name) !== null);
+  if (given.length === 1) return [];
+  return [
+    {
+      pointer: '/input',
+      detail: given.length === 0 ? 'is required (or "parameters")' : 'and "parameters" exclude each other',
+    },
+  ];
+}
+
+function metadataOf(envelope: Envelope): string {
+  const bytes = envelope.member('metadata');
+  if (bytes === null) return '{}';
+  if (bytes.length <= METADATA_BYTES_MAX) return new TextDecoder().decode(bytes);
+  throw invalid('The request is not valid', [
+    { pointer: '/metadata', detail: `is ${bytes.length} bytes long; ${METADATA_BYTES_MAX} is the limit` },
+  ]);
+}
+
+function batchOf(batch: InvokeEnvelope['batch']): Submission['batch'] {
+  if (batch === undefined) return 'auto';
+  if (typeof batch === 'boolean') return batch ? {} : 'off';
+  return {
+    ...(batch.size === undefined ? {} : { size: batch.size }),
+    ...(batch.max_in_flight === undefined ? {} : { maxInFlight: batch.max_in_flight }),
+    ...(batch.on_row_error === undefined ? {} : { onRowError: batch.on_row_error }),
+  };
+}
+
+function idempotencyKeyOf(request: InvokeRequest): string | null {
+  const key = headerOf(request, 'idempotency-key');
+  if (key === null || IDEMPOTENCY_KEY.test(key)) return key;
+  throw invalid('The Idempotency-Key is not valid', [
+    { pointer: 'header:idempotency-key', detail: 'must be 1 to 255 printable ASCII characters' },
+  ]);
+}
+
+function headerOf({ headers }: InvokeRequest, name: string): string | null {
+  const value = headers[name];
+  return typeof value === 'string' && value.trim() !== '' ? value.trim() : null;
+}
+
+const durationOf = (count: number | undefined): Duration | null => (count === undefined ? null : seconds(count));
+
+function invalid(what: string, errors: readonly FieldError[]): ServiceError {
+  return new ServiceError(
+    'invalid-request',
+    `${what}: ${errors.map(({ pointer, detail }) => `${pointer === '' ? 'the body' : pointer} ${detail}`).join('; ')}.`,
+    { errors },
+  );
+}

@@ -1,0 +1,78 @@
+// The request of an invocation: an envelope of JSON, or raw bytes with the options in the query.
+
+import { type Static, Type } from 'typebox';
+
+const Seconds = (maximum: number) => Type.Number({ exclusiveMinimum: 0, maximum });
+
+/** How a table is run. */
+export const BatchChoice = Type.Object(
+  {
+    size: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'Rows per chunk.' })),
+    max_in_flight: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 10_000, description: 'Chunks outstanding at once.' }),
+    ),
+    on_row_error: Type.Optional(
+      Type.Enum(['mark', 'drop', 'fail'], { description: 'What becomes of rows that fail alone.' }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+/** Longest `timeout` that a request may ask for, in seconds; an endpoint's own may be longer. */
+export const TIMEOUT_SECONDS_MAX = 3_600;
+/** Longest `queue_ttl` that a request may ask for, in seconds. */
+export const QUEUE_TTL_SECONDS_MAX = 7 * 86_400;
+
+/** What an invocation may say beside its input, in an envelope's members. */
+export const InvokeOptions = {
+  async: Type.Optional(
+    Type.Boolean({
+      description:
+        'true: answer 202 at once; false: wait for the end. Unset: the Prefer header, then the endpoint decides.',
+    }),
+  ),
+  run_name: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+  timeout: Type.Optional({ ...Seconds(TIMEOUT_SECONDS_MAX), description: 'Limit of one attempt, in seconds.' }),
+  queue_ttl: Type.Optional({
+    ...Seconds(QUEUE_TTL_SECONDS_MAX),
+    description: 'Longest wait in the queue, in seconds.',
+  }),
+  priority: Type.Optional(Type.Integer({ minimum: -100, maximum: 100, description: 'Higher starts first.' })),
+  metadata: Type.Optional(
+    Type.Record(Type.String(), Type.Unknown(), {
+      maxProperties: 64,
+      description: 'Kept with the run and shown with it.',
+    }),
+  ),
+  batch: Type.Optional(Type.Union([Type.Boolean(), BatchChoice])),
+};
+
+/** The envelope: `input`, or `parameters` (an object) as pipeline callers name it, and the options. */
+export const InvokeEnvelope = Type.Object(
+  {
+    input: Type.Optional(Type.Unknown()),
+    parameters: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+    ...InvokeOptions,
+  },
+  { additionalProperties: false },
+);
+/** See the schema of the same name. */
+export type InvokeEnvelope = Static<typeof InvokeEnvelope>;
+
+/** The query of a raw invocation, once its texts have been read as numbers and booleans. */
+export const InvokeQuery = Type.Object(
+  {
+    async: InvokeOptions.async,
+    run_name: InvokeOptions.run_name,
+    timeout: InvokeOptions.timeout,
+    queue_ttl: InvokeOptions.queue_ttl,
+    priority: InvokeOptions.priority,
+    batch: Type.Optional(Type.Boolean()),
+    batch_size: BatchChoice.properties.size,
+    max_in_flight: BatchChoice.properties.max_in_flight,
+    on_row_error: BatchChoice.properties.on_row_error,
+  },
+  { additionalProperties: false },
+);
+/** See the schema of the same name. */
+export type InvokeQuery = Static<typeof InvokeQuery>;
