@@ -1,0 +1,13 @@
+#!/usr/bin/env node
+// The command. Plain JavaScript of any age, so that an old Node says what it lacks and not where it stumbled.
+import { existsSync } from 'node:fs';
+
+const NODE_MIN = 24;
+
+if (Number(process.versions.node.split('.')[0]) < NODE_MIN) {
+  process.stderr.write(`claimcheck needs Node ${NODE_MIN} or newer; this is Node ${process.versions.node}.\n`);
+  process.exit(1);
+}
+const source = new URL('../src/cli/main.ts', import.meta.url);
+// A checkout runs its sources; an installed package has them compiled.
+await import(existsSync(source) ? source.href : new URL('../dist/cli/main.js', import.meta.url).href);

@@ -1,0 +1,75 @@
+// The shape of a configuration file: what a person may write.
+
+import { type Static, Type } from 'typebox';
+import { RUN_FAILURES } from '../domain/errors.ts';
+
+const Duration = Type.Union([Type.String(), Type.Number({ minimum: 0 })], {
+  description: "'90s', '10m', '6h', '7d' or a number of seconds.",
+});
+
+const Replicas = Type.Object(
+  {
+    min: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000 })),
+    max: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000 })),
+    concurrency: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+    idle: Type.Optional(Duration),
+    startTimeout: Type.Optional(Duration),
+  },
+  { additionalProperties: false },
+);
+
+const Retry = Type.Object(
+  {
+    maxAttempts: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })),
+    on: Type.Optional(Type.Array(Type.Enum([...RUN_FAILURES]))),
+  },
+  { additionalProperties: false },
+);
+
+/** An endpoint as it is written. */
+export const EndpointFile = Type.Object(
+  {
+    model: Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
+      description: "A file with a defineModel export, or a command like ['python3', 'serve.py'].",
+    }),
+    mode: Type.Optional(Type.Enum(['sync', 'async'])),
+    default: Type.Optional(Type.Boolean()),
+    batchSize: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
+    maxInFlight: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+    onRowError: Type.Optional(Type.Enum(['mark', 'drop', 'fail'])),
+    timeout: Type.Optional(Duration),
+    syncTimeout: Type.Optional(Duration),
+    queueTtl: Type.Optional(Duration),
+    queueLimit: Type.Optional(Type.Integer({ minimum: 0, maximum: 100_000_000 })),
+    retry: Type.Optional(Retry),
+    replicas: Type.Optional(Replicas),
+    env: Type.Optional(Type.Record(Type.String(), Type.String())),
+    cwd: Type.Optional(Type.String({ minLength: 1 })),
+    features: Type.Optional(Type.Array(Type.String({ minLength: 1 }))),
+    tags: Type.Optional(Type.Array(Type.String())),
+    description: Type.Optional(Type.String()),
+  },
+  { additionalProperties: false },
+);
+/** See the schema of the same name. */
+export type EndpointFile = Static<typeof EndpointFile>;
+
+/** A whole configuration as it is written. */
+export const ConfigFile = Type.Object(
+  {
+    endpoints: Type.Record(Type.String(), EndpointFile),
+    host: Type.Optional(Type.String({ minLength: 1 })),
+    port: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535 })),
+    data: Type.Optional(Type.String({ minLength: 1 })),
+    logLevel: Type.Optional(Type.Enum(['debug', 'info', 'warn', 'error', 'silent'])),
+    limits: Type.Optional(
+      Type.Object(
+        { bodyBytes: Type.Optional(Type.Integer({ minimum: 1_024, maximum: 2 ** 31 - 1 })) },
+        { additionalProperties: false },
+      ),
+    ),
+  },
+  { additionalProperties: false },
+);
+/** See the schema of the same name. */
+export type ConfigFile = Static<typeof ConfigFile>;

@@ -1,0 +1,161 @@
+// The only reader of the environment and of configuration files. Finds every mistake at once, each with its place.
+
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, extname, join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parse as parseYaml } from 'yaml';
+import type { EndpointSpec } from '../domain/endpoint.ts';
+import type { FieldError } from '../domain/errors.ts';
+import { compileCheck } from '../validation.ts';
+import { ConfigFile } from './config-file.ts';
+import { resolveEndpoint } from './endpoint.ts';
+
+/** Names that are looked for, in this order, where no file is given. */
+const FILE_NAMES = [
+  'claimcheck.config.ts',
+  'claimcheck.config.js',
+  'claimcheck.config.json',
+  'claimcheck.config.yaml',
+  'claimcheck.config.yml',
+];
+const DEFAULT_PORT = 4242;
+const DEFAULT_HOST = '127.0.0.1';
+const DEFAULT_DATA = '.claimcheck';
+const BODY_BYTES_MAX = 256 * 1_024 * 1_024;
+
+/** Everything the server is told, with every default applied and every path absolute. */
+export interface Config {
+  /** The file that it came from. */
+  readonly file: string;
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  /** Folder of the ledger and the blobs. */
+  readonly data: string;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  readonly bodyBytesMax: number;
+  readonly endpoints: readonly EndpointSpec[];
+  /** The server's own environment, of which replicas see a few variables. */
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+/** What the command line says over the file. */
+export interface ConfigOverrides {
+  readonly config?: string;
+  readonly port?: number;
+  readonly data?: string;
+  readonly host?: string;
+}
+
+/** A configuration that cannot be used. The message names every mistake and where it stands. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly mistakes: readonly FieldError[];
+
+  constructor(file: string, mistakes: readonly FieldError[]) {
+    const lines = mistakes.map(({ pointer, detail }) => `  ${pointer === '' ? 'the file' : pointer}  ${detail}`);
+    super(`${file} has ${mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`}:\n${lines.join('\n')}`);
+    this.mistakes = mistakes;
+  }
+}
+
+const checkFile = compileCheck(ConfigFile);
+
+/**
+ * Reads the configuration: the file, then the environment's `CLAIMCHECK_*`, then the command line, each over the one before.
+ *
+ * @throws ConfigError with every mistake of the file; Error where there is no file
+ */
+export async function loadConfig(overrides: ConfigOverrides): Promise<Config> {
+  const environment = process.env;
+  const file = findFile(overrides.config ?? environment['CLAIMCHECK_CONFIG']);
+  const content = await readConfigFile(file);
+  const written = content as ConfigFile;
+  const shape = checkFile(content);
+  const endpoints = Object.entries((content as Partial<ConfigFile> | null)?.endpoints ?? {}).map(([name, endpoint]) =>
+    resolveEndpoint(name, endpoint, dirname(file)),
+  );
+  const mistakes = [
+    ...dotted(shape),
+    ...endpoints.flatMap((endpoint) => endpoint.mistakes),
+    ...environmentMistakes(environment),
+  ];
+  if (shape.length === 0) mistakes.push(...mistakesBetween(written));
+  if (mistakes.length > 0) throw new ConfigError(basename(file), mistakes);
+  const data = overrides.data ?? environment['CLAIMCHECK_DATA'];
+  return {
+    file,
+    host: overrides.host ?? environment['CLAIMCHECK_HOST'] ?? written.host ?? DEFAULT_HOST,
+    port: overrides.port ?? portOf(environment) ?? written.port ?? DEFAULT_PORT,
+    data: data === undefined ? resolve(dirname(file), written.data ?? DEFAULT_DATA) : resolve(data),
+    logLevel: written.logLevel ?? 'info',
+    bodyBytesMax: written.limits?.bodyBytes ?? BODY_BYTES_MAX,
+    endpoints: endpoints.map(({ spec }) => spec!),
+    environment,
+  };
+}
+
+function findFile(given: string | undefined): string {
+  const candidates = given === undefined ? FILE_NAMES.map((name) => resolve(name)) : [resolve(given)];
+  const file = candidates.find((candidate) => existsSync(candidate));
+  if (file !== undefined) return file;
+  throw new Error(
+    given === undefined
+      ? `There is no configuration here: none of ${FILE_NAMES.join(', ')} is in ${process.cwd()}. Name one with --config.`
+      : `There is no file ${resolve(given)}.`,
+  );
+}
+
+async function readConfigFile(file: string): Promise<unknown> {
+  const extension = extname(file);
+  try {
+    if (extension === '.json') return JSON.parse(await readFile(file, 'utf8'));
+    if (extension === '.yaml' || extension === '.yml') return parseYaml(await readFile(file, 'utf8'));
+    const exported = (await import(pathToFileURL(file).href)) as { config?: unknown; default?: unknown };
+    return exported.config ?? exported.default;
+  } catch (cause) {
+    throw new ConfigError(basename(file), [
+      { pointer: '', detail: `cannot be read: ${cause instanceof Error ? cause.message : String(cause)}` },
+    ]);
+  }
+}
+
+/** Mistakes that no single key shows. */
+function mistakesBetween({ endpoints }: ConfigFile): FieldError[] {
+  const names = Object.keys(endpoints);
+  const defaults = names.filter((name) => endpoints[name]!.default === true);
+  return [
+    ...(names.length === 0 ? [{ pointer: 'endpoints', detail: 'must name at least one endpoint' }] : []),
+    ...defaults
+      .slice(1)
+      .map((name) => ({
+        pointer: `endpoints.${name}.default`,
+        detail: `is true, but ${defaults[0]} is the default already`,
+      })),
+  ];
+}
+
+function environmentMistakes(environment: NodeJS.ProcessEnv): FieldError[] {
+  const port = environment['CLAIMCHECK_PORT'];
+  if (port === undefined || portOf(environment) !== null) return [];
+  return [{ pointer: 'CLAIMCHECK_PORT', detail: 'must be a number from 0 to 65535' }];
+}
+
+function portOf(environment: NodeJS.ProcessEnv): number | null {
+  const port = Number(environment['CLAIMCHECK_PORT'] ?? Number.NaN);
+  return Number.isInteger(port) && port >= 0 && port <= 65_535 ? port : null;
+}
+
+/** JSON pointers as people write a path in a file: `/endpoints/a/batchSize` is `endpoints.a.batchSize`. */
+function dotted(errors: readonly FieldError[]): FieldError[] {
+  return errors.map(({ pointer, detail }) => ({
+    pointer: pointer.slice(1).replaceAll('/', '.').replaceAll('~1', '/').replaceAll('~0', '~'),
+    detail,
+  }));
+}
+
+/** Where the embedded ledger lies in a data folder. */
+export const ledgerFile = (data: string): string => join(data, 'ledger.sqlite');
+/** Where the blobs lie in a data folder. */
+export const blobFolder = (data: string): string => join(data, 'blobs');

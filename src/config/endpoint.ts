@@ -1,0 +1,106 @@
+// From an endpoint as it is written to the specification that the engine works with: defaults, durations, paths.
+
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { ENDPOINT_NAME, type EndpointSpec, type ModelSource } from '../domain/endpoint.ts';
+import type { FieldError } from '../domain/errors.ts';
+import { DEFAULT_RETRY } from '../domain/retry.ts';
+import { type Duration, hours, minutes, parseDuration, seconds } from '../domain/time.ts';
+import type { EndpointFile } from './config-file.ts';
+
+/** Defaults, as the configuration page of the docs lists them. */
+const DEFAULTS = {
+  maxInFlight: 64,
+  timeout: minutes(15),
+  syncTimeout: seconds(60),
+  queueTtl: hours(6),
+  queueLimit: 1_000,
+  replicas: { min: 0, max: 1, concurrency: 1, idle: minutes(10), startTimeout: minutes(5) },
+} as const;
+
+/** Files that the Node runtime can import. */
+const MODEL_FILE = /\.(?:[cm]?[jt]s)$/;
+
+/** The specification, null where it has mistakes. */
+export interface ResolvedEndpoint {
+  readonly spec: EndpointSpec | null;
+  readonly mistakes: readonly FieldError[];
+}
+
+/** Resolves one endpoint; paths are relative to `folder`, the configuration file's. Wrong types are the schema's business and skipped here. */
+export function resolveEndpoint(name: string, written: EndpointFile, folder: string): ResolvedEndpoint {
+  const mistakes: FieldError[] = [];
+  const report = (key: string, detail: string): void =>
+    void mistakes.push({ pointer: key === '' ? `endpoints.${name}` : `endpoints.${name}.${key}`, detail });
+  if (!ENDPOINT_NAME.test(name))
+    report('', 'is no endpoint name: use lower-case letters, digits and single hyphens, 63 at most');
+  if (typeof written !== 'object' || written === null) return { spec: null, mistakes };
+  const durations = readDurations(written, report);
+  const model = readModel(written.model, folder, report);
+  const cwd = resolve(folder, typeof written.cwd === 'string' ? written.cwd : '.');
+  if (!existsSync(cwd)) report('cwd', `${cwd} does not exist`);
+  const replicas = {
+    ...DEFAULTS.replicas,
+    ...written.replicas,
+    idle: durations.idle,
+    startTimeout: durations.startTimeout,
+  };
+  if (replicas.min > replicas.max) report('replicas.min', `is ${replicas.min}, more than max (${replicas.max})`);
+  if (mistakes.length > 0 || model === null) return { spec: null, mistakes };
+  const spec: EndpointSpec = {
+    name,
+    mode: written.mode === 'async' ? 'async' : 'sync',
+    isDefault: written.default ?? false,
+    model,
+    batchSize: written.batchSize ?? null,
+    maxInFlight: written.maxInFlight ?? DEFAULTS.maxInFlight,
+    onRowError: written.onRowError ?? 'mark',
+    timeout: durations.timeout,
+    syncTimeout: durations.syncTimeout,
+    queueTtl: durations.queueTtl,
+    queueLimit: written.queueLimit ?? DEFAULTS.queueLimit,
+    retry: { ...DEFAULT_RETRY, ...written.retry },
+    replicas,
+    env: written.env ?? {},
+    cwd,
+    features: written.features ?? [],
+    tags: written.tags ?? [],
+    description: written.description ?? null,
+  };
+  return { spec, mistakes };
+}
+
+type Report = (key: string, detail: string) => void;
+
+function readDurations(written: EndpointFile, report: Report) {
+  const read = (key: string, value: string | number | undefined, fallback: Duration): Duration => {
+    if (value === undefined || (typeof value !== 'string' && typeof value !== 'number')) return fallback;
+    const duration = parseDuration(value);
+    if (duration === null)
+      report(key, `is ${JSON.stringify(value)}, which is no duration: write '90s', '10m', '6h' or a number of seconds`);
+    return duration ?? fallback;
+  };
+  return {
+    timeout: read('timeout', written.timeout, DEFAULTS.timeout),
+    syncTimeout: read('syncTimeout', written.syncTimeout, DEFAULTS.syncTimeout),
+    queueTtl: read('queueTtl', written.queueTtl, DEFAULTS.queueTtl),
+    idle: read('replicas.idle', written.replicas?.idle, DEFAULTS.replicas.idle),
+    startTimeout: read('replicas.startTimeout', written.replicas?.startTimeout, DEFAULTS.replicas.startTimeout),
+  };
+}
+
+function readModel(written: EndpointFile['model'] | undefined, folder: string, report: Report): ModelSource | null {
+  if (Array.isArray(written)) {
+    const [command, ...rest] = written;
+    return typeof command === 'string' ? { runtime: 'command', argv: [command, ...rest] } : null;
+  }
+  if (typeof written !== 'string') return null;
+  const file = resolve(folder, written);
+  if (!MODEL_FILE.test(file))
+    report(
+      'model',
+      `${written} is no .ts or .js file; a program is written as a command, like ["python3", "serve.py"]`,
+    );
+  else if (!existsSync(file)) report('model', `${file} does not exist`);
+  return { runtime: 'node', file };
+}
