@@ -1,0 +1,82 @@
+// When a request is sent again, and after how long. Pure: times and randomness come in as numbers.
+
+/** How long the client keeps trying to get an answer to one request. */
+export interface RetryOptions {
+  /** How often a request is sent at most, the first time included (10); 1 never sends it again. */
+  readonly tries?: number | undefined;
+  /** No new try starts later than this after the first, in seconds (120). */
+  readonly seconds?: number | undefined;
+}
+
+/** The same with every default applied. */
+export interface RetryLimits {
+  readonly tries: number;
+  readonly totalMs: number;
+}
+
+const DEFAULT_TRIES = 10;
+const DEFAULT_TOTAL_SECONDS = 120;
+
+/**
+ * How often a server that never answered this client is tried: about a second in all. It is far more often not there, or
+ * somewhere else, than about to come up, and whoever typed a wrong URL should not wait a minute to be told.
+ */
+const FIRST_CONTACT_TRIES = 4;
+
+const FIRST_PAUSE_MS = 200;
+const PAUSE_MAX_MS = 10_000;
+
+/** Statuses that say "not now" where they are no answer about a run. */
+const RETRIED_STATUSES: ReadonlySet<number> = new Set([408, 429, 502, 503, 504]);
+
+/** Whether an answer of this status may be followed by another try. */
+export function isRetried(status: number): boolean {
+  return RETRIED_STATUSES.has(status);
+}
+
+/** Applies the defaults. */
+export function retryLimits({ tries, seconds }: RetryOptions = {}): RetryLimits {
+  return { tries: Math.max(1, tries ?? DEFAULT_TRIES), totalMs: (seconds ?? DEFAULT_TOTAL_SECONDS) * 1_000 };
+}
+
+/** Why the last try brought no answer, and where the request stands. */
+export interface FailedTry {
+  /** Which try it was, 1 for the first. */
+  readonly tries: number;
+  readonly elapsedMs: number;
+  /** What the server asked for in Retry-After, or null. */
+  readonly askedMs: number | null;
+  /** Whether the server has answered this client before. */
+  readonly reached: boolean;
+}
+
+/**
+ * Milliseconds until the next try, or null when there is none. A server's own estimate counts, stretched by up to a quarter so
+ * that all who were refused do not come back in the same instant; else the pause doubles, and its upper half is random.
+ */
+export function pauseAfter(
+  { tries, elapsedMs, askedMs, reached }: FailedTry,
+  limits: RetryLimits,
+  random: number,
+): number | null {
+  if (tries >= (reached ? limits.tries : Math.min(limits.tries, FIRST_CONTACT_TRIES))) return null;
+  const doubled = Math.min(PAUSE_MAX_MS, FIRST_PAUSE_MS * 2 ** (tries - 1));
+  const pause = askedMs === null ? doubled * (0.5 + random / 2) : askedMs * (1 + random / 4);
+  return elapsedMs + pause > limits.totalMs ? null : pause;
+}
+
+/** The pause that an answer asks for, in milliseconds: `retry-after-ms`, or Retry-After as seconds or a date; null for none. */
+export function retryAfterMs(headers: Headers, wallClockMs: number): number | null {
+  const exact = numberOf(headers.get('retry-after-ms'));
+  if (exact !== null) return exact;
+  const text = headers.get('retry-after');
+  const seconds = numberOf(text);
+  if (seconds !== null) return seconds * 1_000;
+  // Only the form of HTTP, which starts with a weekday: engines read dates out of far stranger text.
+  const date = /^[A-Z][a-z]{2}, /.test(text ?? '') ? Date.parse(text!) : Number.NaN;
+  return Number.isNaN(date) ? null : Math.max(0, date - wallClockMs);
+}
+
+function numberOf(text: string | null): number | null {
+  return text !== null && /^\d{1,9}(?:\.\d+)?$/.test(text.trim()) ? Number(text) : null;
+}

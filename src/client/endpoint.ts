@@ -1,0 +1,127 @@
+// An endpoint as its users see it: a table or any other input goes in, and what comes out is waited for, whatever the endpoint's mode.
+
+import { encodeRows, type Row } from '../table/rows.ts';
+import type { EndpointBody, EndpointList } from '../wire/endpoints.ts';
+import { CONTENT_TYPES } from '../table/format.ts';
+import { type Content, isContent } from './content.ts';
+import { fetchResult } from './output.ts';
+import { Run, type WaitOptions } from './run.ts';
+import { startRun } from './start.ts';
+import type { BatchOptions, RunOptions, SubmitOptions } from './submission.ts';
+import { jsonOf, type Transport } from './transport.ts';
+
+/** What `inference` takes beside the table. */
+export interface InferenceOptions extends RunOptions, BatchOptions, WaitOptions {
+  /** Content type wanted for the answer to a table given as bytes (its own). Rows are answered with rows. */
+  readonly accept?: string | undefined;
+}
+
+/** What `invoke` takes beside the input. */
+export interface InvokeOptions extends SubmitOptions, WaitOptions {
+  /**
+   * Whether the server answers at once (true) or when the run has ended (false). Unset, the endpoint's mode decides. The call
+   * waits for the end either way; `onProgress`, `cancelOnAbort`, `jobKey` and `accept` need the run first and make it true.
+   */
+  readonly async?: boolean | undefined;
+}
+
+/** One endpoint of a server. */
+export class Endpoint {
+  /** null for the server's default endpoint. */
+  readonly name: string | null;
+  readonly #transport: Transport;
+
+  constructor(transport: Transport, name: string | null) {
+    this.#transport = transport;
+    this.name = name;
+  }
+
+  /**
+   * Runs a table as one batch and answers a table of the same kind: rows for rows, bytes for bytes. As many rows come back as
+   * were sent, in their order (`onRowError: 'drop'` leaves failed ones out); a failed row has an `inference_error` that says why.
+   *
+   * @throws ClaimcheckError for a refused table or a failed run; TableError for rows with a value that has no JSON form
+   */
+  inference<Out extends Row = Row>(table: readonly Row[], options?: InferenceOptions): Promise<Out[]>;
+  inference(table: Content, options?: InferenceOptions): Promise<Content>;
+  async inference(table: readonly Row[] | Content, options: InferenceOptions = {}): Promise<readonly Row[] | Content> {
+    if (isContent(table)) return (await this.submit(table, { ...options, batch: true })).output(options);
+    if (table.length === 0) return [];
+    const run = await this.submit(carried(table, options), { ...options, batch: true, accept: CONTENT_TYPES.jsonl });
+    return run.result<Row[]>(options);
+  }
+
+  /**
+   * Invokes the endpoint with one input, any JSON value or `{ bytes, contentType }`, and waits for the output: JSON parsed, a
+   * table as rows, anything else as bytes.
+   *
+   * @throws ClaimcheckError for a refused input or a failed run
+   */
+  async invoke<Output = unknown>(input: unknown, options: InvokeOptions = {}): Promise<Output> {
+    const { run, runId } = await startRun(this.#transport, {
+      endpoint: this.name,
+      input,
+      options: sending(options),
+      async: needsRunFirst(options) ? true : options.async,
+    });
+    if (run?.done !== true) return new Run(this.#transport, runId).result<Output>(options);
+    options.onProgress?.(run);
+    return fetchResult(this.#transport, run, options.signal) as Promise<Output>;
+  }
+
+  /** Starts a run and answers its handle as soon as the server has written it down. The input is as for `invoke`, or rows. */
+  async submit(input: unknown, options: SubmitOptions = {}): Promise<Run> {
+    const { runId } = await startRun(this.#transport, {
+      endpoint: this.name,
+      input,
+      options: sending(options),
+      async: true,
+    });
+    return new Run(this.#transport, runId);
+  }
+
+  /** The endpoint, its replicas and its queue, as they stand now. */
+  async describe(options: Pick<WaitOptions, 'signal'> = {}): Promise<EndpointBody> {
+    if (this.name !== null) {
+      const path = `/endpoints/${encodeURIComponent(this.name)}`;
+      return jsonOf<EndpointBody>(
+        await this.#transport.send({ method: 'GET', path, signal: options.signal, limitSeconds: DESCRIBE_SECONDS }),
+        path,
+      );
+    }
+    const found = (await listEndpoints(this.#transport, options.signal)).find((endpoint) => endpoint.default);
+    if (found === undefined)
+      throw new TypeError('The server has no default endpoint. Name one: client.endpoint(name).');
+    return found;
+  }
+}
+
+const DESCRIBE_SECONDS = 30;
+
+/** Every endpoint of the server. */
+export async function listEndpoints(transport: Transport, signal?: AbortSignal): Promise<EndpointBody[]> {
+  const path = '/endpoints';
+  return jsonOf<EndpointList>(
+    await transport.send({ method: 'GET', path, signal, limitSeconds: DESCRIBE_SECONDS }),
+    path,
+  ).endpoints;
+}
+
+function needsRunFirst({ onProgress, cancelOnAbort, jobKey, accept }: InvokeOptions): boolean {
+  return onProgress !== undefined || cancelOnAbort === true || jobKey !== undefined || accept !== undefined;
+}
+
+/** Rows travel as JSON Lines; only with metadata, for which a raw body has no place, as JSON records in an envelope. */
+function carried(rows: readonly Row[], { metadata }: InferenceOptions): Content {
+  const format = metadata === undefined ? 'jsonl' : 'json';
+  return { bytes: encodeRows(rows, format), contentType: CONTENT_TYPES[format] };
+}
+
+/**
+ * With `cancelOnAbort`, the request that starts the run is not interrupted: it might have started a run whose id nobody learns,
+ * and which nobody could cancel. The wait that follows sees the signal, and cancels.
+ */
+function sending<Options extends SubmitOptions & WaitOptions>(options: Options): Options {
+  options.signal?.throwIfAborted();
+  return options.cancelOnAbort === true ? { ...options, signal: undefined } : options;
+}

@@ -1,0 +1,46 @@
+// What the client takes from the machine it runs on: environment variables, the clocks, randomness. No other file of the client reads them.
+
+const IDEMPOTENCY_KEY_BYTES = 16;
+
+/** A variable of the process, where there is one (browsers have none); an empty one counts as unset. */
+export function environmentVariable(name: 'CLAIMCHECK_URL' | 'CLAIMCHECK_API_KEY'): string | undefined {
+  const { process } = globalThis as { process?: { env?: Record<string, string | undefined> } };
+  return process?.env?.[name] || undefined;
+}
+
+/** Milliseconds of a clock that only goes forward; its zero means nothing. */
+export const monotonicNow = (): number => performance.now();
+
+/** Milliseconds since the Unix epoch, by the wall clock. */
+export const wallClockNow = (): number => Date.now();
+
+/** A number from 0 to 1, for spreading retries out. */
+export const random = (): number => Math.random();
+
+/** A key that no other request has. Not `crypto.randomUUID`, which browsers keep from pages that came without TLS. */
+export function newIdempotencyKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(IDEMPOTENCY_KEY_BYTES));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** Resolves after so many milliseconds (at once for none or fewer); rejects with the signal's reason when it aborts first. */
+export function sleep(pauseMs: number, signal?: AbortSignal): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  if (signal?.aborted === true) {
+    reject(signal.reason as Error);
+    return promise;
+  }
+  const stop = (): void => {
+    clearTimeout(timer);
+    reject(signal!.reason as Error);
+  };
+  const timer = setTimeout(
+    () => {
+      signal?.removeEventListener('abort', stop);
+      resolve();
+    },
+    Math.max(0, pauseMs),
+  );
+  signal?.addEventListener('abort', stop, { once: true });
+  return promise;
+}

@@ -1,0 +1,201 @@
+// What can go wrong, as classes: one for every problem of the table that the server answers from, and one for no answer at all.
+
+import { type FieldError, PROBLEMS, type ProblemSlug } from '../domain/errors.ts';
+import type { ProblemBody } from '../wire/problems.ts';
+import type { RunBody } from '../wire/runs.ts';
+
+/** What is known of a problem beside its slug. */
+export interface ProblemFacts {
+  readonly detail: string;
+  readonly status: number;
+  readonly retryable: boolean;
+  readonly runId?: string | null | undefined;
+  readonly errors?: readonly FieldError[] | undefined;
+  readonly instance?: string | null | undefined;
+  readonly cause?: unknown;
+}
+
+/** An error that the server answered with, or that a run ended with. A slug that this version does not know has no class of its own. */
+export class ClaimcheckError<Slug extends string = string> extends Error {
+  /** Key of the problem table, `queue-full` for one. */
+  readonly slug: Slug;
+  /** HTTP status of the problem. */
+  readonly status: number;
+  /** Whether the same request may succeed later. */
+  readonly retryable: boolean;
+  /** The run that this is about, or null where there is none. */
+  readonly runId: string | null;
+  /** What was wrong, where, and what to do; the same as `message`. */
+  readonly detail: string;
+  /** The places in the request that are wrong. */
+  readonly errors: readonly FieldError[];
+  /** The id of the request, under which the server's log has the cause; null for an error that a run ended with. */
+  readonly instance: string | null;
+
+  constructor(slug: Slug, { detail, status, retryable, runId, errors, instance, cause }: ProblemFacts) {
+    super(detail, cause === undefined ? undefined : { cause });
+    this.name = errorName(slug);
+    this.slug = slug;
+    this.status = status;
+    this.retryable = retryable;
+    this.runId = runId ?? null;
+    this.detail = detail;
+    this.errors = errors ?? [];
+    this.instance = instance ?? null;
+  }
+}
+
+/** No claimcheck server answered: it cannot be reached, or something else answers in its place. `cause` has the reason. */
+export class ConnectionError extends Error {
+  override readonly name = 'ConnectionError';
+  /** What was asked for. */
+  readonly url: string;
+
+  constructor(message: string, url: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.url = url;
+  }
+}
+
+/** A slug as the name of its class: `queue-full` is QueueFullError, `model-error` is ModelError. Not taken from the class, whose name a bundler may shorten. */
+export function errorName(slug: string): string {
+  if (!Object.hasOwn(PROBLEMS, slug)) return 'ClaimcheckError';
+  const words = slug.split('-').map((word) => `${word[0]!.toUpperCase()}${word.slice(1)}`);
+  return `${words.join('').replace(/Error$/, '')}Error`;
+}
+
+function problem<Slug extends ProblemSlug>(slug: Slug) {
+  return class extends ClaimcheckError<Slug> {
+    constructor(facts: ProblemFacts) {
+      super(slug, facts);
+    }
+  };
+}
+
+/** 400: the bytes are not what the content type says. */
+export class MalformedBodyError extends problem('malformed-body') {}
+/** 401: no valid API key. */
+export class UnauthorizedError extends problem('unauthorized') {}
+/** 403: the API key lacks the scope. */
+export class ForbiddenError extends problem('forbidden') {}
+/** 404: no endpoint of that name is deployed. */
+export class EndpointNotFoundError extends problem('endpoint-not-found') {}
+/** 404: no run has that id. */
+export class RunNotFoundError extends problem('run-not-found') {}
+/** 404: the server has no such path; it may be of another version. */
+export class NotFoundError extends problem('not-found') {}
+/** 405: the path does not take this method. */
+export class MethodNotAllowedError extends problem('method-not-allowed') {}
+/** 406: the output cannot be given in the format asked for. */
+export class NotAcceptableError extends problem('not-acceptable') {}
+/** 408: the request came too slowly; nothing was stored. */
+export class RequestTimeoutError extends problem('request-timeout') {}
+/** 409: possible only before a run ends, and it has ended. */
+export class RunEndedError extends problem('run-ended') {}
+/** 409: possible only once a run has ended, and it has not. */
+export class RunNotEndedError extends problem('run-not-ended') {}
+/** 409: the run was cancelled, so it has no output. */
+export class RunCancelledError extends problem('run-cancelled') {}
+/** 410: the output is past the endpoint's retention. */
+export class OutputExpiredError extends problem('output-expired') {}
+/** 413: the body is longer than the server takes. */
+export class PayloadTooLargeError extends problem('payload-too-large') {}
+/** 415: the server does not read this content type or encoding. */
+export class UnsupportedMediaTypeError extends problem('unsupported-media-type') {}
+/** 421: the server does not answer for the host in the URL. */
+export class MisdirectedRequestError extends problem('misdirected-request') {}
+/** 422: the request says something that the server cannot take; `errors` names each place. */
+export class InvalidRequestError extends problem('invalid-request') {}
+/** 422: the idempotency key, or `jobKey`, came before with another request. */
+export class IdempotencyMismatchError extends problem('idempotency-mismatch') {}
+/** 424: the model answered with an error of its own; the detail is its message. */
+export class ModelError extends problem('model-error') {}
+/** 424: the model returned another number of rows than it was given, or bytes that are not what they claim. */
+export class InvalidOutputError extends problem('invalid-output') {}
+/** 424: the process that ran the model ended in the middle of the run, more often than the retry policy allows. */
+export class ReplicaCrashedError extends problem('replica-crashed') {}
+/** 429: the endpoint's queue is full; nothing was stored. */
+export class QueueFullError extends problem('queue-full') {}
+/** 500: a bug, or a failure of the storage; the server's log has the cause under `instance`. */
+export class InternalError extends problem('internal') {}
+/** 503: the server is stopping and takes no new work. */
+export class DrainingError extends problem('draining') {}
+/** 503: the model did not become ready; the detail has the last lines it printed. */
+export class ReplicaUnavailableError extends problem('replica-unavailable') {}
+/** 504: an attempt took longer than the run's timeout. */
+export class RunTimeoutError extends problem('run-timeout') {}
+/** 504: the run was still queued when its queue_ttl was over. */
+export class QueueExpiredError extends problem('queue-expired') {}
+/** 504: the synchronous wait is over, the run is not. The client goes on waiting, so only a raw request sees this. */
+export class WaitExceededError extends problem('wait-exceeded') {}
+
+/** Slug → class. A slug without a class, or with one of another slug, does not compile. */
+const CLASSES: { readonly [Slug in ProblemSlug]: new (facts: ProblemFacts) => ClaimcheckError<Slug> } = {
+  'malformed-body': MalformedBodyError,
+  unauthorized: UnauthorizedError,
+  forbidden: ForbiddenError,
+  'endpoint-not-found': EndpointNotFoundError,
+  'run-not-found': RunNotFoundError,
+  'not-found': NotFoundError,
+  'method-not-allowed': MethodNotAllowedError,
+  'not-acceptable': NotAcceptableError,
+  'request-timeout': RequestTimeoutError,
+  'run-ended': RunEndedError,
+  'run-not-ended': RunNotEndedError,
+  'run-cancelled': RunCancelledError,
+  'output-expired': OutputExpiredError,
+  'payload-too-large': PayloadTooLargeError,
+  'unsupported-media-type': UnsupportedMediaTypeError,
+  'misdirected-request': MisdirectedRequestError,
+  'invalid-request': InvalidRequestError,
+  'idempotency-mismatch': IdempotencyMismatchError,
+  'model-error': ModelError,
+  'invalid-output': InvalidOutputError,
+  'replica-crashed': ReplicaCrashedError,
+  'queue-full': QueueFullError,
+  internal: InternalError,
+  draining: DrainingError,
+  'replica-unavailable': ReplicaUnavailableError,
+  'run-timeout': RunTimeoutError,
+  'queue-expired': QueueExpiredError,
+  'wait-exceeded': WaitExceededError,
+};
+
+/** The error for a slug; the plain ClaimcheckError for one that this version does not know. */
+export function errorOf(slug: string, facts: ProblemFacts): ClaimcheckError {
+  return Object.hasOwn(CLASSES, slug) ? new CLASSES[slug as ProblemSlug](facts) : new ClaimcheckError(slug, facts);
+}
+
+/** The error that a problem of the server stands for. */
+export function errorOfProblem(body: ProblemBody): ClaimcheckError {
+  const { type, status, detail, title, retryable, run_id: runId, errors, instance } = body;
+  const slug = type.slice(type.lastIndexOf('/') + 1);
+  return errorOf(slug, { detail: detail || title, status, retryable, runId, errors, instance });
+}
+
+/** The error that stands for a run without an output: its own failure, or that it was cancelled. */
+export function errorOfRun({
+  run_id: runId,
+  status,
+  error,
+}: Pick<RunBody, 'run_id' | 'status' | 'error'>): ClaimcheckError {
+  if (error !== null)
+    return errorOf(error.type, {
+      detail: error.detail,
+      status: statusOf(error.type),
+      retryable: error.retryable,
+      runId,
+    });
+  if (status === 'cancelled')
+    return new RunCancelledError({ ...PROBLEMS['run-cancelled'], detail: `Run ${runId} was cancelled.`, runId });
+  return new InternalError({
+    ...PROBLEMS.internal,
+    detail: `Run ${runId} ended as ${status} and did not say why.`,
+    runId,
+  });
+}
+
+/** A run's failure travels without an HTTP status, and a newer server may know more failures than this table. */
+function statusOf(slug: string): number {
+  return Object.hasOwn(PROBLEMS, slug) ? PROBLEMS[slug as ProblemSlug].status : PROBLEMS.internal.status;
+}

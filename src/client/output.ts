@@ -1,0 +1,25 @@
+// The output of a run that has ended.
+
+import type { RunBody } from '../wire/runs.ts';
+import { type Content, isJsonType, valueOf } from './content.ts';
+import { errorOfRun } from './errors.ts';
+import type { Transport } from './transport.ts';
+
+/**
+ * The bytes of the output, as the model returned them.
+ *
+ * @throws ClaimcheckError of the run's failure, RunCancelledError, OutputExpiredError
+ */
+export async function fetchOutput(transport: Transport, ended: RunBody, signal?: AbortSignal): Promise<Content> {
+  if (ended.status !== 'succeeded') throw errorOfRun(ended);
+  const path = `/runs/${encodeURIComponent(ended.run_id)}/output`;
+  const { bytes, contentType } = await transport.send({ method: 'GET', path, signal });
+  return { bytes, contentType };
+}
+
+/** The output as a value: JSON parsed, a table as rows, anything else as bytes. Throws as `fetchOutput` does. */
+export async function fetchResult(transport: Transport, ended: RunBody, signal?: AbortSignal): Promise<unknown> {
+  // The server puts small JSON outputs into the run, which saves a request. null may also mean that it is elsewhere.
+  const embedded = ended.outputs !== null && ended.output !== null && isJsonType(ended.output.content_type);
+  return embedded ? ended.outputs : valueOf(await fetchOutput(transport, ended, signal));
+}

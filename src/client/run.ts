@@ -1,0 +1,115 @@
+// A handle of a run: an id and a way to the server. Nothing else is held, so it can be made again in any process.
+
+import type { RunBody } from '../wire/runs.ts';
+import type { Content } from './content.ts';
+import { monotonicNow, sleep } from './environment.ts';
+import { RunEndedError } from './errors.ts';
+import { fetchOutput, fetchResult } from './output.ts';
+import { jsonOf, type Transport } from './transport.ts';
+
+/** Seconds that one request waits for the end of a run: under the minute after which proxies commonly hang up. */
+const WAIT_SECONDS = 30;
+/** The same while progress is shown, which is only learned from answers. */
+const PROGRESS_WAIT_SECONDS = 1;
+/** Seconds beyond its wait after which a request is given up. */
+const ANSWER_SECONDS = 30;
+/** Shortest time between two looks at a run: a server may answer before its wait is over. */
+const LOOK_EVERY_MS = 500;
+
+/** How a run is waited for. */
+export interface WaitOptions {
+  /** Stops waiting: what waited rejects with the signal's reason. The run goes on. */
+  readonly signal?: AbortSignal | undefined;
+  /** Cancels the run when `signal` aborts. */
+  readonly cancelOnAbort?: boolean | undefined;
+  /** Called with the run at once, about every second, and when it has ended. */
+  readonly onProgress?: ((run: RunBody) => void) | undefined;
+}
+
+/** A run of an endpoint. */
+export class Run {
+  readonly id: string;
+  readonly #transport: Transport;
+
+  constructor(transport: Transport, id: string) {
+    this.id = id;
+    this.#transport = transport;
+  }
+
+  /** The run as it stands now. */
+  status(options: Pick<WaitOptions, 'signal'> = {}): Promise<RunBody> {
+    return this.#look(0, options.signal);
+  }
+
+  /** Waits until the run has ended, well or not, and answers it as it then stands. */
+  async wait({ signal, cancelOnAbort = false, onProgress }: WaitOptions = {}): Promise<RunBody> {
+    try {
+      let run = await this.#look(onProgress === undefined ? WAIT_SECONDS : 0, signal);
+      onProgress?.(run);
+      while (!run.done) {
+        const started = monotonicNow();
+        run = await this.#look(onProgress === undefined ? WAIT_SECONDS : PROGRESS_WAIT_SECONDS, signal);
+        onProgress?.(run);
+        if (!run.done) await sleep(LOOK_EVERY_MS - (monotonicNow() - started), signal);
+      }
+      return run;
+    } catch (error) {
+      if (cancelOnAbort && signal?.aborted === true) await this.#cancelUnlessEnded();
+      throw error;
+    }
+  }
+
+  /**
+   * Waits for the run and answers its output: JSON parsed, a table (CSV, JSON Lines) as rows, anything else as bytes.
+   * Values of a CSV are strings; `output` has every output byte for byte.
+   *
+   * @throws ClaimcheckError of the run's failure (ModelError, RunTimeoutError, ...), RunCancelledError
+   */
+  async result<Value = unknown>(options: WaitOptions = {}): Promise<Value> {
+    return fetchResult(this.#transport, await this.wait(options), options.signal) as Promise<Value>;
+  }
+
+  /** As `result`, but the bytes of the output as the model returned them. */
+  async output(options: WaitOptions = {}): Promise<Content> {
+    return fetchOutput(this.#transport, await this.wait(options), options.signal);
+  }
+
+  /**
+   * Cancels the run, and answers it as it then stands; it can never succeed any more. Cancelling twice is no error.
+   *
+   * @throws RunEndedError when the run ended first
+   */
+  async cancel(options: Pick<WaitOptions, 'signal'> = {}): Promise<RunBody> {
+    const request = {
+      method: 'DELETE',
+      path: this.#path,
+      signal: options.signal,
+      limitSeconds: ANSWER_SECONDS,
+    } as const;
+    return jsonOf<RunBody>(await this.#transport.send(request), request.path);
+  }
+
+  async #look(waitSeconds: number, signal: AbortSignal | undefined): Promise<RunBody> {
+    const query = waitSeconds === 0 ? {} : { wait: waitSeconds };
+    const request = {
+      method: 'GET',
+      path: this.#path,
+      query,
+      signal,
+      limitSeconds: waitSeconds + ANSWER_SECONDS,
+    } as const;
+    return jsonOf<RunBody>(await this.#transport.send(request), request.path);
+  }
+
+  async #cancelUnlessEnded(): Promise<void> {
+    try {
+      await this.cancel();
+    } catch (error) {
+      if (!(error instanceof RunEndedError)) throw error;
+    }
+  }
+
+  get #path(): string {
+    return `/runs/${encodeURIComponent(this.id)}`;
+  }
+}

@@ -1,0 +1,171 @@
+// One request to the server: sent again while that can help, and answered with all its bytes or with an error.
+
+import type { ProblemBody } from '../wire/problems.ts';
+import { isRetried, pauseAfter, type RetryLimits, retryAfterMs } from './backoff.ts';
+import { monotonicNow, random, sleep, wallClockNow } from './environment.ts';
+import { ConnectionError, errorOfProblem } from './errors.ts';
+
+/** Where the server is, and how it is talked to. */
+export interface TransportParts {
+  /** Without a slash at its end. */
+  readonly url: string;
+  readonly apiKey: string | null;
+  readonly fetch: typeof globalThis.fetch;
+  readonly retry: RetryLimits;
+}
+
+/** What a query may hold; members that are undefined are left out. */
+export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
+
+/** A request. It may be sent more than once, so a POST carries an idempotency key. */
+export interface ServerRequest {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly path: string;
+  readonly query?: Query | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly body?: Uint8Array | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Seconds after which one try without an answer is given up; unset where the answer may take as long as it likes. */
+  readonly limitSeconds?: number | undefined;
+}
+
+/** A 2xx answer, read to its end. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly contentType: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** A try that brought no 2xx answer. `again` says whether another may. */
+interface Failure {
+  readonly error: Error;
+  readonly again: boolean;
+  readonly askedMs: number | null;
+}
+
+/** Sends requests to one server. */
+export class Transport {
+  readonly #parts: TransportParts;
+  #reached = false;
+
+  constructor(parts: TransportParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Sends a request, again after connection errors and "not now" answers, until it is answered or the retry limits are reached.
+   *
+   * @throws ClaimcheckError for a problem, ConnectionError where no claimcheck server answers, and the signal's reason once it aborts
+   */
+  async send(request: ServerRequest): Promise<Answer> {
+    const url = `${this.#parts.url}${request.path}${queryText(request.query)}`;
+    const headers = new Headers(request.headers);
+    if (this.#parts.apiKey !== null) headers.set('authorization', `Bearer ${this.#parts.apiKey}`);
+    const started = monotonicNow();
+    for (let tries = 1; ; tries += 1) {
+      const outcome = await this.#try(request, url, headers);
+      if (!('error' in outcome)) return outcome;
+      const { error, again, askedMs } = outcome;
+      const facts = { tries, elapsedMs: monotonicNow() - started, askedMs, reached: this.#reached };
+      const pause = again ? pauseAfter(facts, this.#parts.retry, random()) : null;
+      if (pause === null) throw error;
+      await sleep(pause, request.signal);
+    }
+  }
+
+  async #try(request: ServerRequest, url: string, headers: Headers): Promise<Answer | Failure> {
+    const { method, body, signal, limitSeconds } = request;
+    const signals = [signal, limitSeconds === undefined ? undefined : AbortSignal.timeout(limitSeconds * 1_000)].filter(
+      (one) => one !== undefined,
+    );
+    signal?.throwIfAborted();
+    let answer: Answer;
+    try {
+      const response = await this.#parts.fetch(url, {
+        method,
+        headers,
+        body: body ?? null,
+        signal: signals.length === 0 ? null : AbortSignal.any(signals),
+      });
+      // Read here, so that a connection that breaks in the middle of an answer counts as a failed try.
+      const bytes = new Uint8Array(await response.arrayBuffer());
+      answer = {
+        status: response.status,
+        headers: response.headers,
+        contentType: response.headers.get('content-type') ?? '',
+        bytes,
+      };
+    } catch (cause) {
+      signal?.throwIfAborted();
+      return { error: unreachable(this.#parts.url, cause), again: true, askedMs: null };
+    }
+    if (answer.status >= 200 && answer.status < 300) {
+      this.#reached = true;
+      return answer;
+    }
+    return this.#failure(request, url, answer);
+  }
+
+  #failure({ method }: ServerRequest, url: string, answer: Answer): Failure {
+    const askedMs = retryAfterMs(answer.headers, wallClockNow());
+    const problem = problemOf(answer);
+    if (problem === null) {
+      const error = new ConnectionError(
+        `${method} ${url} was answered with status ${answer.status} and no problem, so by something else than a claimcheck server. Check the URL.`,
+        url,
+      );
+      return { error, again: isRetried(answer.status), askedMs };
+    }
+    this.#reached = true;
+    // A problem with a run is the answer that was asked for: the same request would bring the same answer.
+    return { error: errorOfProblem(problem), again: problem.run_id === undefined && isRetried(answer.status), askedMs };
+  }
+}
+
+/** The JSON of an answer. */
+export function jsonOf<Body>(answer: Answer, url: string): Body {
+  try {
+    return JSON.parse(new TextDecoder().decode(answer.bytes)) as Body;
+  } catch (cause) {
+    throw new ConnectionError(
+      `${url} was answered with ${answer.contentType || 'no content type'} where JSON was expected, so by something else than a claimcheck server. Check the URL.`,
+      url,
+      cause,
+    );
+  }
+}
+
+function queryText(query: Query = {}): string {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, String(value));
+  return parameters.size === 0 ? '' : `?${parameters.toString()}`;
+}
+
+function problemOf({ contentType, bytes }: Answer): ProblemBody | null {
+  if (!contentType.toLowerCase().startsWith('application/problem+json')) return null;
+  try {
+    const body = JSON.parse(new TextDecoder().decode(bytes)) as Partial<ProblemBody>;
+    return typeof body.type === 'string' && typeof body.detail === 'string' ? (body as ProblemBody) : null;
+  } catch {
+    // Cut short or garbled on its way: then it is no problem, and whoever asked hears of the status.
+    return null;
+  }
+}
+
+function unreachable(url: string, cause: unknown): ConnectionError {
+  return new ConnectionError(
+    `No answer from ${url}: ${reasonOf(cause)}. Is the server running there? Start one with "claimcheck serve", or say where it is (CLAIMCHECK_URL).`,
+    url,
+    cause,
+  );
+}
+
+/** What lies beneath fetch's "fetch failed": an error code where there is one, else the innermost message. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code, cause } = error as { code?: unknown; cause?: unknown };
+  if (cause instanceof Error) return reasonOf(cause);
+  if (error.name === 'TimeoutError') return 'it took too long to answer';
+  return typeof code === 'string' ? code : error.message;
+}

@@ -1,0 +1,46 @@
+// What `import ... from 'claimcheck'` gives: the client. Nothing of the server is reached from here.
+
+export type { RetryOptions } from './client/backoff.ts';
+export { Claimcheck, connect, type ConnectOptions, type RunsFilter } from './client/connect.ts';
+export type { Content } from './client/content.ts';
+export { Endpoint, type InferenceOptions, type InvokeOptions } from './client/endpoint.ts';
+export {
+  ClaimcheckError,
+  ConnectionError,
+  DrainingError,
+  EndpointNotFoundError,
+  ForbiddenError,
+  IdempotencyMismatchError,
+  InternalError,
+  InvalidOutputError,
+  InvalidRequestError,
+  MalformedBodyError,
+  MethodNotAllowedError,
+  MisdirectedRequestError,
+  ModelError,
+  NotAcceptableError,
+  NotFoundError,
+  OutputExpiredError,
+  PayloadTooLargeError,
+  QueueExpiredError,
+  QueueFullError,
+  ReplicaCrashedError,
+  ReplicaUnavailableError,
+  RequestTimeoutError,
+  RunCancelledError,
+  RunEndedError,
+  RunNotEndedError,
+  RunNotFoundError,
+  RunTimeoutError,
+  UnauthorizedError,
+  UnsupportedMediaTypeError,
+  WaitExceededError,
+} from './client/errors.ts';
+export { Run, type WaitOptions } from './client/run.ts';
+export type { BatchOptions, RunOptions, Seconds, SubmitOptions } from './client/submission.ts';
+export { defineConfig } from './config/define-config.ts';
+export type { FieldError } from './domain/errors.ts';
+export { TableError } from './table/format.ts';
+export type { Row } from './table/rows.ts';
+export type { EndpointBody } from './wire/endpoints.ts';
+export type { RunBody, RunLine } from './wire/runs.ts';
