@@ -20,11 +20,11 @@ import { openSqliteLedger } from './ledger/sqlite/driver.ts';
 import { openLog } from './log.ts';
 import type { ModelKind } from './model/load-model.ts';
 import { launchCommand } from './replicas/runtimes/command.ts';
-import type { Launch } from './replicas/runtimes/launch.ts';
+import { hasSetpriv, type Launch } from './replicas/runtimes/launch.ts';
 import { inspectModel, launchNode } from './replicas/runtimes/node.ts';
 
 /** How long running work may go on after a stop was asked for, before it is queued again. */
-export const STOP_GRACE: Duration = seconds(10);
+const STOP_GRACE: Duration = seconds(10);
 
 /** A server that is up. */
 export interface Service {
@@ -33,8 +33,10 @@ export interface Service {
   readonly endpoints: readonly Deployed[];
   /** How the ledger has been writing. */
   stats(): LedgerStats;
-  /** Takes no new work, gives running work its grace, queues the rest again, and lets go of everything. */
-  stop(grace?: Duration): Promise<void>;
+  /** What this machine cannot do that a reader of the docs would rely on, as a sentence; null where there is nothing. */
+  readonly caution: string | null;
+  /** Takes no new work, gives running work its grace, queues the rest again, and lets go of everything. `hurry` ends the grace. */
+  stop(hurry?: AbortSignal): Promise<void>;
 }
 
 /**
@@ -97,10 +99,14 @@ export async function startService(config: Config): Promise<Service> {
       url: urlOf(server.app.server.address() as AddressInfo),
       endpoints,
       stats: () => ledger.stats(),
-      async stop(grace = STOP_GRACE) {
+      caution: hasSetpriv()
+        ? null
+        : 'There is no setpriv on this machine: replicas of commands outlive a server that is killed with SIGKILL.',
+      async stop(hurry) {
         engine.drain();
         server.release();
-        await engine.stop(grace);
+        const patience = AbortSignal.timeout(STOP_GRACE);
+        await engine.stop(hurry === undefined ? patience : AbortSignal.any([hurry, patience]));
         await undo.disposeAsync();
       },
     };

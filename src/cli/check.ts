@@ -1,9 +1,7 @@
 // claimcheck check
 
 import { Command } from 'commander';
-import pc from 'picocolors';
-import { loadConfig } from '../config/config.ts';
-import { inspectModels } from '../service.ts';
+import { coloursFor } from './text.ts';
 
 /** The command that says everything that is wrong with a configuration, and starts nothing. */
 export function checkCommand(): Command {
@@ -18,11 +16,16 @@ export function checkCommand(): Command {
 }
 
 async function check(options: { readonly config?: string }): Promise<void> {
+  // Imported here, so that every other command starts without the server's code.
+  const [{ loadConfig }, { inspectModels }] = await Promise.all([
+    import('../config/config.ts'),
+    import('../service.ts'),
+  ]);
   const config = await loadConfig(options);
   const kinds = await inspectModels(config);
+  const { green } = coloursFor(process.stdout);
   for (const { name, mode } of config.endpoints) {
-    process.stdout.write(
-      `${pc.green('ok')}  ${name}  ${mode}, ${kinds.get(name) === 'rows' ? 'takes tables' : 'takes any input'}\n`,
-    );
+    const takes = kinds.get(name) === 'rows' ? 'takes tables' : 'takes any input';
+    process.stdout.write(`${green('ok')}  ${name}  ${mode}, ${takes}\n`);
   }
 }

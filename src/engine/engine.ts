@@ -109,13 +109,15 @@ export class Engine {
     this.#draining = true;
   }
 
-  /** Gives running work its grace, queues the rest again without counting the attempt, and stops the replicas. */
-  async stop(grace: Duration): Promise<void> {
+  /** Lets running work go on until `graceOver`, queues the rest again without counting the attempt, and stops the replicas. */
+  async stop(graceOver: AbortSignal): Promise<void> {
     this.drain();
     await this.#sweeper.stop();
-    const overdue = setTimeout(() => this.#shared.leases.stopAll('draining'), grace);
+    const handBack = (): void => this.#shared.leases.stopAll('draining');
+    if (graceOver.aborted) handBack();
+    graceOver.addEventListener('abort', handBack, { once: true });
     await Promise.all([...this.#endpoints.values()].map((endpoint) => endpoint.stopDispatching()));
-    clearTimeout(overdue);
+    graceOver.removeEventListener('abort', handBack);
     this.#shared.leases.close();
     await Promise.all([...this.#endpoints.values()].map(({ supervisor }) => supervisor.close()));
   }

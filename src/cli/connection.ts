@@ -1,0 +1,39 @@
+// The options that every command which talks to a server has.
+
+import { type Command, InvalidArgumentError } from 'commander';
+import { type Claimcheck, connect } from '../client/connect.ts';
+import { UsageError } from './failure.ts';
+
+/** What `withConnection` adds to a command. */
+export interface ConnectionOptions {
+  readonly url?: string;
+  readonly json?: boolean;
+}
+
+/** Adds `--url` and `--json`. The API key is no option, since every user of a machine can read arguments. */
+export function withConnection(command: Command): Command {
+  return command
+    .option('--url <url>', 'where the server is (default: CLAIMCHECK_URL, else http://127.0.0.1:4242)')
+    .option('--json', 'print JSON for a program');
+}
+
+/** The client of the server that the options name. */
+export function clientOf({ url }: ConnectionOptions): Claimcheck {
+  try {
+    return connect({ url });
+  } catch (cause) {
+    throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+}
+
+/** The command that comes back to a run, with the server where it was named. */
+export function comeBack(command: 'wait' | 'show' | 'output', runId: string, { url }: ConnectionOptions): string {
+  return `claimcheck runs ${command} ${runId}${url === undefined ? '' : ` --url ${url}`}`;
+}
+
+/** Reads an option that must be a whole number from 1 up. */
+export function readCount(text: string): number {
+  const count = Number(text);
+  if (/^\d{1,9}$/.test(text) && count >= 1) return count;
+  throw new InvalidArgumentError('It must be a whole number from 1 up.');
+}

@@ -1,0 +1,125 @@
+// Runs and endpoints as text for people.
+
+import { systemClock } from '../clock.ts';
+import { between, inSeconds, parseRfc3339, toRfc3339 } from '../domain/time.ts';
+import type { EndpointBody } from '../wire/endpoints.ts';
+import type { RunBody, RunLine } from '../wire/runs.ts';
+import { replicasText } from './progress.ts';
+import { timeText } from './rate.ts';
+import { columns, type coloursFor, plainLine } from './text.ts';
+
+type Colours = ReturnType<typeof coloursFor>;
+
+/** Runs as a table. */
+export function runTable(runs: readonly RunLine[], colours: Colours): string {
+  if (runs.length === 0) return 'No runs.\n';
+  const lines = runs.map((run) => [
+    run.run_id,
+    run.endpoint,
+    run.status,
+    progressText(run),
+    ageText(run.created_at),
+    run.run_name ?? '',
+  ]);
+  const [head = '', ...rest] = columns([['ID', 'ENDPOINT', 'STATUS', 'ROWS', 'AGE', 'NAME'], ...lines])
+    .trimEnd()
+    .split('\n');
+  return [colours.dim(head), ...rest, ''].join('\n');
+}
+
+/** A run, a fact a line. */
+export function runDetails(run: RunBody, colours: Colours): string {
+  const waiting = run.waiting_on === null ? '' : `, waiting on ${run.waiting_on.replace('_', ' ')}`;
+  const ahead = run.queue === null ? '' : `, ${run.queue.ahead} ahead`;
+  const facts: (readonly [string, string] | null)[] = [
+    ['run', run.run_id],
+    run.run_name === null ? null : ['name', run.run_name],
+    ['endpoint', `${run.endpoint}, version ${run.version}`],
+    ['status', `${run.status}${waiting}${ahead}`],
+    run.progress === null ? null : ['rows', progressText(run)],
+    run.batch === null
+      ? null
+      : [
+          'batch',
+          `${run.batch.size} rows per chunk, ${run.batch.max_in_flight} chunks in flight, failed rows: ${run.batch.on_row_error}`,
+        ],
+    ['created', run.created_at],
+    run.started_at === null ? null : ['started', run.started_at],
+    run.finished_at === null ? null : ['finished', `${run.finished_at}${tookText(run)}`],
+    ...run.attempts.map((attempt): readonly [string, string] => [`attempt ${attempt.attempt}`, attemptText(attempt)]),
+    run.output === null ? null : ['output', `${run.output.content_type}, ${run.output.bytes} bytes`],
+    run.error === null ? null : ['error', `${run.error.type}: ${run.error.detail}`],
+  ];
+  return facts
+    .flatMap((fact) => (fact === null ? [] : [`${colours.dim(fact[0].padEnd(10))} ${plainLine(fact[1])}\n`]))
+    .join('');
+}
+
+/** Endpoints as a table. */
+export function endpointTable(endpoints: readonly EndpointBody[], colours: Colours): string {
+  if (endpoints.length === 0) return 'No endpoints.\n';
+  const lines = endpoints.map(({ name, mode, version, replicas, queued, running, trouble, default: isDefault }) => [
+    isDefault ? `${name} (default)` : name,
+    mode,
+    String(version),
+    `${replicasText(replicas)} of ${replicas.max}`,
+    String(queued),
+    String(running),
+    trouble === null ? '' : 'no replica becomes ready',
+  ]);
+  const [head = '', ...rest] = columns([['NAME', 'MODE', 'VERSION', 'REPLICAS', 'QUEUED', 'RUNNING', ''], ...lines])
+    .trimEnd()
+    .split('\n');
+  return [colours.dim(head), ...rest, ''].join('\n');
+}
+
+/** An endpoint, a fact a line. */
+export function endpointDetails(endpoint: EndpointBody, colours: Colours): string {
+  const { replicas, drain_rate: drainRate } = endpoint;
+  const facts: (readonly [string, string] | null)[] = [
+    ['endpoint', `${endpoint.name}${endpoint.default ? ' (default)' : ''}, version ${endpoint.version}`],
+    endpoint.description === null ? null : ['about', endpoint.description],
+    ['mode', endpoint.mode],
+    ['replicas', `${replicasText(replicas)}, ${replicas.min} to ${replicas.max}`],
+    [
+      'queue',
+      `${endpoint.queued} of ${endpoint.queue_limit} queued, ${endpoint.running} running${drainRate === null ? '' : `, ${drainRate.toFixed(2)} runs/s`}`,
+    ],
+    ['batches', `${endpoint.batch_size ?? 'default'} rows per chunk, ${endpoint.max_in_flight} chunks in flight`],
+    ['timeout', timeText(endpoint.timeout)],
+    endpoint.features.length === 0 ? null : ['features', endpoint.features.join(', ')],
+    endpoint.tags.length === 0 ? null : ['tags', endpoint.tags.join(', ')],
+    endpoint.trouble === null ? null : ['trouble', endpoint.trouble],
+  ];
+  return facts
+    .flatMap((fact) => (fact === null ? [] : [`${colours.dim(fact[0].padEnd(10))} ${plainLine(fact[1])}\n`]))
+    .join('');
+}
+
+function progressText({ progress }: Pick<RunLine, 'progress'>): string {
+  if (progress === null) return '';
+  return `${progress.done}/${progress.total}${progress.failed === 0 ? '' : `, ${progress.failed} failed`}`;
+}
+
+function attemptText({ outcome, replica, cold_start_seconds: coldStart, error }: RunBody['attempts'][number]): string {
+  const parts = [
+    outcome ?? 'running',
+    replica === null ? null : `replica ${replica}`,
+    coldStart === null ? null : `cold start ${timeText(coldStart)}`,
+    error?.type ?? null,
+  ];
+  return parts.filter((part) => part !== null).join(', ');
+}
+
+function tookText({ started_at: started, finished_at: finished }: RunBody): string {
+  return started === null || finished === null ? '' : ` (took ${timeText(secondsBetween(started, finished))})`;
+}
+
+function ageText(createdAt: string): string {
+  return timeText(Math.max(0, secondsBetween(createdAt, toRfc3339(systemClock.now()))));
+}
+
+function secondsBetween(start: string, end: string): number {
+  const [from, to] = [parseRfc3339(start), parseRfc3339(end)];
+  return from === null || to === null ? 0 : inSeconds(between(from, to));
+}

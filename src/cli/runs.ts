@@ -1,0 +1,115 @@
+// claimcheck runs
+
+import { Command, Option } from 'commander';
+import type { RunsFilter } from '../client/connect.ts';
+import { errorOfRun } from '../client/errors.ts';
+import { RUN_STATUSES } from '../domain/run.ts';
+import type { RunBody, RunLine } from '../wire/runs.ts';
+import { clientOf, comeBack, type ConnectionOptions, readCount, withConnection } from './connection.ts';
+import { UsageError } from './failure.ts';
+import { checkWritable, writeOutput } from './files.ts';
+import { follow } from './follow.ts';
+import { runDetails, runTable } from './run-text.ts';
+import { coloursFor, jsonText, plainLine, write } from './text.ts';
+
+const LIST_DEFAULT = 20;
+
+interface ListOptions extends ConnectionOptions, Pick<RunsFilter, 'endpoint' | 'status' | 'runName'> {
+  readonly parent?: string;
+  readonly limit?: number;
+}
+
+/** The commands about runs that exist already. */
+export function runsCommand(): Command {
+  return new Command('runs')
+    .summary('list, show, wait for, fetch and cancel runs')
+    .description('Runs that the server has, in any state.')
+    .addCommand(listCommand())
+    .addCommand(byId('show', 'show a run and its attempts', 'Shows all that is known of a run.', show))
+    .addCommand(
+      byId(
+        'wait',
+        'wait for a run to end',
+        'Waits with progress and shows the run as it ended. Exits with 0 only when it succeeded. Ctrl-C stops waiting, a second one cancels the run.',
+        wait,
+      ),
+    )
+    .addCommand(
+      byId(
+        'output',
+        "fetch a run's output",
+        'Writes the output of a run that has succeeded, byte for byte, to -o or standard output.',
+        output,
+      ).option('-o, --output <file>', 'where the output goes'),
+    )
+    .addCommand(
+      byId('cancel', 'cancel a run', 'Cancels a run that is queued or running; it can never succeed any more.', cancel),
+    );
+}
+
+function listCommand(): Command {
+  return withConnection(new Command('list'))
+    .summary('list runs, newest first')
+    .description('Lists runs, newest first.')
+    .option('--endpoint <name>', 'only runs of this endpoint')
+    .addOption(new Option('--status <status>', 'only runs that stand so').choices([...RUN_STATUSES]))
+    .option('--run-name <name>', 'only runs with this label')
+    .option('--parent <id>', 'only the chunks of this batch run')
+    .option('--limit <count>', `how many at most (default: ${LIST_DEFAULT})`, readCount)
+    .addHelpText('after', '\nExample:\n  $ claimcheck runs list --endpoint smiles-to-3d --status failed')
+    .action(list);
+}
+
+type ById<Options extends ConnectionOptions = ConnectionOptions> = (id: string, options: Options) => Promise<void>;
+
+function byId(name: string, summary: string, description: string, action: ById): Command {
+  return withConnection(new Command(name))
+    .summary(summary)
+    .description(description)
+    .argument('<id>', 'id of the run')
+    .addHelpText(
+      'after',
+      `\nExample:\n  $ claimcheck runs ${name} 0199f4a2-6f2e-7cc1-9d2b-0a1b2c3d4e5f${name === 'output' ? ' -o result.csv' : ''}`,
+    )
+    .action(action);
+}
+
+async function list(options: ListOptions): Promise<void> {
+  const { endpoint, status, runName, parent, limit = LIST_DEFAULT } = options;
+  const runs: RunLine[] = [];
+  for await (const run of clientOf(options).runs({ endpoint, status, runName, parentId: parent, limit }))
+    runs.push(run);
+  await write(process.stdout, options.json === true ? jsonText(runs) : runTable(runs, coloursFor(process.stdout)));
+}
+
+async function show(id: string, options: ConnectionOptions): Promise<void> {
+  await print(await clientOf(options).run(id).status(), options);
+}
+
+async function wait(id: string, options: ConnectionOptions): Promise<void> {
+  const client = clientOf(options);
+  const ended = await follow(client, client.run(id), options);
+  await print(ended, options);
+  if (ended.status !== 'succeeded') throw errorOfRun(ended);
+}
+
+async function output(id: string, options: ConnectionOptions & { readonly output?: string }): Promise<void> {
+  if (options.output !== undefined) await checkWritable(options.output);
+  const run = clientOf(options).run(id);
+  const body = await run.status();
+  if (!body.done)
+    throw new UsageError(
+      `Run ${id} is ${body.status} and has no output yet. Wait for it with: ${comeBack('wait', id, options)}`,
+    );
+  await writeOutput(await run.output(), options.output);
+  if (options.json === true && options.output !== undefined) await write(process.stdout, jsonText(body));
+}
+
+async function cancel(id: string, options: ConnectionOptions): Promise<void> {
+  const body = await clientOf(options).run(id).cancel();
+  await write(process.stdout, options.json === true ? jsonText(body) : `Cancelled run ${plainLine(body.run_id)}.\n`);
+}
+
+function print(body: RunBody, options: ConnectionOptions): Promise<void> {
+  return write(process.stdout, options.json === true ? jsonText(body) : runDetails(body, coloursFor(process.stdout)));
+}

@@ -1,0 +1,226 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { connect } from '../../src/client/connect.ts';
+import type { RunBody } from '../../src/wire/runs.ts';
+import { type RunningServer, startServer } from '../client/server.ts';
+import { until } from '../client/until.ts';
+import { startCommand } from './command.ts';
+
+const UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
+
+let server: RunningServer;
+let folder: string;
+beforeAll(async () => {
+  server = await startServer();
+  folder = await mkdtemp(join(tmpdir(), 'claimcheck-cli-'));
+});
+afterAll(async () => {
+  await server.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const claimcheck = (args: readonly string[], input?: string) => startCommand(server.url, args, input).ended();
+const file = async (name: string, text: string): Promise<string> => {
+  await writeFile(join(folder, name), text);
+  return join(folder, name);
+};
+
+describe('invoke', () => {
+  test('a CSV file comes back as CSV with its values untouched, and progress goes to standard error', async () => {
+    const { code, stdout, stderr } = await claimcheck([
+      'invoke',
+      'rows',
+      await file('in.csv', 'id,value\n001,1e5\n002,NA\n003,\n'),
+    ]);
+    expect(stdout).toBe('id,value,type\n001,1e5,string\n002,NA,string\n003,,string\n');
+    expect(stderr).toMatch(/^rows: \d\/3 rows.*\nrows: 3\/3 rows, [\d.]+ s/);
+    expect(code).toBe(0);
+  });
+
+  test('the name of the output file chooses the format', async () => {
+    const out = join(folder, 'out.jsonl');
+    const { code, stdout } = await claimcheck(['invoke', 'rows', await file('two.csv', 'id\n001\n002\n'), '-o', out]);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '' });
+    const lines = (await readFile(out, 'utf8'))
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as object);
+    expect(lines).toMatchObject([{ id: '001' }, { id: '002' }]);
+  });
+
+  test('a lone file goes to the default endpoint, and JSON Lines keep their types', async () => {
+    const { stdout } = await claimcheck(['invoke', await file('in.jsonl', '{"value":1}\n{"value":"1"}\n')]);
+    expect(stdout).toBe('{"value":1,"type":"number"}\n{"value":"1","type":"string"}\n');
+  });
+
+  test('JSON text keeps its numbers as they were written', async () => {
+    const { stdout, code } = await claimcheck(['invoke', 'anything', '-d', '{"a": [1, null]}']);
+    expect(JSON.parse(stdout)).toEqual({ input: { a: [1, null] } });
+    expect(code).toBe(0);
+  });
+
+  test('standard input is read where its type is said', async () => {
+    const { stdout } = await claimcheck(['invoke', 'rows', '-', '--type', 'csv', '--batch-size', '1'], 'id\n7\n');
+    expect(stdout).toBe('id,type\n7,undefined\n');
+  });
+
+  test('with --json, standard output has the run and the file its output', async () => {
+    const out = join(folder, 'answer.json');
+    const { stdout } = await claimcheck(['invoke', 'anything', '-d', '5', '--json', '-o', out, '--run-name', 'five']);
+    expect(JSON.parse(stdout)).toMatchObject({ status: 'succeeded', run_name: 'five', outputs: { input: 5 } });
+    expect(JSON.parse(await readFile(out, 'utf8'))).toEqual({ input: 5 });
+  });
+
+  test('a run that fails is one sentence and exit code 1', async () => {
+    const { code, stdout, stderr } = await claimcheck([
+      'invoke',
+      'anything',
+      '-d',
+      '{"fail": "No ring \\u001b[31mfound."}',
+    ]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/\nerror: model-error: .*No ring found\. \(run [-0-9a-f]{36}\)\n$/);
+  });
+
+  test('a run over its time limit is exit code 1', async () => {
+    const { code, stderr } = await claimcheck(['invoke', 'anything', '-d', '{"pauseMs": 60000}', '--timeout', '300ms']);
+    expect(code).toBe(1);
+    expect(stderr).toContain('error: run-timeout:');
+  });
+
+  test.each([
+    [['invoke', 'rows'], 'There is no input.'],
+    [['invoke', 'rows', 'x.csv', '--batch-size', 'ten'], 'It must be a whole number'],
+    [['invoke', 'rows', 'x.csv', '--timeout', 'soon'], 'It must be a duration'],
+    [['runs', 'list', '--url', 'nonsense'], '"nonsense" is not the URL of a server'],
+    [['fly'], "unknown command 'fly'"],
+  ])('claimcheck %s is wrong usage: exit code 2 and what to do', async (args, message) => {
+    const { code, stdout, stderr } = await claimcheck(args);
+    expect(stderr).toContain(message);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  });
+
+  test('what the server refuses is one sentence', async () => {
+    const { code, stderr } = await claimcheck(['invoke', 'nope', '-d', '1']);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^error: endpoint-not-found: .*\n$/);
+  });
+
+  test('a server that is not there is one sentence that says what to do', async () => {
+    const { code, stderr } = await startCommand('http://127.0.0.1:9', ['endpoints', 'list']).ended();
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^error: No answer from http:\/\/127\.0\.0\.1:9: .*CLAIMCHECK_URL\)\.\n$/);
+  });
+});
+
+describe('submit and runs', () => {
+  test('submit prints the id alone, and how to come back on standard error', async () => {
+    const { stdout, stderr, code } = await claimcheck(['submit', 'rows', '-d', '[{"id": 1}]']);
+    const id = stdout.trimEnd();
+    expect(id).toMatch(UUID);
+    expect(stderr).toContain(`claimcheck runs wait ${id}`);
+    expect(code).toBe(0);
+    const waited = await claimcheck(['runs', 'wait', id, '--json']);
+    expect(JSON.parse(waited.stdout)).toMatchObject({ run_id: id, status: 'succeeded' });
+    const output = await claimcheck(['runs', 'output', id]);
+    expect(JSON.parse(output.stdout)).toEqual([{ id: 1, type: 'undefined' }]);
+  });
+
+  test('the way back names the server where it was named', async () => {
+    const { stderr } = await claimcheck(['submit', 'rows', '-d', '[{"id": 1}]', '--url', server.url]);
+    expect(stderr).toMatch(new RegExp(`runs wait ${UUID.source} --url ${server.url}\n`));
+  });
+
+  test('waiting for a run that fails is exit code 1', async () => {
+    const { id } = await connect({ url: server.url }).endpoint('anything').submit({ fail: 'no' });
+    const { code, stdout, stderr } = await claimcheck(['runs', 'wait', id]);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^status +failed$/m);
+    expect(stderr).toContain('error: model-error: no');
+  });
+
+  test('a run that has not ended has no output yet, and can be cancelled', async () => {
+    const { id } = await connect({ url: server.url }).endpoint('anything').submit({ pauseMs: 60_000 });
+    const early = await claimcheck(['runs', 'output', id]);
+    expect(early.code).toBe(2);
+    expect(early.stderr).toContain(`has no output yet. Wait for it with: claimcheck runs wait ${id}`);
+    const cancelled = await claimcheck(['runs', 'cancel', id]);
+    expect(cancelled).toMatchObject({ code: 0, stdout: `Cancelled run ${id}.\n` });
+    const shown = await claimcheck(['runs', 'show', id]);
+    expect(shown.stdout).toMatch(/^status +cancelled$/m);
+    const output = await claimcheck(['runs', 'output', id]);
+    expect(output).toMatchObject({ code: 1, stderr: expect.stringContaining('run-cancelled') });
+  });
+
+  test('runs are listed with their names stripped of what would steer a terminal', async () => {
+    await connect({ url: server.url }).endpoint('anything').submit({}, { runName: 'red\u001b[31m' });
+    const { stdout } = await claimcheck(['runs', 'list', '--endpoint', 'anything', '--limit', '1']);
+    expect(stdout.split('\n')).toEqual([
+      expect.stringMatching(/^ID +ENDPOINT +STATUS +ROWS +AGE +NAME$/),
+      expect.stringMatching(/ red$/),
+      '',
+    ]);
+    const json = await claimcheck(['runs', 'list', '--endpoint', 'anything', '--limit', '1', '--json']);
+    expect(JSON.parse(json.stdout)).toMatchObject([{ run_name: 'red\u001b[31m' }]);
+  });
+});
+
+describe('Ctrl-C', () => {
+  /** A command that waits, after so many signals at once. */
+  const interrupted = async (signals: number) => {
+    const command = startCommand(server.url, ['invoke', 'anything', '-d', '{"pauseMs": 4000}']);
+    await until(() => command.stderr().startsWith('anything: '));
+    for (let sent = 0; sent < signals; sent += 1) command.child.kill('SIGINT');
+    const [id] = await until(() =>
+      /Run (\S+) goes on\. Come back with: claimcheck runs wait \1\n/.exec(command.stderr())?.slice(1),
+    );
+    return { command, run: connect({ url: server.url }).run(id!) };
+  };
+
+  test('stops waiting, says that the run goes on and how to come back', async () => {
+    const { command, run } = await interrupted(1);
+    await expect(command.ended()).resolves.toMatchObject({ code: 130, stdout: '' });
+    await expect(run.wait()).resolves.toMatchObject({ status: 'succeeded' } satisfies Partial<RunBody>);
+  });
+
+  test('that arrives twice for one press, as npm passes it on, cancels nothing', async () => {
+    const { command, run } = await interrupted(2);
+    await expect(command.ended()).resolves.toMatchObject({
+      code: 130,
+      stderr: expect.not.stringContaining('Cancelled'),
+    });
+    await run.cancel();
+  });
+
+  test('twice cancels the run', async () => {
+    const { command, run } = await interrupted(1);
+    // The two presses of a person are further apart than the two signals of one press.
+    await pause(150);
+    command.child.kill('SIGINT');
+    const { code, stderr } = await command.ended();
+    expect(code).toBe(130);
+    expect(stderr).toContain(`Cancelled run ${run.id}.\n`);
+    await expect(run.status()).resolves.toMatchObject({ status: 'cancelled' });
+  });
+});
+
+describe('endpoints and the version', () => {
+  test('endpoints are listed and shown', async () => {
+    const list = await claimcheck(['endpoints', 'list']);
+    expect(list.stdout).toMatch(/^rows \(default\) +async /m);
+    const show = await claimcheck(['endpoints', 'show', 'anything']);
+    expect(show.stdout).toMatch(/^mode +sync$/m);
+    const json = await claimcheck(['endpoints', 'show', '--json']);
+    expect(JSON.parse(json.stdout)).toMatchObject({ name: 'rows', default: true });
+  });
+
+  test('the version is that of the package', async () => {
+    const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
+      version: string;
+    };
+    await expect(claimcheck(['--version'])).resolves.toMatchObject({ code: 0, stdout: `${version}\n` });
+  });
+});
