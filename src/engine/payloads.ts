@@ -15,7 +15,8 @@ export class Payloads {
   /** Makes bytes ready for the ledger; those that do not fit there are durable in the blob store when this resolves. */
   async store(bytes: Uint8Array, contentType: string, key: BlobKey): Promise<Payload> {
     const facts = { contentType, bytes: bytes.length, sha256: sha256(bytes) };
-    if (bytes.length <= INLINE_PAYLOAD_BYTES_MAX) return { ...facts, body: { inline: bytes } };
+    // A copy of its own: bytes of a request share the memory of a larger buffer, and all of that would travel to the ledger's thread.
+    if (bytes.length <= INLINE_PAYLOAD_BYTES_MAX) return { ...facts, body: { inline: new Uint8Array(bytes) } };
     await this.#blobs.put(key, bytes);
     return { ...facts, body: { blob: key } };
   }

@@ -53,9 +53,11 @@ export function buildServer({ engine, log, hosts, bodyBytesMax }: ServerParts): 
     clientErrorHandler: refuseBrokenRequest,
   });
   const guard = requestGuard(hosts);
-  app.addHook('onRequest', async (request, reply) => {
+  // With a callback and not a promise: this is on the path of every submit.
+  app.addHook('onRequest', (request, reply, done) => {
     reply.headers({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' });
     guard(request);
+    done();
   });
   // Bodies are read by the routes: what a body means depends on more than its content type, and a model's input is never parsed and written again.
   app.removeAllContentTypeParsers();

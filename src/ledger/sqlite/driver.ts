@@ -11,9 +11,6 @@ import type { WorkerMessage } from './worker.ts';
 /** Calls of one group at the most, so that the first of them does not wait for a very long transaction. */
 const GROUP_MAX = 512;
 
-/** Groups that the thread may have at once: with two, it takes up the next one while this thread still answers the last. */
-const UNDERWAY_MAX = 2;
-
 interface Waiting {
   readonly call: Call;
   readonly resolve: (value: unknown) => void;
@@ -47,8 +44,8 @@ class GroupCommit {
   readonly #worker: Worker;
   readonly #clock: Clock;
   #waiting: Waiting[] = [];
-  /** Groups that the thread has, the oldest first. */
-  readonly #underway: (readonly Waiting[])[] = [];
+  /** The group that the thread has; one at a time, since what gathers meanwhile makes the next one larger. */
+  #underway: readonly Waiting[] = [];
   #scheduled = false;
   #closed: Error | null = null;
   #stats: LedgerStats = { calls: 0, commits: 0 };
@@ -96,19 +93,18 @@ class GroupCommit {
 
   /** Waits for the end of the event loop's turn, so that everything that arrived with this call shares its commit. */
   #schedule(): void {
-    if (this.#scheduled || this.#underway.length >= UNDERWAY_MAX) return;
+    if (this.#scheduled || this.#underway.length > 0) return;
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      const group = this.#waiting.splice(0, GROUP_MAX);
-      if (group.length === 0) return;
-      this.#underway.push(group);
-      this.#worker.postMessage(group.map(({ call }) => call));
+      this.#underway = this.#waiting.splice(0, GROUP_MAX);
+      if (this.#underway.length > 0) this.#worker.postMessage(this.#underway.map(({ call }) => call));
     });
   }
 
   #settle(replies: readonly Reply[]): void {
-    const group = this.#underway.shift()!;
+    const group = this.#underway;
+    this.#underway = [];
     if (this.#waiting.length > 0) this.#schedule();
     this.#stats = { calls: this.#stats.calls + group.length, commits: this.#stats.commits + 1 };
     replies.forEach((reply, place) => {
@@ -119,7 +115,8 @@ class GroupCommit {
 
   #fail(error: Error): void {
     this.#closed ??= error;
-    for (const { reject } of [...this.#underway.splice(0).flat(), ...this.#waiting.splice(0)]) reject(this.#closed);
+    for (const { reject } of [...this.#underway, ...this.#waiting.splice(0)]) reject(this.#closed);
+    this.#underway = [];
   }
 
   async #close(): Promise<void> {

@@ -1,4 +1,6 @@
 -- Endpoints, runs, attempts and small payloads. The CHECKs restate src/domain/run.ts, so that no statement can break them.
+-- On runs they compare one by one and not with IN: SQLite builds a table for every IN list of every row it checks, which took
+-- 4 of the 12.5 µs of an insert.
 
 CREATE TABLE endpoints (
   name           TEXT    PRIMARY KEY,
@@ -15,8 +17,8 @@ CREATE TABLE runs (
   run_id             TEXT    NOT NULL UNIQUE,
   endpoint           TEXT    NOT NULL REFERENCES endpoints (name),
   version            INTEGER NOT NULL,
-  kind               TEXT    NOT NULL CHECK (kind IN ('call', 'batch', 'chunk')),
-  status             TEXT    NOT NULL CHECK (status IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
+  kind               TEXT    NOT NULL CHECK (kind = 'call' OR kind = 'batch' OR kind = 'chunk'),
+  status             TEXT    NOT NULL CHECK (status = 'queued' OR status = 'running' OR status = 'succeeded' OR status = 'failed' OR status = 'cancelled'),
   run_name           TEXT,
   priority           INTEGER NOT NULL,
   attempt            INTEGER NOT NULL DEFAULT 0 CHECK (attempt >= 0),
@@ -52,7 +54,7 @@ CREATE TABLE runs (
   error_detail       TEXT,
   CONSTRAINT a_running_run_is_leased       CHECK ((status = 'running') = (lease_until_ms IS NOT NULL AND owner IS NOT NULL)),
   CONSTRAINT a_running_run_was_claimed     CHECK (status <> 'running' OR (attempt >= 1 AND started_at_ms IS NOT NULL)),
-  CONSTRAINT an_ended_run_has_its_time     CHECK ((status IN ('succeeded', 'failed', 'cancelled')) = (finished_at_ms IS NOT NULL)),
+  CONSTRAINT an_ended_run_has_its_time     CHECK ((status = 'succeeded' OR status = 'failed' OR status = 'cancelled') = (finished_at_ms IS NOT NULL)),
   CONSTRAINT a_failed_run_says_why         CHECK ((status = 'failed') = (error_type IS NOT NULL)),
   CONSTRAINT a_succeeded_run_has_an_output CHECK ((status = 'succeeded') = (output_sha256 IS NOT NULL)),
   CONSTRAINT a_chunk_has_a_parent          CHECK ((kind = 'chunk') = (parent_seq IS NOT NULL AND row_from IS NOT NULL AND row_to > row_from)),
@@ -79,7 +81,7 @@ CREATE TABLE attempts (
   started_at_ms  INTEGER NOT NULL,
   finished_at_ms INTEGER,
   stopped_at_ms  INTEGER,
-  outcome        TEXT CHECK (outcome IN ('succeeded', 'failed', 'cancelled', 'lost', 'released')),
+  outcome        TEXT CHECK (outcome = 'succeeded' OR outcome = 'failed' OR outcome = 'cancelled' OR outcome = 'lost' OR outcome = 'released'),
   error_type     TEXT,
   error_detail   TEXT,
   PRIMARY KEY (run_seq, attempt),
