@@ -1,0 +1,55 @@
+// Writes the pages that are made from the source, or with --check says which of them no longer agree with it.
+
+import { readFile, writeFile } from 'node:fs/promises';
+import { PROBLEMS } from '../src/domain/errors.ts';
+import { RUN_STATUSES, TRANSITIONS } from '../src/domain/run.ts';
+
+const PAGES: Readonly<Record<string, () => string>> = { 'docs/errors.md': errorsPage, 'docs/run-states.md': runStatesPage };
+
+function errorsPage(): string {
+  const rows = Object.entries(PROBLEMS).map(
+    ([slug, { status, title, retryable, meaning }]) => `| \`${slug}\` | ${status} | ${title} | ${retryable ? 'yes' : 'no'} | ${meaning} |`,
+  );
+  return `# Errors
+
+Every error is \`application/problem+json\` (RFC 9457). Its \`type\` is \`https://claimcheck.dev/problems/<slug>\`, and \`detail\` says what was wrong, where,
+and what to do. \`retryable\` says whether the same request may succeed later. The SDK has a class for each: \`queue-full\` is \`QueueFullError\`.
+
+This page is made from \`src/domain/errors.ts\` by \`npm run docs\`.
+
+| slug | status | title | retryable | meaning |
+|---|---|---|---|---|
+${rows.join('\n')}
+`;
+}
+
+function runStatesPage(): string {
+  const arrows = Object.entries(TRANSITIONS).flatMap(([event, { from, to }]) => from.map((status) => `  ${status} --> ${to}: ${event}`));
+  return `# The states of a run
+
+A run is in one of ${RUN_STATUSES.map((status) => `\`${status}\``).join(', ')}; no other word is ever added. The last three are final.
+
+This page is made from \`src/domain/run.ts\` by \`npm run docs\`.
+
+\`\`\`mermaid
+stateDiagram-v2
+  [*] --> queued
+${arrows.join('\n')}
+  succeeded --> [*]
+  failed --> [*]
+  cancelled --> [*]
+\`\`\`
+`;
+}
+
+const isCheck = process.argv.includes('--check');
+let stale = 0;
+for (const [path, render] of Object.entries(PAGES)) {
+  const wanted = render();
+  if (!isCheck) await writeFile(path, wanted);
+  else if ((await readFile(path, 'utf8').catch(() => '')) !== wanted) {
+    stale += 1;
+    process.stdout.write(`${path} does not agree with the source: run npm run docs\n`);
+  }
+}
+process.exitCode = stale === 0 ? 0 : 1;
