@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { ModelContext, Row, RowModel } from 'claimcheck/model';
-import { inferSchema, initParser } from 'udsv';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { decodeRows } from '../../src/table/rows.ts';
 import { AtomicMasses } from './models/molecule-3d.ts';
 import { model as model2d } from './models/smiles-to-2d.ts';
 import { LIMITS, model as model3d, type ShapeColumns, shapeColumns } from './models/smiles-to-3d.ts';
@@ -15,8 +15,7 @@ async function loaded<Loaded>(model: RowModel<Loaded>): Promise<(rows: Row[], si
 }
 
 function esol(): Row[] {
-  const csv = readFileSync(new URL('data/esol-delaney.csv', import.meta.url), 'utf8');
-  return initParser(inferSchema(csv)).stringObjs(csv) as Row[];
+  return decodeRows(readFileSync(new URL('data/esol-delaney.csv', import.meta.url)), 'csv');
 }
 
 function reference<Compound>(file: string): Compound[] {
