@@ -127,12 +127,10 @@ function mistakesBetween({ endpoints }: ConfigFile): FieldError[] {
   const defaults = names.filter((name) => endpoints[name]!.default === true);
   return [
     ...(names.length === 0 ? [{ pointer: 'endpoints', detail: 'must name at least one endpoint' }] : []),
-    ...defaults
-      .slice(1)
-      .map((name) => ({
-        pointer: `endpoints.${name}.default`,
-        detail: `is true, but ${defaults[0]} is the default already`,
-      })),
+    ...defaults.slice(1).map((name) => ({
+      pointer: `endpoints.${name}.default`,
+      detail: `is true, but ${defaults[0]} is the default already`,
+    })),
   ];
 }
 
