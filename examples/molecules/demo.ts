@@ -33,6 +33,7 @@ const csv = await readFile(join(HERE, 'data/esol-delaney.csv'));
 const molecules = decodeRows(csv, 'csv');
 const data = await mkdtemp(join(tmpdir(), 'claimcheck-demo-'));
 const server = await serve(data);
+process.stdout.write(`A server with two endpoints listens on ${server.url}, with its data in a temporary folder.\n`);
 try {
   const client = connect({ url: server.url });
   const twoD = await runTable(client, 'smiles-to-2d', molecules);
@@ -72,7 +73,7 @@ async function runTable(client: Claimcheck, endpoint: string, rows: readonly Row
   const bar = showProgress(endpoint);
   const started = performance.now();
   const { run, output } = await runBatch(client, endpoint, rows, (body) => bar.update(body));
-  bar.end('nothing');
+  bar.end('summary');
   const seconds = (performance.now() - started) / 1_000;
   const file = await save(endpoint, output);
   return { endpoint, rows: decodeRows(output, 'csv'), seconds, coldStart: await coldStartOf(client, [run]), runs: [run], file };
@@ -88,7 +89,7 @@ async function runForAWhile(client: Claimcheck, endpoint: string, rows: readonly
   const rest = rows.slice(PROBE_ROWS, PROBE_ROWS + more);
   const offset = { done: probe.run.progress!.done, failed: probe.run.progress!.failed };
   const next = await runBatch(client, endpoint, rest, (body) => bar.update(shifted(body, offset)));
-  bar.end('nothing');
+  bar.end('summary');
   const outputs = [...decodeRows(probe.output, 'csv'), ...decodeRows(next.output, 'csv')];
   const seconds = elapsed();
   const file = await save(endpoint, encodeRows(outputs, 'csv'));
