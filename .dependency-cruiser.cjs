@@ -32,11 +32,20 @@ module.exports = {
     may('table-stands-alone', room('table'), []),
     may('wire-knows-only-domain', room('wire'), [room('domain')]),
     may('the-ledger-port-knows-only-domain', '^src/ledger/ledger\\.ts$', [room('domain')]),
-    may('a-ledger-driver-knows-only-its-port', '^src/ledger/[^/]+/', [room('domain'), '^src/ledger/ledger\\.ts$', CLOCK]),
+    may('a-ledger-driver-knows-only-its-port', '^src/ledger/[^/]+/', [
+      room('domain'),
+      '^src/ledger/ledger\\.ts$',
+      CLOCK,
+    ]),
     may('the-blob-port-knows-only-domain', '^src/blobs/blobs\\.ts$', [room('domain')]),
     may('a-blob-driver-knows-only-its-port', room('blobs'), [room('domain')]),
     may('a-model-knows-no-server', room('model'), [room('table'), room('domain')]),
-    may('replicas-know-no-ledger', room('replicas'), [room('domain'), '^src/model/(?:protocol|inspect)\\.ts$', CLOCK, LOG]),
+    may('replicas-know-no-ledger', room('replicas'), [
+      room('domain'),
+      '^src/model/(?:protocol|inspect)\\.ts$',
+      CLOCK,
+      LOG,
+    ]),
     may('the-engine-knows-no-transport-and-no-driver', room('engine'), [
       room('domain'),
       room('table'),
@@ -50,6 +59,7 @@ module.exports = {
     ]),
     may('http-goes-through-the-engine', room('http'), [
       room('domain'),
+      room('table'),
       room('wire'),
       room('engine'),
       '^src/ledger/ledger\\.ts$',

@@ -9,7 +9,11 @@ import { resolveEndpoint } from '../src/config/endpoint.ts';
 import { startService } from '../src/service.ts';
 
 const data = await mkdtemp(join(tmpdir(), 'claimcheck-bench-'));
-const { spec } = resolveEndpoint('noop', { model: ['sleep', '3600'], mode: 'async', queueLimit: 100_000_000, replicas: { startTimeout: '1h' } }, data);
+const { spec } = resolveEndpoint(
+  'noop',
+  { model: ['sleep', '3600'], mode: 'async', queueLimit: 100_000_000, replicas: { startTimeout: '1h' } },
+  data,
+);
 const config: Config = {
   file: 'bench',
   host: '127.0.0.1',

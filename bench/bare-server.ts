@@ -11,8 +11,14 @@ const server = createServer((request, response) => {
     JSON.parse(Buffer.concat(parts).toString());
     const runId = randomUUIDv7();
     const body = JSON.stringify({ run_id: runId, status: 'queued' });
-    response.writeHead(202, { 'content-type': 'application/json', location: `/runs/${runId}`, 'content-length': Buffer.byteLength(body) });
+    response.writeHead(202, {
+      'content-type': 'application/json',
+      location: `/runs/${runId}`,
+      'content-length': Buffer.byteLength(body),
+    });
     response.end(body);
   });
 });
-server.listen(0, '127.0.0.1', () => process.stdout.write(`http://127.0.0.1:${(server.address() as AddressInfo).port}\n`));
+server.listen(0, '127.0.0.1', () =>
+  process.stdout.write(`http://127.0.0.1:${(server.address() as AddressInfo).port}\n`),
+);

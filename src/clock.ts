@@ -2,7 +2,7 @@
 
 import { randomUUIDv7 } from 'node:crypto';
 import type { RunId } from './domain/ids.ts';
-import { type Instant, instant } from './domain/time.ts';
+import { type Duration, type Instant, instant } from './domain/time.ts';
 
 /** What time it is, for whoever must not ask the machine: tests move their own by hand. */
 export interface Clock {
@@ -11,6 +11,19 @@ export interface Clock {
 
 /** The machine's clock. */
 export const systemClock: Clock = { now: () => instant(Date.now()) };
+
+/** Longest time that one of Node's timers holds, in milliseconds; anything longer would fire at once. */
+const TIMER_MAX = 2 ** 31 - 1;
+
+/** Calls `onEnd` after a time of any length; answers how to stop that. */
+export function startTimer(duration: Duration, onEnd: () => void): () => void {
+  let timer: NodeJS.Timeout;
+  const arm = (left: number): void => {
+    timer = setTimeout(() => (left > TIMER_MAX ? arm(left - TIMER_MAX) : onEnd()), Math.min(left, TIMER_MAX));
+  };
+  arm(duration);
+  return () => clearTimeout(timer);
+}
 
 /** A new run id: a UUIDv7, so that ids sort roughly by the time they were made. */
 export const newRunId = (): RunId => randomUUIDv7() as RunId;

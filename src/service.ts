@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, isIPv4 } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openBlobDirectory } from './blobs/directory.ts';
@@ -48,9 +48,10 @@ export async function inspectModels(config: Config): Promise<ReadonlyMap<string,
   const kinds = new Map<string, ModelKind>();
   const mistakes: FieldError[] = [];
   await Promise.all(
-    config.endpoints.map(async ({ name, model }) => {
+    config.endpoints.map(async (spec) => {
+      const { name, model } = spec;
       const inspected =
-        model.runtime === 'node' ? await inspectModel(model.file, config.environment) : { kind: 'any' as const };
+        model.runtime === 'node' ? await inspectModel(model.file, spec, config.environment) : { kind: 'any' as const };
       if ('error' in inspected) mistakes.push({ pointer: `endpoints.${name}.model`, detail: inspected.error });
       else kinds.set(name, inspected.kind);
     }),
@@ -93,7 +94,7 @@ export async function startService(config: Config): Promise<Service> {
     await server.app.listen({ host: config.host, port: config.port }).catch((cause: unknown) => {
       throw new Error(cannotListen(config, cause as NodeJS.ErrnoException), { cause });
     });
-    undo.defer(() => server.app.close());
+    undo.defer(() => server.close());
     await engine.start();
     return {
       url: urlOf(server.app.server.address() as AddressInfo),
@@ -151,7 +152,8 @@ function cannotListen({ host, port }: Config, { code, message }: NodeJS.ErrnoExc
 }
 
 /** Whether only this machine can reach a server that listens there. */
-export const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.');
+export const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 
 function urlOf({ address, family, port }: AddressInfo): string {
   return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;

@@ -135,14 +135,13 @@ function mistakesBetween({ endpoints }: ConfigFile): FieldError[] {
 }
 
 function environmentMistakes(environment: NodeJS.ProcessEnv): FieldError[] {
-  const port = environment['CLAIMCHECK_PORT'];
-  if (port === undefined || portOf(environment) !== null) return [];
+  if (environment['CLAIMCHECK_PORT'] === undefined || portOf(environment) !== null) return [];
   return [{ pointer: 'CLAIMCHECK_PORT', detail: 'must be a number from 0 to 65535' }];
 }
 
 function portOf(environment: NodeJS.ProcessEnv): number | null {
-  const port = Number(environment['CLAIMCHECK_PORT'] ?? Number.NaN);
-  return Number.isInteger(port) && port >= 0 && port <= 65_535 ? port : null;
+  const text = environment['CLAIMCHECK_PORT'] ?? '';
+  return /^\d{1,5}$/.test(text) && Number(text) <= 65_535 ? Number(text) : null;
 }
 
 /** JSON pointers as people write a path in a file: `/endpoints/a/batchSize` is `endpoints.a.batchSize`. */

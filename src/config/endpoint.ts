@@ -76,6 +76,7 @@ function readDurations(written: EndpointFile, report: Report) {
   const read = (key: string, value: string | number | undefined, fallback: Duration): Duration => {
     if (value === undefined || (typeof value !== 'string' && typeof value !== 'number')) return fallback;
     const duration = parseDuration(value);
+    if (duration === 0 && key !== 'replicas.idle') report(key, 'is 0, which leaves no time at all');
     if (duration === null)
       report(key, `is ${JSON.stringify(value)}, which is no duration: write '90s', '10m', '6h' or a number of seconds`);
     return duration ?? fallback;

@@ -59,4 +59,4 @@ export interface EndpointSpec {
 export const DEFAULT_BATCH_SIZE = 10;
 
 /** An endpoint's name: lower-case letters, digits and single hyphens, 63 characters at most (the rule that SageMaker has, so that names carry over). */
-export const ENDPOINT_NAME = /^[a-z0-9](?:-?[a-z0-9]){0,62}$/;
+export const ENDPOINT_NAME = /^(?=.{1,63}$)[a-z0-9](?:-?[a-z0-9])*$/;

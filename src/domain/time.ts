@@ -34,7 +34,10 @@ export const toRfc3339 = (at: Instant): string => new Date(at).toISOString();
 
 /** Reads an RFC 3339 time as people and programs send it; null for text that is none. */
 export function parseRfc3339(text: string): Instant | null {
-  const epochMs = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d/.test(text) ? Date.parse(text) : Number.NaN;
+  // With its offset: without one it would mean another instant on every machine.
+  const epochMs = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/.test(text)
+    ? Date.parse(text)
+    : Number.NaN;
   return Number.isNaN(epochMs) ? null : instant(epochMs);
 }
 

@@ -33,10 +33,10 @@ export class BatchInputs {
     return opened;
   }
 
-  /** The given rows as a table of their own, byte for byte as they came. */
-  async slice(parentId: RunId, { from, to }: RowRange): Promise<Uint8Array> {
-    const { bytes, index } = await this.open(parentId);
-    return sliceTable(bytes, index, from, to);
+  /** The given rows as a table of their own, byte for byte as they came. Of a batch that is not open here it is read anew each time. */
+  async slice(parentId: RunId, { from, to }: RowRange): Promise<{ bytes: Uint8Array; contentType: string }> {
+    const { bytes, index, contentType } = await (this.#open.get(parentId) ?? this.#read(parentId));
+    return { bytes: sliceTable(bytes, index, from, to), contentType };
   }
 
   close(parentId: RunId): void {

@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import type { BlobStore } from '../blobs/blobs.ts';
-import type { Clock } from '../clock.ts';
+import { type Clock, startTimer } from '../clock.ts';
 import { ServiceError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { PayloadFacts } from '../domain/payload.ts';
@@ -192,11 +192,11 @@ export class Engine {
       const troubled = (): void => (this.trouble(run.endpoint) === null ? undefined : wake());
       this.#troubleListeners.add(troubled);
       signal.addEventListener('abort', () => wake(), { once: true });
-      const timer = setTimeout(wake, atMost);
+      const stopTimer = startTimer(atMost, wake);
       if (signal.aborted) wake();
       troubled();
       await woken;
-      clearTimeout(timer);
+      stopTimer();
       this.#troubleListeners.delete(troubled);
     } finally {
       stopListening();

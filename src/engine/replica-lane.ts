@@ -1,6 +1,6 @@
 // Executes calls and chunks on replicas.
 
-import { type Clock, jitter } from '../clock.ts';
+import { type Clock, jitter, startTimer } from '../clock.ts';
 import { outputKey } from '../blobs/blobs.ts';
 import { after, toRfc3339 } from '../domain/time.ts';
 import type { AttemptResult, ClaimedRun, Ledger } from '../ledger/ledger.ts';
@@ -82,14 +82,14 @@ async function attemptResult(
 ): Promise<AttemptResult> {
   const { payloads, deployed } = parts;
   const { runId, attempt } = claimed.claim;
-  const body = await inputOf(parts, claimed).catch((error: unknown) => {
+  const input = await inputOf(parts, claimed).catch((error: unknown) => {
     parts.log.error({ err: error, run_id: runId }, 'the input of a run cannot be read');
     slot.release();
     return null;
   });
-  if (body === null)
+  if (input === null)
     return { kind: 'failed', error: { type: 'internal', detail: 'The input of this run is damaged in the store.' } };
-  const reply = await invoke(parts, claimed, slot, held, body);
+  const reply = await invoke(parts, claimed, slot, held, input);
   const reason = held.signal.aborted ? (held.signal.reason as StopReason) : null;
   const failure = failureOf(reply, reason, claimed);
   if (failure !== null) return resultOfFailure(failure, claimed, deployed.spec.retry, jitter());
@@ -97,9 +97,15 @@ async function attemptResult(
   return { kind: 'succeeded', output: await payloads.store(bytes, contentType, outputKey(runId, attempt)) };
 }
 
+interface Input {
+  readonly bytes: Uint8Array;
+  readonly contentType: string;
+}
+
 /** A chunk's input is its rows of the parent's table; a call's is its own. */
-async function inputOf({ payloads, inputs }: ReplicaLaneParts, { run, input }: ClaimedRun): Promise<Uint8Array> {
-  return run.parentId === null || run.rows === null ? payloads.read(input!) : inputs.slice(run.parentId, run.rows);
+async function inputOf({ payloads, inputs }: ReplicaLaneParts, { run, input }: ClaimedRun): Promise<Input> {
+  if (run.parentId !== null && run.rows !== null) return inputs.slice(run.parentId, run.rows);
+  return { bytes: await payloads.read(input!), contentType: input!.contentType };
 }
 
 async function invoke(
@@ -107,20 +113,20 @@ async function invoke(
   claimed: ClaimedRun,
   slot: ReservedSlot,
   held: HeldClaim,
-  body: Uint8Array,
+  { bytes, contentType }: Input,
 ): Promise<Reply> {
   const { run, claim } = claimed;
-  const timer = run.timeout === null ? undefined : setTimeout(() => held.stop('timeout'), run.timeout);
+  const stopTimer = run.timeout === null ? null : startTimer(run.timeout, () => held.stop('timeout'));
   const headers: Record<string, string> = {
-    'content-type': run.input?.contentType ?? run.accept!,
+    'content-type': contentType,
     [RUN_ID_HEADER]: claim.runId,
     [ATTEMPT_HEADER]: String(claim.attempt),
   };
   if (run.accept !== null) headers['accept'] = run.accept;
   if (run.timeout !== null) headers[DEADLINE_HEADER] = toRfc3339(after(parts.clock.now(), run.timeout));
   try {
-    return await slot.invoke({ headers, body }, held.signal);
+    return await slot.invoke({ headers, body: bytes }, held.signal);
   } finally {
-    clearTimeout(timer);
+    stopTimer?.();
   }
 }

@@ -1,8 +1,8 @@
 // The Accept header, as far as it chooses the format of an output.
 
 /**
- * The one content type that the client asks for, without parameters; null where it states none or takes anything.
- * Of several, the first with the highest weight counts.
+ * The one content type that the client asks for, without parameters: the first with the highest weight.
+ * Null where it states none, or anything is as welcome.
  */
 export function readAccept(header: string | undefined): string | null {
   const ranges = (header ?? '').split(',').map((text) => {
@@ -11,6 +11,7 @@ export function readAccept(header: string | undefined): string | null {
     return { type, weight: weight === undefined ? 1 : Number(weight) };
   });
   const wanted = ranges.filter(({ type, weight }) => type !== '' && weight > 0);
-  if (wanted.length === 0 || wanted.some(({ type }) => type === '*/*')) return null;
-  return wanted.toSorted((a, b) => b.weight - a.weight)[0]!.type;
+  const heaviest = Math.max(...wanted.map(({ weight }) => weight));
+  const best = wanted.filter(({ weight }) => weight === heaviest);
+  return best.length === 0 || best.some(({ type }) => type === '*/*') ? null : best[0]!.type;
 }

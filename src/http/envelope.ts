@@ -1,22 +1,12 @@
 // Reading an envelope without touching its input: the model gets the exact bytes that were sent, so 2^53+1 and 1e400 stay what they are.
 
 import { ServiceError } from '../domain/errors.ts';
+import { FAILED, type JsonScan, OPEN_BRACE, openScan, scanObject, scanValue, skipSpace } from '../table/json-scan.ts';
 
-/** Deepest nesting that an envelope may have. Beyond it, other readers of the same JSON fail: V8 alone parses 20,000 levels and cannot write them. */
-const DEPTH_MAX = 64;
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const OPEN_BRACE = 0x7b;
-const OPEN_BRACKET = 0x5b;
-const CLOSE_BRACE = 0x7d;
-const CLOSE_BRACKET = 0x5d;
-const COLON = 0x3a;
-const COMMA = 0x2c;
-
-/** An envelope: its value, and where each of its top-level members' values stands in the bytes. */
+/** An envelope: its options as values, and any of its members as the bytes that were sent. */
 export interface Envelope {
-  readonly value: Record<string, unknown>;
+  /** Every member by its name; `input` is null here, whatever it is: only its bytes are looked at. */
+  readonly value: Readonly<Record<string, unknown>>;
   /** The exact bytes of a member's value, or null where there is no such member. */
   member(name: string): Uint8Array | null;
 }
@@ -24,104 +14,46 @@ export interface Envelope {
 /**
  * Reads an envelope.
  *
- * @throws ServiceError `malformed-body` when it is no JSON object, is nested too deeply, or names a member twice
+ * @throws ServiceError `malformed-body` when it is no JSON object, is nested more than 64 levels deep, or names a member twice
  */
 export function readEnvelope(bytes: Uint8Array): Envelope {
-  const spans = memberSpans(bytes);
-  const value = parse(bytes);
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw malformed('The body must be a JSON object like {"input": …}. To send a bare value, put it under "input".');
-  }
-  const byName = new Map<string, Span>();
-  for (const span of spans) {
-    const name = JSON.parse(textOf(bytes, span.nameStart, span.nameEnd)) as string;
-    if (byName.has(name)) throw malformed(`The body names the member "${name}" twice.`);
-    byName.set(name, span);
-  }
-  return {
-    value: value as Record<string, unknown>,
-    member(name) {
-      const span = byName.get(name);
-      return span === undefined ? null : trim(bytes.subarray(span.valueStart, span.valueEnd));
-    },
-  };
+  const members = membersOf(bytes);
+  // Without a prototype, so that a member named __proto__ is a member like any other.
+  const value = Object.create(null) as Record<string, unknown>;
+  for (const [name, text] of members) value[name] = name === 'input' ? null : JSON.parse(textOf(text));
+  return { value, member: (name) => members.get(name) ?? null };
 }
 
-interface Span {
-  nameStart: number;
-  nameEnd: number;
-  valueStart: number;
-  valueEnd: number;
+function membersOf(bytes: Uint8Array): Map<string, Uint8Array> {
+  const scan = openScan(bytes);
+  const members = new Map<string, Uint8Array>();
+  const start = skipSpace(scan, 0);
+  if (bytes[start] !== OPEN_BRACE) throw notAnObject(scan, start);
+  const end = scanObject(scan, start, 1, ({ nameStart, nameEnd, valueStart, valueEnd }) => {
+    const name = JSON.parse(textOf(bytes.subarray(nameStart, nameEnd))) as string;
+    if (members.has(name)) throw malformed(`The body names the member ${JSON.stringify(name.slice(0, 80))} twice.`);
+    members.set(name, bytes.subarray(valueStart, valueEnd));
+  });
+  if (end === FAILED) throw malformed(`The body is not JSON: ${scan.fault} (${placeOf(bytes, scan.faultAt)}).`);
+  const rest = skipSpace(scan, end);
+  if (rest < bytes.length) throw malformed(`The body goes on after its JSON has ended (${placeOf(bytes, rest)}).`);
+  return members;
 }
 
-/** Where the members of the outermost object stand. Trusts nothing but quotes and brackets: whether it is JSON at all is found out by the parser. */
-function memberSpans(bytes: Uint8Array): Span[] {
-  const spans: Span[] = [];
-  let depth = 0;
-  let name: { start: number; end: number } | null = null;
-  let open: Span | null = null;
-  for (let at = 0; at < bytes.length; at += 1) {
-    const byte = bytes[at]!;
-    if (byte === QUOTE) {
-      const end = stringEnd(bytes, at);
-      if (depth === 1 && open === null) name = { start: at, end };
-      at = end - 1;
-    } else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
-      depth += 1;
-      if (depth > DEPTH_MAX) throw malformed(`The body is nested more than ${DEPTH_MAX} levels deep (byte ${at}).`);
-    } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
-      depth -= 1;
-      if (depth === 0 && open !== null) spans.push({ ...open, valueEnd: at });
-      if (depth === 0) open = null;
-    } else if (depth === 1 && byte === COLON && name !== null && open === null) {
-      open = { nameStart: name.start, nameEnd: name.end, valueStart: at + 1, valueEnd: at + 1 };
-    } else if (depth === 1 && byte === COMMA && open !== null) {
-      spans.push({ ...open, valueEnd: at });
-      open = null;
-    }
-  }
-  return spans;
+function notAnObject(scan: JsonScan, start: number): ServiceError {
+  const isJson = start < scan.bytes.length && scanValue(scan, start, 1) !== FAILED;
+  if (isJson)
+    return malformed('The body must be a JSON object like {"input": …}. To send a bare value, put it under "input".');
+  if (start === scan.bytes.length) return malformed('The body is empty; send a JSON object like {"input": …}.');
+  return malformed(`The body is not JSON: ${scan.fault} (${placeOf(scan.bytes, scan.faultAt)}).`);
 }
 
-/** The place after the quote that closes the string opened at `start`; the end of the bytes where it is never closed. */
-function stringEnd(bytes: Uint8Array, start: number): number {
-  for (let at = start + 1; at < bytes.length; at += 1) {
-    if (bytes[at] === BACKSLASH) at += 1;
-    else if (bytes[at] === QUOTE) return at + 1;
-  }
-  return bytes.length;
+/** Where a byte stands, as an editor counts. */
+function placeOf(bytes: Uint8Array, at: number): string {
+  const lines = textOf(bytes.subarray(0, at)).split('\n');
+  return `line ${lines.length}, column ${lines.at(-1)!.length + 1}`;
 }
 
-function parse(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
-  } catch (cause) {
-    throw malformed(
-      cause instanceof SyntaxError ? `The body is not JSON: ${placeOf(cause)}.` : 'The body is not UTF-8.',
-      cause,
-    );
-  }
-}
+const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 
-/** V8's message without the content that it quotes: a body may hold what must not reach a log or another reader. */
-function placeOf({ message }: SyntaxError): string {
-  const position = /at position (\d+)(?: \(line (\d+) column (\d+)\))?/.exec(message);
-  if (position === null) return 'it ends too early';
-  return position[2] === undefined
-    ? `unexpected character at byte ${position[1]}`
-    : `unexpected character at line ${position[2]}, column ${position[3]}`;
-}
-
-function trim(bytes: Uint8Array): Uint8Array {
-  let start = 0;
-  let end = bytes.length;
-  while (start < end && bytes[start]! <= 0x20) start += 1;
-  while (end > start && bytes[end - 1]! <= 0x20) end -= 1;
-  return bytes.subarray(start, end);
-}
-
-const textOf = (bytes: Uint8Array, start: number, end: number): string =>
-  new TextDecoder().decode(bytes.subarray(start, end));
-
-const malformed = (detail: string, cause?: unknown): ServiceError =>
-  new ServiceError('malformed-body', detail, { cause });
+const malformed = (detail: string): ServiceError => new ServiceError('malformed-body', detail);

@@ -11,6 +11,10 @@ export function requestGuard(hosts: readonly string[] | null): (request: Fastify
   const allowed = hosts === null ? null : new Set([...LOOPBACK_HOSTS, ...hosts.map((host) => host.toLowerCase())]);
   return (request) => {
     const host = (request.headers.host ?? '').toLowerCase();
+    // The absolute form is for proxies; what it names need not be the Host that was checked.
+    if (!request.raw.url!.startsWith('/'))
+      throw new ServiceError('malformed-body', 'The request line must name a path.');
+    if (host === '') throw new ServiceError('malformed-body', 'The request has no Host header.');
     // A name that an attacker's DNS points here would make the browser take his page for ours.
     if (allowed !== null && !allowed.has(host.replace(/:\d*$/, ''))) {
       throw new ServiceError(

@@ -13,8 +13,19 @@ import { failureBody } from './problem.ts';
 
 const timeOrNull = (at: Instant | null): string | null => (at === null ? null : toRfc3339(at));
 
-/** A run in a list. */
-export function runLine(run: RunRecord): RunLine {
+/** The JSON text of a run in a list. Its metadata is spliced in as it was sent, so its numbers stay as they are. */
+export function runLineText(run: RunRecord): string {
+  return spliced(runLine(run), { metadata: run.metadata });
+}
+
+/** A JSON object with members whose text is at hand. */
+function spliced(body: object, texts: Readonly<Record<string, string>>): string {
+  const members = Object.entries(texts).map(([name, text]) => `,${JSON.stringify(name)}:${text}`);
+  return `${JSON.stringify(body).slice(0, -1)}${members.join('')}}`;
+}
+
+/** A run in a list, but for its metadata. */
+function runLine(run: RunRecord): Omit<RunLine, 'metadata'> {
   return {
     run_id: run.runId,
     endpoint: run.endpoint,
@@ -33,7 +44,6 @@ export function runLine(run: RunRecord): RunLine {
     rows: run.rows,
     output: outputFacts(run),
     error: run.error === null ? null : failureBody(run.error),
-    metadata: JSON.parse(run.metadata) as Record<string, unknown>,
     parent_id: run.parentId,
     links: {
       self: runPath(run.runId),
@@ -51,7 +61,7 @@ export function runLine(run: RunRecord): RunLine {
  */
 export function runText(sight: RunSight, outputs: string | null): string {
   const { run, attempts, queue, waitingOn } = sight;
-  const body: Omit<RunBody, 'outputs'> = {
+  const body: Omit<RunBody, 'outputs' | 'metadata'> = {
     ...runLine(run),
     queue:
       queue === null
@@ -63,7 +73,7 @@ export function runText(sight: RunSight, outputs: string | null): string {
     waiting_on: waitingOn,
     attempts: attempts.map(attemptBody),
   };
-  return `${JSON.stringify(body).slice(0, -1)},"outputs":${outputs ?? 'null'}}`;
+  return spliced(body, { metadata: run.metadata, outputs: outputs ?? 'null' });
 }
 
 /** Whether a run's output is shown inside it. */

@@ -32,10 +32,16 @@ export interface ServerParts {
   readonly bodyBytesMax: number;
 }
 
-/** The server, not yet listening. `release` ends every wait, so that the server can be closed. */
+/** How long answers that are being written may take once the server closes; connections that are still open then are cut. */
+const LAST_ANSWERS = seconds(1);
+
+/** The server, not yet listening. */
 export interface HttpServer {
   readonly app: FastifyInstance;
+  /** Ends every wait: those who wait are told that the server stops. */
   release(): void;
+  /** Takes no new connections, and cuts those that are left after a moment: a client that sends half a request holds nothing up. */
+  close(): Promise<void>;
 }
 
 /** Builds the server. */
@@ -47,7 +53,8 @@ export function buildServer({ engine, log, hosts, bodyBytesMax }: ServerParts): 
     forceCloseConnections: 'idle',
     keepAliveTimeout: KEEP_ALIVE,
     requestTimeout: REQUEST_TIMEOUT,
-    http: { headersTimeout: HEADERS_TIMEOUT, maxHeaderSize: 16_384 },
+    // A missing Host is refused by the guard, in the words of the one table.
+    http: { headersTimeout: HEADERS_TIMEOUT, maxHeaderSize: 16_384, requireHostHeader: false },
     routerOptions: { ignoreTrailingSlash: false, caseSensitive: true, maxParamLength: 200 },
     frameworkErrors: (error, request, reply) => sendError(log, error, request, reply as FastifyReply),
     clientErrorHandler: refuseBrokenRequest,
@@ -70,7 +77,23 @@ export function buildServer({ engine, log, hosts, bodyBytesMax }: ServerParts): 
   endpointRoutes(app, parts);
   invokeRoutes(app, parts);
   runRoutes(app, parts);
-  return { app, release: () => closing.abort() };
+  return { app, release: () => closing.abort(), close: closer(app) };
+}
+
+/** Knows every connection, also one that sent garbage and is no longer an HTTP connection for Node. */
+function closer(app: FastifyInstance): () => Promise<void> {
+  const sockets = new Set<Socket>();
+  app.server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
+  return async () => {
+    const closed = app.close();
+    const cut = setTimeout(() => sockets.forEach((socket) => socket.destroy()), LAST_ANSWERS);
+    await closed;
+    clearTimeout(cut);
+    sockets.forEach((socket) => socket.destroy());
+  };
 }
 
 /** Aborts when the client closes its connection before it has its answer. */

@@ -80,16 +80,33 @@ async function answerAny<Loaded>(
 }
 
 function json(value: unknown): Answer {
-  const text = JSON.stringify(value, (key, member: unknown) => {
-    if (typeof member === 'number' && !Number.isFinite(member)) {
-      throw new InvalidOutput(
-        `The output has ${member} at "${key}": JSON has no such number, and null would hide it. Return null with a reason beside it, or throw.`,
-      );
-    }
-    return member;
-  });
+  const text = jsonText(value);
   if (text === undefined) throw new InvalidOutput(`The output is a ${typeof value}, which is no JSON value.`);
   return { kind: 'output', contentType: 'application/json', bytes: new TextEncoder().encode(text) };
+}
+
+/** Undefined for what is no JSON value at all, a function for one. */
+function jsonText(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value, checkMember);
+  } catch (error) {
+    // What is left to fail is a value that contains itself; the message names where.
+    throw error instanceof TypeError ? new InvalidOutput(`The output has no end: ${error.message}`) : error;
+  }
+}
+
+function checkMember(key: string, member: unknown): unknown {
+  if (typeof member === 'bigint') {
+    throw new InvalidOutput(
+      `The output has a BigInt at "${key}", which JSON cannot hold; return it as a number or a string.`,
+    );
+  }
+  if (typeof member === 'number' && !Number.isFinite(member)) {
+    throw new InvalidOutput(
+      `The output has ${member} at "${key}": JSON has no such number, and null would hide it. Return null with a reason beside it, or throw.`,
+    );
+  }
+  return member;
 }
 
 function describe(error: unknown): string {

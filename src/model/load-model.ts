@@ -8,7 +8,7 @@ export type ModelKind = 'rows' | 'any';
 
 /** Whether a model takes rows. */
 export function takesRows<Loaded>(model: Model<Loaded>): model is RowModel<Loaded> {
-  return 'predict' in model;
+  return typeof (model as Partial<RowModel<Loaded>>).predict === 'function';
 }
 
 /** What a model takes, by the function that it defines. */
@@ -20,8 +20,7 @@ export const kindOf = (model: Model): ModelKind => (takesRows(model) ? 'rows' : 
  * @throws Error when the file cannot be imported, or exports no model
  */
 export async function loadModel(file: string): Promise<Model> {
-  const exported = (await import(pathToFileURL(file).href)) as { model?: unknown };
-  const { model } = exported;
+  const { model } = await importModel(file);
   if (typeof model !== 'object' || model === null) {
     throw new Error(
       `${file} has no export named "model". Write: export const model = defineModel({ predict(rows) { … } });`,
@@ -34,4 +33,12 @@ export async function loadModel(file: string): Promise<Model> {
     );
   }
   return model as Model;
+}
+
+async function importModel(file: string): Promise<{ model?: unknown }> {
+  try {
+    return (await import(pathToFileURL(file).href)) as { model?: unknown };
+  } catch (cause) {
+    throw new Error(`${file} cannot be imported: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
 }

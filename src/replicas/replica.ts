@@ -2,8 +2,8 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Pool } from 'undici';
-import type { Clock } from '../clock.ts';
+import { type Dispatcher, Pool } from 'undici';
+import { type Clock, startTimer } from '../clock.ts';
 import { between, type Duration, milliseconds, seconds } from '../domain/time.ts';
 import { BUSY_HEADER, FAILURE_HEADER } from '../model/protocol.ts';
 import { OutputTail } from './output-tail.ts';
@@ -15,6 +15,8 @@ const PING_PAUSE = milliseconds(20);
 const PING_MAX = seconds(2);
 /** How long a replica may go on with an invocation that was cancelled, or live on after SIGTERM, before it is killed. */
 const STOP_GRACE = seconds(5);
+/** How long the output of a process that has ended is still read. */
+const LAST_WORDS = milliseconds(200);
 /** How much of a model's error message is kept, in characters. */
 const DETAIL_MAX = 4_000;
 
@@ -45,6 +47,9 @@ export class Replica {
   readonly exited: Promise<string>;
   readonly #process: ChildProcess;
   readonly #connections: Pool;
+  /** Invocations that nobody has stopped. */
+  #active = 0;
+  #retiring = false;
   #gone = false;
 
   constructor(id: string, started: Started, connections: Pool, startDuration: Duration) {
@@ -58,26 +63,25 @@ export class Replica {
     });
   }
 
+  /** Whether it goes on with an invocation that was stopped: it gets no new ones, and is ended once its others are done. */
+  get retiring(): boolean {
+    return this.#retiring;
+  }
+
   /** Hands an invocation to the model. Never rejects for anything that the model or its process did. */
   async invoke({ headers, body }: Invocation, signal: AbortSignal): Promise<Reply> {
     if (signal.aborted) return { kind: 'stopped' };
+    this.#active += 1;
     try {
       const response = await this.#connections.request({ method: 'POST', path: '/invocations', headers, body, signal });
       const bytes = new Uint8Array(await response.body.arrayBuffer());
-      if (response.statusCode === 200)
-        return {
-          kind: 'output',
-          contentType: single(response.headers['content-type']) ?? 'application/octet-stream',
-          bytes,
-        };
-      const kind = single(response.headers[FAILURE_HEADER]) === 'invalid-output' ? 'invalid-output' : 'model-error';
-      return { kind, detail: messageOf(bytes, response.statusCode) };
+      this.#active -= 1;
+      return replyOf(response, bytes);
     } catch (error) {
-      if (signal.aborted) {
-        await this.#stopWorking();
-        return { kind: 'stopped' };
-      }
-      return { kind: 'crashed', detail: await this.#crashDetail(error) };
+      this.#active -= 1;
+      if (!signal.aborted) return { kind: 'crashed', detail: await this.#crashDetail(error) };
+      await this.#stopWorking();
+      return { kind: 'stopped' };
     }
   }
 
@@ -87,15 +91,19 @@ export class Replica {
     await this.#connections.destroy();
   }
 
-  /** The connection is closed, which tells the model; a replica that does not say within the grace that it is free again is stopped. */
+  /**
+   * The connection is closed, which tells the model. A replica that does not say within the grace that it works on nothing but what
+   * was not stopped is ended, as soon as those others are done.
+   */
   async #stopWorking(): Promise<void> {
-    const giveUp = AbortSignal.timeout(STOP_GRACE);
-    while (!giveUp.aborted && !this.#gone) {
+    const graceOver = AbortSignal.timeout(STOP_GRACE);
+    while (!this.#gone && !(this.#retiring && this.#active === 0)) {
       const busy = await ping(this.#connections).then(
         (reply) => reply.busy,
         () => null,
       );
-      if (busy === 0) return;
+      if (busy !== null && busy <= this.#active) return;
+      this.#retiring ||= graceOver.aborted;
       await sleep(PING_PAUSE);
     }
     await this.stop();
@@ -133,8 +141,9 @@ export async function startReplica(
   const connections = connect(launch.address);
   const ended = new AbortController();
   void started.exited.then(() => ended.abort());
-  const giveUp = AbortSignal.any([signal, ended.signal, AbortSignal.timeout(startTimeout)]);
-  const state = await Promise.race([started.exited, ready(connections, giveUp)]);
+  const stopTimer = startTimer(startTimeout, () => ended.abort());
+  const state = await Promise.race([started.exited, ready(connections, AbortSignal.any([signal, ended.signal]))]);
+  stopTimer();
   if (state === 'ready') return new Replica(id, started, connections, between(startedAt, clock.now()));
   await stopGroup(started.process, started.exited);
   await connections.destroy();
@@ -154,7 +163,11 @@ function startProcess({ argv, env, cwd }: Launch): Started {
   const exited = new Promise<string>((resolve) => {
     child.on('error', (error) => resolve(`it could not be started (${error.message}).`));
     // What the process started is ended with it: it would hold the output open, and perhaps a GPU.
-    child.on('exit', () => child.pid !== undefined && signalGroup(child.pid, 'SIGKILL'));
+    child.on('exit', () => {
+      if (child.pid !== undefined) signalGroup(child.pid, 'SIGKILL');
+      // A process that left the group keeps the output open: nobody waits for it.
+      setTimeout(() => [child.stdout, child.stderr].forEach((stream) => stream.destroy()), LAST_WORDS);
+    });
     child.on('close', (code, signal) => resolve(signal === null ? `exit code ${code}.` : `killed by ${signal}.`));
   });
   return { process: child, exited, output };
@@ -205,6 +218,14 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
+}
+
+function replyOf({ statusCode, headers }: Dispatcher.ResponseData, bytes: Uint8Array): Reply {
+  if (statusCode === 200) {
+    return { kind: 'output', contentType: single(headers['content-type']) ?? 'application/octet-stream', bytes };
+  }
+  const kind = single(headers[FAILURE_HEADER]) === 'invalid-output' ? 'invalid-output' : 'model-error';
+  return { kind, detail: messageOf(bytes, statusCode) };
 }
 
 function single(header: string | string[] | undefined): string | null {

@@ -99,7 +99,9 @@ export class Supervisor {
   /** Free slots, `limit` at most, on the least busy replicas first. */
   reserve(limit: number): ReservedSlot[] {
     const { concurrency } = this.#parts.policy;
-    const members = [...this.#members.values()].sort((a, b) => a.busy - b.busy);
+    const members = [...this.#members.values()]
+      .filter(({ replica }) => !replica.retiring)
+      .sort((a, b) => a.busy - b.busy);
     const slots: ReservedSlot[] = [];
     for (let load = 0; load < concurrency && slots.length < limit; load += 1) {
       for (const member of members) {

@@ -35,9 +35,10 @@ export async function killRound(killAfterMs: number): Promise<RoundReport> {
     const first = await serve(config, folder);
     const submits = submitAll(first.url);
     await sleep(killAfterMs);
+    const gone = once(first.process, 'close');
     first.process.kill('SIGKILL');
     const acknowledged = await submits;
-    await once(first.process, 'close');
+    await gone;
     const leftBehind = await processesWith(marker);
     const second = await serve(config, folder);
     const wrong = (await Promise.all(acknowledged.map((id) => judge(second.url, id)))).filter(

@@ -8,13 +8,13 @@ import { isEnded } from '../../domain/run.ts';
 import { type Instant, parseRfc3339, seconds } from '../../domain/time.ts';
 import { runNotFound } from '../../engine/engine.ts';
 import type { RunFilter } from '../../ledger/ledger.ts';
-import { RunQuery, type RunPage } from '../../wire/runs.ts';
+import { RunQuery } from '../../wire/runs.ts';
 import { sendRawOutput, sendRun, sendRunWithOutput } from '../answers.ts';
 import type { HttpParts } from '../parts.ts';
 import { runPath } from '../paths.ts';
 import { problemOfRun } from '../problem.ts';
 import { queryReader } from '../query.ts';
-import { runLine } from '../run-view.ts';
+import { runLineText } from '../run-view.ts';
 
 const PAGE_DEFAULT = 50;
 /** Longest that one poll may wait, in seconds: shorter than the idle limits of common proxies. */
@@ -32,23 +32,21 @@ const readWait = queryReader(
 
 /** Registers the routes. */
 export function runRoutes(app: FastifyInstance, parts: HttpParts): void {
-  app.get('/runs', (request) => listRuns(parts, request));
+  app.get('/runs', (request, reply) => listRuns(parts, request, reply));
   app.get('/runs/:id', (request: ById, reply) => showRun(parts, request, reply));
   app.get('/runs/:id/output', (request: ById, reply) => output(parts, request, reply));
   app.delete('/runs/:id', (request: ById, reply) => cancel(parts, request, reply));
   app.post('/runs/:id/cancel', (request: ById, reply) => cancel(parts, request, reply));
 }
 
-async function listRuns({ engine }: HttpParts, request: FastifyRequest): Promise<RunPage> {
+async function listRuns({ engine }: HttpParts, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const filter = filterOf(readRunQuery(request.query));
   // One more than asked for, to know whether there is a next page.
   const runs = await engine.runs({ ...filter, limit: filter.limit + 1 });
   const page = runs.slice(0, filter.limit);
   const last = page.at(-1);
-  return {
-    runs: page.map(runLine),
-    next_cursor: runs.length > page.length && last !== undefined ? String(last.sequence) : null,
-  };
+  const cursor = runs.length > page.length && last !== undefined ? JSON.stringify(String(last.sequence)) : 'null';
+  return reply.type('application/json').send(`{"runs":[${page.map(runLineText).join(',')}],"next_cursor":${cursor}}`);
 }
 
 function filterOf(query: RunQuery): RunFilter {
@@ -88,7 +86,7 @@ async function cancel({ engine }: HttpParts, request: ById, reply: FastifyReply)
   if (result === 'ended') {
     throw new ServiceError('run-ended', `Run ${runId} has already ${sight.run.status}; it was not cancelled.`, {
       runId,
-      members: { run: runLine(sight.run) },
+      members: { run: JSON.parse(runLineText(sight.run)) as unknown },
     });
   }
   return sendRun(reply, sight, null);

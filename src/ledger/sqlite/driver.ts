@@ -97,15 +97,19 @@ class GroupCommit {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      this.#underway = this.#waiting.splice(0, GROUP_MAX);
-      if (this.#underway.length > 0) this.#worker.postMessage(this.#underway.map(({ call }) => call));
+      this.#send();
     });
+  }
+
+  #send(): void {
+    this.#underway = this.#waiting.splice(0, GROUP_MAX);
+    if (this.#underway.length > 0) this.#worker.postMessage(this.#underway.map(({ call }) => call));
   }
 
   #settle(replies: readonly Reply[]): void {
     const group = this.#underway;
-    this.#underway = [];
-    if (this.#waiting.length > 0) this.#schedule();
+    // Before anybody is answered: the thread works on what has gathered while this one writes the answers.
+    this.#send();
     this.#stats = { calls: this.#stats.calls + group.length, commits: this.#stats.commits + 1 };
     replies.forEach((reply, place) => {
       if ('value' in reply) group[place]!.resolve(reply.value);

@@ -1,6 +1,6 @@
 // Opening the database file: durable, alone, migrated; or a sentence that says why not.
 
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
@@ -9,6 +9,8 @@ const SQLITE_MIN = '3.51.3';
 /** Marks the file as ours, so that another program's database is never migrated by mistake: the letters "clmc". */
 const APPLICATION_ID = 0x63_6c_6d_63;
 const SYNCHRONOUS_FULL = 2;
+/** SQLite's code for a file that somebody else has locked. */
+const SQLITE_BUSY = 5;
 const MIGRATIONS = new URL('../migrations/sqlite/', import.meta.url);
 
 /**
@@ -18,18 +20,32 @@ const MIGRATIONS = new URL('../migrations/sqlite/', import.meta.url);
  */
 export function openDatabase(file: string): DatabaseSync {
   assertEngine();
-  if (file !== ':memory:' && !existsSync(dirname(file))) mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  const db = new DatabaseSync(file);
-  // Exclusive before WAL: the lock is held for good, so a second server is refused; and it is the kernel's, so a kill -9 frees it.
-  db.exec('PRAGMA locking_mode = EXCLUSIVE');
-  takeLock(db, file);
-  db.exec('PRAGMA journal_mode = WAL');
-  db.exec('PRAGMA synchronous = FULL');
-  db.exec('PRAGMA foreign_keys = ON');
-  db.exec('PRAGMA cache_size = -65536');
-  migrate(db, file);
-  assertDurable(db, file);
-  return db;
+  const db = connect(file);
+  try {
+    // Exclusive before WAL: the lock is held for good, so a second server is refused; and it is the kernel's, so a kill -9 frees it.
+    db.exec('PRAGMA locking_mode = EXCLUSIVE');
+    takeLock(db, file);
+    db.exec('PRAGMA journal_mode = WAL');
+    db.exec('PRAGMA synchronous = FULL');
+    db.exec('PRAGMA foreign_keys = ON');
+    db.exec('PRAGMA cache_size = -65536');
+    migrate(db, file);
+    assertDurable(db, file);
+    return db;
+  } catch (error) {
+    // With the connection goes its lock.
+    db.close();
+    throw error;
+  }
+}
+
+function connect(file: string): DatabaseSync {
+  try {
+    if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    return new DatabaseSync(file);
+  } catch (cause) {
+    throw new Error(`${file} cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
 }
 
 function assertEngine(): void {
@@ -43,6 +59,8 @@ function takeLock(db: DatabaseSync, file: string): void {
   try {
     db.exec('BEGIN EXCLUSIVE; COMMIT');
   } catch (cause) {
+    const { errcode, message } = cause as Error & { errcode?: number };
+    if (errcode !== SQLITE_BUSY) throw new Error(`${file} cannot be used as a ledger: ${message}.`, { cause });
     throw new Error(
       `Another process has ${file} open. One server at a time can use a data folder: stop the other one, or choose another with --data.`,
       { cause },
@@ -52,8 +70,10 @@ function takeLock(db: DatabaseSync, file: string): void {
 
 function migrate(db: DatabaseSync, file: string): void {
   const owner = pragma(db, 'application_id');
-  if (owner !== 0 && owner !== APPLICATION_ID)
+  const tables = (db.prepare('SELECT count(*) AS tables FROM sqlite_schema').get() as { tables: number }).tables;
+  if (owner !== APPLICATION_ID && (owner !== 0 || tables > 0)) {
     throw new Error(`${file} is another program's database; choose another folder with --data.`);
+  }
   const migrations = readdirSync(MIGRATIONS)
     .filter((name) => name.endsWith('.sql'))
     .sort();

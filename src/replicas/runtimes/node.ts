@@ -34,11 +34,16 @@ export function launchNode(
   };
 }
 
-/** Finds out what a model file takes, in a process of its own. */
-export async function inspectModel(file: string, serverEnvironment: NodeJS.ProcessEnv): Promise<Inspection> {
+/** Finds out what a model file takes, in a process of its own that sees what a replica would. */
+export async function inspectModel(
+  file: string,
+  { env, cwd }: Pick<EndpointSpec, 'env' | 'cwd'>,
+  serverEnvironment: NodeJS.ProcessEnv,
+): Promise<Inspection> {
   try {
     const { stdout } = await promisify(execFile)(process.execPath, [programOf('inspect'), file], {
-      env: cleanEnvironment(serverEnvironment),
+      env: cleanEnvironment(serverEnvironment, env),
+      cwd,
       timeout: INSPECT_MILLISECONDS_MAX,
     });
     return JSON.parse(stdout.trimEnd().split('\n').at(-1)!) as Inspection;

@@ -1,0 +1,114 @@
+// What every blob driver must do. A driver's test file opens it, and damages it where only it knows how.
+
+import { beforeEach, describe, expect, test } from 'vitest';
+import { BlobDamaged, type BlobStore, inputKey, outputKey } from '../../src/blobs/blobs.ts';
+import { newRunId } from '../../src/clock.ts';
+import { sha256 } from '../../src/domain/digest.ts';
+import type { BlobKey, PayloadFacts } from '../../src/domain/payload.ts';
+
+/** The facts of bytes, as they are kept beside a key. */
+export const factsOf = (bytes: Uint8Array): PayloadFacts => ({
+  contentType: 'application/octet-stream',
+  bytes: bytes.length,
+  sha256: sha256(bytes),
+});
+
+/** Bytes of a length, different for every seed. */
+export const someBytes = (length: number, seed = 0): Uint8Array =>
+  Uint8Array.from({ length }, (_, place) => (place * 31 + seed * 7 + (place >> 8)) % 256);
+
+/** A store under test. `damage` changes the bytes under a key behind its back. */
+export interface BlobsUnderTest {
+  readonly blobs: BlobStore;
+  damage(key: BlobKey, change: (bytes: Buffer) => Uint8Array): Promise<void>;
+}
+
+/** Runs the suite against a driver that `open` opens afresh for every test. */
+export function describeBlobs(name: string, open: () => Promise<BlobsUnderTest>): void {
+  describe(`${name} blobs`, () => {
+    let blobs: BlobStore;
+    let damage: BlobsUnderTest['damage'];
+
+    beforeEach(async () => {
+      ({ blobs, damage } = await open());
+    });
+
+    test.each([0, 1, 1_000, 1_024 * 1_024])('%i bytes come back as they were', async (length) => {
+      const key = inputKey(newRunId());
+      const bytes = someBytes(length);
+      await blobs.put(key, bytes);
+      expect(Buffer.compare(await blobs.get(key, factsOf(bytes)), bytes)).toBe(0);
+    });
+
+    test('a part of a larger buffer is stored, and nothing of what lies around it', async () => {
+      const key = inputKey(newRunId());
+      const part = someBytes(100).subarray(10, 20);
+      await blobs.put(key, part);
+      expect(Buffer.compare(await blobs.get(key, factsOf(part)), part)).toBe(0);
+    });
+
+    test('many at once each come back as they were', async () => {
+      const all = Array.from({ length: 50 }, (_, seed) => ({
+        key: inputKey(newRunId()),
+        bytes: someBytes(5_000, seed),
+      }));
+      await Promise.all(all.map(({ key, bytes }) => blobs.put(key, bytes)));
+      for (const { key, bytes } of all) expect(Buffer.compare(await blobs.get(key, factsOf(bytes)), bytes)).toBe(0);
+    });
+
+    test('the same key again holds the new bytes, and the old ones are damage', async () => {
+      const key = inputKey(newRunId());
+      const [old, fresh] = [someBytes(10, 1), someBytes(20, 2)];
+      await blobs.put(key, old);
+      await blobs.put(key, fresh);
+      expect(Buffer.compare(await blobs.get(key, factsOf(fresh)), fresh)).toBe(0);
+      await expect(blobs.get(key, factsOf(old))).rejects.toThrow(BlobDamaged);
+    });
+
+    test("a run's input and the outputs of its attempts do not touch each other", async () => {
+      const runId = newRunId();
+      const keys = [inputKey(runId), outputKey(runId, 1), outputKey(runId, 2), outputKey(runId, 11)];
+      for (const [seed, key] of keys.entries()) await blobs.put(key, someBytes(8, seed));
+      await blobs.delete(outputKey(runId, 1));
+      for (const [seed, key] of keys.entries()) {
+        const got = blobs.get(key, factsOf(someBytes(8, seed)));
+        if (seed === 1) await expect(got).rejects.toThrow(BlobDamaged);
+        else expect(Buffer.compare(await got, someBytes(8, seed))).toBe(0);
+      }
+    });
+
+    test('what was deleted is gone, and may be deleted again', async () => {
+      const key = inputKey(newRunId());
+      await blobs.put(key, someBytes(10));
+      await blobs.delete(key);
+      await blobs.delete(key);
+      await expect(blobs.get(key, factsOf(someBytes(10)))).rejects.toThrow(BlobDamaged);
+    });
+
+    test('a key that was never stored is damage that says so, and may be deleted', async () => {
+      const key = inputKey(newRunId());
+      await expect(blobs.get(key, factsOf(someBytes(10)))).rejects.toThrow(/missing/);
+      await blobs.delete(key);
+    });
+
+    test.each([
+      [
+        'one bit of them is another',
+        (bytes: Buffer) => {
+          bytes[bytes.length >> 1]! ^= 1;
+          return bytes;
+        },
+      ],
+      ['their end is missing', (bytes: Buffer) => bytes.subarray(0, -1)],
+      ['all of them are missing', () => new Uint8Array(0)],
+      ['there are more of them', (bytes: Buffer) => Buffer.concat([bytes, Buffer.of(0)])],
+      ['two of them have changed places', (bytes: Buffer) => Buffer.concat([bytes.subarray(1), bytes.subarray(0, 1)])],
+    ])('bytes are never handed out where %s', async (_, change) => {
+      const key = inputKey(newRunId());
+      const bytes = someBytes(100_000);
+      await blobs.put(key, bytes);
+      await damage(key, change);
+      await expect(blobs.get(key, factsOf(bytes))).rejects.toThrow(BlobDamaged);
+    });
+  });
+}

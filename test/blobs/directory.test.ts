@@ -1,0 +1,118 @@
+import { readdirSync, readFileSync, statSync, watch, writeFileSync } from 'node:fs';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { inputKey, outputKey } from '../../src/blobs/blobs.ts';
+import { openBlobDirectory } from '../../src/blobs/directory.ts';
+import { newRunId } from '../../src/clock.ts';
+import type { BlobKey } from '../../src/domain/payload.ts';
+import { folderForTest } from '../support/folder.ts';
+import { describeBlobs, factsOf, someBytes } from './conformance.ts';
+
+/** Every file below a folder, by its path. */
+const filesIn = (folder: string): string[] =>
+  readdirSync(folder, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+
+/** The file that holds a key. */
+function fileOf(folder: string, key: BlobKey): string {
+  const [file] = filesIn(folder).filter((path) => path.endsWith(key));
+  if (file === undefined) throw new Error(`There is no file for ${key}.`);
+  return file;
+}
+
+describeBlobs('directory', async () => {
+  const folder = await folderForTest();
+  return {
+    blobs: await openBlobDirectory(folder),
+    async damage(key, change) {
+      const file = fileOf(folder, key);
+      await writeFile(file, change(readFileSync(file)));
+    },
+  };
+});
+
+test('files can be read by their owner alone, and so can the folders around them', async () => {
+  const folder = join(await folderForTest(), 'deep', 'blobs');
+  const blobs = await openBlobDirectory(folder);
+  const key = inputKey(newRunId());
+  await blobs.put(key, someBytes(10));
+  const mode = (path: string): string => (statSync(path).mode & 0o777).toString(8);
+  expect(mode(fileOf(folder, key))).toBe('600');
+  const folders = readdirSync(folder).map((name) => join(folder, name));
+  expect(new Set([folder, ...folders].map(mode))).toEqual(new Set(['700']));
+});
+
+test('what was stored is there when the folder is opened again', async () => {
+  const folder = await folderForTest();
+  const key = outputKey(newRunId(), 3);
+  await (await openBlobDirectory(folder)).put(key, someBytes(30_000));
+  const again = await openBlobDirectory(folder);
+  expect(Buffer.compare(await again.get(key, factsOf(someBytes(30_000))), someBytes(30_000))).toBe(0);
+});
+
+test('files that were never finished are removed when the folder is opened, and finished ones are not', async () => {
+  const folder = await folderForTest();
+  const key = inputKey(newRunId());
+  await (await openBlobDirectory(folder)).put(key, someBytes(10));
+  for (const left of ['one', 'two']) writeFileSync(join(folder, 'unfinished', left), 'half of someth');
+  const again = await openBlobDirectory(folder);
+  expect(filesIn(folder)).toHaveLength(1);
+  expect(await again.get(key, factsOf(someBytes(10)))).toHaveLength(10);
+});
+
+test('nothing is left of a file once it is stored but the file', async () => {
+  const folder = await folderForTest();
+  const blobs = await openBlobDirectory(folder);
+  await Promise.all(Array.from({ length: 20 }, (_, seed) => blobs.put(inputKey(newRunId()), someBytes(9_000, seed))));
+  expect(filesIn(folder)).toHaveLength(20);
+  expect(readdirSync(join(folder, 'unfinished'))).toEqual([]);
+});
+
+test('nothing is to be seen under a key before it is whole', async () => {
+  const folder = await folderForTest();
+  const blobs = await openBlobDirectory(folder);
+  const bytes = someBytes(4_000_000);
+  const keys = Array.from({ length: 8 }, () => inputKey(newRunId()));
+  const seen: number[] = [];
+  const look = (): void => {
+    for (const file of filesIn(folder).filter((path) => path.endsWith('.input'))) seen.push(statSync(file).size);
+  };
+  for (const shard of new Set(keys.map((key) => key.slice(34, 36)))) {
+    const watcher = watch(join(folder, shard), look);
+    onTestFinished(() => watcher.close());
+  }
+  const stored = Promise.all(keys.map((key) => blobs.put(key, bytes))).then(() => 'stored');
+  const soon = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  while ((await Promise.race([stored, soon()])) === undefined) look();
+  look();
+  expect(new Set(seen)).toEqual(new Set([bytes.length]));
+});
+
+test('a folder that cannot be read is an error that says so, and never an empty store', async () => {
+  const folder = join(await folderForTest(), 'blobs');
+  await writeFile(folder, 'this is a file');
+  await expect(openBlobDirectory(folder)).rejects.toThrow(/ENOTDIR|EEXIST/);
+});
+
+test.skipIf(process.getuid?.() === 0)(
+  'a folder that may not be written is an error when something is stored',
+  async () => {
+    const folder = await folderForTest();
+    const blobs = await openBlobDirectory(folder);
+    await chmod(join(folder, 'unfinished'), 0o500);
+    onTestFinished(() => chmod(join(folder, 'unfinished'), 0o700));
+    await expect(blobs.put(inputKey(newRunId()), someBytes(10))).rejects.toThrow(/EACCES/);
+  },
+);
+
+test('a store that failed leaves nothing under the key', async () => {
+  const folder = await folderForTest();
+  const blobs = await openBlobDirectory(folder);
+  const key = inputKey(newRunId());
+  // A folder in the place of the file: the last step, the rename, fails.
+  await mkdir(join(folder, key.slice(34, 36), key));
+  await expect(blobs.put(key, someBytes(10))).rejects.toThrow(/EISDIR/);
+  expect(filesIn(folder).filter((path) => path.endsWith(key))).toEqual([]);
+});

@@ -1,0 +1,142 @@
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { Gates } from '../support/gate.ts';
+import { newFolder, removeFolder } from '../support/folder.ts';
+import { startTestService, type TestService } from '../support/service.ts';
+import { until } from '../support/until.ts';
+
+const LARGE = 'x'.repeat(20_000);
+let server: TestService;
+let folder: string;
+let gates: Gates;
+let number = 0;
+
+beforeAll(async () => {
+  folder = await newFolder();
+  gates = new Gates(folder);
+  server = await startTestService({
+    endpoints: {
+      jobs: { model: './anything.ts', mode: 'async' },
+      rows: { model: './careful-rows.ts', mode: 'async', batchSize: 1 },
+      closed: { model: './anything.ts', queueLimit: 0 },
+    },
+  });
+});
+afterAll(async () => {
+  await server.stop();
+  await removeFolder(folder);
+});
+beforeEach(() => {
+  number += 1;
+});
+
+const myGate = (): string => gates.path(String(number));
+const openGate = (): void => gates.open(String(number));
+
+/** The blobs that belong to a run, as files. */
+const blobsOf = (runId: string): string[] =>
+  readdirSync(join(server.data, 'blobs'), { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && entry.name.startsWith(runId))
+    .map((entry) => join(entry.parentPath, entry.name));
+
+function damage(runId: string): void {
+  const [file] = blobsOf(runId);
+  const bytes = readFileSync(file!);
+  bytes[100]! ^= 1;
+  writeFileSync(file!, bytes);
+}
+
+test('a payload up to 16 KiB stays in the ledger, and a larger one is a file with its hash beside the run', async () => {
+  const [small, large] = await Promise.all(
+    [16 * 1_024, 16 * 1_024 + 1].map((length) => server.submit('jobs', 'x'.repeat(length - 2))),
+  );
+  expect(blobsOf(small!)).toHaveLength(0);
+  expect(blobsOf(large!).length).toBeGreaterThan(0);
+  for (const runId of [small!, large!]) expect(await server.ended(runId)).toMatchObject({ status: 'succeeded' });
+  expect(blobsOf(large!).map((file) => file.split('/').at(-1))).toEqual(
+    expect.arrayContaining([`${large}.input`, `${large}.output.1`]),
+  );
+});
+
+test('a run whose input is damaged in the store fails, and never sees wrong bytes', async () => {
+  const held = await server.submit('jobs', { path: myGate() });
+  const log = `${myGate()}.log`;
+  const runId = await server.submit('jobs', { do: 'say', value: LARGE, log });
+  damage(runId);
+  openGate();
+  await server.ended(held);
+  expect(await server.ended(runId)).toMatchObject({
+    status: 'failed',
+    error: { type: 'internal', detail: expect.stringContaining('damaged') as string },
+  });
+  expect(() => readFileSync(log)).toThrow(/ENOENT/);
+  // The replica is not the one to blame, and goes on.
+  expect(await server.ended(await server.submit('jobs', 1))).toMatchObject({ status: 'succeeded' });
+});
+
+test('a batch whose table is damaged in the store fails', async () => {
+  const held = await server.submit('rows', [{ id: 1, gate: myGate() }]);
+  await server.inStatus(held, 'running');
+  // Two batches are at work at once for one slot; this one waits behind them.
+  const second = await server.submit('rows', [{ id: 2, gate: myGate() }]);
+  await server.inStatus(second, 'running');
+  const runId = await server.submit('rows', [{ id: 3, text: LARGE }]);
+  damage(runId);
+  openGate();
+  expect(await server.ended(runId)).toMatchObject({
+    status: 'failed',
+    error: { type: 'internal', detail: expect.stringContaining('damaged') as string },
+  });
+  for (const other of [held, second]) expect(await server.ended(other)).toMatchObject({ status: 'succeeded' });
+});
+
+test.each([
+  ['damaged', (runId: string) => damage(runId)],
+  ['missing', (runId: string) => blobsOf(runId).forEach((file) => rmSync(file))],
+])('an output that is %s in the store is a 500 that says nothing of the inside, and no wrong byte', async (_, harm) => {
+  const { json } = await server.post('/endpoints/jobs/invoke', { input: { do: 'say', value: 1 } });
+  const small = await server.ended(json.run_id);
+  const runId = await server.submit('jobs', { do: 'say', value: LARGE });
+  await server.ended(runId);
+  for (const file of blobsOf(runId).filter((name) => name.endsWith('.input'))) rmSync(file);
+  harm(runId);
+  const answer = await server.get(`/runs/${runId}/output`);
+  expect(answer.status).toBe(500);
+  expect(answer.json.type).toBe('https://claimcheck.dev/problems/internal');
+  expect(answer.text).not.toContain('xxx');
+  expect(answer.text).not.toContain(server.data);
+  // The run itself can be looked at: only its output is gone.
+  expect((await server.get(`/runs?limit=1`)).json.runs).toMatchObject([{ run_id: runId, status: 'succeeded' }]);
+  expect((await server.get(`/runs/${small.run_id}/output`)).text).toBe('1');
+});
+
+test('a request that is refused leaves no file behind', async () => {
+  const files = (): number => readdirSync(join(server.data, 'blobs'), { recursive: true }).length;
+  const before = files();
+  expect((await server.post('/endpoints/closed/invoke', { input: LARGE })).status).toBe(429);
+  const key = { 'idempotency-key': `twice ${number}` };
+  const first = await server.post('/endpoints/jobs/invoke', { input: { do: 'say', value: 1, LARGE } }, key);
+  await server.ended(first.json.run_id);
+  expect((await server.post('/endpoints/jobs/invoke', { input: { do: 'say', value: 1, LARGE } }, key)).status).toBe(
+    202,
+  );
+  expect((await server.post('/endpoints/jobs/invoke', { input: LARGE }, key)).status).toBe(422);
+  expect(files()).toBe(before + 1);
+});
+
+test('the output of a run that was cancelled before it came is not kept', async () => {
+  const wish = { do: 'stubborn', path: myGate(), log: `${myGate()}.log` };
+  const runId = await server.submit('jobs', { ...wish, LARGE });
+  await until('the model works on it', () => {
+    try {
+      return readFileSync(wish.log);
+    } catch {
+      return null;
+    }
+  });
+  await server.send('DELETE', `/runs/${runId}`);
+  openGate();
+  await until('it has stopped', async () => (await server.run(runId)).attempts[0].stopped_at);
+  expect(blobsOf(runId).filter((file) => file.includes('.output.'))).toEqual([]);
+});

@@ -1,0 +1,78 @@
+import { Type } from 'typebox';
+import { expect, test } from 'vitest';
+import { ServiceError } from '../../src/domain/errors.ts';
+import { queryReader } from '../../src/http/query.ts';
+
+const read = queryReader(
+  Type.Object(
+    {
+      limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10 })),
+      wait: Type.Optional(Type.Number({ minimum: 0 })),
+      async: Type.Optional(Type.Boolean()),
+      run_name: Type.Optional(Type.String()),
+    },
+    { additionalProperties: false },
+  ),
+);
+
+/** The problem that a query is refused with. */
+function refusal(query: unknown): ServiceError {
+  try {
+    read(query);
+  } catch (error) {
+    if (error instanceof ServiceError) return error;
+    throw error;
+  }
+  throw new Error('The query was taken.');
+}
+
+test('texts become the numbers and booleans that the schema asks for', () => {
+  expect(read({ limit: '5', wait: '0.25', async: 'false', run_name: 'a' })).toEqual({
+    limit: 5,
+    wait: 0.25,
+    async: false,
+    run_name: 'a',
+  });
+});
+
+test('a text that looks like a number stays a text where a text is asked for', () => {
+  expect(read({ run_name: '007' })).toEqual({ run_name: '007' });
+});
+
+test.each([
+  ['limit', '0'],
+  ['limit', '11'],
+  ['limit', '-1'],
+  ['limit', '1.5'],
+  ['limit', '1e1'],
+  ['limit', '0x5'],
+  ['limit', ' 5'],
+  ['limit', '٣'],
+  ['limit', 'NaN'],
+  ['limit', ''],
+  ['limit', '99999999999999999999'],
+  ['wait', '-0.5'],
+  ['wait', 'Infinity'],
+  ['async', 'yes'],
+  ['async', '1'],
+  ['async', 'TRUE'],
+])('%s=%s is refused, with its place', (name, value) => {
+  const problem = refusal({ [name]: value });
+  expect(problem.slug).toBe('invalid-request');
+  expect(problem.extras.errors).toMatchObject([{ pointer: `query:${name}` }]);
+  expect(problem.message).toContain(name);
+});
+
+test('a parameter that is given twice is refused, and not taken for its first or its last value', () => {
+  expect(refusal({ limit: ['1', '2'] }).extras.errors).toEqual([
+    { pointer: 'query:limit', detail: 'is given more than once' },
+  ]);
+});
+
+test('a parameter that is not known is refused, with the one that was probably meant', () => {
+  expect(refusal({ runName: 'a' }).message).toContain('did you mean "run_name"?');
+});
+
+test('every mistake is named at once', () => {
+  expect(refusal({ limit: '0', wait: 'x', colour: 'red' }).extras.errors).toHaveLength(3);
+});

@@ -1,0 +1,267 @@
+import { describe, expect, test } from 'vitest';
+import type { InvokeModel, Model, ModelContext, Row, RowModel } from '../../src/model/define-model.ts';
+import { answer, type Answer } from '../../src/model/invocation.ts';
+
+const context: ModelContext<undefined> = {
+  model: undefined,
+  signal: new AbortController().signal,
+  run: { id: 'r', attempt: 1, deadline: null },
+};
+
+/** What a model answers to a body. */
+const ask = (model: Model<undefined>, body: string | Uint8Array, contentType: string, accept: string | null = null) =>
+  answer(model, {
+    body: typeof body === 'string' ? new TextEncoder().encode(body) : body,
+    contentType,
+    accept,
+    context,
+  });
+
+const textOf = (reply: Answer): string => {
+  if (reply.kind !== 'output') throw new Error(`The model answered ${reply.kind}: ${reply.detail}`);
+  return new TextDecoder().decode(reply.bytes);
+};
+const invalid = (detail: string): unknown => ({
+  kind: 'invalid-output',
+  detail: expect.stringContaining(detail) as string,
+});
+
+describe('a model that takes rows', () => {
+  const rows: RowModel<undefined> = { predict: (given) => given };
+  const predicting = (predict: (given: Row[]) => unknown): RowModel<undefined> => ({
+    predict: predict as RowModel<undefined>['predict'],
+  });
+
+  test.each([
+    [
+      'text/csv',
+      'a,b\n1,x\n2,"y,z"\n',
+      [
+        { a: '1', b: 'x' },
+        { a: '2', b: 'y,z' },
+      ],
+    ],
+    ['text/csv; charset=utf-8', 'a\n00\n', [{ a: '00' }]],
+    ['application/jsonlines', '{"a":1}\n{"a":null}\n', [{ a: 1 }, { a: null }]],
+    ['application/x-ndjson', '{"a":1}', [{ a: 1 }]],
+    ['application/json', '[{"a":1},{"b":[2]}]', [{ a: 1 }, { b: [2] }]],
+    ['application/json', '[]', []],
+    ['text/csv', 'a\n', []],
+  ])('is given the rows of %s: %j', async (contentType, body, expected) => {
+    let given: Row[] | null = null;
+    await ask(
+      predicting((seen) => (given = seen)),
+      body,
+      contentType,
+    );
+    expect(given).toEqual(expected);
+  });
+
+  test.each([
+    ['text/csv', null, 'text/csv', 'a\n1\n2\n'],
+    ['text/csv', 'application/jsonlines', 'application/jsonlines', '{"a":"1"}\n{"a":"2"}\n'],
+    ['text/csv', 'application/json', 'application/json', '[{"a":"1"},{"a":"2"}]'],
+    ['text/csv', 'application/x-ndjson', 'application/jsonlines', '{"a":"1"}\n{"a":"2"}\n'],
+    ['text/csv', 'image/png', 'text/csv', 'a\n1\n2\n'],
+  ])(
+    'answers %s with the format of Accept (%s), else with its own: %s',
+    async (type, accept, expectedType, expected) => {
+      const reply = await ask(rows, 'a\n1\n2\n', type, accept);
+      expect(reply).toMatchObject({ kind: 'output', contentType: expectedType });
+      expect(expectedType === 'application/json' ? JSON.stringify(JSON.parse(textOf(reply))) : textOf(reply)).toBe(
+        expected,
+      );
+    },
+  );
+
+  test('answers one object with one object, so that it can be tried with one', async () => {
+    expect(textOf(await ask(rows, '{"a":1}', 'application/json'))).toBe('{"a":1}');
+    expect(textOf(await ask(rows, ' {"a":1}', 'application/json', 'text/csv'))).toBe('a\n1\n');
+  });
+
+  test('is handed its context', async () => {
+    const model: RowModel<string> = {
+      predict: (given, { model: loaded, run }) => given.map(() => ({ loaded, id: run.id })),
+    };
+    const reply = await answer(model, {
+      body: new TextEncoder().encode('[{}]'),
+      contentType: 'application/json',
+      accept: null,
+      context: { ...context, model: 'weights' },
+    });
+    expect(JSON.parse(textOf(reply))).toEqual([{ loaded: 'weights', id: 'r' }]);
+  });
+
+  test.each([
+    ['fewer rows', (given: Row[]) => given.slice(1), 'given 2 rows and returned 1'],
+    ['more rows', (given: Row[]) => [...given, {}], 'given 2 rows and returned 3'],
+    ['no rows', () => undefined, 'array of rows'],
+    ['an object', () => ({ length: 2 }), 'array of rows'],
+    ['what is no row', () => [{ a: 1 }, 7], 'ow 2'],
+    ['NaN', () => [{ a: 1 }, { a: 1, score: Number.NaN }], 'score'],
+    ['an infinite number', () => [{ a: 1 }, { a: Number.POSITIVE_INFINITY }], 'a'],
+  ])('that returns %s has an invalid output, and the place is named', async (_, predict, says) => {
+    for (const accept of ['text/csv', 'application/jsonlines', 'application/json'])
+      expect(await ask(predicting(predict), 'a\n1\n2\n', 'text/csv', accept)).toEqual(invalid(says));
+  });
+
+  test('names the row of what cannot be written', async () => {
+    const reply = await ask(
+      predicting(() => [{ a: 1 }, { score: Number.NaN }]),
+      'a\n1\n2\n',
+      'text/csv',
+    );
+    expect(reply).toEqual(invalid('2'));
+  });
+
+  test('that throws has failed with its own message', async () => {
+    const throwing = (error: unknown) =>
+      ask(
+        predicting(() => {
+          throw error;
+        }),
+        'a\n1\n',
+        'text/csv',
+      );
+    expect(await throwing(new Error('No such atom.'))).toEqual({ kind: 'model-error', detail: 'No such atom.' });
+    expect(await throwing(new TypeError())).toEqual({ kind: 'model-error', detail: 'TypeError' });
+    expect(await throwing('a text')).toEqual({ kind: 'model-error', detail: 'The model threw a text.' });
+    expect(
+      await ask(
+        predicting(() => Promise.reject(new Error('later'))),
+        'a\n1\n',
+        'text/csv',
+      ),
+    ).toEqual({
+      kind: 'model-error',
+      detail: 'later',
+    });
+  });
+
+  test.each(['image/png', 'text/plain', ''])('refuses %s, and says what it takes', async (contentType) => {
+    expect(await ask(rows, 'x', contentType)).toMatchObject({
+      kind: 'model-error',
+      detail: expect.stringContaining('CSV, JSON Lines, JSON records') as string,
+    });
+  });
+
+  test.each([
+    ['text/csv', 'a,b\n1\n', 'line 2'],
+    ['application/json', '[{"a":1},', 'line 1'],
+    ['application/json', '{"a":', ''],
+    ['application/json', '7', ''],
+  ])('fails for a table that is none (%s), with its place', async (contentType, body, place) => {
+    expect(await ask(rows, body, contentType)).toMatchObject({
+      kind: 'model-error',
+      detail: expect.stringContaining(place) as string,
+    });
+  });
+});
+
+describe('a model that takes anything', () => {
+  const invoking = (invoke: (input: unknown) => unknown): InvokeModel<undefined> => ({ invoke });
+
+  test('is given the value of JSON', async () => {
+    let given: unknown;
+    await ask(
+      invoking((input) => (given = input)),
+      '{"a":[1,"x",null]}',
+      'application/json; charset=utf-8',
+    );
+    expect(given).toEqual({ a: [1, 'x', null] });
+  });
+
+  test('is given the bytes of everything else', async () => {
+    const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+    let given: unknown;
+    const reply = await ask(
+      invoking((input) => (given = input)),
+      bytes,
+      'image/png',
+    );
+    expect(given).toEqual(bytes);
+    expect(reply).toEqual({ kind: 'output', contentType: 'application/octet-stream', bytes });
+  });
+
+  test('answers bytes as the type that was asked for', async () => {
+    expect(
+      await ask(
+        invoking(() => Uint8Array.of(1)),
+        'null',
+        'application/json',
+        'image/png',
+      ),
+    ).toMatchObject({
+      contentType: 'image/png',
+    });
+  });
+
+  test.each([
+    [{ a: 1 }, '{"a":1}'],
+    ['text', '"text"'],
+    [0, '0'],
+    [false, 'false'],
+    [null, 'null'],
+    [undefined, 'null'],
+    [[], '[]'],
+    [new Date(0), '"1970-01-01T00:00:00.000Z"'],
+  ])('answers %j as JSON', async (value, text) => {
+    const reply = await ask(
+      invoking(() => value),
+      'null',
+      'application/json',
+    );
+    expect(reply).toMatchObject({ contentType: 'application/json' });
+    expect(textOf(reply)).toBe(text);
+  });
+
+  test('may answer later', async () => {
+    expect(
+      textOf(
+        await ask(
+          invoking(() => Promise.resolve(1)),
+          'null',
+          'application/json',
+        ),
+      ),
+    ).toBe('1');
+  });
+
+  const circle: unknown[] = [];
+  circle.push(circle);
+  test.each([
+    ['NaN', { score: Number.NaN }, 'score'],
+    ['NaN further down', { a: [{ score: Number.NaN }] }, 'score'],
+    ['an infinite number in a list', [1, Number.NEGATIVE_INFINITY], '1'],
+    ['a bare NaN', Number.NaN, 'NaN'],
+    ['a function', () => 1, 'function'],
+    ['a symbol', Symbol('x'), 'symbol'],
+    ['a number too large for JSON', { big: 2n ** 64n }, 'BigInt'],
+    ['a circle', circle, 'circular'],
+  ])('that returns %s has an invalid output, and the place is named', async (_, value, says) => {
+    expect(
+      await ask(
+        invoking(() => value),
+        'null',
+        'application/json',
+      ),
+    ).toEqual(invalid(says));
+  });
+
+  test('that throws has failed with its own message', async () => {
+    const throwing = invoking(() => {
+      throw new Error('No.');
+    });
+    expect(await ask(throwing, 'null', 'application/json')).toEqual({ kind: 'model-error', detail: 'No.' });
+  });
+
+  test('fails for JSON that is none', async () => {
+    expect(
+      await ask(
+        invoking((input) => input),
+        '{',
+        'application/json',
+      ),
+    ).toMatchObject({ kind: 'model-error' });
+  });
+});

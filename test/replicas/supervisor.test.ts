@@ -1,0 +1,225 @@
+import { describe, expect, test } from 'vitest';
+import { minutes, seconds } from '../../src/domain/time.ts';
+import { ManualClock } from '../ledger/manual-clock.ts';
+import { Gates } from '../support/gate.ts';
+import { folderForTest } from '../support/folder.ts';
+import { isAlive } from '../support/processes.ts';
+import { until } from '../support/until.ts';
+import { ANYTHING, ask, fleetForTest, PROGRAM, told } from './fleet.ts';
+
+const never = new AbortController().signal;
+
+test('no replica runs before there is work, and one run starts one and not the fleet', async () => {
+  const { supervisor, launched, slot } = await fleetForTest({ model: ANYTHING, replicas: { max: 4 } });
+  expect(launched).toHaveLength(0);
+  expect(supervisor.counts()).toEqual({ current: 0, desired: 0, min: 0, max: 4 });
+  supervisor.demand(1);
+  supervisor.demand(1);
+  (await slot()).release();
+  supervisor.demand(1);
+  expect(launched).toHaveLength(1);
+  expect(supervisor.counts()).toEqual({ current: 1, desired: 1, min: 0, max: 4 });
+});
+
+test('however much waits, there are never more replicas than max', async () => {
+  const { supervisor, launched } = await fleetForTest({ model: ANYTHING, replicas: { max: 2 } });
+  supervisor.demand(1_000);
+  await until('two replicas are ready', () => supervisor.counts().current === 2);
+  supervisor.demand(1_000);
+  expect(launched).toHaveLength(2);
+  expect(supervisor.counts()).toMatchObject({ current: 2, desired: 2 });
+});
+
+test('replicas that take several runs at once are started for as many as they can keep busy', async () => {
+  const { supervisor, launched } = await fleetForTest({ model: ANYTHING, replicas: { max: 4, concurrency: 3 } });
+  supervisor.demand(4);
+  await until('two replicas are ready', () => supervisor.counts().current === 2);
+  expect(launched).toHaveLength(2);
+});
+
+test('min replicas run without any work', async () => {
+  const { supervisor } = await fleetForTest({ model: ANYTHING, replicas: { min: 1, max: 2 } });
+  await until('a replica is ready', () => supervisor.counts().current === 1);
+  expect(supervisor.counts()).toEqual({ current: 1, desired: 1, min: 1, max: 2 });
+});
+
+test('a replica has as many slots as its concurrency, and a slot that is given back can be had again', async () => {
+  const { supervisor } = await fleetForTest({ model: ANYTHING, replicas: { min: 1, concurrency: 2 } });
+  await until('a replica is ready', () => supervisor.counts().current === 1);
+  const slots = supervisor.reserve(10);
+  expect(slots).toHaveLength(2);
+  expect(supervisor.reserve(10)).toHaveLength(0);
+  slots[0]!.release();
+  expect(supervisor.reserve(10)).toHaveLength(1);
+});
+
+test('slots are given out on the least busy replicas first', async () => {
+  const { supervisor } = await fleetForTest({ model: ANYTHING, replicas: { min: 2, max: 2, concurrency: 2 } });
+  await until('two replicas are ready', () => supervisor.counts().current === 2);
+  const [first] = supervisor.reserve(1);
+  const [second] = supervisor.reserve(1);
+  expect(second!.replica).not.toBe(first!.replica);
+  expect(new Set(supervisor.reserve(2).map(({ replica }) => replica)).size).toBe(2);
+});
+
+test('only the first invocation of a replica has its cold start, also after a slot that went unused', async () => {
+  const { supervisor, slot } = await fleetForTest({ model: ANYTHING });
+  supervisor.demand(1);
+  const unused = await slot();
+  expect(unused.coldStart).toBeGreaterThan(0);
+  unused.release();
+  const first = await slot();
+  expect(first.coldStart).toBe(unused.coldStart);
+  await told(first, { do: 'pid' });
+  expect((await slot()).coldStart).toBeNull();
+});
+
+test('several invocations are in one replica at the same time', async () => {
+  const gates = new Gates(await folderForTest());
+  const { supervisor } = await fleetForTest({ model: ANYTHING, replicas: { min: 1, concurrency: 2 } });
+  await until('a replica is ready', () => supervisor.counts().current === 1);
+  const [waiting, other] = supervisor.reserve(2);
+  const held = told(waiting!, { do: 'say', value: 'first', path: gates.path('open') });
+  // The second is answered while the first is still in there.
+  expect(await told(other!, { do: 'say', value: 'second' })).toBe('second');
+  gates.open('open');
+  expect(await held).toBe('first');
+});
+
+test('a slot is given back when its invocation is over', async () => {
+  const { supervisor, slot } = await fleetForTest({ model: ANYTHING });
+  supervisor.demand(1);
+  await told(await slot(), { do: 'say', value: 1 });
+  expect(supervisor.reserve(5)).toHaveLength(1);
+});
+
+test('idle replicas are stopped down to min, and not before their time', async () => {
+  const clock = new ManualClock();
+  const { supervisor } = await fleetForTest({ model: ANYTHING, replicas: { min: 1, max: 3, idle: '10m' } }, { clock });
+  supervisor.demand(3);
+  await until('three replicas are ready', () => supervisor.counts().current === 3);
+  const pids = await Promise.all(supervisor.reserve(3).map((slot) => told(slot, { do: 'pid' })));
+  const [busy] = supervisor.reserve(1);
+  clock.advance(minutes(10));
+  await until('the idle ones are gone', () => supervisor.counts().current === 1);
+  // The busy one is the one that stays.
+  expect(await told(busy!, { do: 'pid' })).toBeOneOf(pids);
+  await until('their processes are gone', () => pids.filter((pid) => isAlive(pid as number)).length === 1);
+  expect(supervisor.counts()).toEqual({ current: 1, desired: 1, min: 1, max: 3 });
+});
+
+test('a replica that is taken again before its idle time is over is not stopped', async () => {
+  const clock = new ManualClock();
+  const { supervisor } = await fleetForTest({ model: ANYTHING, replicas: { max: 2, idle: '10m' } }, { clock });
+  supervisor.demand(2);
+  await until('two replicas are ready', () => supervisor.counts().current === 2);
+  const [used, unused] = supervisor.reserve(2);
+  unused!.release();
+  clock.advance(minutes(9));
+  const pid = await told(used!, { do: 'pid' });
+  clock.advance(minutes(5));
+  await until('the unused one is gone', () => supervisor.counts().current === 1);
+  expect(await told(supervisor.reserve(1)[0]!, { do: 'pid' })).toBe(pid);
+});
+
+describe('a model that does not start', () => {
+  test('is trouble from the second time on, with the last lines that it printed', async () => {
+    const clock = new ManualClock();
+    const { supervisor, launched } = await fleetForTest({ model: PROGRAM, env: { DIES: '1' } }, { clock });
+    supervisor.demand(1);
+    await until('the first start has failed', () => {
+      supervisor.demand(1);
+      return launched.length === 1 && supervisor.counts().current === 0;
+    });
+    expect(supervisor.trouble()).toBeNull();
+    await until('it is trouble', () => {
+      clock.advance(seconds(1));
+      supervisor.demand(1);
+      return supervisor.trouble();
+    });
+    expect(supervisor.trouble()).toContain('exit code 7');
+    expect(supervisor.trouble()).toContain('this program has no weights to load');
+    expect(supervisor.trouble()).toContain('a program says hello');
+  });
+
+  test('is not tried again before its pause is over', async () => {
+    const clock = new ManualClock();
+    const { supervisor, launched } = await fleetForTest({ model: PROGRAM, env: { DIES: '1' } }, { clock });
+    supervisor.demand(1);
+    await until('the failed start is noticed', () => {
+      clock.advance(seconds(1));
+      supervisor.demand(1);
+      return launched.length === 2;
+    });
+    await until('two starts have failed', () => supervisor.trouble());
+    supervisor.demand(1);
+    clock.advance(seconds(1));
+    supervisor.demand(1);
+    expect(launched).toHaveLength(2);
+    clock.advance(seconds(1));
+    supervisor.demand(1);
+    expect(launched).toHaveLength(3);
+  });
+
+  test('is stopped when its start timeout is over, and the message says so', async () => {
+    const { supervisor } = await fleetForTest({
+      model: PROGRAM,
+      env: { NEVER_READY: '1' },
+      replicas: { startTimeout: '500ms' },
+    });
+    await until('it is trouble', () => {
+      supervisor.demand(1);
+      return supervisor.trouble();
+    });
+    expect(supervisor.trouble()).toContain('was not ready within 0.5 s');
+    expect(supervisor.trouble()).toContain('a program says hello');
+  });
+
+  test('because its command does not exist is named', async () => {
+    const { supervisor } = await fleetForTest({ model: ['/no/such/program'] });
+    await until('it is trouble', () => {
+      supervisor.demand(1);
+      return supervisor.trouble();
+    });
+    expect(supervisor.trouble()).toContain('/no/such/program');
+  });
+
+  test('is no trouble anymore once one has started', async () => {
+    const gates = new Gates(await folderForTest());
+    const { supervisor } = await fleetForTest({
+      model: ['sh', '-c', `test -e ${gates.path('weights')} && exec ${PROGRAM.join(' ')}`],
+    });
+    await until('it is trouble', () => {
+      supervisor.demand(1);
+      return supervisor.trouble();
+    });
+    gates.open('weights');
+    await until('a replica is ready', () => {
+      supervisor.demand(1);
+      return supervisor.counts().current === 1;
+    });
+    expect(supervisor.trouble()).toBeNull();
+  });
+});
+
+test('a replica that ends is replaced when there is work again', async () => {
+  const { supervisor, launched, slot } = await fleetForTest({ model: ANYTHING });
+  supervisor.demand(1);
+  expect(await ask(await slot(), { do: 'exit' }, never)).toMatchObject({ kind: 'crashed' });
+  await until('it is gone', () => supervisor.counts().current === 0);
+  supervisor.demand(1);
+  expect(await told(await slot(), { do: 'say', value: 'again' })).toBe('again');
+  expect(launched).toHaveLength(2);
+});
+
+test('a supervisor that is closed has stopped every replica, also those that were starting, and starts none anymore', async () => {
+  const { supervisor, launched } = await fleetForTest({ model: ANYTHING, replicas: { min: 1, max: 3 } });
+  await until('a replica is ready', () => supervisor.counts().current === 1);
+  const pid = (await told(supervisor.reserve(1)[0]!, { do: 'pid' })) as number;
+  supervisor.demand(3);
+  await supervisor.close();
+  expect(isAlive(pid)).toBe(false);
+  expect(launched).toHaveLength(3);
+  supervisor.demand(3);
+  expect(launched).toHaveLength(3);
+});

@@ -1,0 +1,142 @@
+// A whole server for a test: real ledger, real replicas, real sockets, in a folder of its own.
+
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+import type { Config } from '../../src/config/config.ts';
+import type { EndpointFile } from '../../src/config/config-file.ts';
+import { resolveEndpoint } from '../../src/config/endpoint.ts';
+import type { EndpointSpec } from '../../src/domain/endpoint.ts';
+import { type Duration, milliseconds } from '../../src/domain/time.ts';
+import { type Service, startService } from '../../src/service.ts';
+import { newFolder, removeFolder, type WhenDone } from './folder.ts';
+import { send, type TestAnswer, type TestRequest } from './http.ts';
+import { until } from './until.ts';
+
+/** Where the models of the tests lie; a path in an endpoint is relative to it. */
+export const FIXTURES = fileURLToPath(new URL('../fixtures/', import.meta.url));
+
+/** What a test may choose. */
+export interface TestServiceOptions {
+  readonly endpoints: Readonly<Record<string, EndpointFile>>;
+  /** Data folder of an earlier server, to go on with; the test removes it. */
+  readonly data?: string;
+  readonly bodyBytesMax?: number;
+  readonly environment?: NodeJS.ProcessEnv;
+}
+
+// oxlint-disable-next-line typescript/no-explicit-any -- a run as it came, for a test to look at
+type AnyRun = any;
+
+/** A server, and how a test talks to it. */
+export interface TestService {
+  readonly url: string;
+  readonly data: string;
+  readonly service: Service;
+  get(path: string, headers?: Record<string, string>): Promise<TestAnswer>;
+  send(method: string, path: string, request?: TestRequest): Promise<TestAnswer>;
+  /** Sends an envelope. */
+  post(path: string, envelope: unknown, headers?: Record<string, string>): Promise<TestAnswer>;
+  /** Sends a raw body. */
+  postRaw(
+    path: string,
+    contentType: string,
+    body: string | Uint8Array,
+    headers?: Record<string, string>,
+  ): Promise<TestAnswer>;
+  /** Submits an input asynchronously and answers the run's id. */
+  submit(endpoint: string, input: unknown, options?: object): Promise<string>;
+  run(runId: string): Promise<AnyRun>;
+  /** The run once it has ended. */
+  ended(runId: string): Promise<AnyRun>;
+  /** The run once it is in a status. */
+  inStatus(runId: string, status: string): Promise<AnyRun>;
+  /** Chunks of a batch, in the order of their rows. */
+  chunks(runId: string): Promise<AnyRun[]>;
+  endpoint(name: string): Promise<AnyRun>;
+  /** Stops the server; its data folder is removed, unless the test brought it along. */
+  stop(grace?: Duration): Promise<void>;
+}
+
+/** Specifications from endpoints as people write them, with every default. */
+export function specsOf(endpoints: TestServiceOptions['endpoints']): EndpointSpec[] {
+  return Object.entries(endpoints).map(([name, written]) => {
+    const { spec, mistakes } = resolveEndpoint(name, written, FIXTURES);
+    if (spec === null) throw new Error(`The test's endpoint has mistakes: ${JSON.stringify(mistakes)}`);
+    return spec;
+  });
+}
+
+/** A configuration for tests. */
+export function testConfig(options: TestServiceOptions & { readonly data: string }): Config {
+  return {
+    file: 'test',
+    host: '127.0.0.1',
+    port: 0,
+    data: options.data,
+    logLevel: 'silent',
+    bodyBytesMax: options.bodyBytesMax ?? 16 * 1_024 * 1_024,
+    endpoints: specsOf(options.endpoints),
+    environment: options.environment ?? process.env,
+  };
+}
+
+/** Starts a server on a port of its own; whoever starts it stops it. */
+export async function startTestService(options: TestServiceOptions): Promise<TestService> {
+  const data = options.data ?? (await newFolder());
+  const service = await startService(testConfig({ ...options, data }));
+  const { url } = service;
+  let stopped: Promise<void> | null = null;
+  const call = (method: string, path: string, request?: TestRequest) => send(url, method, path, request);
+  const run = async (runId: string): Promise<AnyRun> => (await call('GET', `/runs/${runId}`)).json;
+  const post: TestService['post'] = (path, envelope, headers = {}) =>
+    call('POST', path, {
+      headers: { 'content-type': 'application/json', ...headers },
+      body: typeof envelope === 'string' ? envelope : JSON.stringify(envelope),
+    });
+  return {
+    url,
+    data,
+    service,
+    get: (path, headers = {}) => call('GET', path, { headers }),
+    send: call,
+    post,
+    postRaw: (path, contentType, body, headers = {}) =>
+      call('POST', path, { headers: { 'content-type': contentType, ...headers }, body }),
+    async submit(endpoint, input, envelope = {}) {
+      const answer = await post(`/endpoints/${endpoint}/invoke`, { input, async: true, ...envelope });
+      if (answer.status !== 202) throw new Error(`The submission was answered with ${answer.status}: ${answer.text}`);
+      return answer.json.run_id as string;
+    },
+    run,
+    ended: (runId) =>
+      until(`run ${runId} has ended`, async () => {
+        const { json } = await call('GET', `/runs/${runId}?wait=10`);
+        return json.done === true ? json : null;
+      }),
+    inStatus: (runId, status) =>
+      until(`run ${runId} is ${status}`, async () => {
+        const seen = await run(runId);
+        return seen.status === status ? seen : null;
+      }),
+    async chunks(runId) {
+      const { json } = await call('GET', `/runs?parent_id=${runId}&limit=500`);
+      return (json.runs as AnyRun[]).toSorted((a, b) => a.rows.from - b.rows.from || a.rows.to - b.rows.to);
+    },
+    endpoint: async (name) => (await call('GET', `/endpoints/${name}`)).json,
+    async stop(grace = milliseconds(0)) {
+      stopped ??= service.stop(AbortSignal.timeout(grace));
+      await stopped;
+      if (options.data === undefined) await removeFolder(data);
+    },
+  };
+}
+
+/** Starts a server for the test that is running. */
+export async function serviceForTest(
+  options: TestServiceOptions,
+  whenDone: WhenDone = onTestFinished,
+): Promise<TestService> {
+  const started = await startTestService(options);
+  whenDone(() => started.stop());
+  return started;
+}
