@@ -17,11 +17,13 @@ interface Block {
 }
 
 const readme = await readFile(join(ROOT, 'README.md'), 'utf8');
-const blocks: Block[] = [...readme.matchAll(/<!-- tour: expect (.*?) -->\n```(\w+)\n(.*?)```/gs)].map(([, expected, language, text]) => ({
-  expected: expected!,
-  language: language!,
-  text: text!,
-}));
+const blocks: Block[] = [...readme.matchAll(/<!-- tour: expect (.*?) -->\n```(\w+)\n(.*?)```/gs)].map(
+  ([, expected, language, text]) => ({
+    expected: expected!,
+    language: language!,
+    text: text!,
+  }),
+);
 const serveCommand = /<!-- tour: server -->\n```sh\n(.*?)\n```/s.exec(readme)![1]!;
 
 let folder: string;
@@ -30,7 +32,11 @@ let stop: () => Promise<void>;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'claimcheck-readme-'));
-  const server = spawn('bash', ['-c', `exec ${serveCommand} --port 0 --data ${folder}/data`], { cwd: ROOT, detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
+  const server = spawn('bash', ['-c', `exec ${serveCommand} --port 0 --data ${folder}/data`], {
+    cwd: ROOT,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   let printed = '';
   server.stdout.on('data', (bytes: Buffer) => (printed += bytes.toString()));
   while (!printed.includes('http://')) await once(server.stdout, 'data');
@@ -72,7 +78,11 @@ async function run({ language, text }: Block): Promise<string> {
 }
 
 async function output(command: string, argv: readonly string[]): Promise<string> {
-  const child = spawn(command, argv, { cwd: ROOT, env: { ...process.env, CLAIMCHECK_URL: url }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command, argv, {
+    cwd: ROOT,
+    env: { ...process.env, CLAIMCHECK_URL: url },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let printed = '';
   child.stdout.on('data', (bytes: Buffer) => (printed += bytes.toString()));
   child.stderr.on('data', (bytes: Buffer) => (printed += bytes.toString()));

@@ -6,7 +6,12 @@ import { cruise, type IConfiguration, type ICruiseResult } from 'dependency-crui
 const { forbidden, options } = createRequire(import.meta.url)('../.dependency-cruiser.cjs') as IConfiguration;
 const baseDir = process.argv[2] ?? process.cwd();
 
-const { output } = await cruise(['src'], { ...options, baseDir, ruleSet: { forbidden: forbidden ?? [] }, validate: true });
+const { output } = await cruise(['src'], {
+  ...options,
+  baseDir,
+  ruleSet: { forbidden: forbidden ?? [] },
+  validate: true,
+});
 const { violations, totalCruised } = (output as ICruiseResult).summary;
 
 if (totalCruised === 0) throw new Error(`No modules were found in ${baseDir}/src.`);

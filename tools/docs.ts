@@ -4,11 +4,15 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { PROBLEMS } from '../src/domain/errors.ts';
 import { RUN_STATUSES, TRANSITIONS } from '../src/domain/run.ts';
 
-const PAGES: Readonly<Record<string, () => string>> = { 'docs/errors.md': errorsPage, 'docs/run-states.md': runStatesPage };
+const PAGES: Readonly<Record<string, () => string>> = {
+  'docs/errors.md': errorsPage,
+  'docs/run-states.md': runStatesPage,
+};
 
 function errorsPage(): string {
   const rows = Object.entries(PROBLEMS).map(
-    ([slug, { status, title, retryable, meaning }]) => `| \`${slug}\` | ${status} | ${title} | ${retryable ? 'yes' : 'no'} | ${meaning} |`,
+    ([slug, { status, title, retryable, meaning }]) =>
+      `| \`${slug}\` | ${status} | ${title} | ${retryable ? 'yes' : 'no'} | ${meaning} |`,
   );
   return `# Errors
 
@@ -24,7 +28,9 @@ ${rows.join('\n')}
 }
 
 function runStatesPage(): string {
-  const arrows = Object.entries(TRANSITIONS).flatMap(([event, { from, to }]) => from.map((status) => `  ${status} --> ${to}: ${event}`));
+  const arrows = Object.entries(TRANSITIONS).flatMap(([event, { from, to }]) =>
+    from.map((status) => `  ${status} --> ${to}: ${event}`),
+  );
   return `# The states of a run
 
 A run is in one of ${RUN_STATUSES.map((status) => `\`${status}\``).join(', ')}; no other word is ever added. The last three are final.

@@ -54,7 +54,7 @@ async function serve(folder: string): Promise<{ url: string; stop(): Promise<voi
   const ended = once(child, 'close').then(() => {
     throw new Error(`The server did not start. ${printed}`);
   });
-  for (let url: string | undefined; ; ) {
+  for (let url: string | undefined; ;) {
     await Promise.race([once(child.stdout, 'data'), ended]);
     url = /http:\/\/[\w.:]+/.exec(printed)?.[0];
     if (url === undefined) continue;
@@ -76,7 +76,14 @@ async function runTable(client: Claimcheck, endpoint: string, rows: readonly Row
   bar.end('summary');
   const seconds = (performance.now() - started) / 1_000;
   const file = await save(endpoint, output);
-  return { endpoint, rows: decodeRows(output, 'csv'), seconds, coldStart: await coldStartOf(client, [run]), runs: [run], file };
+  return {
+    endpoint,
+    rows: decodeRows(output, 'csv'),
+    seconds,
+    coldStart: await coldStartOf(client, [run]),
+    runs: [run],
+    file,
+  };
 }
 
 /** A first batch shows the pace, a second one fills the time that is left. */
@@ -105,7 +112,9 @@ async function runBatch(client: Claimcheck, endpoint: string, rows: readonly Row
   const handle = await target.submit(table, { batch: true, runName: 'demo' });
   const run = await handle.wait({
     onProgress: (body) => {
-      void target.describe().then(({ replicas }) => show({ replicas, waiting: replicas.current === 0 ? 'starting a replica' : null }));
+      void target
+        .describe()
+        .then(({ replicas }) => show({ replicas, waiting: replicas.current === 0 ? 'starting a replica' : null }));
       if (body.progress !== null) show(body.progress);
     },
   });
@@ -162,7 +171,9 @@ function print(twoD: Part, threeD: Part): void {
     `Results   ${twoD.file}`,
     `          ${threeD.file}`,
     '',
-    asked.keep ? `The server stays at ${server.url} until Ctrl-C. Look further:` : 'Look further, with `npm run demo -- --keep`, or a server of your own:',
+    asked.keep
+      ? `The server stays at ${server.url} until Ctrl-C. Look further:`
+      : 'Look further, with `npm run demo -- --keep`, or a server of your own:',
     ...(asked.keep ? [] : ['  npm run -s claimcheck -- serve --config examples/molecules/claimcheck.config.ts']),
     `  npm run -s claimcheck -- runs list --url ${url}`,
     ...(asked.keep ? [`  npm run -s claimcheck -- runs show ${id} --url ${url}`] : []),

@@ -11,7 +11,8 @@ const run = { id: 'run_test', attempt: 1, deadline: null };
 /** Loads a model once, and answers what predicts with it. */
 async function loaded<Loaded>(model: RowModel<Loaded>): Promise<(rows: Row[], signal?: AbortSignal) => Promise<Row[]>> {
   const context = { model: (await model.load?.()) as Loaded, run };
-  return async (rows, signal = new AbortController().signal) => model.predict(rows, { ...context, signal } satisfies ModelContext<Loaded>);
+  return async (rows, signal = new AbortController().signal) =>
+    model.predict(rows, { ...context, signal } satisfies ModelContext<Loaded>);
 }
 
 function esol(): Row[] {
@@ -25,7 +26,9 @@ function reference<Compound>(file: string): Compound[] {
 
 /** Everything in a table that is a number but not a finite one. */
 function notFinite(rows: readonly Row[]): unknown[] {
-  return rows.flatMap((row) => Object.values(row)).filter((value) => typeof value === 'number' && !Number.isFinite(value));
+  return rows
+    .flatMap((row) => Object.values(row))
+    .filter((value) => typeof value === 'number' && !Number.isFinite(value));
 }
 
 describe('smiles-to-2d', () => {
@@ -149,13 +152,16 @@ describe('smiles-to-3d', () => {
     );
   });
 
-  test.each(compounds.filter((compound) => compound.npr1_min !== undefined))('$name falls in its range of npr1 and npr2', (compound) => {
-    const [npr1, npr2] = [value(compound.name, 'npr1'), value(compound.name, 'npr2')];
-    expect(npr1).toBeGreaterThanOrEqual(compound.npr1_min ?? 0);
-    expect(npr1).toBeLessThanOrEqual(compound.npr1_max ?? 1);
-    expect(npr2).toBeGreaterThanOrEqual(compound.npr2_min ?? 0);
-    expect(npr2).toBeLessThanOrEqual(compound.npr2_max ?? 1);
-  });
+  test.each(compounds.filter((compound) => compound.npr1_min !== undefined))(
+    '$name falls in its range of npr1 and npr2',
+    (compound) => {
+      const [npr1, npr2] = [value(compound.name, 'npr1'), value(compound.name, 'npr2')];
+      expect(npr1).toBeGreaterThanOrEqual(compound.npr1_min ?? 0);
+      expect(npr1).toBeLessThanOrEqual(compound.npr1_max ?? 1);
+      expect(npr2).toBeGreaterThanOrEqual(compound.npr2_min ?? 0);
+      expect(npr2).toBeLessThanOrEqual(compound.npr2_max ?? 1);
+    },
+  );
 
   // The file calls every flat molecule a disc, naphthalene and anthracene too, which in the triangle of npr1 and npr2 lie on the edge from
   // disc to rod. So a disc here is what is flat: npr1 + npr2 = 1 holds for planar bodies alone.
@@ -246,7 +252,10 @@ describe('smiles-to-3d', () => {
   test('a molecule whose time is up keeps the conformers it has, and says that time stopped it', async () => {
     let clock = 0;
     const now = (): number => (clock += 1_000);
-    const columns = await shapeColumns({ smiles: 'CCCCCC' }, new AtomicMasses(), { signal, limits: { ...LIMITS, budgetMs: 1_000, now } });
+    const columns = await shapeColumns({ smiles: 'CCCCCC' }, new AtomicMasses(), {
+      signal,
+      limits: { ...LIMITS, budgetMs: 1_000, now },
+    });
     expect(columns).toMatchObject({ status: 'ok', conformer_stop: 'time', conformer_count: 1 });
   });
 

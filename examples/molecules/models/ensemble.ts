@@ -36,7 +36,9 @@ export function distinct(conformers: readonly Conformer[]): Conformer[] {
 
 function sameGeometry(a: Conformer, b: Conformer): boolean {
   const apart = Math.abs((a.energy ?? 0) - (b.energy ?? 0));
-  return apart < SAME_ENERGY && (['pmi1', 'pmi2', 'pmi3'] as const).every((name) => close(a.shape[name], b.shape[name]));
+  return (
+    apart < SAME_ENERGY && (['pmi1', 'pmi2', 'pmi3'] as const).every((name) => close(a.shape[name], b.shape[name]))
+  );
 }
 
 function close(a: number, b: number): boolean {

@@ -40,7 +40,11 @@ describe('the shape of bodies that can be worked out by hand', () => {
   });
 
   test('a ring is a disc: half the moment in its plane, a quarter of asphericity, nothing out of its plane', () => {
-    const ring = Array.from({ length: 6 }, (_, k): Vector3 => [1.4 * Math.cos((k * Math.PI) / 3), 1.4 * Math.sin((k * Math.PI) / 3), 0]);
+    const ring = Array.from({ length: 6 }, (_, k): Vector3 => [
+      1.4 * Math.cos((k * Math.PI) / 3),
+      1.4 * Math.sin((k * Math.PI) / 3),
+      0,
+    ]);
     const shape = bodyOfEqual(ring);
     expect(shape.radius_of_gyration).toBeCloseTo(1.4, 9);
     expect(shape.pmi3).toBeCloseTo(6 * 12 * 1.4 ** 2, 9);
@@ -117,7 +121,8 @@ describe('the shape of bodies that can be worked out by hand', () => {
           xz: rebuilt(0, 2),
           yz: rebuilt(1, 2),
         };
-        for (const name of ['xx', 'yy', 'zz', 'xy', 'xz', 'yz'] as const) expect(all[name]).toBeCloseTo(matrix[name], 8);
+        for (const name of ['xx', 'yy', 'zz', 'xy', 'xz', 'yz'] as const)
+          expect(all[name]).toBeCloseTo(matrix[name], 8);
         expect(pairs[0].value).toBeLessThanOrEqual(pairs[1].value);
         expect(pairs[1].value).toBeLessThanOrEqual(pairs[2].value);
       }),

@@ -118,7 +118,12 @@ function unweightedShapeOf(points: readonly Vector3[]): Pick<Shape, 'spherocity'
 function principalSpreads(body: Body): { a: number; b: number; c: number; shortest: Vector3 } {
   const [first, second, third] = eigen(gyrationTensor(body));
   // A mean square is never negative, but the eigenvalue of a flat body can come out a rounding below zero.
-  return { a: Math.max(0, first.value), b: Math.max(0, second.value), c: Math.max(0, third.value), shortest: first.vector };
+  return {
+    a: Math.max(0, first.value),
+    b: Math.max(0, second.value),
+    c: Math.max(0, third.value),
+    shortest: first.vector,
+  };
 }
 
 /** Mean distance of points from the plane through `centre` whose normal is `normal`, of length 1. */
@@ -138,7 +143,8 @@ export function centreOf(body: Body): Vector3 {
 function gyrationTensor(body: Body): SymmetricMatrix3 {
   const mass = sum(body.masses);
   const centre = centreOf(body);
-  const mean = (a: 0 | 1 | 2, b: 0 | 1 | 2): number => weightedSum(body, (point) => (point[a] - centre[a]) * (point[b] - centre[b])) / mass;
+  const mean = (a: 0 | 1 | 2, b: 0 | 1 | 2): number =>
+    weightedSum(body, (point) => (point[a] - centre[a]) * (point[b] - centre[b])) / mass;
   return { xx: mean(0, 0), yy: mean(1, 1), zz: mean(2, 2), xy: mean(0, 1), xz: mean(0, 2), yz: mean(1, 2) };
 }
 
@@ -158,7 +164,11 @@ export function eigen(matrix: SymmetricMatrix3): readonly [EigenPair, EigenPair,
     [0, 0, 1],
   ];
   const scale = Math.abs(xx) + Math.abs(yy) + Math.abs(zz) + Math.abs(xy) + Math.abs(xz) + Math.abs(yz);
-  for (let sweep = 0; sweep < SWEEPS_MAX && Math.abs(xy) + Math.abs(xz) + Math.abs(yz) > Number.EPSILON * 1e-3 * scale; sweep += 1) {
+  for (
+    let sweep = 0;
+    sweep < SWEEPS_MAX && Math.abs(xy) + Math.abs(xz) + Math.abs(yz) > Number.EPSILON * 1e-3 * scale;
+    sweep += 1
+  ) {
     const inXY = turn(xx, yy, xy);
     ({ first: xx, second: yy } = inXY);
     xy = 0;
@@ -194,7 +204,12 @@ function turn(first: number, second: number, offDiagonal: number): Turn {
   const theta = (second - first) / (2 * offDiagonal);
   const tangent = (theta < 0 ? -1 : 1) / (Math.abs(theta) + Math.hypot(theta, 1));
   const cosine = 1 / Math.hypot(tangent, 1);
-  return { cosine, sine: tangent * cosine, first: first - tangent * offDiagonal, second: second + tangent * offDiagonal };
+  return {
+    cosine,
+    sine: tangent * cosine,
+    first: first - tangent * offDiagonal,
+    second: second + tangent * offDiagonal,
+  };
 }
 
 function rotated({ cosine, sine }: Turn, a: number, b: number): [number, number] {

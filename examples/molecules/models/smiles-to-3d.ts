@@ -45,7 +45,11 @@ export interface RowBounds {
 }
 
 /** The columns for one row. Rejects only when the signal is aborted: whatever is wrong with a molecule becomes its status. */
-export async function shapeColumns(row: Row, masses: AtomicMasses, { signal, limits }: RowBounds): Promise<ShapeColumns> {
+export async function shapeColumns(
+  row: Row,
+  masses: AtomicMasses,
+  { signal, limits }: RowBounds,
+): Promise<ShapeColumns> {
   await letOthersRun(signal);
   const cell = smilesOf(row);
   if ('status' in cell) return withoutShape(cell.status);
@@ -91,5 +95,13 @@ function summary(sampler: ConformerSampler, written: string): ShapeColumns {
 
 function withoutShape(status: string): ShapeColumns {
   const none = Object.fromEntries(SHAPE_NAMES.map((name) => [name, null])) as Record<keyof Shape, null>;
-  return { status, force_field: null, stereo: null, conformer_count: null, conformer_stop: null, energy_range: null, ...none };
+  return {
+    status,
+    force_field: null,
+    stereo: null,
+    conformer_count: null,
+    conformer_stop: null,
+    energy_range: null,
+    ...none,
+  };
 }
