@@ -34,7 +34,7 @@ module.exports = {
     may('the-ledger-port-knows-only-domain', '^src/ledger/ledger\\.ts$', [room('domain')]),
     may('a-ledger-driver-knows-only-its-port', '^src/ledger/[^/]+/', [
       room('domain'),
-      '^src/ledger/ledger\\.ts$',
+      '^src/ledger/(?:ledger|rows)\\.ts$',
       CLOCK,
     ]),
     may('the-blob-port-knows-only-domain', '^src/blobs/blobs\\.ts$', [room('domain')]),

@@ -11,6 +11,9 @@ export interface BatchOptions {
   readonly onRowError: OnRowError;
 }
 
+/** The options of a batch that was taken in, and how many rows its table has. */
+export type BatchPlan = BatchOptions & { readonly rows: number };
+
 /** Rows from `from` (counted from 0) up to, but not including, `to`. */
 export interface RowRange {
   readonly from: number;

@@ -2,6 +2,7 @@
 
 import type { Clock } from '../clock.ts';
 import type { RunKind } from '../domain/run.ts';
+import type { Duration } from '../domain/time.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import type { Launch } from '../replicas/runtimes/launch.ts';
@@ -50,11 +51,11 @@ export class EndpointEngine {
     };
     this.supervisor = new Supervisor({ policy: deployed.spec.replicas, launch, clock, onChange });
     const parts: DispatcherParts = { endpoint: deployed.spec.name, ...shared };
-    this.#calls = new Dispatcher(
-      parts,
-      replicaLane({ ...shared, deployed, supervisor: this.supervisor, drainRate: this.drainRate }),
-    );
     const onQueued = (): void => this.#calls.wake();
+    // Not waited for when the server stops: the next one finds the run in the ledger.
+    const onRetry = (delay: Duration): void => void setTimeout(onQueued, delay).unref();
+    const { supervisor, drainRate } = this;
+    this.#calls = new Dispatcher(parts, replicaLane({ ...shared, deployed, supervisor, drainRate, onRetry }));
     const onFree = (): void => this.#batches.wake();
     this.#batches = new Dispatcher(parts, batchLane({ ...shared, deployed, onQueued, onFree }));
   }

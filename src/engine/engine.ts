@@ -1,7 +1,7 @@
 // The engine as the rest of the server sees it: hand a run in, wait for it, look at it, cancel it. Transport is somebody else's business.
 
 import { randomUUID } from 'node:crypto';
-import type { BlobStore } from '../blobs/blobs.ts';
+import { BlobDamaged, type BlobStore } from '../blobs/blobs.ts';
 import { type Clock, startTimer } from '../clock.ts';
 import { ServiceError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
@@ -230,10 +230,20 @@ export class Engine {
     return this.#parts.ledger.runs(filter);
   }
 
-  /** The output of a succeeded run, or null for any other. */
+  /**
+   * The output of a succeeded run, or null for any other.
+   *
+   * @throws ServiceError `internal` when the store does not have the bytes that were put there
+   */
   async output(runId: RunId): Promise<(PayloadFacts & { readonly content: Uint8Array }) | null> {
     const payload = await this.#parts.ledger.payload(runId, 'output');
-    return payload === null ? null : { ...payload, content: await this.#shared.payloads.read(payload) };
+    if (payload === null) return null;
+    const content = await this.#shared.payloads.read(payload).catch((cause: unknown) => {
+      if (!(cause instanceof BlobDamaged)) throw cause;
+      this.#parts.log.error({ err: cause, run_id: runId }, 'the output of a run is damaged in the store');
+      throw new ServiceError('internal', 'The output of this run is damaged in the store.', { runId, cause });
+    });
+    return { ...payload, content };
   }
 
   /** Cancels a run and its chunks. The ledger decides at once; the replicas are told, and stopped when they do not listen. */

@@ -2,7 +2,7 @@
 
 import { newRunId } from '../clock.ts';
 import { inputKey } from '../blobs/blobs.ts';
-import type { BatchOptions } from '../domain/batch.ts';
+import type { BatchOptions, BatchPlan } from '../domain/batch.ts';
 import { sha256 } from '../domain/digest.ts';
 import { DEFAULT_BATCH_SIZE } from '../domain/endpoint.ts';
 import { ServiceError } from '../domain/errors.ts';
@@ -12,7 +12,7 @@ import { lostWorkersMax } from '../domain/retry.ts';
 import type { Duration } from '../domain/time.ts';
 import type { Enqueued, Ledger, NewRun, RunRecord } from '../ledger/ledger.ts';
 import { CONTENT_TYPES, TableError, type TableFormat, tableFormatOf } from '../table/format.ts';
-import { indexTable } from '../table/split.ts';
+import { indexTable, type TableIndex } from '../table/split.ts';
 import type { Deployed } from './deployment.ts';
 import { checkColumns } from './columns.ts';
 import type { Payloads } from './payloads.ts';
@@ -144,15 +144,16 @@ function firstByte(bytes: Uint8Array): number | undefined {
 function planBatch(
   { deployed: { spec }, input, inputPointer, accept: wanted, batch }: Submission,
   format: TableFormat,
-): BatchOptions {
+): BatchPlan {
   if (wanted !== null && tableFormatOf(wanted) === null) {
     throw new ServiceError(
       'not-acceptable',
       `A table can be answered as ${Object.values(CONTENT_TYPES).join(', ')}, not as ${wanted}.`,
     );
   }
+  let index: TableIndex;
   try {
-    const index = indexTable(input.bytes, format);
+    index = indexTable(input.bytes, format);
     checkColumns(input.bytes, index, spec.features);
   } catch (error) {
     if (!(error instanceof TableError)) throw error;
@@ -163,6 +164,7 @@ function planBatch(
   }
   const asked = typeof batch === 'object' ? batch : {};
   return {
+    rows: index.rows,
     size: asked.size ?? spec.batchSize ?? DEFAULT_BATCH_SIZE,
     maxInFlight: asked.maxInFlight ?? spec.maxInFlight,
     onRowError: asked.onRowError ?? spec.onRowError,
@@ -225,7 +227,7 @@ function recordOf(run: NewRun, { sequence, createdAt }: Enqueued & { result: 'en
     parentId: null,
     rows: null,
     batch,
-    progress: null,
+    progress: batch === null ? null : { done: 0, total: batch.rows, failed: 0 },
     input: { contentType: input!.contentType, bytes: input!.bytes, sha256: input!.sha256 },
     output: null,
     error: null,

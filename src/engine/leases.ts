@@ -46,6 +46,8 @@ export class Leases {
         if (this.#held.get(claim.runId) === held) this.#held.delete(claim.runId);
       },
     };
+    // The same run again means that its lease lapsed while this server was still at it: only the new attempt can end it.
+    this.#held.get(claim.runId)?.stop('lost');
     this.#held.set(claim.runId, held);
     return held;
   }

@@ -2,7 +2,7 @@
 
 import { type Clock, jitter, startTimer } from '../clock.ts';
 import { outputKey } from '../blobs/blobs.ts';
-import { after, toRfc3339 } from '../domain/time.ts';
+import { after, type Duration, toRfc3339 } from '../domain/time.ts';
 import type { AttemptResult, ClaimedRun, Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import { ATTEMPT_HEADER, DEADLINE_HEADER, RUN_ID_HEADER } from '../model/protocol.ts';
@@ -29,6 +29,8 @@ export interface ReplicaLaneParts {
   readonly inputs: BatchInputs;
   readonly events: RunEvents;
   readonly drainRate: DrainRate;
+  /** Called with the delay after which a run is due again. */
+  readonly onRetry: (delay: Duration) => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -68,6 +70,7 @@ async function execute(
     log.info({ run_id: runId, attempt }, 'outcome refused: the claim was lost');
     return;
   }
+  if (result.kind === 'retry') parts.onRetry(result.delay);
   if (result.kind === 'succeeded' || result.kind === 'failed') {
     const { parentId, rows } = claimed.run;
     events.ended({ runId, parentId, rows, status: result.kind, error: result.kind === 'failed' ? result.error : null });

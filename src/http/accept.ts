@@ -5,7 +5,8 @@
  * Null where it states none, or anything is as welcome.
  */
 export function readAccept(header: string | undefined): string | null {
-  const ranges = (header ?? '').split(',').map((text) => {
+  if (header === undefined) return null;
+  const ranges = header.split(',').map((text) => {
     const [type = '', ...parameters] = text.split(';').map((part) => part.trim().toLowerCase());
     const weight = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2);
     return { type, weight: weight === undefined ? 1 : Number(weight) };

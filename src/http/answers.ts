@@ -1,6 +1,7 @@
 // A run, or its output, as an answer.
 
 import type { FastifyReply } from 'fastify';
+import { ServiceError } from '../domain/errors.ts';
 import { isJson } from '../domain/payload.ts';
 import { isEnded } from '../domain/run.ts';
 import type { Engine, RunSight } from '../engine/engine.ts';
@@ -23,8 +24,14 @@ export function sendRun(reply: FastifyReply, sight: RunSight, outputs: string | 
 
 /** Answers with a run, its output inside it where it is JSON and small. */
 export async function sendRunWithOutput(engine: Engine, reply: FastifyReply, sight: RunSight): Promise<FastifyReply> {
-  const output = isEmbedded(sight.run.output) ? await engine.output(sight.run.runId) : null;
+  const output = isEmbedded(sight.run.output) ? await engine.output(sight.run.runId).catch(unlessDamaged) : null;
   return sendRun(reply, sight, output === null ? null : new TextDecoder().decode(output.content));
+}
+
+/** A run can be looked at though its output is damaged in the store; whoever asks for the output is told. */
+function unlessDamaged(error: unknown): null {
+  if (error instanceof ServiceError) return null;
+  throw error;
 }
 
 /** Answers a wait that has ended well: with the run, or (where another type than JSON is asked for) with the output alone. */

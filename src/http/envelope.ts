@@ -54,6 +54,8 @@ function placeOf(bytes: Uint8Array, at: number): string {
   return `line ${lines.length}, column ${lines.at(-1)!.length + 1}`;
 }
 
-const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+// One for all: making a decoder takes longer than using it.
+const decoder = new TextDecoder();
+const textOf = (bytes: Uint8Array): string => decoder.decode(bytes);
 
 const malformed = (detail: string): ServiceError => new ServiceError('malformed-body', detail);

@@ -9,7 +9,8 @@ export type Preference =
 
 /** The first preference that this server knows, or null. Preferences that it does not know, or cannot read, are ignored as the RFC asks. */
 export function readPreference(header: string | undefined): Preference | null {
-  const preferences = (header ?? '').split(',').map((text) => text.split(';')[0]!.trim().toLowerCase());
+  if (header === undefined) return null;
+  const preferences = header.split(',').map((text) => text.split(';')[0]!.trim().toLowerCase());
   if (preferences.includes('respond-async')) return { kind: 'respond-async', applied: 'respond-async' };
   const wait = preferences
     .map((text) => /^wait\s*=\s*"?(\d{1,6})"?$/.exec(text)?.[1])

@@ -1,7 +1,7 @@
 // The port to whatever keeps the runs. Every method is one transaction, durable when its promise resolves; no transaction crosses this line.
 // A driver is done when the conformance suite in test/ledger/ passes for it.
 
-import type { BatchOptions, Progress, RowRange } from '../domain/batch.ts';
+import type { BatchPlan, Progress, RowRange } from '../domain/batch.ts';
 import type { RunError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { Payload, PayloadFacts } from '../domain/payload.ts';
@@ -36,7 +36,7 @@ export interface NewRun {
   readonly accept: string | null;
   /** Null for a chunk, whose input is its rows of the parent's table. */
   readonly input: Payload | null;
-  readonly batch: BatchOptions | null;
+  readonly batch: BatchPlan | null;
   readonly parent: { readonly claim: Claim; readonly rows: RowRange } | null;
   readonly idempotency: { readonly key: string; readonly fingerprint: string } | null;
 }
@@ -137,7 +137,7 @@ export interface RunRecord {
   readonly accept: string | null;
   readonly parentId: RunId | null;
   readonly rows: RowRange | null;
-  readonly batch: BatchOptions | null;
+  readonly batch: BatchPlan | null;
   readonly progress: Progress | null;
   readonly input: PayloadFacts | null;
   readonly output: PayloadFacts | null;

@@ -57,7 +57,8 @@ export class Supervisor {
   readonly #members = new Map<string, Member>();
   readonly #idleCheck: NodeJS.Timeout;
   readonly #closing = new AbortController();
-  #starts = new Set<Promise<void>>();
+  readonly #starts = new Set<Promise<void>>();
+  readonly #stops = new Set<Promise<void>>();
   #desired = 0;
   #failures = 0;
   #lastFailure: string | null = null;
@@ -116,7 +117,7 @@ export class Supervisor {
     this.#closing.abort();
     clearInterval(this.#idleCheck);
     await Promise.all(this.#starts);
-    await Promise.all([...this.#members.values()].map(({ replica }) => replica.stop()));
+    await Promise.all([...this.#stops, ...[...this.#members.values()].map(({ replica }) => replica.stop())]);
   }
 
   #slotOn(member: Member): ReservedSlot {
@@ -186,7 +187,8 @@ export class Supervisor {
       // Out of the list first: whoever asks for a slot from now on gets none on it.
       this.#members.delete(id);
       this.#desired = Math.max(policy.min, this.#members.size);
-      void member.replica.stop();
+      const stop: Promise<void> = member.replica.stop().finally(() => this.#stops.delete(stop));
+      this.#stops.add(stop);
     }
   }
 }

@@ -15,6 +15,8 @@ beforeAll(async () => {
   server = await startTestService({
     endpoints: {
       jobs: { model: './anything.ts', mode: 'async' },
+      fragile: { model: './anything.ts', mode: 'async' },
+      broken: { model: './anything.ts', mode: 'async' },
       once: { model: './anything.ts', mode: 'async', retry: { maxAttempts: 1 } },
       stubborn: { model: './anything.ts', mode: 'async' },
       forgiving: {
@@ -42,9 +44,9 @@ const openGate = (): void => gates.open(String(number));
 const asked = async (endpoint: string, wish: unknown): Promise<unknown> =>
   (await server.ended(await server.submit(endpoint, wish))).outputs;
 
-describe('a replica that crashes', () => {
+describe.concurrent('a replica that crashes', () => {
   test('costs its run an attempt, and the run succeeds with the next one', async () => {
-    const runId = await server.submit('jobs', { do: 'exit-before-attempt', until: 3 });
+    const runId = await server.submit('fragile', { do: 'exit-before-attempt', until: 3 });
     const run = await server.ended(runId);
     expect(run).toMatchObject({
       status: 'succeeded',
@@ -63,7 +65,7 @@ describe('a replica that crashes', () => {
   });
 
   test('too often fails its run, with the last words of the replica', async () => {
-    const run = await server.ended(await server.submit('jobs', { do: 'exit' }));
+    const run = await server.ended(await server.submit('broken', { do: 'exit' }));
     expect(run).toMatchObject({ status: 'failed', error: { type: 'replica-crashed', retryable: true } });
     expect(run.error.detail).toContain('exit code 3');
     expect(run.error.detail).toContain('the last words of a replica');
@@ -86,15 +88,14 @@ describe('a replica that crashes', () => {
   });
 });
 
-describe('a model that fails', () => {
+describe.concurrent('a model that fails', () => {
   test('is not asked again where the policy does not say so', async () => {
     const run = await server.ended(await server.submit('jobs', { do: 'throw' }));
     expect(run).toMatchObject({ status: 'failed', attempts: [{ outcome: 'failed', error: { type: 'model-error' } }] });
   });
 
   test('is asked again where it says so, and no more often', async () => {
-    const log = `${myGate()}.log`;
-    const run = await server.ended(await server.submit('forgiving', { do: 'throw', log }));
+    const run = await server.ended(await server.submit('forgiving', { do: 'throw' }));
     expect(run).toMatchObject({ status: 'failed', error: { detail: 'The model does not like this.' } });
     expect(run.attempts).toMatchObject([
       { attempt: 1, outcome: 'failed', error: { type: 'model-error' } },
@@ -103,7 +104,7 @@ describe('a model that fails', () => {
   });
 });
 
-describe('a run that outlasts its timeout', () => {
+describe.concurrent('a run that outlasts its timeout', () => {
   test('fails with how long it had, and leaves a replica that listens to its signal as it was', async () => {
     const pid = await asked('jobs', { do: 'pid' });
     const run = await server.ended(await server.submit('jobs', { do: 'hang' }, { timeout: 0.1 }));

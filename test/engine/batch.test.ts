@@ -27,6 +27,7 @@ beforeAll(async () => {
       steps: { model: './careful-rows.ts', mode: 'async', batchSize: 1 },
       patient: { model: './careful-rows.ts', batchSize: 2, retry: { maxAttempts: 1 } },
       whole: { model: './anything.ts' },
+      fleet: { model: './careful-rows.ts', replicas: { max: 4 } },
       mirror: { model: [process.execPath, join(FIXTURES, 'program.ts')], env: { ECHOES: '1' }, batchSize: 3 },
     },
   });
@@ -47,6 +48,10 @@ async function answerTo(table: string, query = '', contentType = 'text/csv', acc
   return answer.text;
 }
 
+/** Submits the text of an input as it is. */
+const submitted = async (input: string): Promise<string> =>
+  (await server.post('/endpoints/mirror/invoke', `{"async":true,"input":${input}}`)).json.run_id;
+
 const columnOf = (table: string, column: number): string[] =>
   table
     .trimEnd()
@@ -61,6 +66,20 @@ describe('a table', () => {
   test('comes back byte for byte in the order that it had, where its model gives its bytes back', async () => {
     const answer = await server.postRaw('/endpoints/mirror/invoke', 'text/csv', TABLE, { accept: 'text/csv' });
     expect(answer.text).toBe(TABLE);
+  });
+
+  test.each([
+    ['application/json', (rows: string[]) => `[${rows.join(' ,\n')}]`],
+    ['application/jsonlines', (rows: string[]) => rows.map((row) => `${row}\n`).join('')],
+  ])('of %s keeps what JavaScript would change: large numbers, doubled names, spaces', async (contentType, tableOf) => {
+    const rows = ['{"n":9007199254740993}', '{"n":1e400, "n":2}', '{ "n" : -0.10 }', '{"n":"\\u0041"}'];
+    const runId =
+      contentType === 'application/json'
+        ? await submitted(tableOf(rows))
+        : (await server.postRaw('/endpoints/mirror/invoke?async=true', contentType, tableOf(rows))).json.run_id;
+    expect(await server.ended(runId)).toMatchObject({ status: 'succeeded', progress: { failed: 0 } });
+    const { text } = await server.get(`/runs/${runId}/output`);
+    for (const row of rows) expect(text).toContain(row);
   });
 
   test('comes back with every value as it was, where its model gives its rows back', async () => {
@@ -129,6 +148,12 @@ describe('a table', () => {
       { rows: { from: 0, to: 2 }, parent_id: json.run_id, status: 'succeeded' },
       { rows: { from: 2, to: 3 }, parent_id: json.run_id, status: 'succeeded' },
     ]);
+  });
+
+  test('of one row starts one replica, and not all that there may be', async () => {
+    const runId = await server.submit('fleet', [{ id: 1 }]);
+    expect(await server.ended(runId)).toMatchObject({ status: 'succeeded' });
+    expect((await server.endpoint('fleet')).replicas).toEqual({ current: 1, desired: 1, min: 0, max: 4 });
   });
 
   test('is a batch where its model takes rows, and goes to any other model whole', async () => {

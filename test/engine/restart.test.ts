@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { minutes } from '../../src/domain/time.ts';
 import { Gates } from '../support/gate.ts';
-import { folderForTest } from '../support/folder.ts';
+import { folderForTest, type WhenDone } from '../support/folder.ts';
 import { isAlive } from '../support/processes.ts';
 import { serviceForTest, startTestService, type TestService, type TestServiceOptions } from '../support/service.ts';
 import { until } from '../support/until.ts';
@@ -13,16 +13,20 @@ const endpoints: TestServiceOptions['endpoints'] = {
 };
 
 /** A server, and how to start another one where it left off. */
-async function restartable(): Promise<{ server: TestService; gates: Gates; restart: () => Promise<TestService> }> {
-  const data = await folderForTest();
-  const gates = new Gates(await folderForTest());
-  const server = await serviceForTest({ endpoints, data });
-  return { server, gates, restart: () => serviceForTest({ endpoints, data }) };
+async function restartable(
+  whenDone: WhenDone,
+): Promise<{ server: TestService; gates: Gates; restart: () => Promise<TestService> }> {
+  const data = await folderForTest(whenDone);
+  const gates = new Gates(await folderForTest(whenDone));
+  const server = await serviceForTest({ endpoints, data }, whenDone);
+  return { server, gates, restart: () => serviceForTest({ endpoints, data }, whenDone) };
 }
 
-describe('a server that is started where another one stopped', () => {
-  test('goes on with what was queued and with what was running, without counting the attempt that was handed back', async () => {
-    const { server, gates, restart } = await restartable();
+describe.concurrent('a server that is started where another one stopped', () => {
+  test('goes on with what was queued and with what was running, without counting the attempt that was handed back', async ({
+    onTestFinished: whenDone,
+  }) => {
+    const { server, gates, restart } = await restartable(whenDone);
     const running = await server.submit('jobs', { do: 'say', value: 'ran', path: gates.path('open') });
     await server.inStatus(running, 'running');
     const queued = await server.submit('jobs', { do: 'say', value: 'waited' });
@@ -45,8 +49,8 @@ describe('a server that is started where another one stopped', () => {
     expect(await next.endpoint('jobs')).toMatchObject({ queued: 0, backlog: 0, running: 0, version: 1 });
   });
 
-  test('finishes a half-done batch without doing again what was done', async () => {
-    const { server, gates, restart } = await restartable();
+  test('finishes a half-done batch without doing again what was done', async ({ onTestFinished: whenDone }) => {
+    const { server, gates, restart } = await restartable(whenDone);
     const rows = Array.from({ length: 6 }, (_, id) => ({ id, gate: id < 3 ? '' : gates.path('open') }));
     const batch = await server.submit('rows', rows);
     const done = await until('three chunks are done', async () => {
@@ -68,8 +72,10 @@ describe('a server that is started where another one stopped', () => {
     for (const chunk of done) expect((await next.run(chunk.run_id)).attempts).toHaveLength(1);
   });
 
-  test('keeps what has ended: runs, outputs small and large, and idempotency keys', async () => {
-    const { server, restart } = await restartable();
+  test('keeps what has ended: runs, outputs small and large, and idempotency keys', async ({
+    onTestFinished: whenDone,
+  }) => {
+    const { server, restart } = await restartable(whenDone);
     const large = 'x'.repeat(100_000);
     const key = { 'idempotency-key': 'kept' };
     const small = await server.post('/endpoints/jobs/invoke', { input: { do: 'say', value: 7 } }, key);
@@ -84,25 +90,25 @@ describe('a server that is started where another one stopped', () => {
     expect(again.json).toMatchObject({ run_id: runs[0], status: 'succeeded' });
   });
 
-  test('gives an endpoint a new version where it has changed', async () => {
-    const { server, restart } = await restartable();
+  test('gives an endpoint a new version where it has changed', async ({ onTestFinished: whenDone }) => {
+    const { server, restart } = await restartable(whenDone);
     expect(await server.endpoint('jobs')).toMatchObject({ version: 1 });
     await server.stop();
     const same = await restart();
     expect(await same.endpoint('jobs')).toMatchObject({ version: 1 });
     await same.stop();
-    const other = await serviceForTest({
-      endpoints: { ...endpoints, jobs: { ...endpoints['jobs']!, timeout: '1m' } },
-      data: server.data,
-    });
+    const changed = { ...endpoints, jobs: { ...endpoints['jobs']!, timeout: '1m' } };
+    const other = await serviceForTest({ endpoints: changed, data: server.data }, whenDone);
     expect(await other.endpoint('jobs')).toMatchObject({ version: 2, timeout: 60 });
     expect(await other.endpoint('rows')).toMatchObject({ version: 1 });
   });
 });
 
-describe('a server that stops', () => {
-  test('takes no new work, answers what can be read, and lets running work end within its grace', async () => {
-    const { server, gates, restart } = await restartable();
+describe.concurrent('a server that stops', () => {
+  test('takes no new work, answers what can be read, and lets running work end within its grace', async ({
+    onTestFinished: whenDone,
+  }) => {
+    const { server, gates, restart } = await restartable(whenDone);
     const running = await server.submit('jobs', { do: 'say', value: 'in time', path: gates.path('open') });
     await server.inStatus(running, 'running');
     const queued = await server.submit('jobs', { do: 'say', value: 'later' });
@@ -131,8 +137,8 @@ describe('a server that stops', () => {
     expect(await next.ended(queued)).toMatchObject({ status: 'succeeded', outputs: 'later' });
   });
 
-  test('answers those who wait, and tells them that the run is kept', async () => {
-    const { server, gates, restart } = await restartable();
+  test('answers those who wait, and tells them that the run is kept', async ({ onTestFinished: whenDone }) => {
+    const { server, gates, restart } = await restartable(whenDone);
     const waiting = server.post('/endpoints/jobs/invoke', {
       input: { do: 'say', value: 1, path: gates.path('open') },
       async: false,
@@ -150,8 +156,10 @@ describe('a server that stops', () => {
     expect(await (await restart()).ended(runId as string)).toMatchObject({ status: 'succeeded' });
   });
 
-  test('hands a batch back at once, and its chunk that runs when the grace is over', async () => {
-    const { server, gates, restart } = await restartable();
+  test('hands a batch back at once, and its chunk that runs when the grace is over', async ({
+    onTestFinished: whenDone,
+  }) => {
+    const { server, gates, restart } = await restartable(whenDone);
     const batch = await server.submit('rows', [{ id: 1, gate: gates.path('open') }]);
     const [chunk] = await until('its chunk runs', async () => {
       const chunks = await server.chunks(batch);
@@ -165,8 +173,8 @@ describe('a server that stops', () => {
     expect(run).toMatchObject({ status: 'succeeded', attempts: [{ outcome: 'released' }, { outcome: 'succeeded' }] });
   });
 
-  test('leaves no replica behind', async () => {
-    const { server } = await restartable();
+  test('leaves no replica behind', async ({ onTestFinished: whenDone }) => {
+    const { server } = await restartable(whenDone);
     const { outputs: pid } = await server.ended(await server.submit('jobs', { do: 'pid' }));
     await server.stop();
     expect(isAlive(pid)).toBe(false);

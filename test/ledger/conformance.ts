@@ -6,7 +6,7 @@ import { sha256 } from '../../src/domain/digest.ts';
 import type { RunError } from '../../src/domain/errors.ts';
 import type { Payload } from '../../src/domain/payload.ts';
 import { LOST_WORKERS_MAX } from '../../src/domain/run.ts';
-import { milliseconds, minutes, seconds } from '../../src/domain/time.ts';
+import { type Duration, type Instant, milliseconds, minutes, seconds } from '../../src/domain/time.ts';
 import type { Claim, ClaimedRun, Enqueued, Ledger, NewRun } from '../../src/ledger/ledger.ts';
 import { ManualClock } from './manual-clock.ts';
 
@@ -47,18 +47,29 @@ const batch = (changes: Partial<NewRun> = {}): NewRun =>
     kind: 'batch',
     timeout: null,
     lostWorkersMax: null,
-    batch: { size: 10, maxInFlight: 4, onRowError: 'mark' },
+    batch: { size: 10, maxInFlight: 4, onRowError: 'mark', rows: 3 },
     ...changes,
   });
 
 const chunk = (claim: Claim, from: number, to: number): NewRun =>
   call({ kind: 'chunk', queueTtl: null, input: null, parent: { claim, rows: { from, to } } });
 
-/** Runs the suite against a driver that `open` opens afresh for every test. */
-export function describeLedger(name: string, open: (clock: ManualClock) => Promise<Ledger>): void {
+/**
+ * Runs the suite against a driver that `open` opens afresh for every test. Where the database and not the driver has the clock,
+ * `moved` is told the time whenever the test has moved it.
+ */
+export function describeLedger(
+  name: string,
+  open: (clock: ManualClock) => Promise<Ledger>,
+  moved: (now: Instant) => Promise<void> = async () => {},
+): void {
   describe(`${name} ledger`, () => {
     let ledger: Ledger;
     let clock: ManualClock;
+    const advance = async (by: Duration): Promise<void> => {
+      clock.advance(by);
+      await moved(clock.now());
+    };
 
     beforeEach(async () => {
       clock = new ManualClock();
@@ -154,7 +165,7 @@ export function describeLedger(name: string, open: (clock: ManualClock) => Promi
         expect(await queued()).toBe(3);
         await ledger.cancel(second.runId);
         expect(await queued()).toBe(2);
-        clock.advance(minutes(11));
+        await advance(minutes(11));
         await ledger.expire();
         expect(await queued()).toBe(0);
       });
@@ -215,9 +226,9 @@ export function describeLedger(name: string, open: (clock: ManualClock) => Promi
         await ledger.finish([
           { claim: held.claim, result: { kind: 'retry', error: MODEL_ERROR, delay: seconds(2) }, progress: null },
         ]);
-        clock.advance(milliseconds(1_999));
+        await advance(milliseconds(1_999));
         expect(await claim()).toEqual([]);
-        clock.advance(milliseconds(1));
+        await advance(milliseconds(1));
         expect((await claimOne()).claim.attempt).toBe(2);
       });
     });
@@ -249,7 +260,7 @@ export function describeLedger(name: string, open: (clock: ManualClock) => Promi
         const run = call();
         await ledger.enqueue([run]);
         const stale = await claimOne('server-a');
-        clock.advance(LEASE);
+        await advance(LEASE);
         await ledger.reclaim('server-b');
         const fresh = await claimOne('server-b');
         expect(await finish(stale.claim, '"stale"')).toBe('lost');
@@ -261,7 +272,7 @@ export function describeLedger(name: string, open: (clock: ManualClock) => Promi
       test('refuses a worker that lost its lease while nobody has claimed the run yet', async () => {
         await ledger.enqueue([call()]);
         const stale = await claimOne();
-        clock.advance(LEASE);
+        await advance(LEASE);
         await ledger.reclaim(ME);
         expect(await finish(stale.claim)).toBe('lost');
         expect((await claimOne()).claim.attempt).toBe(2);
@@ -281,20 +292,20 @@ export function describeLedger(name: string, open: (clock: ManualClock) => Promi
       test('lapses at its very end, not a millisecond before', async () => {
         await ledger.enqueue([call()]);
         await claimOne();
-        clock.advance(milliseconds(LEASE - 1));
+        await advance(milliseconds(LEASE - 1));
         expect(await ledger.reclaim(ME)).toEqual([]);
-        clock.advance(milliseconds(1));
+        await advance(milliseconds(1));
         expect(await ledger.reclaim(ME)).toMatchObject([{ status: 'queued' }]);
       });
 
       test('lives on when it is renewed, and cannot be renewed once it is lost', async () => {
         await ledger.enqueue([call()]);
         const held = await claimOne();
-        clock.advance(seconds(20));
+        await advance(seconds(20));
         expect(await ledger.renew([held.claim], LEASE)).toEqual(['recorded']);
-        clock.advance(seconds(20));
+        await advance(seconds(20));
         expect(await ledger.reclaim(ME)).toEqual([]);
-        clock.advance(seconds(20));
+        await advance(seconds(20));
         await ledger.reclaim(ME);
         expect(await ledger.renew([held.claim], LEASE)).toEqual(['lost']);
       });
@@ -304,7 +315,7 @@ export function describeLedger(name: string, open: (clock: ManualClock) => Promi
         await ledger.enqueue([run]);
         for (let attempt = 1; attempt <= LOST_WORKERS_MAX; attempt += 1) {
           expect((await claimOne()).claim.attempt).toBe(attempt);
-          clock.advance(LEASE);
+          await advance(LEASE);
           await ledger.reclaim(ME);
         }
         expect(await ledger.run(run.runId)).toMatchObject({ status: 'failed', error: { type: 'replica-crashed' } });
@@ -315,7 +326,7 @@ export function describeLedger(name: string, open: (clock: ManualClock) => Promi
         await ledger.enqueue([batch()]);
         for (let attempt = 1; attempt <= LOST_WORKERS_MAX + 2; attempt += 1) {
           expect((await claimOne(ME, 'engine')).claim.attempt).toBe(attempt);
-          clock.advance(LEASE);
+          await advance(LEASE);
           expect(await ledger.reclaim(ME)).toMatchObject([{ status: 'queued' }]);
         }
       });
@@ -336,7 +347,7 @@ export function describeLedger(name: string, open: (clock: ManualClock) => Promi
         const held = await claimOne();
         expect(await ledger.cancel(run.runId)).toEqual({ result: 'cancelled', stopped: [held.claim] });
         const cancelledAt = clock.now();
-        clock.advance(seconds(3));
+        await advance(seconds(3));
         expect(await finish(held.claim)).toBe('lost');
         expect(await ledger.run(run.runId)).toMatchObject({
           status: 'cancelled',
@@ -442,6 +453,7 @@ export function describeLedger(name: string, open: (clock: ManualClock) => Promi
 
       test('keeps its progress while it runs and after it has ended', async () => {
         const { run, held } = await running();
+        expect((await ledger.run(run.runId))!.progress).toEqual({ done: 0, total: 3, failed: 0 });
         expect(await ledger.progress(held.claim, { done: 1, total: 3, failed: 0 })).toBe('recorded');
         expect((await ledger.run(run.runId))!.progress).toEqual({ done: 1, total: 3, failed: 0 });
         await ledger.finish([
@@ -460,9 +472,9 @@ export function describeLedger(name: string, open: (clock: ManualClock) => Promi
       test('longer than the queue_ttl fails a run at the very end of it', async () => {
         const run = call({ queueTtl: seconds(5) });
         await ledger.enqueue([run]);
-        clock.advance(milliseconds(4_999));
+        await advance(milliseconds(4_999));
         expect(await ledger.expire()).toEqual([]);
-        clock.advance(milliseconds(1));
+        await advance(milliseconds(1));
         expect(await claim()).toEqual([]);
         expect(await ledger.expire()).toMatchObject([{ runId: run.runId, status: 'failed' }]);
         expect(await ledger.run(run.runId)).toMatchObject({ status: 'failed', error: { type: 'queue-expired' } });
@@ -480,7 +492,7 @@ export function describeLedger(name: string, open: (clock: ManualClock) => Promi
         const runs = [call({ runName: 'a' }), call({ runName: 'b' }), call({ runName: 'a' })];
         for (const run of runs) {
           await ledger.enqueue([run]);
-          clock.advance(seconds(1));
+          await advance(seconds(1));
         }
         const [newest, second] = await ledger.runs({ limit: 2 });
         expect([newest!.runId, second!.runId]).toEqual([runs[2]!.runId, runs[1]!.runId]);

@@ -22,6 +22,8 @@ export const PROGRAM: string[] = [process.execPath, join(FIXTURES, 'program.ts')
 export interface Fleet {
   readonly supervisor: Supervisor;
   readonly launched: readonly string[];
+  /** How often the supervisor has said that something changed. */
+  changes(): number;
   /** A slot, once one is free. */
   slot(): Promise<ReservedSlot>;
 }
@@ -40,6 +42,7 @@ export async function fleetForTest(written: EndpointFile, options: FleetOptions 
   const sockets = await folderForTest(whenDone);
   const environment = options.environment ?? process.env;
   const launched: string[] = [];
+  let changes = 0;
   const launch = (id: string): Promise<Launch> => {
     launched.push(id);
     const { model } = spec!;
@@ -51,12 +54,13 @@ export async function fleetForTest(written: EndpointFile, options: FleetOptions 
     policy: spec!.replicas,
     launch,
     clock: options.clock ?? systemClock,
-    onChange: () => {},
+    onChange: () => void (changes += 1),
   });
   whenDone(() => supervisor.close());
   return {
     supervisor,
     launched,
+    changes: () => changes,
     slot: () =>
       until('a slot is free', () => {
         // Asked for again and again, as the engine does: a first start may fail, as when somebody else takes its port.

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { hasSetpriv } from '../../src/replicas/runtimes/launch.ts';
+import { folderForTest } from '../support/folder.ts';
 import { isAlive } from '../support/processes.ts';
 import { FIXTURES } from '../support/service.ts';
 import { until } from '../support/until.ts';
@@ -59,7 +60,7 @@ describe.each(RUNTIMES)('a replica of the $runtime runtime', ({ runtime, model }
   });
 
   test.skipIf(runtime === 'command' && !hasSetpriv())('dies with a server that is killed', async () => {
-    const { server, said } = superviseElsewhere(runtime);
+    const { server, said } = superviseElsewhere(runtime, await folderForTest());
     const pid = Number(await said);
     expect(isAlive(pid)).toBe(true);
     server.kill('SIGKILL');
@@ -68,8 +69,8 @@ describe.each(RUNTIMES)('a replica of the $runtime runtime', ({ runtime, model }
 });
 
 /** A supervisor in a process of its own, and the first line that it prints: its replica's process id. */
-function superviseElsewhere(runtime: string): { server: ChildProcess; said: Promise<string> } {
-  const server = spawn(process.execPath, [join(FIXTURES, 'supervise.ts'), runtime], {
+function superviseElsewhere(runtime: string, sockets: string): { server: ChildProcess; said: Promise<string> } {
+  const server = spawn(process.execPath, [join(FIXTURES, 'supervise.ts'), runtime, sockets], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   onTestFinished(() => void server.kill('SIGKILL'));
@@ -138,5 +139,11 @@ describe('a program', () => {
       kind: 'model-error',
       detail: 'This program does not like it.',
     });
+  });
+
+  test('that hangs up after every answer without saying so loses no invocation by it', async () => {
+    const { slot } = await fleetForTest({ ...written, env: { HANGS_UP: '1' } });
+    const pid = await told(await slot(), { do: 'pid' });
+    for (let count = 0; count < 100; count += 1) expect(await told(await slot(), { do: 'pid' })).toBe(pid);
   });
 });

@@ -93,115 +93,6 @@ test('a slot is given back when its invocation is over', async () => {
   expect(supervisor.reserve(5)).toHaveLength(1);
 });
 
-test('idle replicas are stopped down to min, and not before their time', async () => {
-  const clock = new ManualClock();
-  const { supervisor } = await fleetForTest({ model: ANYTHING, replicas: { min: 1, max: 3, idle: '10m' } }, { clock });
-  supervisor.demand(3);
-  await until('three replicas are ready', () => supervisor.counts().current === 3);
-  const pids = await Promise.all(supervisor.reserve(3).map((slot) => told(slot, { do: 'pid' })));
-  const [busy] = supervisor.reserve(1);
-  clock.advance(minutes(10));
-  await until('the idle ones are gone', () => supervisor.counts().current === 1);
-  // The busy one is the one that stays.
-  expect(await told(busy!, { do: 'pid' })).toBeOneOf(pids);
-  await until('their processes are gone', () => pids.filter((pid) => isAlive(pid as number)).length === 1);
-  expect(supervisor.counts()).toEqual({ current: 1, desired: 1, min: 1, max: 3 });
-});
-
-test('a replica that is taken again before its idle time is over is not stopped', async () => {
-  const clock = new ManualClock();
-  const { supervisor } = await fleetForTest({ model: ANYTHING, replicas: { max: 2, idle: '10m' } }, { clock });
-  supervisor.demand(2);
-  await until('two replicas are ready', () => supervisor.counts().current === 2);
-  const [used, unused] = supervisor.reserve(2);
-  unused!.release();
-  clock.advance(minutes(9));
-  const pid = await told(used!, { do: 'pid' });
-  clock.advance(minutes(5));
-  await until('the unused one is gone', () => supervisor.counts().current === 1);
-  expect(await told(supervisor.reserve(1)[0]!, { do: 'pid' })).toBe(pid);
-});
-
-describe('a model that does not start', () => {
-  test('is trouble from the second time on, with the last lines that it printed', async () => {
-    const clock = new ManualClock();
-    const { supervisor, launched } = await fleetForTest({ model: PROGRAM, env: { DIES: '1' } }, { clock });
-    supervisor.demand(1);
-    await until('the first start has failed', () => {
-      supervisor.demand(1);
-      return launched.length === 1 && supervisor.counts().current === 0;
-    });
-    expect(supervisor.trouble()).toBeNull();
-    await until('it is trouble', () => {
-      clock.advance(seconds(1));
-      supervisor.demand(1);
-      return supervisor.trouble();
-    });
-    expect(supervisor.trouble()).toContain('exit code 7');
-    expect(supervisor.trouble()).toContain('this program has no weights to load');
-    expect(supervisor.trouble()).toContain('a program says hello');
-  });
-
-  test('is not tried again before its pause is over', async () => {
-    const clock = new ManualClock();
-    const { supervisor, launched } = await fleetForTest({ model: PROGRAM, env: { DIES: '1' } }, { clock });
-    supervisor.demand(1);
-    await until('the failed start is noticed', () => {
-      clock.advance(seconds(1));
-      supervisor.demand(1);
-      return launched.length === 2;
-    });
-    await until('two starts have failed', () => supervisor.trouble());
-    supervisor.demand(1);
-    clock.advance(seconds(1));
-    supervisor.demand(1);
-    expect(launched).toHaveLength(2);
-    clock.advance(seconds(1));
-    supervisor.demand(1);
-    expect(launched).toHaveLength(3);
-  });
-
-  test('is stopped when its start timeout is over, and the message says so', async () => {
-    const { supervisor } = await fleetForTest({
-      model: PROGRAM,
-      env: { NEVER_READY: '1' },
-      replicas: { startTimeout: '500ms' },
-    });
-    await until('it is trouble', () => {
-      supervisor.demand(1);
-      return supervisor.trouble();
-    });
-    expect(supervisor.trouble()).toContain('was not ready within 0.5 s');
-    expect(supervisor.trouble()).toContain('a program says hello');
-  });
-
-  test('because its command does not exist is named', async () => {
-    const { supervisor } = await fleetForTest({ model: ['/no/such/program'] });
-    await until('it is trouble', () => {
-      supervisor.demand(1);
-      return supervisor.trouble();
-    });
-    expect(supervisor.trouble()).toContain('/no/such/program');
-  });
-
-  test('is no trouble anymore once one has started', async () => {
-    const gates = new Gates(await folderForTest());
-    const { supervisor } = await fleetForTest({
-      model: ['sh', '-c', `test -e ${gates.path('weights')} && exec ${PROGRAM.join(' ')}`],
-    });
-    await until('it is trouble', () => {
-      supervisor.demand(1);
-      return supervisor.trouble();
-    });
-    gates.open('weights');
-    await until('a replica is ready', () => {
-      supervisor.demand(1);
-      return supervisor.counts().current === 1;
-    });
-    expect(supervisor.trouble()).toBeNull();
-  });
-});
-
 test('a replica that ends is replaced when there is work again', async () => {
   const { supervisor, launched, slot } = await fleetForTest({ model: ANYTHING });
   supervisor.demand(1);
@@ -222,4 +113,118 @@ test('a supervisor that is closed has stopped every replica, also those that wer
   expect(launched).toHaveLength(3);
   supervisor.demand(3);
   expect(launched).toHaveLength(3);
+});
+
+// These wait for pauses of the supervisor, and do so together.
+
+describe.concurrent('an idle replica', () => {
+  test('is stopped, down to min, and not before its time', async ({ onTestFinished: whenDone }) => {
+    const clock = new ManualClock();
+    const { supervisor } = await fleetForTest(
+      { model: ANYTHING, replicas: { min: 1, max: 3, idle: '10m' } },
+      { clock, whenDone },
+    );
+    supervisor.demand(3);
+    await until('three replicas are ready', () => supervisor.counts().current === 3);
+    const pids = await Promise.all(supervisor.reserve(3).map((slot) => told(slot, { do: 'pid' })));
+    const [busy] = supervisor.reserve(1);
+    clock.advance(minutes(10));
+    await until('the idle ones are gone', () => supervisor.counts().current === 1);
+    // The busy one is the one that stays.
+    expect(await told(busy!, { do: 'pid' })).toBeOneOf(pids);
+    await until('their processes are gone', () => pids.filter((pid) => isAlive(pid as number)).length === 1);
+    expect(supervisor.counts()).toEqual({ current: 1, desired: 1, min: 1, max: 3 });
+  });
+
+  test('is not stopped where it was taken again before its time was over', async ({ onTestFinished: whenDone }) => {
+    const clock = new ManualClock();
+    const { supervisor } = await fleetForTest(
+      { model: ANYTHING, replicas: { max: 2, idle: '10m' } },
+      { clock, whenDone },
+    );
+    supervisor.demand(2);
+    await until('two replicas are ready', () => supervisor.counts().current === 2);
+    const [used, unused] = supervisor.reserve(2);
+    unused!.release();
+    clock.advance(minutes(9));
+    const pid = await told(used!, { do: 'pid' });
+    clock.advance(minutes(5));
+    await until('the unused one is gone', () => supervisor.counts().current === 1);
+    expect(await told(supervisor.reserve(1)[0]!, { do: 'pid' })).toBe(pid);
+  });
+});
+
+describe.concurrent('a model that does not start', () => {
+  test('is trouble from the second time on, with the last lines that it printed', async ({
+    onTestFinished: whenDone,
+  }) => {
+    const clock = new ManualClock();
+    const { supervisor, changes } = await fleetForTest({ model: PROGRAM, env: { DIES: '1' } }, { clock, whenDone });
+    supervisor.demand(1);
+    await until('the first start has failed', () => changes() === 1);
+    expect(supervisor.trouble()).toBeNull();
+    await until('it is trouble', () => {
+      clock.advance(seconds(1));
+      supervisor.demand(1);
+      return supervisor.trouble();
+    });
+    expect(supervisor.trouble()).toContain('exit code 7');
+    expect(supervisor.trouble()).toContain('this program has no weights to load');
+    expect(supervisor.trouble()).toContain('a program says hello');
+  });
+
+  test('is not tried again before its pause is over', async ({ onTestFinished: whenDone }) => {
+    const clock = new ManualClock();
+    const { supervisor, launched } = await fleetForTest({ model: PROGRAM, env: { DIES: '1' } }, { clock, whenDone });
+    supervisor.demand(1);
+    await until('the failed start is noticed', () => {
+      clock.advance(seconds(1));
+      supervisor.demand(1);
+      return launched.length === 2;
+    });
+    await until('two starts have failed', () => supervisor.trouble());
+    supervisor.demand(1);
+    clock.advance(seconds(1));
+    supervisor.demand(1);
+    expect(launched).toHaveLength(2);
+    clock.advance(seconds(1));
+    supervisor.demand(1);
+    expect(launched).toHaveLength(3);
+  });
+
+  test('is stopped when its start timeout is over, and the message says so', async ({ onTestFinished: whenDone }) => {
+    const written = { model: PROGRAM, env: { NEVER_READY: '1' }, replicas: { startTimeout: '500ms' } };
+    const { supervisor } = await fleetForTest(written, { whenDone });
+    await until('it is trouble', () => {
+      supervisor.demand(1);
+      return supervisor.trouble();
+    });
+    expect(supervisor.trouble()).toContain('was not ready within 0.5 s');
+    expect(supervisor.trouble()).toContain('a program says hello');
+  });
+
+  test('because its command does not exist is named', async ({ onTestFinished: whenDone }) => {
+    const { supervisor } = await fleetForTest({ model: ['/no/such/program'] }, { whenDone });
+    await until('it is trouble', () => {
+      supervisor.demand(1);
+      return supervisor.trouble();
+    });
+    expect(supervisor.trouble()).toContain('/no/such/program');
+  });
+
+  test('is no trouble anymore once one has started', async ({ onTestFinished: whenDone }) => {
+    const gates = new Gates(await folderForTest(whenDone));
+    const model = ['sh', '-c', `test -e ${gates.path('weights')} && exec ${PROGRAM.join(' ')}`];
+    const { supervisor } = await fleetForTest({ model }, { whenDone });
+    await until('it is trouble', () => {
+      supervisor.demand(1);
+      return supervisor.trouble();
+    });
+    gates.open('weights');
+    await until('a replica is ready', () => {
+      supervisor.demand(1);
+      return supervisor.counts().current === 1;
+    });
+    expect(supervisor.trouble()).toBeNull();
+  });
 });

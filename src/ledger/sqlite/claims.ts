@@ -7,7 +7,7 @@ import { after, type Duration, type Instant } from '../../domain/time.ts';
 import type { Claim, ClaimedRun, ClaimRequest, Recorded, Slot } from '../ledger.ts';
 import type { AttemptLog } from './attempt-log.ts';
 import type { QueuePlaces } from './queue-places.ts';
-import { RUN_COLUMNS, type RunRow, toPayload, toRunRecord } from './rows.ts';
+import { runColumns, type RunRow, toPayload, toRunRecord } from '../rows.ts';
 
 const CLAIM = `
   UPDATE runs SET
@@ -22,7 +22,7 @@ const CLAIM = `
     AND status = 'queued'
   RETURNING seq, priority`;
 const READ_CLAIMED = `
-  SELECT ${RUN_COLUMNS}, (SELECT body FROM inputs i WHERE i.run_seq = r.seq) AS input FROM runs r WHERE r.seq = $seq`;
+  SELECT ${runColumns('runs')}, (SELECT body FROM inputs i WHERE i.run_seq = r.seq) AS input FROM runs r WHERE r.seq = $seq`;
 const RENEW = `
   UPDATE runs SET lease_until_ms = $leaseUntil WHERE run_id = $runId AND attempt = $attempt AND status = 'running'`;
 const PROGRESS = `

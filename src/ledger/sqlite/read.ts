@@ -13,11 +13,11 @@ import {
   type RunFilter,
   type RunRecord,
 } from '../ledger.ts';
-import { type AttemptRow, errorOf, RUN_COLUMNS, type RunRow, toAttemptRecord, toPayload, toRunRecord } from './rows.ts';
+import { type AttemptRow, errorOf, runColumns, type RunRow, toAttemptRecord, toPayload, toRunRecord } from '../rows.ts';
 
-const RUN = `SELECT ${RUN_COLUMNS} FROM runs r WHERE r.run_id = $runId`;
-const INPUT = `SELECT ${RUN_COLUMNS}, (SELECT body FROM inputs b WHERE b.run_seq = r.seq) AS body FROM runs r WHERE r.run_id = $runId`;
-const OUTPUT = `SELECT ${RUN_COLUMNS}, (SELECT body FROM outputs b WHERE b.run_seq = r.seq) AS body FROM runs r WHERE r.run_id = $runId`;
+const RUN = `SELECT ${runColumns('runs')} FROM runs r WHERE r.run_id = $runId`;
+const INPUT = `SELECT ${runColumns('runs')}, (SELECT body FROM inputs b WHERE b.run_seq = r.seq) AS body FROM runs r WHERE r.run_id = $runId`;
+const OUTPUT = `SELECT ${runColumns('runs')}, (SELECT body FROM outputs b WHERE b.run_seq = r.seq) AS body FROM runs r WHERE r.run_id = $runId`;
 
 // Two statements and not one, so that each walks its own index from the newest run down.
 const FILTERS = `
@@ -28,9 +28,9 @@ const FILTERS = `
     AND ($before IS NULL OR r.seq < $before)
   ORDER BY r.seq DESC
   LIMIT $limit`;
-const TOP_LEVEL = `SELECT ${RUN_COLUMNS} FROM runs r WHERE r.parent_seq IS NULL AND ($endpoint IS NULL OR r.endpoint = $endpoint) ${FILTERS}`;
+const TOP_LEVEL = `SELECT ${runColumns('runs')} FROM runs r WHERE r.parent_seq IS NULL AND ($endpoint IS NULL OR r.endpoint = $endpoint) ${FILTERS}`;
 const CHILDREN = `
-  SELECT ${RUN_COLUMNS} FROM runs r
+  SELECT ${runColumns('runs')} FROM runs r
   WHERE r.parent_seq = (SELECT seq FROM runs WHERE run_id = $parentId) AND ($endpoint IS NULL OR r.endpoint = $endpoint) ${FILTERS}`;
 
 const ATTEMPTS = `

@@ -1,23 +1,23 @@
-// Between SQLite's rows and the port's records.
+// Between a database's rows and the port's records: the columns have the same names in every driver.
 
-import type { BatchOptions } from '../../domain/batch.ts';
-import type { RunError, RunFailure } from '../../domain/errors.ts';
-import type { RunId } from '../../domain/ids.ts';
-import type { BlobKey, Payload, PayloadFacts } from '../../domain/payload.ts';
-import type { RunKind, RunStatus } from '../../domain/run.ts';
-import { type Duration, type Instant, instant, milliseconds } from '../../domain/time.ts';
-import type { AttemptRecord, RunRecord } from '../ledger.ts';
+import type { BatchPlan, Progress } from '../domain/batch.ts';
+import type { RunError, RunFailure } from '../domain/errors.ts';
+import type { RunId } from '../domain/ids.ts';
+import type { BlobKey, Payload, PayloadFacts } from '../domain/payload.ts';
+import type { RunKind, RunStatus } from '../domain/run.ts';
+import { type Duration, type Instant, instant, milliseconds } from '../domain/time.ts';
+import type { AttemptRecord, RunRecord } from './ledger.ts';
 
-/** The columns of `RunRow`, for every statement that reads a run; `r` is the run. */
-export const RUN_COLUMNS = `
+/** The columns of `RunRow`, for every statement that reads a run as `r`; `runs` is what the driver calls their table. */
+export const runColumns = (runs: 'runs' | 'claimcheck.runs'): string => `
   r.seq, r.run_id, r.endpoint, r.version, r.kind, r.status, r.run_name, r.priority, r.attempt, r.counted_attempts,
   r.created_at_ms, r.due_at_ms, r.started_at_ms, r.finished_at_ms, r.timeout_ms, r.queue_ttl_ms, r.metadata, r.accept, r.batch,
-  (SELECT p.run_id FROM runs p WHERE p.seq = r.parent_seq) AS parent_id, r.row_from, r.row_to,
+  (SELECT p.run_id FROM ${runs} p WHERE p.seq = r.parent_seq) AS parent_id, r.row_from, r.row_to,
   r.progress_done, r.progress_total, r.progress_failed,
   r.input_type, r.input_bytes, r.input_sha256, r.input_blob, r.output_type, r.output_bytes, r.output_sha256, r.output_blob,
   r.error_type, r.error_detail`;
 
-/** A run as SQLite returns it. */
+/** A run as the database returns it. */
 export interface RunRow {
   seq: number;
   run_id: string;
@@ -56,7 +56,7 @@ export interface RunRow {
   error_detail: string | null;
 }
 
-/** An attempt as SQLite returns it. */
+/** An attempt as the database returns it. */
 export interface AttemptRow {
   attempt: number;
   replica: string | null;
@@ -83,6 +83,7 @@ export function errorOf(row: { error_type: string | null; error_detail: string |
 
 /** The port's record of a stored run. */
 export function toRunRecord(row: RunRow): RunRecord {
+  const batch = row.batch === null ? null : (JSON.parse(row.batch) as BatchPlan);
   return {
     sequence: row.seq,
     runId: row.run_id as RunId,
@@ -103,15 +104,18 @@ export function toRunRecord(row: RunRow): RunRecord {
     accept: row.accept,
     parentId: row.parent_id as RunId | null,
     rows: row.row_from === null || row.row_to === null ? null : { from: row.row_from, to: row.row_to },
-    batch: row.batch === null ? null : (JSON.parse(row.batch) as BatchOptions),
-    progress:
-      row.progress_total === null
-        ? null
-        : { done: row.progress_done ?? 0, total: row.progress_total, failed: row.progress_failed ?? 0 },
+    batch,
+    progress: progressOf(row, batch),
     input: factsOf(row.input_type, row.input_bytes, row.input_sha256),
     output: factsOf(row.output_type, row.output_bytes, row.output_sha256),
     error: errorOf(row),
   };
+}
+
+/** A batch has its progress from the start: how many rows it has is known when it is taken in. */
+function progressOf(row: RunRow, batch: BatchPlan | null): Progress | null {
+  const total = row.progress_total ?? batch?.rows ?? null;
+  return total === null ? null : { done: row.progress_done ?? 0, total, failed: row.progress_failed ?? 0 };
 }
 
 /** The port's record of a stored attempt. */

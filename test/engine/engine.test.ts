@@ -1,0 +1,222 @@
+// The engine without a transport, on a clock that stands still until the test moves it.
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openBlobDirectory } from '../../src/blobs/directory.ts';
+import { newRunId } from '../../src/clock.ts';
+import type { EndpointFile } from '../../src/config/config-file.ts';
+import type { RunId } from '../../src/domain/ids.ts';
+import { isEnded } from '../../src/domain/run.ts';
+import { milliseconds, minutes, seconds } from '../../src/domain/time.ts';
+import type { Deployed } from '../../src/engine/deployment.ts';
+import { Engine, type RunSight } from '../../src/engine/engine.ts';
+import type { Submission } from '../../src/engine/intake.ts';
+import type { Ledger } from '../../src/ledger/ledger.ts';
+import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
+import { openLog } from '../../src/log.ts';
+import { launchNode } from '../../src/replicas/runtimes/node.ts';
+import { ManualClock } from '../ledger/manual-clock.ts';
+import { Gates } from '../support/gate.ts';
+import { folderForTest, newFolder, removeFolder, type WhenDone } from '../support/folder.ts';
+import { specsOf } from '../support/service.ts';
+import { until } from '../support/until.ts';
+
+const never = new AbortController().signal;
+let folder: string;
+let gates: Gates;
+
+beforeAll(async () => {
+  folder = await newFolder();
+  gates = new Gates(folder);
+});
+afterAll(() => removeFolder(folder));
+
+interface TestEngine {
+  readonly engine: Engine;
+  readonly ledger: Ledger;
+  readonly clock: ManualClock;
+  submit(wish: unknown, changes?: Partial<Submission>): Promise<RunId>;
+  ended(runId: RunId): Promise<RunSight>;
+}
+
+/** Starts an engine for endpoints of the model whose input says what it does. */
+async function engineForTest(
+  whenDone: WhenDone,
+  endpoints: Record<string, Omit<EndpointFile, 'model'>>,
+): Promise<TestEngine> {
+  const clock = new ManualClock();
+  const data = await folderForTest(whenDone);
+  const ledger = await openSqliteLedger(':memory:', clock);
+  const blobs = await openBlobDirectory(join(data, 'blobs'));
+  const written = Object.entries(endpoints).map(
+    ([name, endpoint]) => [name, { ...endpoint, model: './anything.ts' }] as const,
+  );
+  const specs = specsOf(Object.fromEntries(written));
+  const deployed = specs.map((spec): Deployed => ({ spec, version: 1, takes: 'any' }));
+  for (const { name, queueLimit } of specs) await ledger.deploy({ name, fingerprint: 'a', queueLimit });
+  const engine = new Engine({
+    ledger,
+    blobs,
+    clock,
+    log: openLog('silent'),
+    endpoints: deployed,
+    launch: async ({ spec }, id) => launchNode((spec.model as { file: string }).file, spec, id, data, process.env),
+  });
+  whenDone(async () => {
+    await engine.stop(AbortSignal.abort());
+    await ledger.close();
+  });
+  await engine.start();
+  return {
+    engine,
+    ledger,
+    clock,
+    async submit(wish, changes = {}) {
+      const accepted = await engine.submit({
+        deployed: deployed[0]!,
+        input: { bytes: new TextEncoder().encode(JSON.stringify(wish)), contentType: 'application/json' },
+        inputPointer: '/input',
+        accept: null,
+        batch: 'auto',
+        runName: null,
+        timeout: null,
+        queueTtl: null,
+        priority: 0,
+        metadata: '{}',
+        idempotencyKey: null,
+        ...changes,
+      });
+      return accepted.kind === 'new' ? accepted.run.runId : accepted.runId;
+    },
+    ended: (runId) =>
+      until('the run has ended', async () => {
+        const sight = await engine.run(runId);
+        return isEnded(sight.run.status) ? sight : null;
+      }),
+  };
+}
+
+describe.concurrent('a retry', () => {
+  test('waits for its delay, says that this is what it waits for, and starts when it is over', async ({
+    onTestFinished: whenDone,
+  }) => {
+    const { engine, clock, submit, ended } = await engineForTest(whenDone, { jobs: {} });
+    const runId = await submit({ do: 'exit-before-attempt', until: 2 });
+    const waiting = await until('the first attempt is over', async () => {
+      const sight = await engine.run(runId);
+      return sight.attempts[0]?.outcome === 'failed' ? sight : null;
+    });
+    expect(waiting).toMatchObject({ waitingOn: 'retry_delay', run: { status: 'queued', attempt: 1 } });
+    // Whoever comes later goes first meanwhile.
+    expect((await ended(await submit({ do: 'say', value: 1 }))).run.status).toBe('succeeded');
+    expect(await engine.run(runId)).toMatchObject({ waitingOn: 'retry_delay', run: { attempt: 1 } });
+    clock.advance(seconds(1));
+    expect(await ended(runId)).toMatchObject({ run: { status: 'succeeded', attempt: 2 } });
+  });
+});
+
+describe.concurrent('a run that waits', () => {
+  test('expires when its time is over, and not a millisecond before', async ({ onTestFinished: whenDone }) => {
+    const { engine, ledger, clock, submit, ended } = await engineForTest(whenDone, { jobs: {} });
+    const held = await submit({ path: gates.path('expiry') });
+    await until('it runs', async () => (await engine.run(held)).run.status === 'running');
+    const runId = await submit({}, { queueTtl: minutes(1) });
+    clock.advance(milliseconds(59_999));
+    expect(await ledger.expire()).toEqual([]);
+    expect((await engine.run(runId)).run.status).toBe('queued');
+    clock.advance(milliseconds(1));
+    expect(await ended(runId)).toMatchObject({
+      run: { status: 'failed', error: { type: 'queue-expired' } },
+      attempts: [],
+    });
+    gates.open('expiry');
+    await ended(held);
+  });
+
+  test('is told how long that may take, once runs have ended', async ({ onTestFinished: whenDone }) => {
+    const { engine, clock, submit, ended } = await engineForTest(whenDone, { jobs: {} });
+    for (let count = 0; count < 2; count += 1) await ended(await submit({}));
+    clock.advance(seconds(1));
+    const held = await submit({ path: gates.path('estimate') });
+    await until('it runs', async () => (await engine.run(held)).run.status === 'running');
+    const [first, second] = [await submit({}), await submit({})];
+    // Two runs in the last second: half a second for each that is ahead.
+    expect((await engine.run(first)).queue).toEqual({ ahead: 0, estimatedStart: 0 });
+    expect((await engine.run(second)).queue).toEqual({ ahead: 1, estimatedStart: 500 });
+    gates.open('estimate');
+    await ended(second);
+  });
+});
+
+describe.concurrent('a claim whose lease has lapsed while its server was still at work', () => {
+  test('is another attempt, and whatever the first one answers is refused', async ({ onTestFinished: whenDone }) => {
+    const { engine, clock, submit, ended } = await engineForTest(whenDone, { jobs: { replicas: { concurrency: 2 } } });
+    const runId = await submit({ do: 'run', path: gates.path('lapsed') });
+    await until('it runs', async () => (await engine.run(runId)).run.status === 'running');
+    clock.advance(seconds(31));
+    await until('it was claimed again', async () => (await engine.run(runId)).run.attempt === 2);
+    gates.open('lapsed');
+    const { run, attempts } = await ended(runId);
+    expect(run).toMatchObject({ status: 'succeeded', attempt: 2 });
+    expect(attempts.map(({ outcome }) => outcome)).toEqual(['lost', 'succeeded']);
+    const output = await engine.output(runId);
+    expect(JSON.parse(new TextDecoder().decode(output!.content))).toMatchObject({ attempt: 2 });
+  });
+
+  test('has its replica told to stop, so that nothing is worked on twice', async ({ onTestFinished: whenDone }) => {
+    const { engine, clock, submit } = await engineForTest(whenDone, { jobs: { replicas: { concurrency: 2 } } });
+    const log = join(folder, 'told');
+    const runId = await submit({ do: 'hang', log });
+    await until('the model works on it', () => existsSync(log));
+    clock.advance(seconds(31));
+    const [first] = await until('the first attempt has stopped', async () => {
+      const { attempts } = await engine.run(runId);
+      return attempts[0]!.stoppedAt === null ? null : attempts;
+    });
+    expect(first).toMatchObject({ attempt: 1, outcome: 'lost' });
+    await engine.cancel(runId);
+  });
+});
+
+describe.concurrent('waiting for the end of a run', () => {
+  test('is over at once for a run that has ended, and for one that does not exist', async ({
+    onTestFinished: whenDone,
+  }) => {
+    const { engine, submit, ended } = await engineForTest(whenDone, { jobs: {} });
+    const runId = await submit({});
+    await ended(runId);
+    await engine.waitForEnd(runId, minutes(10), never);
+    await engine.waitForEnd(newRunId(), minutes(10), never);
+  });
+
+  test('is over when the one who waits is gone, also when he was gone before', async ({ onTestFinished: whenDone }) => {
+    const { engine, submit } = await engineForTest(whenDone, { jobs: {} });
+    const runId = await submit({ do: 'hang' });
+    const gone = new AbortController();
+    const waiting = engine.waitForEnd(runId, minutes(10), gone.signal);
+    gone.abort();
+    await waiting;
+    await engine.waitForEnd(runId, minutes(10), gone.signal);
+    expect(isEnded((await engine.run(runId)).run.status)).toBe(false);
+  });
+});
+
+describe.concurrent('the default endpoint', () => {
+  test('is the only one there is', async ({ onTestFinished: whenDone }) => {
+    const { engine } = await engineForTest(whenDone, { only: {} });
+    expect(engine.endpoint(null).spec.name).toBe('only');
+  });
+
+  test('is the one that is marked, where there are several', async ({ onTestFinished: whenDone }) => {
+    const { engine } = await engineForTest(whenDone, { one: {}, two: { default: true } });
+    expect(engine.endpoint(null).spec.name).toBe('two');
+    expect(engine.endpoint('one').spec.name).toBe('one');
+  });
+
+  test('does not exist where none is marked, and the others are named', async ({ onTestFinished: whenDone }) => {
+    const { engine } = await engineForTest(whenDone, { one: {}, two: {} });
+    expect(() => engine.endpoint(null)).toThrow('No endpoint is marked as the default; name one of: one, two.');
+    expect(() => engine.endpoint('three')).toThrow('There is no endpoint "three". Deployed are: one, two.');
+  });
+});
