@@ -108,8 +108,9 @@ class GroupCommit {
 
   #settle(replies: readonly Reply[]): void {
     const group = this.#underway;
-    // Before anybody is answered: the thread works on what has gathered while this one writes the answers.
-    this.#send();
+    this.#underway = [];
+    // After those who are answered now have had their turn: they ask again, and their calls join the next group.
+    if (this.#waiting.length > 0) this.#schedule();
     this.#stats = { calls: this.#stats.calls + group.length, commits: this.#stats.commits + 1 };
     replies.forEach((reply, place) => {
       if ('value' in reply) group[place]!.resolve(reply.value);
