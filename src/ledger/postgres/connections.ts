@@ -1,0 +1,248 @@
+// The connections to Postgres: what is done when one of them is lost, and when Postgres undoes a transaction by itself.
+
+import { setTimeout as pause } from 'node:timers/promises';
+import type pg from 'pg';
+import { type Duration, milliseconds } from '../../domain/time.ts';
+import { isConnectionLost, isUndone, notOpened, OutcomeUnknown, placeOf, Unreachable, wasNeverSent } from './errors.ts';
+
+/** A statement of the ledger; its name is what a connection keeps the parsed statement under. */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** Writes by a statement: in the transaction it belongs to, or in one of the statement's own. */
+export interface Writer {
+  write<Row>(statement: Statement, values: readonly unknown[]): Promise<Row[]>;
+}
+
+/** How the connections are made. */
+export interface ConnectionOptions {
+  /** Connections for writing and as many for reading, so that neither waits for the other. */
+  readonly connectionsMax: number;
+  /** How long a caller waits for Postgres to come back before it is told that it is not there. */
+  readonly patience: Duration;
+}
+
+/** How often a transaction that Postgres has undone is tried again. */
+const TRIES_MAX = 10;
+const PAUSE_MIN = milliseconds(25);
+const PAUSE_MAX = milliseconds(1_000);
+/** How long to wait for a connection to be made, and for one of the pool's to be free. */
+const CONNECT_TIMEOUT = milliseconds(5_000);
+/** A statement takes milliseconds; one that takes this long has lost its connection without a word. */
+const STATEMENT_TIMEOUT = milliseconds(60_000);
+
+/**
+ * How long a connection keeps the plans of its statements, in milliseconds. Planning every time took half of Postgres' time, but a plan
+ * lasts until somebody analyzes the tables: one made for an empty queue would walk the whole of a long one for every row of a group.
+ */
+const PLANS_KEPT_MS = 1_000;
+const PLAN_ANEW = 'DISCARD PLANS';
+
+// Whoever waited for a lock must then see what the other did, and every guard counts on that; a stricter level would refuse instead.
+const ON_CONNECT = `SET default_transaction_isolation = 'read committed'; SET jit = off`;
+// A server that is stopped in the middle of a transaction must not hold its rows for good.
+const BEGIN = `BEGIN; SET LOCAL idle_in_transaction_session_timeout = '15s'`;
+
+/** See the head of this file. */
+export class Connections implements Writer {
+  readonly #url: string;
+  readonly #patience: Duration;
+  readonly #readers: pg.Pool;
+  readonly #writers: pg.Pool;
+  /** When a connection made its plans, by performance.now(). */
+  readonly #plannedAtMs = new WeakMap<pg.PoolClient, number>();
+  #commits = 0;
+  /** Calls that have not been answered. */
+  #underway = 0;
+  #whenIdle: (() => void)[] = [];
+
+  constructor(driver: typeof pg, url: string, { connectionsMax, patience }: ConnectionOptions) {
+    this.#url = url;
+    this.#patience = patience;
+    this.#readers = openPool(driver, url, connectionsMax);
+    this.#writers = openPool(driver, url, connectionsMax);
+  }
+
+  /** Transactions that were committed. */
+  get commits(): number {
+    return this.#commits;
+  }
+
+  /** Lends the first connection, without patience, so that a wrong URL is told at once. */
+  async first(work: (client: pg.PoolClient) => Promise<void>): Promise<void> {
+    const client = await this.#writers.connect();
+    try {
+      await work(client);
+    } finally {
+      client.release();
+    }
+  }
+
+  /** Reads; where the connection is lost, it is asked again on another. */
+  read<Row>(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
+    return this.#untilDone(() => this.#with(this.#readers, (client) => ask<Row>(client, statement, values)));
+  }
+
+  /**
+   * Writes by one statement that is a transaction of its own: one round trip, and its locks are held no longer than its commit takes.
+   *
+   * @throws OutcomeUnknown when the connection is lost before the answer is there
+   */
+  async write<Row>(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
+    const rows = await this.#untilDone(() =>
+      this.#with(this.#writers, (client) =>
+        ask<Row>(client, statement, values).catch((error: unknown) => {
+          throw this.#asUnknown(error);
+        }),
+      ),
+    );
+    this.#commits += 1;
+    return rows;
+  }
+
+  /** Does a write that may as well be done twice: where nobody knows whether it was done, it is done again. */
+  async untilKnown<Result>(write: () => Promise<Result>): Promise<Result> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await write();
+      } catch (error) {
+        if (!(error instanceof OutcomeUnknown) || tries >= TRIES_MAX) throw error;
+      }
+    }
+  }
+
+  /**
+   * Writes by several statements. `work` may be called again, so it changes nothing but through its transaction.
+   *
+   * @throws OutcomeUnknown when the connection is lost during the commit
+   */
+  async transaction<Result>(work: (writer: Writer) => Promise<Result>): Promise<Result> {
+    const result = await this.#untilDone(() =>
+      this.#with(this.#writers, async (client) => {
+        await client.query(BEGIN);
+        const done = await work({ write: (statement, values) => ask(client, statement, values) }).catch(
+          async (error: unknown) => {
+            await client.query('ROLLBACK').catch(() => {});
+            throw error;
+          },
+        );
+        await client.query('COMMIT').catch((error: unknown) => {
+          throw this.#asUnknown(error);
+        });
+        return done;
+      }),
+    );
+    this.#commits += 1;
+    return result;
+  }
+
+  /** Waits for what is under way, then closes every connection. */
+  async close(): Promise<void> {
+    // The pools would never serve who still waits for a connection.
+    if (this.#underway > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
+    await Promise.all([this.#readers.end(), this.#writers.end()]);
+  }
+
+  /** Counts what has not been answered. */
+  async #underwayWhile<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.#underway += 1;
+    try {
+      return await work();
+    } finally {
+      this.#underway -= 1;
+      if (this.#underway === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
+    }
+  }
+
+  /** Tries again what was certainly not done: Postgres has undone it, or the connection was lost before anything was committed. */
+  #untilDone<Result>(attempt: () => Promise<Result>): Promise<Result> {
+    return this.#underwayWhile(async () => {
+      for (let tries = 1; ; tries += 1) {
+        try {
+          return await attempt();
+        } catch (error) {
+          if (!(isUndone(error) || isConnectionLost(error)) || tries >= TRIES_MAX) throw error;
+        }
+      }
+    });
+  }
+
+  async #with<Result>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<Result>): Promise<Result> {
+    const client = await this.#take(pool);
+    try {
+      await this.#forgetOldPlans(client);
+      const result = await work(client);
+      client.release();
+      return result;
+    } catch (error) {
+      const broken = error instanceof OutcomeUnknown || isConnectionLost(error);
+      client.release(broken);
+      throw error;
+    }
+  }
+
+  async #take(pool: pg.Pool): Promise<pg.PoolClient> {
+    let waited = 0;
+    for (let wait: number = PAUSE_MIN; ; wait = Math.min(wait * 2, PAUSE_MAX)) {
+      try {
+        return await pool.connect();
+      } catch (cause) {
+        if (!isConnectionLost(cause) || waited >= this.#patience)
+          throw new Unreachable(notOpened(cause, this.#url).message, { cause });
+      }
+      await pause(wait);
+      waited += wait;
+    }
+  }
+
+  async #forgetOldPlans(client: pg.PoolClient): Promise<void> {
+    const nowMs = performance.now();
+    const plannedAtMs = this.#plannedAtMs.get(client);
+    if (plannedAtMs !== undefined && nowMs - plannedAtMs < PLANS_KEPT_MS) return;
+    this.#plannedAtMs.set(client, nowMs);
+    if (plannedAtMs !== undefined) await client.query(PLAN_ANEW);
+  }
+
+  /** What a failed commit says of itself: a lost connection leaves it open whether anything was done, unless nothing was ever sent. */
+  #asUnknown(cause: unknown): unknown {
+    if (!isConnectionLost(cause) || wasNeverSent(cause)) return cause;
+    const what = 'was lost in the middle of a write; whether it was done is not known.';
+    return new OutcomeUnknown(`The connection to Postgres at ${placeOf(this.#url)} ${what}`, { cause });
+  }
+}
+
+function openPool(driver: typeof pg, url: string, max: number): pg.Pool {
+  const pool = new driver.Pool({
+    connectionString: url,
+    max,
+    fallback_application_name: 'claimcheck',
+    keepAlive: true,
+    connectionTimeoutMillis: CONNECT_TIMEOUT,
+    query_timeout: STATEMENT_TIMEOUT,
+    onConnect: (client) => client.query(ON_CONNECT),
+    types: {
+      // Every BIGINT of the ledger is a count or a time in milliseconds, far below 2^53.
+      getTypeParser: ((oid, format) =>
+        oid === driver.types.builtins.INT8
+          ? Number
+          : driver.types.getTypeParser(oid, format)) as typeof driver.types.getTypeParser,
+    },
+  });
+  // An 'error' event that nobody hears would end the process. Whoever uses the connection gets the error from its statement.
+  pool.on('error', () => {});
+  pool.on('connect', (client) => client.on('error', () => {}));
+  return pool;
+}
+
+async function ask<Row>(client: pg.PoolClient, { name, text }: Statement, values: readonly unknown[]): Promise<Row[]> {
+  const { rows } = await client.query({ name, text, values: values.map(withoutNul) });
+  return rows as Row[];
+}
+
+/** Postgres keeps no U+0000 in a text, and a model's last words may hold one: it becomes U+FFFD rather than an error. */
+function withoutNul(value: unknown): unknown {
+  if (typeof value === 'string') return value.includes('\0') ? value.replaceAll('\0', '\u{FFFD}') : value;
+  return Array.isArray(value) ? value.map(withoutNul) : value;
+}

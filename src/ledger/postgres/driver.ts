@@ -1,0 +1,215 @@
+// The ledger that several servers share: one Postgres database, which decides what the time is and who was first. Calls that arrive
+// together are written together, one transaction for each kind of call.
+
+import type { Progress } from '../../domain/batch.ts';
+import type { RunId } from '../../domain/ids.ts';
+import type { Payload } from '../../domain/payload.ts';
+import { type Duration, seconds } from '../../domain/time.ts';
+import type {
+  AttemptRecord,
+  Cancelled,
+  ChunkRecord,
+  Claim,
+  ClaimedRun,
+  ClaimRequest,
+  Deployment,
+  Enqueued,
+  EndpointDepth,
+  FinishedAttempt,
+  Ledger,
+  LedgerStats,
+  NewRun,
+  Recorded,
+  RunFilter,
+  RunRecord,
+  Swept,
+} from '../ledger.ts';
+import { Cancellation } from './cancel.ts';
+import { Claims, type Renewal } from './claims.ts';
+import type { Connections } from './connections.ts';
+import { Intake } from './intake.ts';
+import { Lane, weightOf } from './lane.ts';
+import { openConnections } from './open.ts';
+import { Outcomes } from './outcomes.ts';
+import { Reader } from './read.ts';
+import { Sweep } from './sweep.ts';
+
+/** How a server uses its database. */
+export interface PostgresOptions {
+  /** Connections for writing, and as many again for reading. 8 unless told. */
+  readonly connectionsMax?: number;
+  /** How long callers wait while Postgres is away (a restart, a failover) before they get an error. 10 s unless told. */
+  readonly patience?: Duration;
+}
+
+/**
+ * Opens the ledger in a Postgres database, and brings its schema `claimcheck` to the newest migration.
+ *
+ * @param url `postgres://user:password@host:port/database`, with pg's own parameters where they are needed (`?sslmode=…`)
+ * @throws Error when the database cannot be used: the message says why and what to do
+ */
+export async function openPostgresLedger(url: string, options: PostgresOptions = {}): Promise<Ledger> {
+  const { connectionsMax = 8, patience = seconds(10) } = options;
+  return new PostgresLedger(await openConnections(url, { connectionsMax, patience }));
+}
+
+/** What ends runs: kept in one lane and in order, so that of two calls for the same run the one that was asked first wins. */
+type Ending =
+  | { readonly verb: 'finish'; readonly attempts: readonly FinishedAttempt[] }
+  | { readonly verb: 'cancel'; readonly runId: RunId };
+
+class PostgresLedger implements Ledger {
+  readonly #connections: Connections;
+  readonly #intake: Intake;
+  readonly #claims: Claims;
+  readonly #sweep: Sweep;
+  readonly #reader: Reader;
+  readonly #enqueues: Lane<readonly NewRun[], Enqueued[]>;
+  readonly #requests: Lane<ClaimRequest, ClaimedRun[]>;
+  readonly #renewals: Lane<Renewal, Recorded[]>;
+  readonly #endings: Lane<Ending, Recorded[] | Cancelled>;
+  readonly #lookUps: Lane<RunId, RunRecord | null>;
+  /** Calls that are not grouped. */
+  #singleCalls = 0;
+  #closed = false;
+
+  constructor(connections: Connections) {
+    this.#connections = connections;
+    this.#intake = new Intake(connections);
+    this.#claims = new Claims(connections);
+    this.#sweep = new Sweep(connections);
+    this.#reader = new Reader(connections);
+    const cancellation = new Cancellation(connections);
+    const outcomes = new Outcomes(connections);
+    this.#enqueues = new Lane({
+      write: (calls) => this.#intake.enqueue(calls),
+      weigh: (runs) => sum(runs.map(({ input }) => 1 + weightOf(input))),
+      underwayMax: 2,
+    });
+    this.#requests = new Lane({
+      write: (requests) => this.#claims.claim(requests),
+      weigh: ({ slots }) => slots.length,
+      underwayMax: 2,
+    });
+    this.#renewals = new Lane({
+      write: (renewals) => this.#claims.renew(renewals),
+      weigh: ({ claims }) => claims.length,
+      underwayMax: 1,
+    });
+    this.#endings = new Lane<Ending, Recorded[] | Cancelled>({
+      write: (endings, time) => {
+        const cancels = endings.flatMap((ending) => (ending.verb === 'cancel' ? [ending.runId] : []));
+        const finishes = endings.flatMap((ending) => (ending.verb === 'finish' ? [ending.attempts] : []));
+        return cancels.length > 0 ? cancellation.cancel(cancels) : outcomes.finish(finishes, time);
+      },
+      weigh: (ending) =>
+        ending.verb === 'cancel'
+          ? 1
+          : sum(ending.attempts.map(({ result }) => 1 + (result.kind === 'succeeded' ? weightOf(result.output) : 0))),
+      together: (first, ending) => first.verb === ending.verb,
+      underwayMax: 1,
+    });
+    this.#lookUps = new Lane({ write: (runIds) => this.#reader.byId(runIds), weigh: () => 1, underwayMax: 2 });
+  }
+
+  deploy(deployment: Deployment): Promise<number> {
+    return this.#single(() => this.#intake.deploy(deployment));
+  }
+
+  enqueue(runs: readonly NewRun[]): Promise<Enqueued[]> {
+    return this.#grouped(this.#enqueues, runs);
+  }
+
+  claim(request: ClaimRequest): Promise<ClaimedRun[]> {
+    return this.#grouped(this.#requests, request);
+  }
+
+  renew(claims: readonly Claim[], lease: Duration): Promise<Recorded[]> {
+    return this.#grouped(this.#renewals, { claims, lease });
+  }
+
+  progress(claim: Claim, progress: Progress): Promise<Recorded> {
+    return this.#single(() => this.#claims.progress(claim, progress));
+  }
+
+  async finish(attempts: readonly FinishedAttempt[]): Promise<Recorded[]> {
+    return (await this.#grouped(this.#endings, { verb: 'finish', attempts })) as Recorded[];
+  }
+
+  async cancel(runId: RunId): Promise<Cancelled> {
+    return (await this.#grouped(this.#endings, { verb: 'cancel', runId })) as Cancelled;
+  }
+
+  reclaim(): Promise<Swept[]> {
+    return this.#single(() => this.#sweep.reclaim());
+  }
+
+  expire(): Promise<Swept[]> {
+    return this.#single(() => this.#sweep.expire());
+  }
+
+  run(runId: RunId): Promise<RunRecord | null> {
+    return this.#grouped(this.#lookUps, runId);
+  }
+
+  runs(filter: RunFilter): Promise<RunRecord[]> {
+    return this.#read(() => this.#reader.runs(filter));
+  }
+
+  attempts(runId: RunId): Promise<AttemptRecord[]> {
+    return this.#read(() => this.#reader.attempts(runId));
+  }
+
+  payload(runId: RunId, role: 'input' | 'output'): Promise<Payload | null> {
+    return this.#read(() => this.#reader.payload(runId, role));
+  }
+
+  chunks(parentId: RunId): Promise<ChunkRecord[]> {
+    return this.#read(() => this.#reader.chunks(parentId));
+  }
+
+  ahead(runId: RunId): Promise<number> {
+    return this.#read(() => this.#reader.ahead(runId));
+  }
+
+  depths(): Promise<EndpointDepth[]> {
+    return this.#read(() => this.#reader.depths());
+  }
+
+  /** Reads are not counted: they commit nothing. */
+  stats(): LedgerStats {
+    const grouped = [this.#enqueues, this.#requests, this.#renewals, this.#endings];
+    const calls = this.#singleCalls + sum(grouped.map((lane) => lane.calls));
+    return { calls, commits: this.#connections.commits };
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const lanes = [this.#enqueues, this.#requests, this.#renewals, this.#endings, this.#lookUps];
+    await Promise.all(lanes.map((lane) => lane.idle()));
+    await this.#connections.close();
+  }
+
+  async #grouped<Item, Answer>(lane: Lane<Item, Answer>, item: Item): Promise<Answer> {
+    this.#assertOpen();
+    return lane.ask(item);
+  }
+
+  async #single<Answer>(write: () => Promise<Answer>): Promise<Answer> {
+    this.#assertOpen();
+    this.#singleCalls += 1;
+    return write();
+  }
+
+  async #read<Answer>(read: () => Promise<Answer>): Promise<Answer> {
+    this.#assertOpen();
+    return read();
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new Error('The ledger is closed.');
+  }
+}
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0);

@@ -1,0 +1,49 @@
+// Bringing a database to the newest migration: all of it in one transaction, by one server at a time.
+
+import { readdir, readFile } from 'node:fs/promises';
+import type pg from 'pg';
+import { placeOf, Unusable } from './errors.ts';
+
+const MIGRATIONS = new URL('../migrations/postgres/', import.meta.url);
+/** Whoever migrates has this lock until its transaction ends; the number is the letters "clmc". */
+const LOCK = `SELECT pg_advisory_xact_lock(x'636c6d63'::integer)`;
+const EXISTS = `SELECT to_regclass('claimcheck.migrations') IS NOT NULL AS "exists"`;
+const APPLIED = `SELECT coalesce(max(number), 0) AS applied FROM claimcheck.migrations`;
+const CREATE = `
+  CREATE SCHEMA IF NOT EXISTS claimcheck;
+  CREATE TABLE claimcheck.migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at_ms BIGINT NOT NULL)`;
+const RECORD = `INSERT INTO claimcheck.migrations (number, name, applied_at_ms) VALUES ($1, $2, claimcheck.now_ms())`;
+
+/**
+ * Applies the migrations that are missing.
+ *
+ * @throws Error when the schema is newer than this claimcheck
+ */
+export async function migrate(client: pg.ClientBase, url: string): Promise<void> {
+  const names = (await readdir(MIGRATIONS)).filter((name) => name.endsWith('.sql')).sort();
+  await client.query('BEGIN');
+  try {
+    await client.query(LOCK);
+    const applied = await appliedTo(client);
+    if (applied > names.length) {
+      throw new Unusable(
+        `${placeOf(url)} was written by a newer claimcheck (schema ${applied}; this one knows ${names.length}). Use that version, or another database.`,
+      );
+    }
+    for (const name of names.slice(applied)) {
+      await client.query(await readFile(new URL(name, MIGRATIONS), 'utf8'));
+      await client.query(RECORD, [Number.parseInt(name, 10), name]);
+    }
+    await client.query('COMMIT');
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => {});
+    throw error;
+  }
+}
+
+/** The number of the last migration; a database without any gets the table that records them. */
+async function appliedTo(client: pg.ClientBase): Promise<number> {
+  const { rows } = await client.query<{ exists: boolean }>(EXISTS);
+  if (!rows[0]!.exists) await client.query(CREATE);
+  return (await client.query<{ applied: number }>(APPLIED)).rows[0]!.applied;
+}

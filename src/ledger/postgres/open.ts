@@ -1,0 +1,70 @@
+// Opening the database: reachable, durable, migrated; or a sentence that says why not.
+
+import type pg from 'pg';
+import { type ConnectionOptions, Connections } from './connections.ts';
+import { notOpened, placeOf, Unusable } from './errors.ts';
+import { migrate } from './migrate.ts';
+
+/** The oldest Postgres that its makers still mend when this was written. */
+const VERSION_MIN = 14;
+const SETTINGS = `
+  SELECT current_setting('server_version_num')::integer / 10000 AS version, current_setting('fsync') AS fsync,
+    current_setting('synchronous_commit') AS synchronous_commit, current_setting('server_encoding') AS encoding,
+    pg_is_in_recovery() AS is_standby`;
+
+interface Settings {
+  readonly version: number;
+  readonly fsync: string;
+  readonly synchronous_commit: string;
+  readonly encoding: string;
+  readonly is_standby: boolean;
+}
+
+/**
+ * Connects to the ledger's database and brings it to the newest migration.
+ *
+ * @throws Error when it cannot be reached or used, would lose what it acknowledged, or was written by a newer claimcheck
+ */
+export async function openConnections(url: string, options: ConnectionOptions): Promise<Connections> {
+  if (!URL.canParse(url) || !/^postgres(?:ql)?:$/.test(new URL(url).protocol))
+    throw new Error('The ledger needs a URL of the form postgres://user:password@host:port/database.');
+  const connections = new Connections(await loadDriver(), url, options);
+  try {
+    await connections.first(async (client) => {
+      assertUsable((await client.query<Settings>(SETTINGS)).rows[0]!, url);
+      await migrate(client, url);
+    });
+  } catch (error) {
+    await connections.close();
+    throw notOpened(error, url);
+  }
+  return connections;
+}
+
+/** Loaded only here, so that whoever keeps runs in SQLite needs no Postgres client. */
+async function loadDriver(): Promise<typeof pg> {
+  try {
+    return (await import('pg')).default;
+  } catch (cause) {
+    throw new Error('Keeping runs in Postgres needs the package "pg", which is not installed: npm install pg', {
+      cause,
+    });
+  }
+}
+
+function assertUsable(
+  { version, fsync, synchronous_commit: commit, encoding, is_standby: isStandby }: Settings,
+  url: string,
+): void {
+  const place = placeOf(url);
+  if (version < VERSION_MIN)
+    throw new Unusable(`${place} is Postgres ${version}; claimcheck needs ${VERSION_MIN} or newer.`);
+  if (isStandby) throw new Unusable(`${place} is a standby, which takes no writes: name the primary in the URL.`);
+  if (encoding !== 'UTF8')
+    throw new Unusable(`${place} keeps text as ${encoding}; claimcheck needs a database with encoding UTF8.`);
+  if (fsync === 'off' || commit === 'off') {
+    throw new Unusable(
+      `${place} runs with fsync=${fsync} and synchronous_commit=${commit}, which loses acknowledged runs in a power cut; both must be on.`,
+    );
+  }
+}

