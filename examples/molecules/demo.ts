@@ -34,21 +34,28 @@ const molecules = decodeRows(csv, 'csv');
 const data = await mkdtemp(join(tmpdir(), 'claimcheck-demo-'));
 const server = await serve(data);
 process.stdout.write(`A server with two endpoints listens on ${server.url}, with its data in a temporary folder.\n`);
+// The server hears Ctrl-C too and stops by itself; npm sends it twice, so it is listened to for good.
+const interrupted = new Promise<'interrupted'>((resolve) => process.on('SIGINT', () => resolve('interrupted')));
 try {
+  if ((await Promise.race([show(), interrupted])) === 'interrupted') process.exitCode = 130;
+  else if (asked.keep) await interrupted;
+} finally {
+  await server.stop();
+  await rm(data, { recursive: true, force: true });
+}
+process.exit();
+
+async function show(): Promise<void> {
   const client = connect({ url: server.url });
   const twoD = await runTable(client, 'smiles-to-2d', molecules);
   const threeD = await runForAWhile(client, 'smiles-to-3d', spread(molecules));
   print(twoD, threeD);
-  if (asked.keep) await keepUntilAsked();
-} finally {
-  await server.stop();
-  await rm(data, { recursive: true, force: true });
 }
 
 async function serve(folder: string): Promise<{ url: string; stop(): Promise<void> }> {
   const command = fileURLToPath(new URL('../../bin/claimcheck.js', import.meta.url));
   const argv = [command, 'serve', '--config', join(HERE, 'claimcheck.config.ts'), '--port', '0', '--data', folder];
-  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
   let printed = '';
   child.stdout.on('data', (bytes: Buffer) => (printed += bytes.toString()));
   const ended = once(child, 'close').then(() => {
@@ -188,8 +195,4 @@ function summary({ endpoint, rows, seconds, coldStart }: Part): string {
   const failed = rows.filter((row) => row['status'] !== 'ok').length;
   const pace = rows.length / seconds;
   return `${endpoint}  ${rows.length} rows, ${failed} failed, ${seconds.toFixed(1)} s, ${pace.toPrecision(3)} rows/s, cold start ${coldStart.toFixed(2)} s`;
-}
-
-async function keepUntilAsked(): Promise<void> {
-  await once(process, 'SIGINT');
 }
