@@ -129,7 +129,10 @@ async function runBatch(client: Claimcheck, endpoint: string, rows: readonly Row
   return { run, output: bytes };
 }
 
-function shifted({ done = 0, total, failed = 0, ...rest }: Update, offset: { done: number; failed: number }): Update {
+/** Counts what an earlier batch did with what this one says of its rows. */
+function shifted(update: Update, offset: { done: number; failed: number }): Update {
+  const { done, total, failed = 0, ...rest } = update;
+  if (done === undefined) return update;
   return { ...rest, done: done + offset.done, total: (total ?? 0) + offset.done, failed: failed + offset.failed };
 }
 
