@@ -1,5 +1,6 @@
 // Moves queued runs to where they can be executed. It claims only what a free slot can start now, so nothing waits in a server that might die.
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ClaimedRun, Ledger, Slot } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import { type HeldClaim, LEASE, type Leases } from './leases.ts';
@@ -45,7 +46,8 @@ export class Dispatcher<S extends LaneSlot> {
     if (this.#state === 'dispatching') this.#state = 'dispatch-again';
     if (this.#state !== 'idle') return;
     this.#state = 'dispatching';
-    this.#round = this.#dispatch();
+    // At the end of the event loop's turn: many runs queued in one turn are claimed together.
+    this.#round = nextTurn().then(() => this.#dispatch());
   }
 
   /** Claims nothing more, and resolves when nothing is being executed: its work is awaited, or handed back at once. */
