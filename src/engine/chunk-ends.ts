@@ -1,8 +1,7 @@
 // What a batch hears of its chunks while it waits.
 
-import type { Ledger } from '../ledger/ledger.ts';
+import type { ChunkRecord, Ledger } from '../ledger/ledger.ts';
 import { isEnded } from '../domain/run.ts';
-import type { Chunk } from './chunk-plan.ts';
 import type { HeldClaim } from './leases.ts';
 import type { RunEnded, RunEvents } from './run-events.ts';
 
@@ -25,7 +24,7 @@ export class ChunkEnds {
   }
 
   /** Waits until at least one chunk has ended, or the claim is stopped; answers what has ended since the last call. */
-  async next(): Promise<readonly Chunk[]> {
+  async next(): Promise<readonly ChunkRecord[]> {
     while (this.#ends.length === 0 && !this.#held.signal.aborted) {
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }

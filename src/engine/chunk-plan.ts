@@ -1,17 +1,9 @@
 // Which rows of a batch are done, which failed, and which are still to be handed out. Pure: it holds no run, only what became of each range.
 
 import { halves, type Progress, type RowRange } from '../domain/batch.ts';
-import type { RunError, RunFailure } from '../domain/errors.ts';
+import type { RunFailure } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
-import type { RunStatus } from '../domain/run.ts';
-
-/** What is known of a chunk. */
-export interface Chunk {
-  readonly runId: RunId;
-  readonly rows: RowRange;
-  readonly status: RunStatus;
-  readonly error: RunError | null;
-}
+import type { ChunkRecord } from '../ledger/ledger.ts';
 
 /** A range whose fate is settled: the chunk that has its output, or why its rows have none. */
 export type Settled = { readonly rows: RowRange } & ({ readonly chunk: RunId } | { readonly error: string });
@@ -37,7 +29,7 @@ export class ChunkPlan {
    * @param size rows per chunk
    * @param existing chunks that an earlier attempt at this batch has made already; what they did is not done again
    */
-  constructor(rows: number, size: number, existing: readonly Chunk[]) {
+  constructor(rows: number, size: number, existing: readonly ChunkRecord[]) {
     this.#total = rows;
     const known = new Map(existing.map((chunk) => [keyOf(chunk.rows), chunk]));
     for (let from = 0; from < rows; from += size) this.#resume({ from, to: Math.min(rows, from + size) }, known);
@@ -70,7 +62,7 @@ export class ChunkPlan {
   }
 
   /** Notes the end of a chunk. A chunk that failed with more than one row is halved, unless its failure cannot come from a row. */
-  ended(chunk: Chunk): void {
+  ended(chunk: ChunkRecord): void {
     if (!this.#outstanding.delete(keyOf(chunk.rows))) return;
     const parts = this.#settle(chunk);
     this.#pending.push(...parts.toReversed());
@@ -81,7 +73,7 @@ export class ChunkPlan {
     return this.#settled.toSorted((a, b) => a.rows.from - b.rows.from);
   }
 
-  #resume(range: RowRange, known: ReadonlyMap<string, Chunk>): void {
+  #resume(range: RowRange, known: ReadonlyMap<string, ChunkRecord>): void {
     const chunk = known.get(keyOf(range));
     if (chunk === undefined) this.#pending.push(range);
     else if (chunk.status === 'queued' || chunk.status === 'running') this.#outstanding.add(keyOf(range));
@@ -89,7 +81,7 @@ export class ChunkPlan {
   }
 
   /** Settles an ended chunk, or answers the halves to try in its place. */
-  #settle({ runId, rows, status, error }: Chunk): readonly RowRange[] {
+  #settle({ runId, rows, status, error }: ChunkRecord): readonly RowRange[] {
     if (status === 'succeeded') {
       this.#settled.push({ rows, chunk: runId });
       this.#done += rowsOf(rows);

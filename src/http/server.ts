@@ -16,8 +16,6 @@ import { healthRoutes } from './routes/health.ts';
 import { invokeRoutes } from './routes/invoke.ts';
 import { runRoutes } from './routes/runs.ts';
 
-/** Longest body, in bytes, where the configuration sets no other. */
-export const BODY_BYTES_MAX = 256 * 1_024 * 1_024;
 /** Limits that keep slow or greedy clients from holding the server. Source: control S9 of the reliability page. */
 const HEADERS_TIMEOUT = seconds(15);
 const REQUEST_TIMEOUT = seconds(300);

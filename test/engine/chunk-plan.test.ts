@@ -3,10 +3,11 @@ import { describe, expect, test } from 'vitest';
 import { newRunId } from '../../src/clock.ts';
 import type { RowRange } from '../../src/domain/batch.ts';
 import type { RunFailure } from '../../src/domain/errors.ts';
-import { type Chunk, ChunkPlan, type Settled } from '../../src/engine/chunk-plan.ts';
+import { ChunkPlan, type Settled } from '../../src/engine/chunk-plan.ts';
+import type { ChunkRecord } from '../../src/ledger/ledger.ts';
 
-const succeeded = (rows: RowRange): Chunk => ({ runId: newRunId(), rows, status: 'succeeded', error: null });
-const failed = (rows: RowRange, type: RunFailure = 'model-error'): Chunk => ({
+const succeeded = (rows: RowRange): ChunkRecord => ({ runId: newRunId(), rows, status: 'succeeded', error: null });
+const failed = (rows: RowRange, type: RunFailure = 'model-error'): ChunkRecord => ({
   runId: newRunId(),
   rows,
   status: 'failed',
@@ -121,7 +122,7 @@ describe('a plan that is taken up again', () => {
   });
 
   test('waits for chunks that are queued or running still, and hands them out no second time', () => {
-    const open = (['queued', 'running'] as const).map((status, place): Chunk => ({
+    const open = (['queued', 'running'] as const).map((status, place): ChunkRecord => ({
       ...succeeded(range(place, place + 1)),
       status,
     }));
@@ -164,8 +165,8 @@ function runToEnd(
   { inFlight, types, order }: { inFlight: number; types: readonly RunFailure[]; order: readonly number[] },
   open: RowRange[] = [],
   stopAfter = Number.POSITIVE_INFINITY,
-): Chunk[] {
-  const made: Chunk[] = [];
+): ChunkRecord[] {
+  const made: ChunkRecord[] = [];
   for (let step = 0; !plan.complete && step < stopAfter; step += 1) {
     open.push(...plan.next(inFlight - plan.outstanding));
     expect(plan.outstanding).toBe(open.length);
@@ -208,7 +209,7 @@ describe('whatever ends in whatever order', () => {
           const kept = made.filter((_, place) => keep[place % keep.length]!);
           const working = open
             .filter((_, place) => keep[place % keep.length]!)
-            .map((rows): Chunk => ({ ...succeeded(rows), status: 'running' }));
+            .map((rows): ChunkRecord => ({ ...succeeded(rows), status: 'running' }));
           const plan = new ChunkPlan(total, size, [...kept, ...working]);
           const reachable = working.filter(
             ({ rows }) => plan.progress.total > 0 && isReachable(rows, total, size, kept),
@@ -231,7 +232,7 @@ describe('whatever ends in whatever order', () => {
 });
 
 /** Whether a range is one that the plan gets to: a chunk of the first cut, or a half of one that is known to have failed. */
-function isReachable({ from, to }: RowRange, total: number, size: number, known: readonly Chunk[]): boolean {
+function isReachable({ from, to }: RowRange, total: number, size: number, known: readonly ChunkRecord[]): boolean {
   const start = Math.floor(from / size) * size;
   let at: RowRange = range(start, Math.min(total, start + size));
   for (;;) {
