@@ -10,6 +10,7 @@ const may = (name, from, allowed) => ({
 });
 const CLOCK = '^src/clock\\.ts$';
 const LOG = '^src/log\\.ts$';
+const FOLDERS = '^src/folders\\.ts$';
 const VALIDATION = '^src/validation\\.ts$';
 const PROTOCOL = '^src/model/protocol\\.ts$';
 
@@ -34,11 +35,13 @@ module.exports = {
     may('the-ledger-port-knows-only-domain', '^src/ledger/ledger\\.ts$', [room('domain')]),
     may('a-ledger-driver-knows-only-its-port', '^src/ledger/[^/]+/', [
       room('domain'),
-      '^src/ledger/(?:ledger|rows)\\.ts$',
+      '^src/ledger/(?:ledger|rows|promises)\\.ts$',
       CLOCK,
+      FOLDERS,
     ]),
     may('the-blob-port-knows-only-domain', '^src/blobs/blobs\\.ts$', [room('domain')]),
-    may('a-blob-driver-knows-only-its-port', room('blobs'), [room('domain')]),
+    may('a-blob-driver-knows-only-its-port', room('blobs'), [room('domain'), FOLDERS]),
+    may('storage-knows-only-the-disk', room('storage'), [room('domain'), CLOCK, LOG]),
     may('a-model-knows-no-server', room('model'), [room('table'), room('domain')]),
     may('replicas-know-no-ledger', room('replicas'), [
       room('domain'),
@@ -51,6 +54,7 @@ module.exports = {
       room('table'),
       '^src/ledger/ledger\\.ts$',
       '^src/blobs/blobs\\.ts$',
+      room('storage'),
       room('replicas'),
       PROTOCOL,
       '^src/model/load-model\\.ts$',
@@ -67,11 +71,15 @@ module.exports = {
       LOG,
     ]),
     may('the-client-imports-no-server-code', room('client'), [room('wire'), room('table'), '^src/domain/errors\\.ts$']),
+    may('the-doctor-needs-no-server', room('doctor'), [room('domain'), room('ledger'), room('blobs'), CLOCK]),
     may('configuration-knows-only-domain', room('config'), [room('domain'), VALIDATION]),
     {
-      name: 'only-the-root-picks-drivers',
+      name: 'only-the-root-and-the-doctor-pick-drivers',
       severity: 'error',
-      from: { path: '^src/', pathNot: ['^src/service\\.ts$', '^src/ledger/[^/]+/', '^src/blobs/directory\\.ts$'] },
+      from: {
+        path: '^src/',
+        pathNot: ['^src/service\\.ts$', '^src/doctor/store\\.ts$', '^src/ledger/[^/]+/', '^src/blobs/directory\\.ts$'],
+      },
       to: { path: ['^src/ledger/[^/]+/', '^src/blobs/directory\\.ts$'] },
     },
     {

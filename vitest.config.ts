@@ -5,6 +5,9 @@ import { defineConfig } from 'vitest/config';
 export const config = defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
+    // `npm run test:postgres` is for those: most need a Postgres, which takes a while to start.
+    exclude: process.env['CLAIMCHECK_TEST_LEDGER'] === 'postgres' ? [] : ['test/ledger/postgres*'],
+    globalSetup: 'test/support/every-postgres.ts',
     pool: 'forks',
     // By default one core is left free; these tests wait for processes and disks more than they compute.
     maxWorkers: 2,

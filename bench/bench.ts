@@ -1,11 +1,31 @@
-// Every published figure, one command each: `npm run bench -- <name>`, or all of them without a name.
+// Every published figure, one command each: `npm run bench -- <name>`, or all of them without a name; `--short` for about a minute each.
 
 import { cpus, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
 import { accept } from './accept.ts';
+import { backlog } from './backlog.ts';
+import { churn } from './churn.ts';
+import { runs } from './runs.ts';
+import { waiters } from './waiters.ts';
 
-const BENCHES: Readonly<Record<string, () => Promise<void>>> = { accept };
+/** How a bench is run. */
+export interface BenchOptions {
+  /** Smaller numbers and shorter rounds: it shows that the bench works, and a figure that is no more than a hint. */
+  readonly short: boolean;
+}
 
-const asked = process.argv.slice(2);
+const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<void>>> = {
+  accept,
+  runs,
+  backlog,
+  churn,
+  waiters,
+};
+
+const { values: options, positionals: asked } = parseArgs({
+  allowPositionals: true,
+  options: { short: { type: 'boolean', default: false } },
+});
 const unknown = asked.filter((name) => BENCHES[name] === undefined);
 if (unknown.length > 0) {
   process.stderr.write(`There is no bench ${unknown.join(', ')}; there are: ${Object.keys(BENCHES).join(', ')}.\n`);
@@ -14,4 +34,4 @@ if (unknown.length > 0) {
 
 const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}`;
 process.stdout.write(`${new Date().toISOString().slice(0, 10)}, ${machine}\n`);
-for (const name of asked.length > 0 ? asked : Object.keys(BENCHES)) await BENCHES[name]!();
+for (const name of asked.length > 0 ? asked : Object.keys(BENCHES)) await BENCHES[name]!(options);

@@ -3,7 +3,7 @@
 export type { RetryOptions } from './client/backoff.ts';
 export { Claimcheck, connect, type ConnectOptions, type RunsFilter } from './client/connect.ts';
 export type { Content } from './client/content.ts';
-export { Endpoint, type InferenceOptions, type InvokeOptions } from './client/endpoint.ts';
+export { Endpoint, type InferenceOptions, type InvokeOptions, type PurgeOptions } from './client/endpoint.ts';
 export {
   ClaimcheckError,
   ConnectionError,
@@ -32,6 +32,7 @@ export {
   RunNotEndedError,
   RunNotFoundError,
   RunTimeoutError,
+  StorageFullError,
   UnauthorizedError,
   UnsupportedMediaTypeError,
   WaitExceededError,

@@ -10,31 +10,41 @@ import { openBlobDirectory } from './blobs/directory.ts';
 import { systemClock } from './clock.ts';
 import { blobFolder, type Config, ConfigError, ledgerFile } from './config/config.ts';
 import type { EndpointSpec } from './domain/endpoint.ts';
-import type { FieldError } from './domain/errors.ts';
-import { type Duration, seconds } from './domain/time.ts';
+import type { FieldError, StorageBroken } from './domain/errors.ts';
+import { after, type Duration, hours, seconds } from './domain/time.ts';
 import type { Deployed } from './engine/deployment.ts';
 import { Engine } from './engine/engine.ts';
 import { buildServer } from './http/server.ts';
 import type { Ledger, LedgerStats } from './ledger/ledger.ts';
-import { openSqliteLedger } from './ledger/sqlite/driver.ts';
-import { openLog } from './log.ts';
+import { openSqliteLedger, type SqliteOptions } from './ledger/sqlite/driver.ts';
+import { migrateSqlite } from './ledger/sqlite/migrate.ts';
+import { makeFolder } from './folders.ts';
+import { type Log, openLog } from './log.ts';
 import type { ModelKind } from './model/load-model.ts';
 import { launchCommand } from './replicas/runtimes/command.ts';
+import { DiskRoom } from './storage/disk-room.ts';
 import { hasSetpriv, type Launch } from './replicas/runtimes/launch.ts';
 import { inspectModel, launchNode } from './replicas/runtimes/node.ts';
 
 /** How long running work may go on after a stop was asked for, before it is queued again. */
 const STOP_GRACE: Duration = seconds(10);
 
+/** Servers that share a ledger share the data folder too, and none of them takes an hour to write a file. */
+const ABANDONED_SINCE: Duration = hours(-1);
+
 /** A server that is up. */
 export interface Service {
   /** Where it listens: `http://host:port`. */
   readonly url: string;
   readonly endpoints: readonly Deployed[];
+  /** Where its ledger is: a file, or `postgres://host:port/database`, never with a password. */
+  readonly ledger: string;
   /** How the ledger has been writing. */
   stats(): LedgerStats;
   /** What this machine cannot do that a reader of the docs would rely on, as a sentence; null where there is nothing. */
   readonly caution: string | null;
+  /** Resolves when the store can no longer be trusted: the process must end, without stopping the service first. */
+  readonly broken: Promise<StorageBroken>;
   /** Takes no new work, gives running work its grace, queues the rest again, and lets go of everything. `hurry` ends the grace. */
   stop(hurry?: AbortSignal): Promise<void>;
 }
@@ -70,8 +80,16 @@ export async function startService(config: Config): Promise<Service> {
   const log = openLog(config.logLevel);
   const undo = new AsyncDisposableStack();
   try {
-    const ledger = undo.adopt(await openSqliteLedger(ledgerFile(config.data), systemClock), (opened) => opened.close());
-    const blobs = await openBlobDirectory(blobFolder(config.data));
+    const { promise: broken, resolve: onBroken } = Promise.withResolvers<StorageBroken>();
+    makeFolder(config.data);
+    const room = undo.adopt(new DiskRoom(config.data, log), (opened) => opened.close());
+    const onFull = (urgent: boolean): void => room.full(urgent);
+    const ledger = undo.adopt(await openLedger(config, { onFull, onBroken }, log), (opened) => opened.close());
+    await room.start();
+    const blobs = await openBlobDirectory(blobFolder(config.data), {
+      onBroken,
+      ...(ledger.isShared && { abandonedBefore: after(systemClock.now(), ABANDONED_SINCE) }),
+    });
     // Short on purpose: the path of a Unix socket has 108 bytes at the most, and a data folder may be deep.
     const sockets = undo.adopt(await mkdtemp(join(tmpdir(), 'claimcheck-')), (folder) =>
       rm(folder, { recursive: true, force: true }),
@@ -80,6 +98,7 @@ export async function startService(config: Config): Promise<Service> {
     const engine = new Engine({
       ledger,
       blobs,
+      room,
       clock: systemClock,
       log,
       endpoints,
@@ -99,7 +118,9 @@ export async function startService(config: Config): Promise<Service> {
     return {
       url: urlOf(server.app.server.address() as AddressInfo),
       endpoints,
+      ledger: placeOf(config),
       stats: () => ledger.stats(),
+      broken,
       caution: hasSetpriv()
         ? null
         : 'There is no setpriv on this machine: replicas of commands outlive a server that is killed with SIGKILL.',
@@ -117,11 +138,51 @@ export async function startService(config: Config): Promise<Service> {
   }
 }
 
+/** The ledger that the configuration names. Postgres' driver is loaded only where it is used. */
+async function openLedger({ database, data }: Config, options: SqliteOptions, log: Log): Promise<Ledger> {
+  if (database === null) return openSqliteLedger(ledgerFile(data), systemClock, options);
+  const { openPostgresLedger } = await import('./ledger/postgres/driver.ts');
+  return openPostgresLedger(database, { onCaution: (caution) => log.warn(caution) });
+}
+
+/** What of a configuration says where the ledger is. */
+type LedgerPlace = Pick<Config, 'database' | 'data'>;
+
+/** Where the ledger is, for people. */
+function placeOf({ database, data }: LedgerPlace): string {
+  if (database === null) return ledgerFile(data);
+  const { host, pathname } = new URL(database);
+  return `postgres://${host}${pathname}`;
+}
+
+/** What a migration has done. */
+export interface MigratedLedger {
+  /** Where the ledger is, for people; without the password of a database. */
+  readonly ledger: string;
+  /** Names of the migrations that were applied now, in their order. */
+  readonly applied: readonly string[];
+  /** The number of the last migration there is. */
+  readonly schema: number;
+}
+
+/**
+ * Brings a ledger to the newest schema, and starts nothing.
+ *
+ * @throws Error when it cannot be opened, a server has it, or a newer claimcheck wrote it
+ */
+export async function migrateLedger(place: LedgerPlace): Promise<MigratedLedger> {
+  const { database, data } = place;
+  if (database === null) return { ledger: ledgerFile(data), ...migrateSqlite(ledgerFile(data)) };
+  const { migratePostgres } = await import('./ledger/postgres/driver.ts');
+  return { ledger: placeOf(place), ...(await migratePostgres(database)) };
+}
+
 async function deploy(ledger: Ledger, spec: EndpointSpec, takes: ModelKind): Promise<Deployed> {
   const version = await ledger.deploy({
     name: spec.name,
     fingerprint: fingerprintOf(spec),
     queueLimit: spec.queueLimit,
+    concurrencyLimit: spec.concurrencyLimit,
   });
   return { spec, version, takes };
 }

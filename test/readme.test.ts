@@ -6,6 +6,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { serve } from '../tools/serve.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const ADDRESS = 'http://127.0.0.1:4242';
@@ -32,18 +33,15 @@ let stop: () => Promise<void>;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'claimcheck-readme-'));
-  const server = spawn('bash', ['-c', `exec ${serveCommand} --port 0 --data ${folder}/data`], {
+  const { url: address, child } = await serve(['bash', '-c', `exec ${serveCommand} --port 0 --data ${folder}/data`], {
     cwd: ROOT,
     detached: true,
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stderr: 'inherit',
   });
-  let printed = '';
-  server.stdout.on('data', (bytes: Buffer) => (printed += bytes.toString()));
-  while (!printed.includes('http://')) await once(server.stdout, 'data');
-  url = /http:\/\/[\w.:]+/.exec(printed)![0];
+  url = address;
   stop = async () => {
-    const closed = once(server, 'close');
-    process.kill(-server.pid!, 'SIGTERM');
+    const closed = once(child, 'close');
+    process.kill(-child.pid!, 'SIGTERM');
     await closed;
   };
 });

@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ConfigError } from '../src/config/config.ts';
-import { inspectModels, isLoopback, startService } from '../src/service.ts';
+import { inspectModels, isLoopback, migrateLedger, startService } from '../src/service.ts';
 import { folderForTest } from './support/folder.ts';
 import { send } from './support/http.ts';
+import { startPostgres } from './support/postgres.ts';
 import { serviceForTest, testConfig, type TestServiceOptions } from './support/service.ts';
 
 const endpoints: TestServiceOptions['endpoints'] = { jobs: { model: './anything.ts', mode: 'async' } };
@@ -63,8 +64,9 @@ describe('before anything is started', () => {
 });
 
 describe('a server', () => {
-  test('says where it listens, which endpoints it has and how its ledger writes', async () => {
-    const { service } = await serviceForTest({ endpoints });
+  test('says where it listens, which endpoints it has, where its ledger is and how that writes', async () => {
+    const { service, data } = await serviceForTest({ endpoints, database: null });
+    expect(service.ledger).toBe(join(data, 'ledger.sqlite'));
     expect(service.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     expect(service.endpoints).toMatchObject([{ spec: { name: 'jobs' }, version: 1, takes: 'any' }]);
     expect(service.stats().commits).toBeGreaterThan(0);
@@ -138,6 +140,19 @@ describe('a server that cannot start', () => {
     writeFileSync(file, '');
     await expect(startService(testConfig({ endpoints, data: file }))).rejects.toThrow(file);
   });
+});
+
+test('a ledger in Postgres is brought to the newest schema, and named without its password', async () => {
+  const postgres = await startPostgres();
+  onTestFinished(() => postgres.stop());
+  const config = { database: await postgres.newDatabase(), data: await folderForTest() };
+  const first = await migrateLedger(config);
+  expect(first.applied).toHaveLength(first.schema);
+  expect(first.applied.length).toBeGreaterThan(0);
+  const { host, pathname } = new URL(config.database);
+  expect(first.ledger).toBe(`postgres://${host}${pathname}`);
+  expect(await migrateLedger(config)).toEqual({ ...first, applied: [] });
+  expect(readdirSync(config.data)).toEqual([]);
 });
 
 test.each([

@@ -1,7 +1,5 @@
 // `npm run demo [-- --keep]`: starts a server in a temporary folder, runs ESOL's 1,128 molecules through both endpoints, and says what came of it.
 
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -10,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { type Claimcheck, connect, type Row, type RunBody } from 'claimcheck';
 import { type ProgressBar, showProgress } from '../../src/cli/progress.ts';
 import { decodeRows, encodeRows } from '../../src/table/rows.ts';
+import { serve, serveCommand } from '../../tools/serve.ts';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const RESULTS = join(HERE, 'results');
@@ -32,7 +31,7 @@ const { values: asked } = parseArgs({ options: { keep: { type: 'boolean', defaul
 const csv = await readFile(join(HERE, 'data/esol-delaney.csv'));
 const molecules = decodeRows(csv, 'csv');
 const data = await mkdtemp(join(tmpdir(), 'claimcheck-demo-'));
-const server = await serve(data);
+const server = await serve(serveCommand(join(HERE, 'claimcheck.config.ts'), data), { stderr: 'inherit' });
 process.stdout.write(`A server with two endpoints listens on ${server.url}, with its data in a temporary folder.\n`);
 // The server hears Ctrl-C too and stops by itself; npm sends it twice, so it is listened to for good.
 const interrupted = new Promise<'interrupted'>((resolve) => process.on('SIGINT', () => resolve('interrupted')));
@@ -40,7 +39,7 @@ try {
   if ((await Promise.race([show(), interrupted])) === 'interrupted') process.exitCode = 130;
   else if (asked.keep) await interrupted;
 } finally {
-  await server.stop();
+  await server.end('SIGTERM');
   await rm(data, { recursive: true, force: true });
 }
 process.exit();
@@ -50,29 +49,6 @@ async function show(): Promise<void> {
   const twoD = await runTable(client, 'smiles-to-2d', molecules);
   const threeD = await runForAWhile(client, 'smiles-to-3d', spread(molecules));
   print(twoD, threeD);
-}
-
-async function serve(folder: string): Promise<{ url: string; stop(): Promise<void> }> {
-  const command = fileURLToPath(new URL('../../bin/claimcheck.js', import.meta.url));
-  const argv = [command, 'serve', '--config', join(HERE, 'claimcheck.config.ts'), '--port', '0', '--data', folder];
-  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
-  let printed = '';
-  child.stdout.on('data', (bytes: Buffer) => (printed += bytes.toString()));
-  const ended = once(child, 'close').then(() => {
-    throw new Error(`The server did not start. ${printed}`);
-  });
-  for (let url: string | undefined; ;) {
-    await Promise.race([once(child.stdout, 'data'), ended]);
-    url = /http:\/\/[\w.:]+/.exec(printed)?.[0];
-    if (url === undefined) continue;
-    return {
-      url,
-      async stop() {
-        child.kill('SIGTERM');
-        await ended.catch(() => {});
-      },
-    };
-  }
 }
 
 /** One async batch, from the table in the file to a table in a file. */

@@ -1,7 +1,8 @@
 // The port to whatever keeps payloads that are too large for the ledger. A driver is done when the conformance suite in test/blobs/ passes for it.
 
-import type { RunId } from '../domain/ids.ts';
+import { parseRunId, type RunId } from '../domain/ids.ts';
 import type { BlobKey, PayloadFacts } from '../domain/payload.ts';
+import type { Instant } from '../domain/time.ts';
 
 /** The key of a run's input. */
 export const inputKey = (runId: RunId): BlobKey => `${runId}.input` as BlobKey;
@@ -9,14 +10,31 @@ export const inputKey = (runId: RunId): BlobKey => `${runId}.input` as BlobKey;
 /** The key of an attempt's output: each attempt has its own, so that a late one cannot overwrite the one that was published. */
 export const outputKey = (runId: RunId, attempt: number): BlobKey => `${runId}.output.${attempt}` as BlobKey;
 
+/** The run whose blob a key names, or null for a text that is no key. */
+export function runIdOf(key: string): RunId | null {
+  const [, runId] = /^([^.]+)\.(?:input|output\.\d+)$/.exec(key) ?? [];
+  return runId === undefined ? null : parseRunId(runId);
+}
+
 /** A blob that is not what was stored: missing, cut short, or with other bytes. It is never handed out. */
 export class BlobDamaged extends Error {
   override readonly name = 'BlobDamaged';
 }
 
+/** A blob that is in the store, whoever it belongs to. */
+export interface StoredBlob {
+  readonly key: BlobKey;
+  readonly bytes: number;
+  readonly storedAt: Instant;
+}
+
 /** See the head of this file. */
 export interface BlobStore {
-  /** Stores bytes under a key; durable when the promise resolves. Storing again under the same key replaces it whole. */
+  /**
+   * Stores bytes under a key; durable when the promise resolves. Storing again under the same key replaces it whole.
+   *
+   * @throws StorageFull when there is no room; nothing is left of them then
+   */
   put(key: BlobKey, bytes: Uint8Array): Promise<void>;
   /**
    * The bytes under a key.
@@ -24,6 +42,14 @@ export interface BlobStore {
    * @throws BlobDamaged when they do not have the length and the sha-256 that the facts say
    */
   get(key: BlobKey, facts: PayloadFacts): Promise<Uint8Array>;
+  /**
+   * Reads the bytes under a key without keeping them.
+   *
+   * @throws BlobDamaged as `get` does
+   */
+  verify(key: BlobKey, facts: PayloadFacts): Promise<void>;
+  /** Everything that is stored, in no order; what is stored or deleted meanwhile may be in it or not. */
+  list(): AsyncIterable<StoredBlob>;
   /** Lets go of the bytes under a key; a key that holds none is fine. */
   delete(key: BlobKey): Promise<void>;
 }

@@ -1,69 +1,169 @@
 // Blobs as files of one folder, durable before anyone is told: temporary file, fsync, rename, fsync of the folder.
+//
+// A failed fsync of a file fails its blob alone: Linux may take the file's pages for written, but nobody will ever look at them, since
+// whoever tries again writes a new file. A failed fsync of a folder is another matter: its names are shared with every blob that was put
+// there before and after, and the next fsync succeeds without having written them. Then only a new process can tell what is there.
 
-import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { access, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256 } from '../domain/digest.ts';
+import { StorageBroken, StorageFull } from '../domain/errors.ts';
 import type { BlobKey, PayloadFacts } from '../domain/payload.ts';
-import { BlobDamaged, type BlobStore } from './blobs.ts';
+import { type Instant, instant } from '../domain/time.ts';
+import { makeFolder, syncFolder } from '../folders.ts';
+import { BlobDamaged, type BlobStore, type StoredBlob } from './blobs.ts';
 
-/** The folder for files that are not finished; whatever is found in it at the start belongs to nobody. */
+/** The folder for files that are not finished. */
 const UNFINISHED = 'unfinished';
+/** Files are spread over 256 folders by the last two digits of the run id, which are random. */
+const SHARDS = Array.from({ length: 256 }, (_, index) => index.toString(16).padStart(2, '0'));
+const shardOf = (key: BlobKey): string => key.slice(34, 36);
+
+/** What a blob directory is opened with beside its folder. */
+export interface BlobDirectoryOptions {
+  /** What was left unfinished before this instant belongs to nobody. Unset where no other server has the folder: then all of it does. */
+  readonly abandonedBefore?: Instant;
+  /** Called when the folder can no longer be trusted. The process must end. */
+  readonly onBroken?: (error: StorageBroken) => void;
+}
 
 /** Opens a blob store in a folder, which is made where it is not there. */
-export async function openBlobDirectory(folder: string): Promise<BlobStore> {
-  const shards = Array.from({ length: 256 }, (_, index) => index.toString(16).padStart(2, '0'));
-  const existing = new Set(await readdir(folder).catch(() => []));
-  await Promise.all(
-    [...shards, UNFINISHED]
-      .filter((name) => !existing.has(name))
-      .map((name) => mkdir(join(folder, name), { recursive: true, mode: 0o700 })),
-  );
-  await syncFolder(folder);
-  for (const left of await readdir(join(folder, UNFINISHED))) await rm(join(folder, UNFINISHED, left));
-  return { put, get, delete: remove };
+export async function openBlobDirectory(folder: string, options: BlobDirectoryOptions = {}): Promise<BlobStore> {
+  makeFolder(folder);
+  const existing = new Set(await readdir(folder));
+  const missingFolders = [...SHARDS, UNFINISHED].filter((name) => !existing.has(name));
+  await Promise.all(missingFolders.map((name) => mkdir(join(folder, name), { recursive: true, mode: 0o700 })));
+  syncFolder(folder);
+  await removeAbandoned(join(folder, UNFINISHED), options.abandonedBefore ?? null);
+  return new BlobDirectory(folder, options.onBroken ?? (() => {}));
+}
 
-  async function put(key: BlobKey, bytes: Uint8Array): Promise<void> {
-    const unfinished = join(folder, UNFINISHED, randomUUID());
-    const file = await open(unfinished, 'wx', 0o600);
-    try {
-      await file.writeFile(bytes);
-      await file.datasync();
-    } finally {
-      await file.close();
-    }
-    await rename(unfinished, join(folder, shardOf(key), key));
-    await syncFolder(join(folder, shardOf(key)));
+/** A blob store in a folder that is only read, and in which nothing is made or tidied up. */
+export function readBlobDirectory(folder: string): Pick<BlobStore, 'verify' | 'list'> {
+  return new BlobDirectory(folder, () => {});
+}
+
+class BlobDirectory implements BlobStore {
+  readonly #folder: string;
+  readonly #onBroken: (error: StorageBroken) => void;
+
+  constructor(folder: string, onBroken: (error: StorageBroken) => void) {
+    this.#folder = folder;
+    this.#onBroken = onBroken;
   }
 
-  async function get(key: BlobKey, facts: PayloadFacts): Promise<Uint8Array> {
-    const bytes = await readFile(join(folder, shardOf(key), key)).catch((cause: NodeJS.ErrnoException) => {
-      if (cause.code === 'ENOENT') throw new BlobDamaged(`Blob ${key} is missing.`, { cause });
-      throw cause;
-    });
-    if (bytes.length !== facts.bytes)
-      throw new BlobDamaged(`Blob ${key} has ${bytes.length} bytes; ${facts.bytes} were stored.`);
-    if (sha256(bytes) !== facts.sha256)
-      throw new BlobDamaged(`Blob ${key} has other bytes than were stored (its sha-256 differs).`);
+  async put(key: BlobKey, bytes: Uint8Array): Promise<void> {
+    const unfinished = join(this.#folder, UNFINISHED, randomUUID());
+    try {
+      await writeDurably(unfinished, bytes);
+      await rename(unfinished, this.#fileOf(key));
+    } catch (error) {
+      await rm(unfinished, { force: true });
+      throw isFull(error) ? new StorageFull(`The disk has no room for blob ${key}.`, { cause: error }) : error;
+    }
+    await this.#syncShard(key);
+  }
+
+  async get(key: BlobKey, facts: PayloadFacts): Promise<Uint8Array> {
+    const bytes = await readFile(this.#fileOf(key)).catch((cause: unknown) => missing(key, cause));
+    check(key, facts, bytes.length, sha256(bytes));
     return bytes;
   }
 
-  async function remove(key: BlobKey): Promise<void> {
-    await rm(join(folder, shardOf(key), key), { force: true });
+  async verify(key: BlobKey, facts: PayloadFacts): Promise<void> {
+    const digest = createHash('sha256');
+    let length = 0;
+    try {
+      for await (const part of createReadStream(this.#fileOf(key)) as AsyncIterable<Uint8Array>) {
+        digest.update(part);
+        length += part.length;
+      }
+    } catch (cause) {
+      missing(key, cause);
+    }
+    check(key, facts, length, digest.digest('hex'));
+  }
+
+  async delete(key: BlobKey): Promise<void> {
+    await rm(this.#fileOf(key), { force: true });
+  }
+
+  async *list(): AsyncIterable<StoredBlob> {
+    await access(this.#folder);
+    for (const shard of SHARDS) {
+      const names = await readdir(join(this.#folder, shard)).catch(noneWhereMissing);
+      for (const name of names) {
+        const found = await stat(join(this.#folder, shard, name)).catch(nullWhereMissing);
+        if (found !== null) yield { key: name as BlobKey, bytes: found.size, storedAt: instant(found.mtimeMs) };
+      }
+    }
+  }
+
+  #fileOf(key: BlobKey): string {
+    return join(this.#folder, shardOf(key), key);
+  }
+
+  /** Makes the name durable: without it a power cut can take a file's name though its bytes are on the disk. */
+  async #syncShard(key: BlobKey): Promise<void> {
+    const shard = join(this.#folder, shardOf(key));
+    const handle = await open(shard, 'r');
+    try {
+      await handle.sync();
+    } catch (cause) {
+      const error = new StorageBroken(
+        `The names of the blobs in ${shard} may be lost in a power cut: ${(cause as Error).message}. Start the server again: it reads what is on the disk.`,
+        { cause },
+      );
+      this.#onBroken(error);
+      throw error;
+    } finally {
+      await handle.close();
+    }
   }
 }
 
-/** Spreads files over 256 folders by the last two digits of the run id, which are random. */
-function shardOf(key: BlobKey): string {
-  return key.slice(34, 36);
+async function removeAbandoned(unfinished: string, before: Instant | null): Promise<void> {
+  for (const name of await readdir(unfinished)) {
+    const file = join(unfinished, name);
+    const found = await stat(file).catch(nullWhereMissing);
+    if (found !== null && (before === null || found.mtimeMs < before)) await rm(file, { force: true });
+  }
 }
 
-/** Makes names durable: without it a power cut can take a file's name though its bytes are on the disk. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
+async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
   try {
-    await handle.sync();
+    await file.writeFile(bytes);
+    await file.datasync();
   } finally {
-    await handle.close();
+    await file.close();
   }
+}
+
+/** No room on the disk, or none left of this user's share. */
+const isFull = (error: unknown): boolean => ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '');
+const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
+
+function missing(key: BlobKey, cause: unknown): never {
+  if (isMissing(cause)) throw new BlobDamaged(`Blob ${key} is missing.`, { cause });
+  throw cause;
+}
+
+function noneWhereMissing(error: unknown): string[] {
+  if (isMissing(error)) return [];
+  throw error;
+}
+
+/** A file may be gone between the listing and the look at it. */
+function nullWhereMissing(error: unknown): null {
+  if (isMissing(error)) return null;
+  throw error;
+}
+
+function check(key: BlobKey, facts: PayloadFacts, bytes: number, digest: string): void {
+  if (bytes !== facts.bytes) throw new BlobDamaged(`Blob ${key} has ${bytes} bytes; ${facts.bytes} were stored.`);
+  if (digest !== facts.sha256)
+    throw new BlobDamaged(`Blob ${key} has other bytes than were stored (its sha-256 differs).`);
 }

@@ -1,6 +1,6 @@
 // The options that every command which talks to a server has.
 
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { type Claimcheck, connect } from '../client/connect.ts';
 import { UsageError } from './failure.ts';
 
@@ -29,11 +29,4 @@ export function clientOf({ url }: ConnectionOptions): Claimcheck {
 /** The command that comes back to a run, with the server where it was named. */
 export function comeBack(command: 'wait' | 'show' | 'output', runId: string, { url }: ConnectionOptions): string {
   return `claimcheck runs ${command} ${runId}${url === undefined ? '' : ` --url ${url}`}`;
-}
-
-/** Reads an option that must be a whole number from 1 up. */
-export function readCount(text: string): number {
-  const count = Number(text);
-  if (/^\d{1,9}$/.test(text) && count >= 1) return count;
-  throw new InvalidArgumentError('It must be a whole number from 1 up.');
 }

@@ -1,10 +1,11 @@
 // From an error to what a person reads and what a script sees.
 
 import { ClaimcheckError } from '../client/errors.ts';
+import { StorageBroken } from '../domain/errors.ts';
 import { plain } from './text.ts';
 
-/** Exit codes: 0 is success; a run that failed is not. 130 is what shells use for Ctrl-C. */
-export const EXIT = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const;
+/** Exit codes: 0 is success; a run that failed is not. 74 is EX_IOERR of sysexits.h, 130 what shells use for Ctrl-C. */
+export const EXIT = { ok: 0, failed: 1, usage: 2, storage: 74, interrupted: 130 } as const;
 
 /** The command was asked for something that it cannot do: wrong arguments, a file that cannot be read. */
 export class UsageError extends Error {
@@ -28,6 +29,7 @@ const BUGS = [TypeError, RangeError, ReferenceError, SyntaxError];
 /** One sentence for whatever can be expected; only a bug shows its stack. */
 export function reportOf(error: unknown): Report {
   if (error instanceof Interrupted) return { text: plain(error.message), exitCode: EXIT.interrupted };
+  if (error instanceof StorageBroken) return { text: `error: ${plain(error.message)}`, exitCode: EXIT.storage };
   if (error instanceof UsageError) return { text: `error: ${plain(error.message)}`, exitCode: EXIT.usage };
   if (error instanceof ClaimcheckError) return { text: `error: ${plain(problemText(error))}`, exitCode: EXIT.failed };
   if (error instanceof Error && !BUGS.some((Bug) => error instanceof Bug))
@@ -37,6 +39,6 @@ export function reportOf(error: unknown): Report {
 }
 
 function problemText({ slug, detail, runId, instance, status }: ClaimcheckError): string {
-  if (runId !== null) return `${slug}: ${detail} (run ${runId})`;
+  if (runId !== null) return detail.includes(runId) ? `${slug}: ${detail}` : `${slug}: ${detail} (run ${runId})`;
   return status >= 500 && instance !== null ? `${slug}: ${detail} (${instance})` : `${slug}: ${detail}`;
 }

@@ -3,9 +3,12 @@
 import { Command, CommanderError } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
 import { checkCommand } from './check.ts';
+import { doctorCommand } from './doctor.ts';
 import { endpointsCommand } from './endpoints.ts';
 import { EXIT, reportOf } from './failure.ts';
 import { invokeCommand } from './invoke.ts';
+import { migrateCommand } from './migrate.ts';
+import { purgeCommand } from './purge.ts';
 import { runsCommand } from './runs.ts';
 import { serveCommand } from './serve.ts';
 import { submitCommand } from './submit.ts';
@@ -18,7 +21,7 @@ Examples:
   $ claimcheck submit smiles-to-3d molecules.csv
   $ claimcheck runs wait <id>
 
-Commands other than serve and check talk to the server at CLAIMCHECK_URL (http://127.0.0.1:4242).
+Commands other than serve, check, migrate and doctor talk to the server at CLAIMCHECK_URL (http://127.0.0.1:4242).
 They exit with 0 on success, 1 when a run failed or something went wrong, 2 for wrong usage, 130 after Ctrl-C.`;
 
 function program(): Command {
@@ -30,10 +33,13 @@ function program(): Command {
     .addHelpText('after', EXAMPLES)
     .addCommand(serveCommand())
     .addCommand(checkCommand())
+    .addCommand(doctorCommand())
+    .addCommand(migrateCommand())
     .addCommand(invokeCommand())
     .addCommand(submitCommand())
     .addCommand(runsCommand())
-    .addCommand(endpointsCommand());
+    .addCommand(endpointsCommand())
+    .addCommand(purgeCommand());
   throwInsteadOfExit(claimcheck);
   return claimcheck;
 }

@@ -36,6 +36,8 @@ export function runDetails(run: RunBody, colours: Colours): string {
     run.run_name === null ? null : ['name', run.run_name],
     ['endpoint', `${run.endpoint}, version ${run.version}`],
     ['status', `${run.status}${waiting}${ahead}`],
+    run.retry_of === null ? null : ['retry of', run.retry_of],
+    run.concurrency_key === null ? null : ['key', `${run.concurrency_key} (concurrency key)`],
     run.progress === null ? null : ['rows', progressText(run)],
     run.batch === null
       ? null
@@ -83,10 +85,11 @@ export function endpointDetails(endpoint: EndpointBody, colours: Colours): strin
     ['replicas', `${replicasText(replicas)}, ${replicas.min} to ${replicas.max}`],
     [
       'queue',
-      `${endpoint.queued} of ${endpoint.queue_limit} queued, ${endpoint.running} running${drainRate === null ? '' : `, ${drainRate.toFixed(2)} runs/s`}`,
+      `${endpoint.queued} of ${endpoint.queue_limit} queued${oldestText(endpoint)}, ${endpoint.running} running${limitText(endpoint)}${drainRate === null ? '' : `, ${drainRate.toFixed(2)} runs/s`}`,
     ],
     ['batches', `${endpoint.batch_size ?? 'default'} rows per chunk, ${endpoint.max_in_flight} chunks in flight`],
-    ['timeout', timeText(endpoint.timeout)],
+    ['timeout', `${timeText(endpoint.timeout)} an attempt, ${timeText(endpoint.queue_ttl)} in the queue`],
+    ['kept', `inputs and outputs for ${timeText(endpoint.retention)}`],
     endpoint.features.length === 0 ? null : ['features', endpoint.features.join(', ')],
     endpoint.tags.length === 0 ? null : ['tags', endpoint.tags.join(', ')],
     endpoint.trouble === null ? null : ['trouble', endpoint.trouble],
@@ -94,6 +97,14 @@ export function endpointDetails(endpoint: EndpointBody, colours: Colours): strin
   return facts
     .flatMap((fact) => (fact === null ? [] : [`${colours.dim(fact[0].padEnd(10))} ${plainLine(fact[1])}\n`]))
     .join('');
+}
+
+function oldestText({ oldest_age_seconds: age }: EndpointBody): string {
+  return age === null ? '' : ` (the oldest for ${timeText(age)})`;
+}
+
+function limitText({ concurrency_limit: limit }: EndpointBody): string {
+  return limit === null ? '' : ` (${limit} at most)`;
 }
 
 function progressText({ progress }: Pick<RunLine, 'progress'>): string {

@@ -5,12 +5,14 @@ import type { RunsFilter } from '../client/connect.ts';
 import { errorOfRun } from '../client/errors.ts';
 import { RUN_STATUSES } from '../domain/run.ts';
 import type { RunBody, RunLine } from '../wire/runs.ts';
-import { clientOf, comeBack, type ConnectionOptions, readCount, withConnection } from './connection.ts';
+import { clientOf, comeBack, type ConnectionOptions, withConnection } from './connection.ts';
 import { UsageError } from './failure.ts';
 import { checkWritable, writeOutput } from './files.ts';
 import { follow } from './follow.ts';
+import { printSubmitted } from './submitted.ts';
 import { runDetails, runTable } from './run-text.ts';
 import { coloursFor, jsonText, plainLine, write } from './text.ts';
+import { readCount } from './values.ts';
 
 const LIST_DEFAULT = 20;
 
@@ -22,7 +24,7 @@ interface ListOptions extends ConnectionOptions, Pick<RunsFilter, 'endpoint' | '
 /** The commands about runs that exist already. */
 export function runsCommand(): Command {
   return new Command('runs')
-    .summary('list, show, wait for, fetch and cancel runs')
+    .summary('list, show, wait for, fetch, cancel and retry runs')
     .description('Runs that the server has, in any state.')
     .addCommand(listCommand())
     .addCommand(byId('show', 'show a run and its attempts', 'Shows all that is known of a run.', show))
@@ -44,6 +46,14 @@ export function runsCommand(): Command {
     )
     .addCommand(
       byId('cancel', 'cancel a run', 'Cancels a run that is queued or running; it can never succeed any more.', cancel),
+    )
+    .addCommand(
+      byId(
+        'retry',
+        'hand the input of a run in again',
+        "Makes a new run of the input and the options of a run that has ended, and prints the new run's id. How to come back for it goes to standard error.",
+        retry,
+      ),
     );
 }
 
@@ -108,6 +118,10 @@ async function output(id: string, options: ConnectionOptions & { readonly output
 async function cancel(id: string, options: ConnectionOptions): Promise<void> {
   const body = await clientOf(options).run(id).cancel();
   await write(process.stdout, options.json === true ? jsonText(body) : `Cancelled run ${plainLine(body.run_id)}.\n`);
+}
+
+async function retry(id: string, options: ConnectionOptions): Promise<void> {
+  await printSubmitted(await clientOf(options).run(id).retry(), options);
 }
 
 function print(body: RunBody, options: ConnectionOptions): Promise<void> {

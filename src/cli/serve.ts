@@ -27,7 +27,7 @@ export function serveCommand(): Command {
     .option('--insecure', 'listen beyond this machine although the server has no keys')
     .addHelpText(
       'after',
-      '\nExample:\n  $ claimcheck serve --config examples/molecules/claimcheck.config.ts --port 4242',
+      '\nExits with 74 when the disk failed so that nothing on it can be trusted; start it again, it reads what is there.\n\nExample:\n  $ claimcheck serve --config examples/molecules/claimcheck.config.ts --port 4242',
     )
     .action(serve);
 }
@@ -49,7 +49,9 @@ async function serve(options: ServeOptions): Promise<void> {
   const service = await startService(config);
   announce(service, config.data);
   const interrupts = new Interrupts();
-  await stopAsked(interrupts);
+  const broken = await Promise.race([service.broken, stopAsked(interrupts)]);
+  // Nothing is stopped in order: that would ask the store. Replicas end with the process.
+  if (broken !== undefined) throw broken;
   await write(
     process.stdout,
     'Stopping: running work gets ten seconds, the rest is queued again. Ctrl-C again queues all of it at once.\n',
@@ -58,7 +60,7 @@ async function serve(options: ServeOptions): Promise<void> {
   await write(process.stdout, 'Stopped.\n');
 }
 
-function announce({ url, endpoints, caution }: Service, data: string): void {
+function announce({ url, endpoints, ledger, caution }: Service, data: string): void {
   const { bold, dim, yellow } = coloursFor(process.stdout);
   const width = Math.max(...endpoints.map(({ spec }) => spec.name.length));
   const lines = endpoints.map(({ spec, version }) => {
@@ -66,7 +68,8 @@ function announce({ url, endpoints, caution }: Service, data: string): void {
     return `  ${bold(spec.name.padEnd(width))}  ${spec.mode.padEnd(5)}  version ${version}  ${dim(model)}`;
   });
   const warning = caution === null ? [] : [yellow(caution)];
-  process.stdout.write([`claimcheck listens on ${bold(url)}`, ...lines, `Data in ${data}`, ...warning, ''].join('\n'));
+  const places = [`Runs in ${ledger}`, `Data in ${data}`];
+  process.stdout.write([`claimcheck listens on ${bold(url)}`, ...lines, ...places, ...warning, ''].join('\n'));
 }
 
 function stopAsked(interrupts: Interrupts): Promise<void> {

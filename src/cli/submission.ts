@@ -1,11 +1,11 @@
 // The arguments that `invoke` and `submit` share: which endpoint, which input, which options.
 
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Content } from '../client/content.ts';
 import type { SubmitOptions } from '../client/submission.ts';
-import { inSeconds, parseDuration } from '../domain/time.ts';
-import { type ConnectionOptions, readCount, withConnection } from './connection.ts';
+import { type ConnectionOptions, withConnection } from './connection.ts';
 import { readInput } from './files.ts';
+import { readCount, readSeconds } from './values.ts';
 
 /** The options of a submission, as commander reads them. */
 export interface SubmissionOptions extends ConnectionOptions {
@@ -16,6 +16,7 @@ export interface SubmissionOptions extends ConnectionOptions {
   readonly onRowError?: 'mark' | 'drop' | 'fail';
   readonly timeout?: number;
   readonly runName?: string;
+  readonly concurrencyKey?: string;
 }
 
 /** Adds the arguments and options of a submission to a command. */
@@ -32,7 +33,8 @@ export function withSubmission(command: Command): Command {
         new Option('--on-row-error <what>', 'what becomes of rows that fail alone').choices(['mark', 'drop', 'fail']),
       )
       .option('--timeout <duration>', "limit of one attempt: '90s', '10m' or a number of seconds", readSeconds)
-      .option('--run-name <name>', 'a label to find the run by'),
+      .option('--run-name <name>', 'a label to find the run by')
+      .option('--concurrency-key <key>', 'makes no new run while one with the same key has not ended: takes that one'),
   );
 }
 
@@ -58,13 +60,6 @@ export async function readSubmission(
     second === undefined && options.data === undefined && first !== undefined && /^-$|[./\\]/.test(first);
   const [endpoint, file] = loneFile ? [undefined, first] : [first, second];
   const input = await readInput({ file, data: options.data, type: options.type });
-  const { batchSize, maxInFlight, onRowError, timeout, runName } = options;
-  return { endpoint, input, options: { batchSize, maxInFlight, onRowError, timeout, runName } };
-}
-
-function readSeconds(text: string): number {
-  const duration = parseDuration(/^\d+(?:\.\d+)?$/.test(text) ? Number(text) : text);
-  if (duration === null)
-    throw new InvalidArgumentError("It must be a duration: '90s', '10m', '1h' or a number of seconds.");
-  return inSeconds(duration);
+  const { batchSize, maxInFlight, onRowError, timeout, runName, concurrencyKey } = options;
+  return { endpoint, input, options: { batchSize, maxInFlight, onRowError, timeout, runName, concurrencyKey } };
 }

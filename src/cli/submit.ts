@@ -1,9 +1,9 @@
 // claimcheck submit
 
 import { Command } from 'commander';
-import { clientOf, comeBack } from './connection.ts';
+import { clientOf } from './connection.ts';
 import { readSubmission, type SubmissionOptions, withSubmission } from './submission.ts';
-import { jsonText, write } from './text.ts';
+import { printSubmitted } from './submitted.ts';
 
 /** The command that hands an input in and does not wait. */
 export function submitCommand(): Command {
@@ -23,13 +23,5 @@ async function submit(
 ): Promise<void> {
   const { endpoint, input, options: said } = await readSubmission(first, second, options);
   const run = await clientOf(options).endpoint(endpoint).submit(input, said);
-  if (options.json === true) {
-    await write(process.stdout, jsonText(await run.status()));
-    return;
-  }
-  await write(process.stdout, `${run.id}\n`);
-  await write(
-    process.stderr,
-    `Wait for it:      ${comeBack('wait', run.id, options)}\nFetch its output: ${comeBack('output', run.id, options)} -o <file>\n`,
-  );
+  await printSubmitted(run, options);
 }

@@ -1,13 +1,13 @@
 // An endpoint as its users see it: a table or any other input goes in, and what comes out is waited for, whatever the endpoint's mode.
 
 import { encodeRows, type Row } from '../table/rows.ts';
-import type { EndpointBody, EndpointList } from '../wire/endpoints.ts';
+import type { EndpointBody, EndpointList, PurgeBody } from '../wire/endpoints.ts';
 import { CONTENT_TYPES } from '../table/format.ts';
 import { type Content, isContent } from './content.ts';
 import { fetchResult } from './output.ts';
 import { Run, type WaitOptions } from './run.ts';
 import { startRun } from './start.ts';
-import type { BatchOptions, RunOptions, SubmitOptions } from './submission.ts';
+import type { BatchOptions, RunOptions, Seconds, SubmitOptions } from './submission.ts';
 import { jsonOf, type Transport } from './transport.ts';
 
 /** What `inference` takes beside the table. */
@@ -23,6 +23,16 @@ export interface InvokeOptions extends SubmitOptions, WaitOptions {
    * waits for the end either way; `onProgress`, `cancelOnAbort`, `jobKey` and `accept` need the run first and make it true.
    */
   readonly async?: boolean | undefined;
+}
+
+/** Which queued runs `purgeQueue` cancels; without any of it all that wait. */
+export interface PurgeOptions {
+  /** Only runs that arrived longer ago. */
+  readonly olderThan?: Seconds | undefined;
+  readonly runName?: string | undefined;
+  /** Counts the runs and cancels none. */
+  readonly dryRun?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** One endpoint of a server. */
@@ -71,13 +81,13 @@ export class Endpoint {
 
   /** Starts a run and answers its handle as soon as the server has written it down. The input is as for `invoke`, or rows. */
   async submit(input: unknown, options: SubmitOptions = {}): Promise<Run> {
-    const { runId } = await startRun(this.#transport, {
+    const { run, runId } = await startRun(this.#transport, {
       endpoint: this.name,
       input,
       options: sending(options),
       async: true,
     });
-    return new Run(this.#transport, runId);
+    return new Run(this.#transport, runId, run?.deduplicated);
   }
 
   /** The endpoint, its replicas and its queue, as they stand now. */
@@ -89,14 +99,31 @@ export class Endpoint {
         path,
       );
     }
-    const found = (await listEndpoints(this.#transport, options.signal)).find((endpoint) => endpoint.default);
+    const endpoints = await listEndpoints(this.#transport, options.signal);
+    // The server takes the only endpoint for the default one, too.
+    const found = endpoints.find((endpoint) => endpoint.default) ?? (endpoints.length === 1 ? endpoints[0] : undefined);
     if (found === undefined)
       throw new TypeError('The server has no default endpoint. Name one: client.endpoint(name).');
     return found;
   }
+
+  /**
+   * Cancels the runs that wait in the endpoint's queue, and answers how many; those that are running go on, and those that arrive
+   * meanwhile stay. With `dryRun`, answers how many there are.
+   */
+  async purgeQueue({ olderThan, runName, dryRun, signal }: PurgeOptions = {}): Promise<{ readonly cancelled: number }> {
+    const name = this.name ?? (await this.describe({ signal })).name;
+    const path = `/endpoints/${encodeURIComponent(name)}/queue`;
+    const query = { older_than: olderThan, run_name: runName, dry_run: dryRun };
+    const request = { method: 'DELETE', path, query, signal, limitSeconds: PURGE_SECONDS } as const;
+    const { cancelled } = jsonOf<PurgeBody>(await this.#transport.send(request), path);
+    return { cancelled };
+  }
 }
 
 const DESCRIBE_SECONDS = 30;
+/** A purge goes through the queue a thousand runs at a time. */
+const PURGE_SECONDS = 300;
 
 /** Every endpoint of the server. */
 export async function listEndpoints(transport: Transport, signal?: AbortSignal): Promise<EndpointBody[]> {

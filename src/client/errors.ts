@@ -96,7 +96,7 @@ export class RunEndedError extends problem('run-ended') {}
 export class RunNotEndedError extends problem('run-not-ended') {}
 /** 409: the run was cancelled, so it has no output. */
 export class RunCancelledError extends problem('run-cancelled') {}
-/** 410: the output is past the endpoint's retention. */
+/** 410: the run ended longer ago than its endpoint's retention, and its output, or its input for a retry, is no longer kept. */
 export class OutputExpiredError extends problem('output-expired') {}
 /** 413: the body is longer than the server takes. */
 export class PayloadTooLargeError extends problem('payload-too-large') {}
@@ -122,6 +122,8 @@ export class InternalError extends problem('internal') {}
 export class DrainingError extends problem('draining') {}
 /** 503: the model did not become ready; the detail has the last lines it printed. */
 export class ReplicaUnavailableError extends problem('replica-unavailable') {}
+/** 507: the server has too little disk left to promise that a run is kept; nothing was stored. */
+export class StorageFullError extends problem('storage-full') {}
 /** 504: an attempt took longer than the run's timeout. */
 export class RunTimeoutError extends problem('run-timeout') {}
 /** 504: the run was still queued when its queue_ttl was over. */
@@ -156,6 +158,7 @@ const CLASSES: { readonly [Slug in ProblemSlug]: new (facts: ProblemFacts) => Cl
   internal: InternalError,
   draining: DrainingError,
   'replica-unavailable': ReplicaUnavailableError,
+  'storage-full': StorageFullError,
   'run-timeout': RunTimeoutError,
   'queue-expired': QueueExpiredError,
   'wait-exceeded': WaitExceededError,

@@ -2,7 +2,7 @@
 
 import type { RunBody } from '../wire/runs.ts';
 import type { Content } from './content.ts';
-import { monotonicNow, sleep } from './environment.ts';
+import { monotonicNow, newIdempotencyKey, sleep } from './environment.ts';
 import { RunEndedError } from './errors.ts';
 import { fetchOutput, fetchResult } from './output.ts';
 import { jsonOf, type Transport } from './transport.ts';
@@ -29,10 +29,13 @@ export interface WaitOptions {
 /** A run of an endpoint. */
 export class Run {
   readonly id: string;
+  /** Whether handing an input in made no run, because this one has the same concurrency key and had not ended. */
+  readonly deduplicated: boolean;
   readonly #transport: Transport;
 
-  constructor(transport: Transport, id: string) {
+  constructor(transport: Transport, id: string, deduplicated = false) {
     this.id = id;
+    this.deduplicated = deduplicated;
     this.#transport = transport;
   }
 
@@ -87,6 +90,25 @@ export class Run {
       limitSeconds: ANSWER_SECONDS,
     } as const;
     return jsonOf<RunBody>(await this.#transport.send(request), request.path);
+  }
+
+  /**
+   * Hands the run's input in again with the same options, and answers the handle of the new run. However often the request has to be
+   * sent, it is one run. Where the run has a concurrency key and another with it has not ended, that one is answered.
+   *
+   * @throws RunNotEndedError, OutputExpiredError when the input is no longer kept, InvalidRequestError for a chunk of a batch
+   */
+  async retry(options: Pick<WaitOptions, 'signal'> = {}): Promise<Run> {
+    const path = `${this.#path}/retry`;
+    const answer = await this.#transport.send({
+      method: 'POST',
+      path,
+      headers: { 'idempotency-key': newIdempotencyKey() },
+      signal: options.signal,
+      limitSeconds: ANSWER_SECONDS,
+    });
+    const run = jsonOf<RunBody>(answer, path);
+    return new Run(this.#transport, run.run_id, run.deduplicated);
   }
 
   async #look(waitSeconds: number, signal: AbortSignal | undefined): Promise<RunBody> {

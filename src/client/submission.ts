@@ -28,6 +28,8 @@ export interface RunOptions {
   readonly queueTtl?: Seconds | undefined;
   /** -100 to 100; higher starts first (0). */
   readonly priority?: number | undefined;
+  /** While a run of the endpoint with the same key has not ended, no other is made: the call gets that run. */
+  readonly concurrencyKey?: string | undefined;
   /** Kept with the run and shown with it. */
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
   /**
@@ -90,26 +92,23 @@ export function idempotencyKey({ endpoint, options }: Submission, start: number)
 const IDEMPOTENCY_KEY_LENGTH_MAX = 255;
 
 function membersOf(options: SubmitOptions, async: boolean | undefined): Omit<InvokeEnvelope, 'input' | 'parameters'> {
-  const { runName, timeout, queueTtl, priority, metadata, batchSize, maxInFlight, onRowError } = options;
+  const { metadata, batchSize, maxInFlight, onRowError } = options;
   const sizing = defined({ size: batchSize, max_in_flight: maxInFlight, on_row_error: onRowError });
   const batch = wantsBatch(options) && Object.keys(sizing).length > 0 ? sizing : wantsBatch(options);
-  return defined({ async, run_name: runName, timeout, queue_ttl: queueTtl, priority, metadata, batch });
+  return defined({ async, ...sharedMembers(options), metadata, batch });
 }
 
 function queryOf(options: SubmitOptions, async: boolean | undefined): InvokeQuery {
-  const { runName, timeout, queueTtl, priority, metadata, batchSize, maxInFlight, onRowError } = options;
+  const { metadata, batchSize, maxInFlight, onRowError } = options;
   if (metadata !== undefined)
     throw new TypeError('metadata travels only with a JSON input. Leave it out, or send the input as JSON.');
   const sizing = { batch_size: batchSize, max_in_flight: maxInFlight, on_row_error: onRowError };
-  return defined({
-    async,
-    run_name: runName,
-    timeout,
-    queue_ttl: queueTtl,
-    priority,
-    batch: wantsBatch(options),
-    ...sizing,
-  });
+  return defined({ async, ...sharedMembers(options), batch: wantsBatch(options), ...sizing });
+}
+
+/** What an envelope and a query name alike. */
+function sharedMembers({ runName, timeout, queueTtl, priority, concurrencyKey }: SubmitOptions) {
+  return { run_name: runName, timeout, queue_ttl: queueTtl, priority, concurrency_key: concurrencyKey };
 }
 
 function wantsBatch({ batch, batchSize, maxInFlight, onRowError }: SubmitOptions): boolean | undefined {

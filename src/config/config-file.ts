@@ -41,6 +41,14 @@ export const EndpointFile = Type.Object(
     syncTimeout: Type.Optional(Duration),
     queueTtl: Type.Optional(Duration),
     queueLimit: Type.Optional(Type.Integer({ minimum: 0, maximum: 100_000_000 })),
+    concurrencyLimit: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 1_000_000,
+        description: 'Calls and chunks that may run at once over all servers.',
+      }),
+    ),
+    retention: Type.Optional(Duration),
     retry: Type.Optional(Retry),
     replicas: Type.Optional(Replicas),
     env: Type.Optional(Type.Record(Type.String(), Type.String())),
@@ -61,6 +69,12 @@ export const ConfigFile = Type.Object(
     host: Type.Optional(Type.String({ minLength: 1 })),
     port: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535 })),
     data: Type.Optional(Type.String({ minLength: 1 })),
+    database: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: 'A postgres:// URL for the runs, in place of a file in the data folder.',
+      }),
+    ),
     logLevel: Type.Optional(Type.Enum(['debug', 'info', 'warn', 'error', 'silent'])),
     limits: Type.Optional(
       Type.Object(

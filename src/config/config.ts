@@ -33,6 +33,8 @@ export interface Config {
   readonly port: number;
   /** Folder of the ledger and the blobs. */
   readonly data: string;
+  /** A `postgres://` URL for the ledger, which several servers may share; null for a file in the data folder. Holds a password: never printed. */
+  readonly database: string | null;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   readonly bodyBytesMax: number;
   readonly endpoints: readonly EndpointSpec[];
@@ -80,6 +82,8 @@ export async function loadConfig(overrides: ConfigOverrides): Promise<Config> {
     ...dotted(shape),
     ...endpoints.flatMap((endpoint) => endpoint.mistakes),
     ...environmentMistakes(environment),
+    ...databaseMistakes('CLAIMCHECK_DATABASE_URL', environment['CLAIMCHECK_DATABASE_URL']),
+    ...databaseMistakes('database', (content as Partial<ConfigFile> | null)?.database),
   ];
   if (shape.length === 0) mistakes.push(...mistakesBetween(written));
   if (mistakes.length > 0) throw new ConfigError(basename(file), mistakes);
@@ -89,11 +93,25 @@ export async function loadConfig(overrides: ConfigOverrides): Promise<Config> {
     host: overrides.host ?? environment['CLAIMCHECK_HOST'] ?? written.host ?? DEFAULT_HOST,
     port: overrides.port ?? portOf(environment) ?? written.port ?? DEFAULT_PORT,
     data: data === undefined ? resolve(dirname(file), written.data ?? DEFAULT_DATA) : resolve(data),
+    database: environment['CLAIMCHECK_DATABASE_URL'] ?? written.database ?? null,
     logLevel: written.logLevel ?? 'info',
     bodyBytesMax: written.limits?.bodyBytes ?? BODY_BYTES_MAX,
     endpoints: endpoints.map(({ spec }) => spec!),
     environment,
   };
+}
+
+/**
+ * Where a store is, for whoever needs nothing else: a folder that is named needs no configuration beside it.
+ *
+ * @throws as `loadConfig` does where no folder is named
+ */
+export async function locateStore(
+  overrides: Pick<ConfigOverrides, 'config' | 'data'>,
+): Promise<Pick<Config, 'data' | 'database'>> {
+  const data = overrides.data ?? process.env['CLAIMCHECK_DATA'];
+  if (data === undefined || overrides.config !== undefined) return loadConfig(overrides);
+  return { data: resolve(data), database: process.env['CLAIMCHECK_DATABASE_URL'] ?? null };
 }
 
 function findFile(given: string | undefined): string {
@@ -137,6 +155,12 @@ function mistakesBetween({ endpoints }: ConfigFile): FieldError[] {
 function environmentMistakes(environment: NodeJS.ProcessEnv): FieldError[] {
   if (environment['CLAIMCHECK_PORT'] === undefined || portOf(environment) !== null) return [];
   return [{ pointer: 'CLAIMCHECK_PORT', detail: 'must be a number from 0 to 65535' }];
+}
+
+/** What is wrong with the URL of a database; never says what it is, because there is a password in it. */
+function databaseMistakes(pointer: string, url: unknown): FieldError[] {
+  if (typeof url !== 'string' || (URL.canParse(url) && /^postgres(?:ql)?:$/.test(new URL(url).protocol))) return [];
+  return [{ pointer, detail: 'must be a URL like postgres://user:password@host:5432/name' }];
 }
 
 function portOf(environment: NodeJS.ProcessEnv): number | null {

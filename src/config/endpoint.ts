@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ENDPOINT_NAME, type EndpointSpec, type ModelSource } from '../domain/endpoint.ts';
 import type { FieldError } from '../domain/errors.ts';
+import { DEFAULT_RETENTION } from '../domain/retention.ts';
 import { DEFAULT_RETRY } from '../domain/retry.ts';
 import { type Duration, hours, minutes, parseDuration, seconds } from '../domain/time.ts';
 import type { EndpointFile } from './config-file.ts';
@@ -59,6 +60,8 @@ export function resolveEndpoint(name: string, written: EndpointFile, folder: str
     syncTimeout: durations.syncTimeout,
     queueTtl: durations.queueTtl,
     queueLimit: written.queueLimit ?? DEFAULTS.queueLimit,
+    concurrencyLimit: written.concurrencyLimit ?? null,
+    retention: durations.retention,
     retry: { ...DEFAULT_RETRY, ...written.retry },
     replicas,
     env: written.env ?? {},
@@ -85,6 +88,7 @@ function readDurations(written: EndpointFile, report: Report) {
     timeout: read('timeout', written.timeout, DEFAULTS.timeout),
     syncTimeout: read('syncTimeout', written.syncTimeout, DEFAULTS.syncTimeout),
     queueTtl: read('queueTtl', written.queueTtl, DEFAULTS.queueTtl),
+    retention: read('retention', written.retention, DEFAULT_RETENTION),
     idle: read('replicas.idle', written.replicas?.idle, DEFAULTS.replicas.idle),
     startTimeout: read('replicas.startTimeout', written.replicas?.startTimeout, DEFAULTS.replicas.startTimeout),
   };

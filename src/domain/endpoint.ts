@@ -42,7 +42,12 @@ export interface EndpointSpec {
   /** Limit of a synchronous wait. */
   readonly syncTimeout: Duration;
   readonly queueTtl: Duration;
+  /** Top-level runs that may be queued at once. */
   readonly queueLimit: number;
+  /** Calls and chunks that may run at once over all servers; null for as many as the replicas take. */
+  readonly concurrencyLimit: number | null;
+  /** How long a run's input and output are kept after its end. */
+  readonly retention: Duration;
   readonly retry: RetryPolicy;
   readonly replicas: ReplicaPolicy;
   /** Environment variables of a replica; nothing of the server's own environment reaches it beside a short fixed list. */

@@ -77,9 +77,10 @@ export const PROBLEMS = {
   },
   'output-expired': {
     status: 410,
-    title: 'The output is no longer kept',
+    title: 'No longer kept',
     retryable: false,
-    meaning: "The run's output is past the endpoint's retention.",
+    meaning:
+      "The run ended longer ago than its endpoint's retention: its output can no longer be had, and its input cannot be tried again. The run itself is still shown.",
   },
   'payload-too-large': {
     status: 413,
@@ -155,6 +156,13 @@ export const PROBLEMS = {
     retryable: true,
     meaning: 'The model did not become ready within its start timeout; the detail has the last lines it printed.',
   },
+  'storage-full': {
+    status: 507,
+    title: 'The disk is full',
+    retryable: true,
+    meaning:
+      'The server has too little disk left to promise that a run is kept, so nothing was stored. What runs goes on, and reading and cancelling work.',
+  },
   'run-timeout': {
     status: 504,
     title: 'The run timed out',
@@ -223,4 +231,14 @@ export class ServiceError extends Error {
     this.slug = slug;
     this.extras = extras;
   }
+}
+
+/** The store has no room left: nothing was written, and the same write may succeed once there is room again. */
+export class StorageFull extends Error {
+  override readonly name = 'StorageFull';
+}
+
+/** The store failed in a way after which nothing that it says can be trusted: the server must end, and its next start reads the store anew. */
+export class StorageBroken extends Error {
+  override readonly name = 'StorageBroken';
 }

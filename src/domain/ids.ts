@@ -11,3 +11,6 @@ const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f
 export function parseRunId(text: string): RunId | null {
   return UUID_V7.test(text) ? (text as RunId) : null;
 }
+
+/** Whose runs these are, where nobody has said: a server without keys knows one tenant. */
+export const DEFAULT_TENANT = 'default';

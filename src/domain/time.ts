@@ -11,8 +11,8 @@ export type Instant = number & { readonly [instantBrand]: true };
 
 /** A duration from a number of milliseconds. */
 export const milliseconds = (count: number): Duration => count as Duration;
-/** A duration from a number of seconds; fractions allowed. */
-export const seconds = (count: number): Duration => (count * 1_000) as Duration;
+/** A duration from a number of seconds; fractions allowed, down to whole milliseconds: 2.01 × 1,000 is no whole number, and no column of a ledger takes it. */
+export const seconds = (count: number): Duration => Math.round(count * 1_000) as Duration;
 /** A duration from a number of minutes. */
 export const minutes = (count: number): Duration => seconds(count * 60);
 /** A duration from a number of hours. */

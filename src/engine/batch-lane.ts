@@ -1,18 +1,29 @@
 // Executes batches in the engine itself. They hold no replica; what bounds them is that each keeps its table in memory.
 
 import { BlobDamaged } from '../blobs/blobs.ts';
+import type { Clock } from '../clock.ts';
 import type { ClaimedRun } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import { TableError } from '../table/format.ts';
 import { type BatchEnd, type BatchParts, runBatch } from './batch.ts';
 import type { Lane, LaneSlot } from './dispatcher.ts';
+import type { DrainRates } from './drain-rate.ts';
 import type { HeldClaim } from './leases.ts';
 
 /** Batches at work for every run that the endpoint's replicas can take at once: with two, the next is cut while the last one's end is awaited. */
 const BATCHES_PER_SLOT = 2;
 
-/** The lane for batches of one endpoint. `onFree` is called when another one can be taken. */
-export function batchLane(parts: BatchParts & { readonly log: Log; readonly onFree: () => void }): Lane<LaneSlot> {
+/** What the lane works with. */
+export interface BatchLaneParts extends BatchParts {
+  readonly drainRates: DrainRates;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Called when another batch can be taken. */
+  readonly onFree: () => void;
+}
+
+/** The lane for batches of one endpoint. */
+export function batchLane(parts: BatchLaneParts): Lane<LaneSlot> {
   const { max, concurrency } = parts.deployed.spec.replicas;
   const limit = max * concurrency * BATCHES_PER_SLOT;
   let active = 0;
@@ -23,7 +34,7 @@ export function batchLane(parts: BatchParts & { readonly log: Log; readonly onFr
   };
   return {
     name: 'engine',
-    reserve: async () => Array.from({ length: limit - active }, slot),
+    reserve: async () => ({ slots: Array.from({ length: limit - active }, slot), alone: false }),
     async execute(claimed, taken, held) {
       try {
         await execute(parts, claimed, held);
@@ -35,18 +46,20 @@ export function batchLane(parts: BatchParts & { readonly log: Log; readonly onFr
   };
 }
 
-async function execute(parts: BatchParts & { readonly log: Log }, claimed: ClaimedRun, held: HeldClaim): Promise<void> {
+async function execute(parts: BatchLaneParts, claimed: ClaimedRun, held: HeldClaim): Promise<void> {
   const { claim, run } = claimed;
   const { result, plan } = await runBatch(parts, claimed, held).catch((error: unknown): BatchEnd => {
     parts.log.error({ err: error, run_id: claim.runId }, 'a batch could not be put together');
     return { result: { kind: 'failed', error: whyItCannotGoOn(error) }, plan: null };
   });
-  const [recorded] = await parts.ledger.finish([{ claim, result, progress: plan?.progress ?? null }]);
+  const finished = [{ claim, result, progress: plan?.progress ?? null }];
+  const [recorded] = await parts.room.insist(() => parts.ledger.finish(finished), held.signal);
   if (recorded === 'lost') {
     if (result.kind === 'succeeded') await parts.payloads.discard(result.output);
     return;
   }
   if (result.kind === 'succeeded' || result.kind === 'failed') {
+    parts.drainRates.ended(run.kind, parts.clock.now());
     parts.events.ended({
       runId: claim.runId,
       parentId: run.parentId,

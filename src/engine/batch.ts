@@ -11,6 +11,7 @@ import type { AttemptResult, ClaimedRun, Ledger, NewRun } from '../ledger/ledger
 import { tableFormatOf } from '../table/format.ts';
 import { type MergePart, mergeTables } from '../table/merge.ts';
 import { sliceTable } from '../table/split.ts';
+import type { DiskRoom } from '../storage/disk-room.ts';
 import type { BatchInput, BatchInputs } from './batch-inputs.ts';
 import { ChunkEnds } from './chunk-ends.ts';
 import { ChunkPlan, type Settled } from './chunk-plan.ts';
@@ -18,6 +19,7 @@ import type { Deployed } from './deployment.ts';
 import type { HeldClaim } from './leases.ts';
 import type { Payloads } from './payloads.ts';
 import type { RunEvents } from './run-events.ts';
+import type { Watch } from './watch.ts';
 
 /** Chunk outputs read together, so that they share a turn of the ledger. */
 const READ_AT_ONCE = 64;
@@ -29,6 +31,8 @@ export interface BatchParts {
   readonly payloads: Payloads;
   readonly inputs: BatchInputs;
   readonly events: RunEvents;
+  readonly watch: Watch;
+  readonly room: DiskRoom;
   /** Called when chunks were queued. */
   readonly onQueued: () => void;
 }
@@ -44,7 +48,7 @@ export async function runBatch(parts: BatchParts, claimed: ClaimedRun, held: Hel
   const { runId } = claimed.claim;
   const input = await parts.inputs.open(runId);
   const options = claimed.run.batch!;
-  const ends = new ChunkEnds(parts.events, parts.ledger, held);
+  const ends = new ChunkEnds(parts.watch, parts.ledger, held);
   try {
     const plan = new ChunkPlan(input.index.rows, options.size, await parts.ledger.chunks(runId));
     const result = await new Batch(parts, claimed, held, ends, input, plan).run(options);
@@ -103,7 +107,9 @@ class Batch {
 
   async #enqueue(ranges: readonly RowRange[]): Promise<void> {
     if (ranges.length === 0) return;
-    const results = await this.#parts.ledger.enqueue(ranges.map((rows) => this.#chunk(rows)));
+    const { ledger, room } = this.#parts;
+    const chunks = ranges.map((rows) => this.#chunk(rows));
+    const results = await room.insist(() => ledger.enqueue(chunks), this.#held.signal);
     // Refused means that the claim is lost: somebody cancelled the batch, or another server has taken it up.
     if (results.some(({ result }) => result === 'refused')) this.#held.stop('lost');
     else this.#parts.onQueued();
@@ -128,6 +134,11 @@ class Batch {
       batch: null,
       parent: { claim, rows },
       idempotency: null,
+      tenant: run.tenant,
+      concurrencyKey: null,
+      retryOf: null,
+      retention: run.retention,
+      callback: null,
     };
   }
 
@@ -145,7 +156,7 @@ class Batch {
   }
 
   async #merge(settled: readonly Settled[]): Promise<Payload> {
-    const { payloads } = this.#parts;
+    const { payloads, room } = this.#parts;
     const { runId, attempt } = this.#claimed.claim;
     const parts: MergePart[] = [];
     for (let start = 0; start < settled.length; start += READ_AT_ONCE) {
@@ -153,7 +164,8 @@ class Batch {
     }
     if (parts.length === 0) parts.push({ kind: 'rows', bytes: this.#emptyTable(), rows: 0 });
     const bytes = mergeTables(parts, tableFormatOf(this.#outputType())!);
-    return payloads.store(bytes, this.#outputType(), outputKey(runId, attempt));
+    const key = outputKey(runId, attempt);
+    return room.insist(() => payloads.store(bytes, this.#outputType(), key), this.#held.signal);
   }
 
   async #part(settled: Settled): Promise<MergePart> {

@@ -3,7 +3,8 @@
 import type { ChunkRecord, Ledger } from '../ledger/ledger.ts';
 import { isEnded } from '../domain/run.ts';
 import type { HeldClaim } from './leases.ts';
-import type { RunEnded, RunEvents } from './run-events.ts';
+import type { RunEnded } from './run-events.ts';
+import type { Watch } from './watch.ts';
 
 /** Collects the ends of a batch's chunks from the moment it is made, so that none is missed between two waits. */
 export class ChunkEnds {
@@ -13,10 +14,10 @@ export class ChunkEnds {
   #ends: RunEnded[] = [];
   #wake: () => void = () => {};
 
-  constructor(events: RunEvents, ledger: Ledger, held: HeldClaim) {
+  constructor(watch: Watch, ledger: Ledger, held: HeldClaim) {
     this.#ledger = ledger;
     this.#held = held;
-    this.#unsubscribe = events.onChunkEnd(held.claim.runId, (end) => {
+    this.#unsubscribe = watch.onChunkEnd(held.claim.runId, (end) => {
       this.#ends.push(end);
       this.#wake();
     });

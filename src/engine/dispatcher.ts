@@ -3,6 +3,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ClaimedRun, Ledger, Slot } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
+import type { DiskRoom } from '../storage/disk-room.ts';
 import { type HeldClaim, LEASE, type Leases } from './leases.ts';
 
 /** A slot that is held for one claim, or given back. */
@@ -10,11 +11,19 @@ export interface LaneSlot extends Slot {
   release(): void;
 }
 
+/** What a lane has free for the next claim. */
+export interface Reservation<S extends LaneSlot> {
+  /** None where nothing can start now. */
+  readonly slots: readonly S[];
+  /** Whether nothing runs, or will, beside a run on any of these slots: the promise that `ClaimRequest.alone` makes to the ledger. */
+  readonly alone: boolean;
+}
+
 /** A way of executing runs: on replicas, or (batches) in the engine itself. */
 export interface Lane<S extends LaneSlot> {
   readonly name: 'replica' | 'engine';
-  /** Free slots, none where nothing can start now. May start replicas for the work that waits. */
-  reserve(): Promise<readonly S[]>;
+  /** What is free now. May start replicas for the work that waits. */
+  reserve(): Promise<Reservation<S>>;
   /** Executes a claim on its slot and writes its outcome; gives the slot back itself. */
   execute(claimed: ClaimedRun, slot: S, held: HeldClaim): Promise<void>;
 }
@@ -25,6 +34,7 @@ export interface DispatcherParts {
   readonly owner: string;
   readonly ledger: Ledger;
   readonly leases: Leases;
+  readonly room: DiskRoom;
   readonly log: Log;
 }
 
@@ -73,15 +83,18 @@ export class Dispatcher<S extends LaneSlot> {
 
   /** Whether there may be more to claim. */
   async #dispatchOnce(): Promise<boolean> {
-    const slots = await this.#lane.reserve();
+    // What was begun needs the room that is left; the next sweep after there is more wakes the dispatchers.
+    if (this.#parts.room.state === 'spent') return false;
+    const reservation = await this.#lane.reserve();
+    const { slots } = reservation;
     if (slots.length === 0) return false;
-    const claimed = await this.#claim(slots);
+    const claimed = await this.#claim(reservation);
     slots.slice(claimed.length).forEach((slot) => slot.release());
     claimed.forEach((run, place) => this.#execute(run, slots[place]!));
     return claimed.length === slots.length && this.#state !== 'stopped';
   }
 
-  async #claim(slots: readonly S[]): Promise<ClaimedRun[]> {
+  async #claim({ slots, alone }: Reservation<S>): Promise<ClaimedRun[]> {
     if (this.#state === 'stopped') return [];
     const { ledger, endpoint, owner } = this.#parts;
     const lane = this.#lane.name;
@@ -90,6 +103,7 @@ export class Dispatcher<S extends LaneSlot> {
         endpoint,
         lane,
         slots: slots.map(({ replica, coldStart }) => ({ replica, coldStart })),
+        alone,
         owner,
         lease: LEASE,
       });

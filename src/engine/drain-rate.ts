@@ -1,5 +1,6 @@
-// How fast an endpoint works through its queue, measured on the runs that ended last.
+// How fast an endpoint works through its queues, measured on the runs that ended last.
 
+import type { RunKind } from '../domain/run.ts';
 import { between, type Duration, inSeconds, type Instant, seconds } from '../domain/time.ts';
 
 /** Ends that are remembered. */
@@ -10,7 +11,7 @@ const RETRY_MAX = seconds(60);
 /** What is said while nothing has been measured. */
 const RETRY_UNKNOWN = seconds(5);
 
-/** Measures how many runs end per second. */
+/** Measures how many runs of one sort end per second. */
 export class DrainRate {
   #ends: Instant[] = [];
 
@@ -31,5 +32,28 @@ export class DrainRate {
     const rate = this.perSecond(now);
     if (rate === null) return RETRY_UNKNOWN;
     return Math.min(RETRY_MAX, Math.max(RETRY_MIN, seconds(1 / rate))) as Duration;
+  }
+}
+
+/**
+ * The rates of one endpoint, each for what its answer is compared with. Ends alone count, and only those that this server wrote: not an
+ * attempt after which the run is tried again, not a cancel. So whatever is estimated from them is rather too long than too short.
+ */
+export class DrainRates {
+  /** Calls and batches: what takes places in the queue, and what people call a run. */
+  readonly topLevel = new DrainRate();
+  /** Calls and chunks, which wait for the same replicas. */
+  readonly #replicaLane = new DrainRate();
+  /** Batches, which wait for the engine. */
+  readonly #engineLane = new DrainRate();
+
+  ended(kind: RunKind, at: Instant): void {
+    if (kind !== 'chunk') this.topLevel.ended(at);
+    this.laneOf(kind).ended(at);
+  }
+
+  /** The rate of everything that waits in the same line as a run of this kind: what the ledger counts as `ahead` of it. */
+  laneOf(kind: RunKind): DrainRate {
+    return kind === 'batch' ? this.#engineLane : this.#replicaLane;
   }
 }

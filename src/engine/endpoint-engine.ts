@@ -7,15 +7,17 @@ import type { Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import type { Launch } from '../replicas/runtimes/launch.ts';
 import { type ReservedSlot, Supervisor } from '../replicas/supervisor.ts';
+import type { DiskRoom } from '../storage/disk-room.ts';
 import type { BatchInputs } from './batch-inputs.ts';
 import { batchLane } from './batch-lane.ts';
 import type { Deployed } from './deployment.ts';
 import { Dispatcher, type DispatcherParts, type LaneSlot } from './dispatcher.ts';
-import { DrainRate } from './drain-rate.ts';
+import { DrainRates } from './drain-rate.ts';
 import type { Leases } from './leases.ts';
 import type { Payloads } from './payloads.ts';
-import { replicaLane } from './replica-lane.ts';
+import { type ReplicaLane, replicaLane } from './replica-lane.ts';
 import type { RunEvents } from './run-events.ts';
+import type { Watch } from './watch.ts';
 
 /** What every endpoint of a server shares. */
 export interface SharedParts {
@@ -24,7 +26,9 @@ export interface SharedParts {
   readonly payloads: Payloads;
   readonly inputs: BatchInputs;
   readonly events: RunEvents;
+  readonly watch: Watch;
   readonly leases: Leases;
+  readonly room: DiskRoom;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -33,7 +37,8 @@ export interface SharedParts {
 export class EndpointEngine {
   readonly deployed: Deployed;
   readonly supervisor: Supervisor;
-  readonly drainRate = new DrainRate();
+  readonly drainRates = new DrainRates();
+  readonly #replicaLane: ReplicaLane;
   readonly #calls: Dispatcher<ReservedSlot>;
   readonly #batches: Dispatcher<LaneSlot>;
 
@@ -53,16 +58,17 @@ export class EndpointEngine {
     const parts: DispatcherParts = { endpoint: deployed.spec.name, ...shared };
     const onQueued = (): void => this.#calls.wake();
     // Not waited for when the server stops: the next one finds the run in the ledger.
-    const onRetry = (delay: Duration): void => void setTimeout(onQueued, delay).unref();
-    const { supervisor, drainRate } = this;
-    this.#calls = new Dispatcher(parts, replicaLane({ ...shared, deployed, supervisor, drainRate, onRetry }));
+    const onRetry = (delay: Duration): void => void setTimeout(() => this.#wakeCalls(), delay).unref();
+    const { supervisor, drainRates } = this;
+    this.#replicaLane = replicaLane({ ...shared, deployed, supervisor, drainRates, onRetry });
+    this.#calls = new Dispatcher(parts, this.#replicaLane);
     const onFree = (): void => this.#batches.wake();
-    this.#batches = new Dispatcher(parts, batchLane({ ...shared, deployed, onQueued, onFree }));
+    this.#batches = new Dispatcher(parts, batchLane({ ...shared, deployed, drainRates, onQueued, onFree }));
   }
 
-  /** Something may have become possible for either lane. */
+  /** Something may have become possible for either lane: the ledger was swept, or a retry is due. */
   wake(): void {
-    this.#calls.wake();
+    this.#wakeCalls();
     this.#batches.wake();
   }
 
@@ -75,5 +81,11 @@ export class EndpointEngine {
   /** Claims nothing more, and resolves when nothing is being executed. Batches are handed back: what their chunks did is kept. */
   async stopDispatching(): Promise<void> {
     await Promise.all([this.#batches.stop('hand-back'), this.#calls.stop('await')]);
+  }
+
+  /** Calls or chunks may have become due that nobody here has queued, such as one that has lost its worker. */
+  #wakeCalls(): void {
+    this.#replicaLane.lookForSoloRuns();
+    this.#calls.wake();
   }
 }

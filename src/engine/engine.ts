@@ -1,25 +1,39 @@
 // The engine as the rest of the server sees it: hand a run in, wait for it, look at it, cancel it. Transport is somebody else's business.
 
 import { randomUUID } from 'node:crypto';
-import { BlobDamaged, type BlobStore } from '../blobs/blobs.ts';
+import type { BlobStore } from '../blobs/blobs.ts';
 import { type Clock, startTimer } from '../clock.ts';
 import { ServiceError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
-import type { PayloadFacts } from '../domain/payload.ts';
 import { isEnded } from '../domain/run.ts';
-import { type Duration, milliseconds, seconds } from '../domain/time.ts';
-import type { AttemptRecord, Cancelled, EndpointDepth, Ledger, RunFilter, RunRecord } from '../ledger/ledger.ts';
+import { between, type Duration, type Instant, milliseconds, seconds } from '../domain/time.ts';
+import type {
+  AttemptRecord,
+  Cancelled,
+  EndpointDepth,
+  Ledger,
+  RunDetails,
+  RunFilter,
+  RunRecord,
+} from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
+import type { DiskRoom } from '../storage/disk-room.ts';
 import type { ReplicaCounts } from '../replicas/supervisor.ts';
 import { BatchInputs } from './batch-inputs.ts';
+import { Collector } from './collector.ts';
 import type { Deployed } from './deployment.ts';
 import { EndpointEngine, type SharedParts } from './endpoint-engine.ts';
+import { type HistoryEvent, readHistory } from './history.ts';
 import { accept, type Accepted, type Submission } from './intake.ts';
 import type { Launch } from '../replicas/runtimes/launch.ts';
 import { Leases } from './leases.ts';
 import { Payloads } from './payloads.ts';
+import { countPurgeable, purge, type PurgeRequest } from './purge.ts';
+import { retrySubmission } from './retry.ts';
 import { RunEvents } from './run-events.ts';
+import { readStored, type Stored } from './stored.ts';
 import { Sweeper } from './sweeper.ts';
+import { Watch } from './watch.ts';
 
 /** What a refused client is told to wait while the server stops. */
 const DRAINING_RETRY = seconds(5);
@@ -28,6 +42,7 @@ const DRAINING_RETRY = seconds(5);
 export interface EngineParts {
   readonly ledger: Ledger;
   readonly blobs: BlobStore;
+  readonly room: DiskRoom;
   readonly clock: Clock;
   readonly log: Log;
   readonly endpoints: readonly Deployed[];
@@ -45,6 +60,8 @@ export interface RunSight {
   /** Where it stands in the queue; null once it has started. */
   readonly queue: { readonly ahead: number; readonly estimatedStart: Duration | null } | null;
   readonly waitingOn: WaitingOn | null;
+  /** The output's bytes where they were read with the run; null where there is none, or it must be asked for. */
+  readonly output: Uint8Array | null;
 }
 
 /** An endpoint with what is going on there. */
@@ -52,7 +69,9 @@ export interface EndpointSight {
   readonly deployed: Deployed;
   readonly replicas: ReplicaCounts;
   readonly depth: EndpointDepth;
-  /** Runs that ended per second lately, or null before that is known. */
+  /** How long the run has waited that waits longest, or null where none waits. */
+  readonly oldestAge: Duration | null;
+  /** Calls and batches that ended per second lately, or null before that is known. */
   readonly drainRate: number | null;
   /** Why no replica becomes ready, or null. */
   readonly trouble: string | null;
@@ -64,22 +83,27 @@ export class Engine {
   readonly #shared: SharedParts;
   readonly #endpoints: ReadonlyMap<string, EndpointEngine>;
   readonly #sweeper: Sweeper;
+  readonly #collector: Collector;
   readonly #troubleListeners = new Set<() => void>();
   #draining = false;
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
-    const { ledger, blobs, clock, log } = parts;
+    const { ledger, blobs, room, clock, log } = parts;
     const payloads = new Payloads(blobs);
     const owner = randomUUID();
     const events = new RunEvents();
+    const leases = new Leases(ledger, log);
+    const onQueued = (endpoint: string): void => this.#endpoints.get(endpoint)?.wake();
     this.#shared = {
       owner,
       ledger,
       payloads,
       inputs: new BatchInputs(ledger, payloads),
       events,
-      leases: new Leases(ledger, log),
+      watch: new Watch({ ledger, events, leases, log, onQueued }),
+      leases,
+      room,
       clock,
       log,
     };
@@ -91,12 +115,14 @@ export class Engine {
       ]),
     );
     this.#sweeper = new Sweeper({ ledger, owner, events, log, onSwept: () => this.#wakeAll() });
+    this.#collector = new Collector({ ledger, blobs, clock, log });
   }
 
   /** Takes up what an earlier server left behind, and begins. */
   async start(): Promise<void> {
     await this.#sweeper.sweep();
     this.#sweeper.start();
+    this.#collector.start();
   }
 
   /** Whether the server is stopping and takes no new work. */
@@ -112,7 +138,7 @@ export class Engine {
   /** Lets running work go on until `graceOver`, queues the rest again without counting the attempt, and stops the replicas. */
   async stop(graceOver: AbortSignal): Promise<void> {
     this.drain();
-    await this.#sweeper.stop();
+    await Promise.all([this.#sweeper.stop(), this.#collector.stop()]);
     const handBack = (): void => this.#shared.leases.stopAll('draining');
     if (graceOver.aborted) handBack();
     graceOver.addEventListener('abort', handBack, { once: true });
@@ -145,11 +171,12 @@ export class Engine {
 
   async endpoints(): Promise<EndpointSight[]> {
     const depths = new Map((await this.#parts.ledger.depths()).map((depth) => [depth.endpoint, depth]));
-    return [...this.#endpoints.entries()].map(([name, { deployed, supervisor, drainRate }]) => ({
+    return [...this.#endpoints.entries()].map(([name, { deployed, supervisor, drainRates }]) => ({
       deployed,
       replicas: supervisor.counts(),
       depth: depths.get(name)!,
-      drainRate: drainRate.perSecond(this.#parts.clock.now()),
+      oldestAge: this.#ageOf(depths.get(name)!.oldestQueuedAt),
+      drainRate: drainRates.topLevel.perSecond(this.#parts.clock.now()),
       trouble: supervisor.trouble(),
     }));
   }
@@ -169,9 +196,10 @@ export class Engine {
         },
       );
     }
+    this.#shared.room.assertRoom();
     const { ledger, payloads } = this.#shared;
     const endpoint = this.#endpoints.get(submission.deployed.spec.name)!;
-    const retryAfter = (): Duration => endpoint.drainRate.retryAfter(this.#parts.clock.now());
+    const retryAfter = (): Duration => endpoint.drainRates.topLevel.retryAfter(this.#parts.clock.now());
     const accepted = await accept({ ledger, payloads, retryAfter }, submission);
     if (accepted.kind === 'new') endpoint.queued(accepted.run.kind);
     return accepted;
@@ -182,22 +210,31 @@ export class Engine {
     return this.#endpoints.get(endpoint)?.supervisor.trouble() ?? null;
   }
 
-  /** Resolves when the run has ended, the time is over, the signal aborts, or its endpoint turns out not to start; whatever is first. */
-  async waitForEnd(runId: RunId, atMost: Duration, signal: AbortSignal): Promise<void> {
-    const { promise: woken, resolve: wake } = Promise.withResolvers<void>();
-    const stopListening = this.#shared.events.onEnd(runId, () => wake());
+  /**
+   * The run once it has ended; or as it stands when the time is over, the signal aborts, or its endpoint turns out not to start.
+   *
+   * @throws ServiceError `run-not-found`
+   */
+  async waitForEnd(runId: RunId, atMost: Duration, signal: AbortSignal): Promise<RunSight> {
+    const { promise: woken, resolve: wake } = Promise.withResolvers<RunDetails | undefined>();
+    const wakeEmpty = (): void => wake(undefined);
+    const stopListening = this.#shared.watch.onEnd(runId, ({ details }) => wake(details));
     try {
-      const run = await this.#parts.ledger.run(runId);
-      if (run === null || isEnded(run.status)) return;
-      const troubled = (): void => (this.trouble(run.endpoint) === null ? undefined : wake());
+      const found = await this.#details(runId);
+      const { run } = found;
+      if (isEnded(run.status)) return this.#sightOf(found);
+      const troubled = (): void => (this.trouble(run.endpoint) === null ? undefined : wakeEmpty());
       this.#troubleListeners.add(troubled);
-      signal.addEventListener('abort', () => wake(), { once: true });
-      const stopTimer = startTimer(atMost, wake);
-      if (signal.aborted) wake();
+      signal.addEventListener('abort', wakeEmpty, { once: true });
+      const stopTimer = startTimer(atMost, wakeEmpty);
+      if (signal.aborted) wakeEmpty();
       troubled();
-      await woken;
+      const told = await woken;
       stopTimer();
       this.#troubleListeners.delete(troubled);
+      // What was read with the end may be from just before it, where several connections read and write.
+      const isTold = told !== undefined && isEnded(told.run.status);
+      return this.#sightOf(isTold ? told : await this.#details(runId));
     } finally {
       stopListening();
     }
@@ -209,21 +246,12 @@ export class Engine {
    * @throws ServiceError `run-not-found`
    */
   async run(runId: RunId): Promise<RunSight> {
-    const { ledger } = this.#parts;
-    const [run, attempts] = await Promise.all([ledger.run(runId), ledger.attempts(runId)]);
-    if (run === null) throw runNotFound(runId);
-    const ahead = run.status === 'queued' ? await ledger.ahead(runId) : null;
-    return this.sightOf(run, attempts, ahead);
+    return this.#sightOf(await this.#details(runId));
   }
 
-  /** Adds what only the engine knows to a run that is at hand. */
-  sightOf(run: RunRecord, attempts: readonly AttemptRecord[], ahead: number | null): RunSight {
-    return {
-      run,
-      attempts,
-      queue: ahead === null ? null : { ahead, estimatedStart: this.#estimatedStart(run, ahead) },
-      waitingOn: this.#waitingOn(run),
-    };
+  /** A run that has just been written down. */
+  newRun(run: RunRecord, ahead: number): RunSight {
+    return this.#sightOf({ run, attempts: [], ahead, output: null });
   }
 
   runs(filter: RunFilter): Promise<RunRecord[]> {
@@ -231,19 +259,45 @@ export class Engine {
   }
 
   /**
-   * The output of a succeeded run, or null for any other.
+   * The output of a succeeded run; null for any other, and once its retention is over.
    *
    * @throws ServiceError `internal` when the store does not have the bytes that were put there
    */
-  async output(runId: RunId): Promise<(PayloadFacts & { readonly content: Uint8Array }) | null> {
-    const payload = await this.#parts.ledger.payload(runId, 'output');
-    if (payload === null) return null;
-    const content = await this.#shared.payloads.read(payload).catch((cause: unknown) => {
-      if (!(cause instanceof BlobDamaged)) throw cause;
-      this.#parts.log.error({ err: cause, run_id: runId }, 'the output of a run is damaged in the store');
-      throw new ServiceError('internal', 'The output of this run is damaged in the store.', { runId, cause });
-    });
-    return { ...payload, content };
+  output(runId: RunId): Promise<Stored | null> {
+    return readStored(this.#shared, runId, 'output');
+  }
+
+  /**
+   * What has happened to a run, in order; only what came after the event of a number, where one is given.
+   *
+   * @throws ServiceError `run-not-found`
+   */
+  async history(runId: RunId, after = 0): Promise<HistoryEvent[]> {
+    const events = await readHistory(this.#parts.ledger, runId);
+    if (events === null) throw runNotFound(runId);
+    return events.filter(({ number }) => number > after);
+  }
+
+  /**
+   * Hands the input of a run that has ended in again, as a new run; durable when this resolves.
+   *
+   * @throws ServiceError `run-not-found`, `run-not-ended`, `output-expired`, `invalid-request` for a chunk, and as `submit` does
+   */
+  async retry(runId: RunId, idempotencyKey: string | null): Promise<Accepted> {
+    const run = await this.#parts.ledger.run(runId);
+    if (run === null) throw runNotFound(runId);
+    const deployed = this.endpoint(run.endpoint);
+    return this.submit(await retrySubmission(this.#shared, run, deployed, idempotencyKey));
+  }
+
+  /** Cancels the queued runs of an endpoint, and answers how many it has cancelled. Runs that arrive meanwhile stay. */
+  purge(request: PurgeRequest): Promise<number> {
+    return purge(this.#shared, request);
+  }
+
+  /** How many runs a purge would cancel now. */
+  countPurgeable(request: PurgeRequest): Promise<number> {
+    return countPurgeable(this.#shared, request);
   }
 
   /** Cancels a run and its chunks. The ledger decides at once; the replicas are told, and stopped when they do not listen. */
@@ -254,6 +308,23 @@ export class Engine {
     const run = await this.#parts.ledger.run(runId);
     this.#shared.events.ended({ runId, parentId: run!.parentId, rows: run!.rows, status: 'cancelled', error: null });
     return 'cancelled';
+  }
+
+  async #details(runId: RunId): Promise<RunDetails> {
+    const details = await this.#parts.ledger.details(runId);
+    if (details === null) throw runNotFound(runId);
+    return details;
+  }
+
+  /** Adds what only the engine knows. */
+  #sightOf({ run, attempts, ahead, output }: RunDetails): RunSight {
+    return {
+      run,
+      attempts,
+      queue: ahead === null ? null : { ahead, estimatedStart: this.#estimatedStart(run, ahead) },
+      waitingOn: this.#waitingOn(run),
+      output,
+    };
   }
 
   #wakeAll(): void {
@@ -268,8 +339,14 @@ export class Engine {
     return this.#endpoints.get(run.endpoint)?.supervisor.counts().current === 0 ? 'cold_start' : 'capacity';
   }
 
+  #ageOf(since: Instant | null): Duration | null {
+    return since === null ? null : milliseconds(Math.max(0, between(since, this.#parts.clock.now())));
+  }
+
+  /** When those ahead will have ended, at the rate at which their line has been moving. */
   #estimatedStart(run: RunRecord, ahead: number): Duration | null {
-    const rate = this.#endpoints.get(run.endpoint)?.drainRate.perSecond(this.#parts.clock.now()) ?? null;
+    const rates = this.#endpoints.get(run.endpoint)?.drainRates;
+    const rate = rates?.laneOf(run.kind).perSecond(this.#parts.clock.now()) ?? null;
     return rate === null ? null : milliseconds(Math.round((ahead / rate) * 1_000));
   }
 }

@@ -5,8 +5,8 @@ import { inputKey } from '../blobs/blobs.ts';
 import type { BatchOptions, BatchPlan } from '../domain/batch.ts';
 import { sha256 } from '../domain/digest.ts';
 import { DEFAULT_BATCH_SIZE } from '../domain/endpoint.ts';
-import { ServiceError } from '../domain/errors.ts';
-import type { RunId } from '../domain/ids.ts';
+import { ServiceError, StorageFull } from '../domain/errors.ts';
+import { DEFAULT_TENANT, type RunId } from '../domain/ids.ts';
 import type { Payload } from '../domain/payload.ts';
 import { lostWorkersMax } from '../domain/retry.ts';
 import type { Duration } from '../domain/time.ts';
@@ -34,12 +34,15 @@ export interface Submission {
   /** JSON text of an object. */
   readonly metadata: string;
   readonly idempotencyKey: string | null;
+  readonly concurrencyKey: string | null;
+  /** The ended run whose input this one tries again. */
+  readonly retryOf: RunId | null;
 }
 
-/** A run that is durable. `replayed` is one that the same idempotency key made before. */
+/** A run that is durable. `replayed` is one that the same idempotency key made before, `deduplicated` an open one with the same concurrency key. */
 export type Accepted =
   | { readonly kind: 'new'; readonly run: RunRecord; readonly ahead: number }
-  | { readonly kind: 'replayed'; readonly runId: RunId };
+  | { readonly kind: 'replayed' | 'deduplicated'; readonly runId: RunId };
 
 /** What the intake works with. */
 export interface IntakeParts {
@@ -70,6 +73,7 @@ export async function accept(parts: IntakeParts, submission: Submission): Promis
     endpoint: spec.name,
     version: deployed.version,
     kind: batch === null ? 'call' : 'batch',
+    tenant: DEFAULT_TENANT,
     runName: submission.runName,
     priority: submission.priority,
     timeout: submission.timeout ?? spec.timeout,
@@ -84,8 +88,16 @@ export async function accept(parts: IntakeParts, submission: Submission): Promis
       submission.idempotencyKey === null
         ? null
         : { key: submission.idempotencyKey, fingerprint: fingerprintOf(submission, payload) },
+    concurrencyKey: submission.concurrencyKey,
+    retryOf: submission.retryOf,
+    retention: spec.retention,
+    callback: null,
   };
-  const [written] = await parts.ledger.enqueue([run]);
+  const [written] = await parts.ledger.enqueue([run]).catch(async (error: unknown) => {
+    // Nothing was written then. Of any other error nobody knows, and a run that was written down needs its payload.
+    if (error instanceof StorageFull) await parts.payloads.discard(payload);
+    throw error;
+  });
   if (written!.result !== 'enqueued') await parts.payloads.discard(payload);
   return answer(parts, run, written!);
 }
@@ -95,7 +107,8 @@ function answer(parts: IntakeParts, run: NewRun, written: Enqueued): Accepted {
     case 'enqueued':
       return { kind: 'new', ahead: written.ahead, run: recordOf(run, written) };
     case 'replayed':
-      return { kind: 'replayed', runId: written.runId };
+    case 'deduplicated':
+      return { kind: written.result, runId: written.runId };
     case 'key-reused':
       throw new ServiceError(
         'idempotency-mismatch',
@@ -173,7 +186,18 @@ function planBatch(
 
 /** Two requests are the same when everything that could change the answer is. */
 function fingerprintOf(submission: Submission, input: Payload): string {
-  const { deployed, accept: wanted, batch, runName, timeout, queueTtl, priority, metadata } = submission;
+  const {
+    deployed,
+    accept: wanted,
+    batch,
+    runName,
+    timeout,
+    queueTtl,
+    priority,
+    metadata,
+    concurrencyKey,
+    retryOf,
+  } = submission;
   return sha256(
     JSON.stringify([
       deployed.spec.name,
@@ -184,6 +208,8 @@ function fingerprintOf(submission: Submission, input: Payload): string {
       queueTtl,
       priority,
       metadata,
+      concurrencyKey,
+      retryOf,
       input.contentType,
       input.sha256,
     ]),
@@ -192,44 +218,23 @@ function fingerprintOf(submission: Submission, input: Payload): string {
 
 /** What the ledger would answer if it were asked for the run that it has just written. */
 function recordOf(run: NewRun, { sequence, createdAt }: Enqueued & { result: 'enqueued' }): RunRecord {
-  const {
-    runId,
-    endpoint,
-    version,
-    kind,
-    runName,
-    priority,
-    timeout,
-    queueTtl,
-    metadata,
-    accept: wanted,
-    batch,
-    input,
-  } = run;
+  const { lostWorkersMax: _, idempotency: __, parent: ___, input, batch, ...asGiven } = run;
   return {
+    ...asGiven,
     sequence,
-    runId,
-    endpoint,
-    version,
-    kind,
     status: 'queued',
-    runName,
-    priority,
     attempt: 0,
     createdAt,
     dueAt: createdAt,
     startedAt: null,
     finishedAt: null,
-    timeout,
-    queueTtl,
-    metadata,
-    accept: wanted,
     parentId: null,
     rows: null,
     batch,
     progress: batch === null ? null : { done: 0, total: batch.rows, failed: 0 },
     input: { contentType: input!.contentType, bytes: input!.bytes, sha256: input!.sha256 },
     output: null,
+    payloadsKept: true,
     error: null,
   };
 }

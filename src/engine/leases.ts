@@ -33,7 +33,7 @@ export class Leases {
   constructor(ledger: Ledger, log: Log) {
     this.#ledger = ledger;
     this.#log = log;
-    this.#renewal = setInterval(() => void this.#renew(), RENEWAL);
+    this.#renewal = setInterval(() => void this.#renew([...this.#held.values()]), RENEWAL);
   }
 
   hold(claim: Claim): HeldClaim {
@@ -58,6 +58,12 @@ export class Leases {
     if (held?.claim.attempt === claim.attempt) held.stop(reason);
   }
 
+  /** Asks at once whether the claim on a run still holds, if this server has one; stops its work when it was lost. */
+  check(runId: RunId): void {
+    const held = this.#held.get(runId);
+    if (held !== undefined) void this.#renew([held]);
+  }
+
   /** Stops everything, as when the server stops. */
   stopAll(reason: StopReason): void {
     for (const held of this.#held.values()) held.stop(reason);
@@ -67,8 +73,7 @@ export class Leases {
     clearInterval(this.#renewal);
   }
 
-  async #renew(): Promise<void> {
-    const held = [...this.#held.values()];
+  async #renew(held: readonly HeldClaim[]): Promise<void> {
     if (held.length === 0) return;
     try {
       const answers = await this.#ledger.renew(

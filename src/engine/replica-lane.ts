@@ -1,17 +1,28 @@
 // Executes calls and chunks on replicas.
+//
+// A run that has lost its worker runs alone from then on, so that the blame falls on no other when its worker is lost again. Where a
+// replica takes several runs at once, the lane must make room for that, and does so only while such a solo run waits: it reserves the
+// whole of an idle replica, and where none is idle it spares one until it is. Whatever the ledger then hands out for the whole replica
+// decides: a solo run keeps all of it until the replica has stopped working on it, any other run shares it again at once.
+//
+// The ledger is not asked for solo runs before every claim, but only after something that can have made one: a retry of this server that is
+// due, and the sweep, which comes every second and so hears of what it took back itself, of another server's, and of an earlier one's.
+// As long as there are any, the lane goes on asking. A solo run waits one sweep longer at the most than it would otherwise.
 
 import { type Clock, jitter, startTimer } from '../clock.ts';
 import { outputKey } from '../blobs/blobs.ts';
+import type { Payload } from '../domain/payload.ts';
 import { after, type Duration, toRfc3339 } from '../domain/time.ts';
 import type { AttemptResult, ClaimedRun, Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import { ATTEMPT_HEADER, DEADLINE_HEADER, RUN_ID_HEADER } from '../model/protocol.ts';
 import type { Reply } from '../replicas/replica.ts';
 import type { ReservedSlot, Supervisor } from '../replicas/supervisor.ts';
+import type { DiskRoom } from '../storage/disk-room.ts';
 import type { BatchInputs } from './batch-inputs.ts';
 import type { Deployed } from './deployment.ts';
 import type { Lane } from './dispatcher.ts';
-import type { DrainRate } from './drain-rate.ts';
+import type { DrainRates } from './drain-rate.ts';
 import type { HeldClaim, StopReason } from './leases.ts';
 import { failureOf, resultOfFailure } from './outcome.ts';
 import type { Payloads } from './payloads.ts';
@@ -28,29 +39,62 @@ export interface ReplicaLaneParts {
   readonly payloads: Payloads;
   readonly inputs: BatchInputs;
   readonly events: RunEvents;
-  readonly drainRate: DrainRate;
+  readonly room: DiskRoom;
+  readonly drainRates: DrainRates;
   /** Called with the delay after which a run is due again. */
   readonly onRetry: (delay: Duration) => void;
   readonly clock: Clock;
   readonly log: Log;
 }
 
+/** A lane that gives a run a replica of its own where it must. */
+export interface ReplicaLane extends Lane<ReservedSlot> {
+  /** Runs that must run alone may wait: the ledger is asked with the next reservation. */
+  lookForSoloRuns(): void;
+}
+
 /** The lane for calls and chunks of one endpoint. */
-export function replicaLane(parts: ReplicaLaneParts): Lane<ReservedSlot> {
+export function replicaLane(parts: ReplicaLaneParts): ReplicaLane {
   const { deployed, supervisor, ledger } = parts;
+  const { concurrency } = deployed.spec.replicas;
+  let looks = false;
+
   return {
     name: 'replica',
     async reserve() {
-      await startForBacklog();
-      return supervisor.reserve(RESERVE_MAX);
+      const soloRunWaits = await takeStock();
+      if (concurrency === 1) return { slots: supervisor.reserve(RESERVE_MAX), alone: true };
+      const whole = soloRunWaits ? supervisor.reserveWhole() : null;
+      if (whole === null) return { slots: supervisor.reserve(RESERVE_MAX, soloRunWaits), alone: false };
+      // Enough until something new is heard: where another run is more urgent, or the solo run not due yet, the others go on meanwhile.
+      looks = false;
+      return { slots: [whole], alone: true };
     },
-    execute: (claimed, slot, held) => execute(parts, claimed, slot, held),
+    execute(claimed, slot, held) {
+      // There may be more of them.
+      if (claimed.alone) lookForSoloRuns();
+      else slot.share();
+      return execute(parts, claimed, slot, held);
+    },
+    lookForSoloRuns,
   };
 
-  async function startForBacklog(): Promise<void> {
-    if (!supervisor.canGrow) return;
+  function lookForSoloRuns(): void {
+    looks = concurrency > 1;
+  }
+
+  /** Starts replicas for what waits, and tells whether some of it must run alone; asks the ledger only where the answer matters. */
+  async function takeStock(): Promise<boolean> {
+    if (!supervisor.canGrow && !looks) return false;
+    const looked = looks;
+    looks = false;
     const depth = (await ledger.depths()).find(({ endpoint }) => endpoint === deployed.spec.name);
-    supervisor.demand(depth?.backlog ?? 0);
+    const { backlog, alone } = depth ?? { backlog: 0, alone: 0 };
+    // A run that runs alone fills a replica.
+    supervisor.demand(backlog + alone * (concurrency - 1));
+    const soloRunWaits = looked && alone > 0;
+    looks ||= soloRunWaits;
+    return soloRunWaits;
   }
 }
 
@@ -60,11 +104,14 @@ async function execute(
   slot: ReservedSlot,
   held: HeldClaim,
 ): Promise<void> {
-  const { ledger, events, drainRate, clock, log } = parts;
+  const { ledger, events, drainRates, clock, log } = parts;
   const { runId, attempt } = claimed.claim;
   const result = await attemptResult(parts, claimed, slot, held);
-  const [recorded] = await ledger.finish([{ claim: claimed.claim, result, progress: null }]);
-  drainRate.ended(clock.now());
+  const finished = [{ claim: claimed.claim, result, progress: null }];
+  const finishing = parts.room.insist(() => ledger.finish(finished), held.signal);
+  // Asked for in the same breath: an embedded ledger reads it in the transaction that writes the outcome.
+  const reading = events.hasWaiters(runId) ? ledger.details(runId) : Promise.resolve(null);
+  const [[recorded], details] = await Promise.all([finishing, reading]);
   if (recorded === 'lost') {
     if (result.kind === 'succeeded') await parts.payloads.discard(result.output);
     log.info({ run_id: runId, attempt }, 'outcome refused: the claim was lost');
@@ -72,8 +119,10 @@ async function execute(
   }
   if (result.kind === 'retry') parts.onRetry(result.delay);
   if (result.kind === 'succeeded' || result.kind === 'failed') {
-    const { parentId, rows } = claimed.run;
-    events.ended({ runId, parentId, rows, status: result.kind, error: result.kind === 'failed' ? result.error : null });
+    const { kind, parentId, rows } = claimed.run;
+    drainRates.ended(kind, clock.now());
+    const error = result.kind === 'failed' ? result.error : null;
+    events.ended({ runId, parentId, rows, status: result.kind, error, ...(details === null ? {} : { details }) });
   }
 }
 
@@ -97,7 +146,8 @@ async function attemptResult(
   const failure = failureOf(reply, reason, claimed);
   if (failure !== null) return resultOfFailure(failure, claimed, deployed.spec.retry, jitter());
   const { bytes, contentType } = reply as Reply & { kind: 'output' };
-  return { kind: 'succeeded', output: await payloads.store(bytes, contentType, outputKey(runId, attempt)) };
+  const store = (): Promise<Payload> => payloads.store(bytes, contentType, outputKey(runId, attempt));
+  return { kind: 'succeeded', output: await parts.room.insist(store, held.signal) };
 }
 
 interface Input {

@@ -1,9 +1,10 @@
-// Who waits for a run hears of its end here, in this process; whoever is in another asks the ledger.
+// Who waits for a run hears of its end here, in this process; what another process ended is brought here by watch.ts.
 
 import type { RowRange } from '../domain/batch.ts';
 import type { RunError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { EndedStatus } from '../domain/run.ts';
+import type { RunDetails } from '../ledger/ledger.ts';
 
 /** A run has ended, and the ledger has it. `rows` is null for a run that is no chunk, or when only the ledger knows them. */
 export interface RunEnded {
@@ -12,9 +13,12 @@ export interface RunEnded {
   readonly rows: RowRange | null;
   readonly status: EndedStatus;
   readonly error: RunError | null;
+  /** The run as it ended, where it was read together with its end. */
+  readonly details?: RunDetails;
 }
 
-type Listener = (event: RunEnded) => void;
+/** Somebody who waits; told of an end that was brought here twice, it hears it twice. */
+export type Listener = (event: RunEnded) => void;
 
 /** Passes on the ends of runs to those who asked for them, by the run or by its parent. */
 export class RunEvents {
@@ -25,6 +29,16 @@ export class RunEvents {
     for (const listener of this.#byRun.get(event.runId) ?? []) listener(event);
     if (event.parentId === null) return;
     for (const listener of this.#byParent.get(event.parentId) ?? []) listener(event);
+  }
+
+  /** Whether anybody waits for the run, or for the chunks of its parent. */
+  isAwaited({ runId, parentId }: { readonly runId: RunId; readonly parentId: RunId | null }): boolean {
+    return this.#byRun.has(runId) || (parentId !== null && this.#byParent.has(parentId));
+  }
+
+  /** Whether anybody waits for the run itself. */
+  hasWaiters(runId: RunId): boolean {
+    return this.#byRun.has(runId);
   }
 
   /** Calls `listener` when the run ends; answers how to stop that. */

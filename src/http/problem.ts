@@ -2,6 +2,7 @@
 
 import type { FastifyReply } from 'fastify';
 import { PROBLEMS, type ProblemSlug, type RunError, ServiceError } from '../domain/errors.ts';
+import { inSeconds, toRfc3339 } from '../domain/time.ts';
 import type { RunRecord } from '../ledger/ledger.ts';
 import { PROBLEM_BASE, PROBLEM_TYPE, type ProblemBody } from '../wire/problems.ts';
 import { runPath } from './paths.ts';
@@ -35,6 +36,16 @@ export function sendProblem(reply: FastifyReply, problem: ServiceError): Fastify
 export function failureBody({ type, detail }: RunError) {
   const { title, retryable } = PROBLEMS[type];
   return { type, title, detail, retryable };
+}
+
+/** The problem that stands for an output whose retention is over. */
+export function outputExpired({ runId, finishedAt, retention }: RunRecord): ServiceError {
+  const ended = finishedAt === null ? '' : ` at ${toRfc3339(finishedAt)}`;
+  return new ServiceError(
+    'output-expired',
+    `Run ${runId} ended${ended}; its output was kept for ${inSeconds(retention)} s after that, as its endpoint's retention says.`,
+    { runId },
+  );
 }
 
 /** The problem that stands for a run without an output. */

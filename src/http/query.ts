@@ -1,14 +1,16 @@
 // Reading a query: texts become the numbers and booleans that the schema asks for, strictly, and whatever does not fit is named.
 
-import type { Static, TObject } from 'typebox';
+import { parse } from 'node:querystring';
+import { type Static, type TObject, Type } from 'typebox';
 import { type FieldError, ServiceError } from '../domain/errors.ts';
 import { compileCheck } from '../validation.ts';
+import { textErrors } from './text.ts';
 
 /**
  * A reader for the queries of one route.
  *
  * @returns a function that answers the values that the schema describes
- * @throws ServiceError `invalid-request` that names every parameter that is unknown, given twice, or of the wrong form
+ * @throws ServiceError `invalid-request` that names every parameter that is unknown, given twice, or of the wrong form, or holds text that cannot be stored
  */
 export function queryReader<Schema extends TObject>(schema: Schema): (query: unknown) => Static<Schema> {
   const check = compileCheck(schema);
@@ -18,7 +20,8 @@ export function queryReader<Schema extends TObject>(schema: Schema): (query: unk
       .filter(([, value]) => Array.isArray(value))
       .map(([name]): FieldError => ({ pointer: `/${name}`, detail: 'is given more than once' }));
     const values = Object.fromEntries(given.map(([name, value]) => [name, typed(schema.properties[name], value)]));
-    const errors = twice.length > 0 ? twice : check(values);
+    const texts = given.flatMap(([name, value]) => textErrors(`/${name}`, value));
+    const errors = twice.length > 0 ? twice : [...check(values), ...texts];
     if (errors.length === 0) return values as Static<Schema>;
     const places = errors.map(({ pointer, detail }) => ({ pointer: `query:${pointer.slice(1)}`, detail }));
     throw new ServiceError(
@@ -28,6 +31,22 @@ export function queryReader<Schema extends TObject>(schema: Schema): (query: unk
     );
   };
 }
+
+/** The parameters of a query. Bytes that are no UTF-8 become half a surrogate, which no reader takes: as U+FFFD, two of them would be one text. */
+export function parseQuery(text: string): Record<string, string | string[] | undefined> {
+  return parse(text, '&', '=', { decodeURIComponent: decoded });
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return '\ud800';
+  }
+}
+
+/** The reader for routes whose path says it all. */
+export const readNoQuery = queryReader(Type.Object({}, { additionalProperties: false }));
 
 /** A text that is not written exactly like a number or a boolean stays a text, and the schema refuses it. */
 function typed(schema: unknown, value: string | string[]): unknown {

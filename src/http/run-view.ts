@@ -45,6 +45,8 @@ function runLine(run: RunRecord): Omit<RunLine, 'metadata'> {
     output: outputFacts(run),
     error: run.error === null ? null : failureBody(run.error),
     parent_id: run.parentId,
+    retry_of: run.retryOf,
+    concurrency_key: run.concurrencyKey,
     links: {
       self: runPath(run.runId),
       output: outputPath(run.runId),
@@ -58,8 +60,9 @@ function runLine(run: RunRecord): Omit<RunLine, 'metadata'> {
  * The JSON text of a run with all that is known of it.
  *
  * @param outputs the exact text of the output where it is to be shown inside, else null: it is spliced in and never parsed, so its numbers stay as they are
+ * @param isDeduplicated whether it answers a submission that made no run, because this one has its concurrency key
  */
-export function runText(sight: RunSight, outputs: string | null): string {
+export function runText(sight: RunSight, outputs: string | null, isDeduplicated = false): string {
   const { run, attempts, queue, waitingOn } = sight;
   const body: Omit<RunBody, 'outputs' | 'metadata'> = {
     ...runLine(run),
@@ -72,6 +75,7 @@ export function runText(sight: RunSight, outputs: string | null): string {
           },
     waiting_on: waitingOn,
     attempts: attempts.map(attemptBody),
+    ...(isDeduplicated ? { deduplicated: true } : {}),
   };
   return spliced(body, { metadata: run.metadata, outputs: outputs ?? 'null' });
 }
@@ -82,7 +86,14 @@ export function isEmbedded(output: PayloadFacts | null): boolean {
 }
 
 /** An endpoint. */
-export function endpointBody({ deployed, replicas, depth, drainRate, trouble }: EndpointSight): EndpointBody {
+export function endpointBody({
+  deployed,
+  replicas,
+  depth,
+  oldestAge,
+  drainRate,
+  trouble,
+}: EndpointSight): EndpointBody {
   const { spec, version } = deployed;
   return {
     name: spec.name,
@@ -95,11 +106,16 @@ export function endpointBody({ deployed, replicas, depth, drainRate, trouble }: 
     batch_size: spec.batchSize,
     max_in_flight: spec.maxInFlight,
     timeout: inSeconds(spec.timeout),
+    sync_timeout: inSeconds(spec.syncTimeout),
+    queue_ttl: inSeconds(spec.queueTtl),
     queue_limit: spec.queueLimit,
+    concurrency_limit: spec.concurrencyLimit,
+    retention: inSeconds(spec.retention),
     replicas: { ...replicas },
     queued: depth.queued,
     backlog: depth.backlog,
     running: depth.running,
+    oldest_age_seconds: oldestAge === null ? null : inSeconds(oldestAge),
     drain_rate: drainRate,
     trouble,
   };

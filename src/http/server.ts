@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { PROBLEMS, type ProblemSlug, ServiceError } from '../domain/errors.ts';
+import { PROBLEMS, type ProblemSlug, ServiceError, StorageFull } from '../domain/errors.ts';
 import { inSeconds, seconds } from '../domain/time.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Log } from '../log.ts';
@@ -11,6 +11,7 @@ import { PROBLEM_TYPE } from '../wire/problems.ts';
 import { requestGuard } from './guard.ts';
 import type { HttpParts } from './parts.ts';
 import { problemBody, sendProblem } from './problem.ts';
+import { parseQuery } from './query.ts';
 import { endpointRoutes } from './routes/endpoints.ts';
 import { healthRoutes } from './routes/health.ts';
 import { invokeRoutes } from './routes/invoke.ts';
@@ -32,6 +33,8 @@ export interface ServerParts {
 
 /** How long answers that are being written may take once the server closes; connections that are still open then are cut. */
 const LAST_ANSWERS = seconds(1);
+/** What a client is told to wait for room on the disk. */
+const ROOM_RETRY = seconds(10);
 
 /** The server, not yet listening. */
 export interface HttpServer {
@@ -53,7 +56,12 @@ export function buildServer({ engine, log, hosts, bodyBytesMax }: ServerParts): 
     requestTimeout: REQUEST_TIMEOUT,
     // A missing Host is refused by the guard, in the words of the one table.
     http: { headersTimeout: HEADERS_TIMEOUT, maxHeaderSize: 16_384, requireHostHeader: false },
-    routerOptions: { ignoreTrailingSlash: false, caseSensitive: true, maxParamLength: 200 },
+    routerOptions: {
+      ignoreTrailingSlash: false,
+      caseSensitive: true,
+      maxParamLength: 200,
+      querystringParser: parseQuery,
+    },
     frameworkErrors: (error, request, reply) => sendError(log, error, request, reply as FastifyReply),
     clientErrorHandler: refuseBrokenRequest,
   });
@@ -97,7 +105,8 @@ function closer(app: FastifyInstance): () => Promise<void> {
 /** Aborts when the client closes its connection before it has its answer. */
 function goneSignal({ raw }: FastifyReply): AbortSignal {
   const gone = new AbortController();
-  raw.once('close', () => gone.abort());
+  // Every answer ends in a close; only one that comes too early is worth an abort, which makes an error with its stack.
+  raw.once('close', () => raw.writableFinished || gone.abort());
   return gone.signal;
 }
 
@@ -132,7 +141,7 @@ function unknownPath(routes: readonly Route[], { url, method }: FastifyRequest):
 
 function sendError(log: Log, error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (error instanceof ServiceError) return sendProblem(reply, error);
-  const expected = expectedError(error as FastifyError);
+  const expected = error instanceof StorageFull ? storageFull(error) : expectedError(error as FastifyError);
   if (expected !== null) return sendProblem(reply, expected);
   log.error(
     { err: error, request_id: request.id, method: request.method, path: request.url.split('?')[0] },
@@ -145,6 +154,13 @@ function sendError(log: Log, error: Error, request: FastifyRequest, reply: Fasti
       'Something went wrong here; the server log has the cause under the request id in "instance".',
     ),
   );
+}
+
+function storageFull(cause: StorageFull): ServiceError {
+  return new ServiceError('storage-full', `${cause.message} Try again after the time in Retry-After.`, {
+    headers: { 'retry-after': String(inSeconds(ROOM_RETRY)) },
+    cause,
+  });
 }
 
 /** What the framework itself refuses, in the words of the one table. */

@@ -1,21 +1,21 @@
 // From a request to what the engine is asked for: the envelope's options or the query's, and the input as it was sent.
 
-import { Type } from 'typebox';
 import type { BatchOptions } from '../domain/batch.ts';
 import { type FieldError, ServiceError } from '../domain/errors.ts';
 import { isJson } from '../domain/payload.ts';
-import { type Duration, seconds } from '../domain/time.ts';
+import { type Duration, milliseconds, seconds } from '../domain/time.ts';
 import type { Deployed } from '../engine/deployment.ts';
 import type { Submission } from '../engine/intake.ts';
 import { compileCheck } from '../validation.ts';
 import { InvokeEnvelope, InvokeQuery } from '../wire/invoke.ts';
 import { readAccept } from './accept.ts';
 import { type Envelope, readEnvelope } from './envelope.ts';
-import { queryReader } from './query.ts';
+import { idempotencyKeyOf } from './idempotency.ts';
+import { queryReader, readNoQuery } from './query.ts';
+import { textErrors } from './text.ts';
 
 /** Largest metadata of a run, in bytes of JSON text: it is shown with every line of a list. */
 const METADATA_BYTES_MAX = 16 * 1_024;
-const IDEMPOTENCY_KEY = /^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/;
 
 /** What an invocation's request is made of. */
 export interface InvokeRequest {
@@ -32,8 +32,6 @@ export interface ReadRequest {
 
 const checkEnvelope = compileCheck(InvokeEnvelope);
 const readQuery = queryReader(InvokeQuery);
-/** An envelope has its options inside: one beside it would be a second opinion. */
-const readNoQuery = queryReader(Type.Object({}, { additionalProperties: false }));
 
 /**
  * Reads the request of an invocation.
@@ -60,12 +58,14 @@ export function readSubmission(request: InvokeRequest, deployed: Deployed): Read
 }
 
 function readJson(request: InvokeRequest, deployed: Deployed): ReadRequest {
+  // An envelope has its options inside: one beside it would be a second opinion.
   readNoQuery(request.query);
   const envelope = readEnvelope(request.body);
   const errors = [
     ...checkEnvelope(envelope.value),
     ...inputErrors(envelope),
-    ...nameErrors(envelope.value['run_name']),
+    ...textErrors('/run_name', envelope.value['run_name']),
+    ...textErrors('/concurrency_key', envelope.value['concurrency_key']),
   ];
   if (errors.length > 0) throw invalid('The request is not valid', errors);
   const options = envelope.value as InvokeEnvelope;
@@ -106,7 +106,9 @@ function common(request: InvokeRequest, deployed: Deployed, options: InvokeQuery
     timeout: durationOf(options.timeout),
     queueTtl: durationOf(options.queue_ttl),
     priority: options.priority ?? 0,
-    idempotencyKey: idempotencyKeyOf(request),
+    idempotencyKey: idempotencyKeyOf(request.headers),
+    concurrencyKey: options.concurrency_key ?? null,
+    retryOf: null,
   };
 }
 
@@ -119,12 +121,6 @@ function inputErrors(envelope: Envelope): FieldError[] {
       detail: given.length === 0 ? 'is required (or "parameters")' : 'and "parameters" exclude each other',
     },
   ];
-}
-
-/** Half a surrogate pair has no UTF-8, so it would be stored as another character. */
-function nameErrors(name: unknown): FieldError[] {
-  if (typeof name !== 'string' || (name.isWellFormed() && !name.includes('\0'))) return [];
-  return [{ pointer: '/run_name', detail: 'holds a NUL character or half a surrogate pair' }];
 }
 
 function metadataOf(envelope: Envelope): string {
@@ -146,23 +142,14 @@ function batchOf(batch: InvokeEnvelope['batch']): Submission['batch'] {
   };
 }
 
-function idempotencyKeyOf(request: InvokeRequest): string | null {
-  const keys = request.headers['idempotency-key'];
-  if (keys === undefined) return null;
-  const key = String(keys).trim();
-  // Node joins a header that is there twice with a comma, which no key of ours may be hidden behind.
-  if (IDEMPOTENCY_KEY.test(key) && !key.includes(', ')) return key;
-  throw invalid('The Idempotency-Key is not valid', [
-    { pointer: 'header:idempotency-key', detail: 'must be there once, with 1 to 255 printable ASCII characters' },
-  ]);
-}
-
 function headerOf({ headers }: InvokeRequest, name: string): string | null {
   const value = headers[name];
   return typeof value === 'string' && value.trim() !== '' ? value.trim() : null;
 }
 
-const durationOf = (count: number | undefined): Duration | null => (count === undefined ? null : seconds(count));
+/** At least a millisecond, since nothing can be done in none. */
+const durationOf = (count: number | undefined): Duration | null =>
+  count === undefined ? null : milliseconds(Math.max(1, seconds(count)));
 
 function invalid(what: string, errors: readonly FieldError[]): ServiceError {
   return new ServiceError(

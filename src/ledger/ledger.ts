@@ -2,9 +2,10 @@
 // A driver is done when the conformance suite in test/ledger/ passes for it.
 
 import type { BatchPlan, Progress, RowRange } from '../domain/batch.ts';
+import type { Callback, CallbackEvent, DeliveryId } from '../domain/delivery.ts';
 import type { RunError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
-import type { Payload, PayloadFacts } from '../domain/payload.ts';
+import type { BlobKey, Payload, PayloadFacts } from '../domain/payload.ts';
 import type { RunKind, RunStatus } from '../domain/run.ts';
 import type { Duration, Instant } from '../domain/time.ts';
 
@@ -14,6 +15,8 @@ export interface Deployment {
   readonly fingerprint: string;
   /** Top-level runs that may be queued at once. */
   readonly queueLimit: number;
+  /** Calls and chunks that may run at once over all servers, or null for as many as there are slots. */
+  readonly concurrencyLimit: number | null;
 }
 
 /** A run to be written down. */
@@ -22,6 +25,8 @@ export interface NewRun {
   readonly endpoint: string;
   readonly version: number;
   readonly kind: RunKind;
+  /** Whose run it is: where runs of several tenants wait, they take turns. */
+  readonly tenant: string;
   readonly runName: string | null;
   readonly priority: number;
   /** Limit of one attempt; a batch hands it on to its chunks. */
@@ -38,7 +43,16 @@ export interface NewRun {
   readonly input: Payload | null;
   readonly batch: BatchPlan | null;
   readonly parent: { readonly claim: Claim; readonly rows: RowRange } | null;
+  /** Scoped to the tenant; stands for this run for IDEMPOTENCY_KEY_KEPT. */
   readonly idempotency: { readonly key: string; readonly fingerprint: string } | null;
+  /** While a run of the same endpoint and tenant with the same key has not ended, no other is stored. */
+  readonly concurrencyKey: string | null;
+  /** The ended run whose input this one tries again. */
+  readonly retryOf: RunId | null;
+  /** How long its input and output are kept after its end. */
+  readonly retention: Duration;
+  /** Who is told of its end, by a delivery written in the transaction that ends it. */
+  readonly callback: Callback | null;
 }
 
 /** What became of a run handed in. */
@@ -48,6 +62,8 @@ export type Enqueued =
   | { readonly result: 'replayed'; readonly runId: RunId }
   /** The same idempotency key came before with another request. */
   | { readonly result: 'key-reused' }
+  /** A run with the same concurrency key has not ended yet: this is it. */
+  | { readonly result: 'deduplicated'; readonly runId: RunId }
   /** The endpoint's queue limit is reached; nothing was stored. */
   | { readonly result: 'queue-full'; readonly queued: number }
   /** The parent's claim is no longer valid, or these rows already have their chunk; nothing was stored. */
@@ -73,6 +89,11 @@ export interface ClaimRequest {
   /** `replica` takes calls and chunks, `engine` takes batches. */
   readonly lane: 'replica' | 'engine';
   readonly slots: readonly Slot[];
+  /**
+   * Whether nothing else runs on the replica of any slot, nor will until the claim has ended. A run whose worker was lost is handed out
+   * only then, so that the blame falls on one run when the worker is lost again. Without meaning for batches.
+   */
+  readonly alone: boolean;
   /** Who holds the claims: one id per server process. */
   readonly owner: string;
   readonly lease: Duration;
@@ -83,6 +104,8 @@ export interface ClaimedRun {
   readonly claim: Claim;
   readonly run: RunRecord;
   readonly slot: Slot;
+  /** Whether its worker was lost before, so that nothing else may run beside it. */
+  readonly alone: boolean;
   /** Attempts that count for the retry policy, this one included. */
   readonly countedAttempts: number;
   readonly input: Payload | null;
@@ -121,6 +144,7 @@ export interface RunRecord {
   readonly endpoint: string;
   readonly version: number;
   readonly kind: RunKind;
+  readonly tenant: string;
   readonly status: RunStatus;
   readonly runName: string | null;
   readonly priority: number;
@@ -141,7 +165,13 @@ export interface RunRecord {
   readonly progress: Progress | null;
   readonly input: PayloadFacts | null;
   readonly output: PayloadFacts | null;
+  /** Whether its input and output can still be had; false once its retention is over, and never true again. */
+  readonly payloadsKept: boolean;
   readonly error: RunError | null;
+  readonly concurrencyKey: string | null;
+  readonly retryOf: RunId | null;
+  readonly retention: Duration;
+  readonly callback: Callback | null;
 }
 
 /** One try at executing a run. */
@@ -156,6 +186,16 @@ export interface AttemptRecord {
   readonly stoppedAt: Instant | null;
   readonly outcome: 'succeeded' | 'failed' | 'cancelled' | 'lost' | 'released' | null;
   readonly error: RunError | null;
+}
+
+/** A run with what its readers want to know beside it, all as of one moment. */
+export interface RunDetails {
+  readonly run: RunRecord;
+  readonly attempts: readonly AttemptRecord[];
+  /** As `ahead` answers it; null for a run that is not queued. */
+  readonly ahead: number | null;
+  /** The output's bytes where the ledger itself keeps them; null where there is none, or it lies in the blob store. */
+  readonly output: Uint8Array | null;
 }
 
 /** Which runs to list, newest first. */
@@ -180,6 +220,9 @@ export interface ChunkRecord {
   readonly error: RunError | null;
 }
 
+/** How many runs one purge cancels, so that it never keeps other callers waiting for long. */
+export const PURGE_MAX = 1_000;
+
 /** Beyond this many, a backlog is not counted further: whoever asks wants to know how many replicas it keeps busy. */
 export const BACKLOG_COUNT_MAX = 1_000;
 
@@ -190,7 +233,11 @@ export interface EndpointDepth {
   readonly queued: number;
   /** Calls and chunks that wait for a replica, counted up to BACKLOG_COUNT_MAX. */
   readonly backlog: number;
+  /** Those of the backlog that have lost a worker and are handed out only to a replica which does nothing else. */
+  readonly alone: number;
   readonly running: number;
+  /** When the run that waits longest arrived, or null where none waits. */
+  readonly oldestQueuedAt: Instant | null;
 }
 
 /** A run that the sweeper ended or put back, for those who wait for it. */
@@ -201,14 +248,94 @@ export interface Swept {
   readonly status: RunStatus;
 }
 
+/** Which queued top-level runs to cancel. */
+export interface QueueFilter {
+  readonly endpoint: string;
+  /** Only runs that arrived before this instant. */
+  readonly createdBefore?: Instant;
+  readonly runName?: string;
+}
+
+/** What a purge has cancelled: queued runs, and those of their chunks that were running. */
+export interface Purged {
+  readonly cancelled: readonly RunId[];
+  readonly stopped: readonly Claim[];
+}
+
+/** What was let go of: how many runs lost their payloads or were forgotten, and blobs that nobody refers to any more. */
+export interface LetGo {
+  readonly runs: number;
+  readonly blobs: readonly BlobKey[];
+}
+
+/** The right to write what became of a delivery, for one attempt at it. */
+export interface DeliveryClaim {
+  readonly deliveryId: DeliveryId;
+  readonly attempt: number;
+}
+
+/** A delivery that is to be attempted now. */
+export interface ClaimedDelivery {
+  readonly claim: DeliveryClaim;
+  readonly runId: RunId;
+  readonly endpoint: string;
+  readonly event: CallbackEvent;
+  readonly url: string;
+  readonly createdAt: Instant;
+}
+
+/** How an attempt at a delivery ended; `detail` is what the receiver said or what went wrong, in one line. */
+export type DeliveryResult =
+  | { readonly kind: 'delivered'; readonly detail: string }
+  | { readonly kind: 'retry'; readonly detail: string; readonly delay: Duration }
+  /** Nobody will try again by itself. */
+  | { readonly kind: 'abandoned'; readonly detail: string };
+
+/** The end of an attempt at a delivery. */
+export interface FinishedDelivery {
+  readonly claim: DeliveryClaim;
+  readonly result: DeliveryResult;
+}
+
+/** A delivery as it stands. */
+export interface DeliveryRecord {
+  readonly deliveryId: DeliveryId;
+  readonly event: CallbackEvent;
+  readonly url: string;
+  readonly attempt: number;
+  readonly createdAt: Instant;
+  /** When it is attempted next; without meaning once it has an outcome. */
+  readonly dueAt: Instant;
+  readonly outcome: 'delivered' | 'abandoned' | null;
+  /** What the last attempt came to, or null before there was one. */
+  readonly detail: string | null;
+}
+
+/** A promise that the tables break, and where; there is none unless there is a bug, or somebody else wrote into the store. */
+export interface Violation {
+  /** The promise, as a sentence. */
+  readonly promise: string;
+  /** The run, the endpoint or the row that breaks it. */
+  readonly where: string;
+}
+
+/** What another server did that somebody here may be waiting for. It may be late, or never come: whoever waits asks the ledger as well. */
+export type Hint =
+  | { readonly kind: 'queued'; readonly endpoint: string }
+  | { readonly kind: 'ended'; readonly runId: RunId; readonly parentId: RunId | null };
+
 /** How the driver has been writing; `calls / commits` is the size of its groups, and every commit is one fsync of the log. */
 export interface LedgerStats {
   readonly calls: number;
   readonly commits: number;
+  /** Outcomes that were refused because the claim was lost: every one of them would have written over somebody else's. */
+  readonly lost: number;
 }
 
 /** See the head of this file. */
 export interface Ledger {
+  /** Whether other servers may write here too; then whoever waits must ask again from time to time. */
+  readonly isShared: boolean;
   /** Records a deployment and answers its version, which rises by one when the fingerprint changes. */
   deploy(deployment: Deployment): Promise<number>;
   /** Writes runs down; each one's result stands at its place. */
@@ -221,11 +348,29 @@ export interface Ledger {
   /** Ends attempts; an attempt whose outcome is `'lost'` only has its `stoppedAt` noted. */
   finish(attempts: readonly FinishedAttempt[]): Promise<Recorded[]>;
   cancel(runId: RunId): Promise<Cancelled>;
+  /** Cancels queued runs, oldest first and PURGE_MAX at the most: whoever wants them all asks until none is left. */
+  purge(filter: QueueFilter): Promise<Purged>;
+  /** How many runs a purge would cancel. */
+  countQueued(filter: QueueFilter): Promise<number>;
   /** Queues again, or fails, every running run whose owner is gone: its lease has lapsed, or (in a ledger with one server) it is not `owner`'s. */
   reclaim(owner: string): Promise<Swept[]>;
   /** Fails every queued run that has waited longer than its `queueTtl`. */
   expire(): Promise<Swept[]>;
+  /**
+   * Drops the inputs and outputs whose retention is over, forgets runs whose line is no longer kept and idempotency keys that stand for
+   * nothing any more; a bounded number at a time. The blobs it answers are deleted by the caller, after this: a row never names a blob that is gone.
+   */
+  letGo(): Promise<LetGo>;
+  /** Those of the blobs that no run names: left over from a write that never came to its end. */
+  unreferenced(blobs: readonly BlobKey[]): Promise<BlobKey[]>;
+  /** Takes deliveries that are due, `limit` at the most; one whose claim has lapsed is due again. */
+  claimDeliveries(limit: number, lease: Duration): Promise<ClaimedDelivery[]>;
+  /** Writes what became of deliveries; each one's answer stands at its place. */
+  finishDeliveries(finished: readonly FinishedDelivery[]): Promise<Recorded[]>;
+  deliveries(runId: RunId): Promise<DeliveryRecord[]>;
   run(runId: RunId): Promise<RunRecord | null>;
+  /** One call in place of four, for whoever shows a run. */
+  details(runId: RunId): Promise<RunDetails | null>;
   runs(filter: RunFilter): Promise<RunRecord[]>;
   attempts(runId: RunId): Promise<AttemptRecord[]>;
   payload(runId: RunId, role: 'input' | 'output'): Promise<Payload | null>;
@@ -234,6 +379,10 @@ export interface Ledger {
   /** How many queued runs of its endpoint are more urgent than a run, counted up to BACKLOG_COUNT_MAX. */
   ahead(runId: RunId): Promise<number>;
   depths(): Promise<EndpointDepth[]>;
+  /** Checks every promise that the tables must keep; empty where all is well. */
+  audit(): Promise<Violation[]>;
+  /** Calls `listener` with what other servers did; never in a ledger that has one server. */
+  onHint(listener: (hint: Hint) => void): void;
   stats(): LedgerStats;
   /** Waits for what was handed in, then lets go of the store. */
   close(): Promise<void>;

@@ -1,6 +1,7 @@
 // Between a database's rows and the port's records: the columns have the same names in every driver.
 
 import type { BatchPlan, Progress } from '../domain/batch.ts';
+import type { Callback, CallbackEvent } from '../domain/delivery.ts';
 import type { RunError, RunFailure } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { BlobKey, Payload, PayloadFacts } from '../domain/payload.ts';
@@ -15,7 +16,8 @@ export const runColumns = (runs: 'runs' | 'claimcheck.runs'): string => `
   (SELECT p.run_id FROM ${runs} p WHERE p.seq = r.parent_seq) AS parent_id, r.row_from, r.row_to,
   r.progress_done, r.progress_total, r.progress_failed,
   r.input_type, r.input_bytes, r.input_sha256, r.input_blob, r.output_type, r.output_bytes, r.output_sha256, r.output_blob,
-  r.error_type, r.error_detail`;
+  r.error_type, r.error_detail, r.tenant, r.alone, r.concurrency_key, r.retry_of, r.callback_url, r.callback_events,
+  r.retention_ms, r.payloads_kept`;
 
 /** A run as the database returns it. */
 export interface RunRow {
@@ -54,6 +56,15 @@ export interface RunRow {
   output_blob: string | null;
   error_type: string | null;
   error_detail: string | null;
+  tenant: string;
+  /** A number in SQLite, as every truth there. */
+  alone: number | boolean;
+  concurrency_key: string | null;
+  retry_of: string | null;
+  callback_url: string | null;
+  callback_events: string | null;
+  retention_ms: number;
+  payloads_kept: number | boolean;
 }
 
 /** An attempt as the database returns it. */
@@ -90,6 +101,7 @@ export function toRunRecord(row: RunRow): RunRecord {
     endpoint: row.endpoint,
     version: row.version,
     kind: row.kind,
+    tenant: row.tenant,
     status: row.status,
     runName: row.run_name,
     priority: row.priority,
@@ -108,8 +120,19 @@ export function toRunRecord(row: RunRow): RunRecord {
     progress: progressOf(row, batch),
     input: factsOf(row.input_type, row.input_bytes, row.input_sha256),
     output: factsOf(row.output_type, row.output_bytes, row.output_sha256),
+    payloadsKept: Boolean(row.payloads_kept),
     error: errorOf(row),
+    concurrencyKey: row.concurrency_key,
+    retryOf: row.retry_of as RunId | null,
+    retention: milliseconds(row.retention_ms),
+    callback: callbackOf(row),
   };
+}
+
+/** Who is told of a run's end. */
+export function callbackOf(row: { callback_url: string | null; callback_events: string | null }): Callback | null {
+  const { callback_url: url, callback_events: events } = row;
+  return url === null || events === null ? null : { url, events: JSON.parse(events) as CallbackEvent[] };
 }
 
 /** A batch has its progress from the start: how many rows it has is known when it is taken in. */

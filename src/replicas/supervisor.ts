@@ -12,6 +12,8 @@ const FIRST_BACKOFF = seconds(1);
 const BACKOFF_MAX = minutes(1);
 /** Failed starts in a row after which those who wait for an answer are told, and not kept waiting for the next try. One may be an accident. */
 const TROUBLE_AFTER = 2;
+/** A replica that has been ready for this long, or has finished an invocation, is none that ends as soon as it is ready. */
+const SETTLED_AFTER = seconds(10);
 /** How often idle replicas are looked for. */
 const IDLE_CHECK = seconds(1);
 
@@ -28,6 +30,8 @@ export interface ReservedSlot {
   readonly replica: string;
   /** How long the replica took to start, where this is its first invocation. */
   readonly coldStart: Duration | null;
+  /** Lets others have the rest of the replica, where the slot is the whole of it. */
+  share(): void;
   /** Uses the slot, and gives it back once the replica has really stopped working on the invocation. */
   invoke(invocation: Invocation, signal: AbortSignal): Promise<Reply>;
   /** Gives the slot back unused. */
@@ -46,8 +50,11 @@ export interface SupervisorParts {
 
 interface Member {
   readonly replica: Replica;
+  readonly readySince: Instant;
+  /** Places that are taken, of as many as its concurrency. */
   busy: number;
   used: boolean;
+  hasFinishedOne: boolean;
   idleSince: Instant;
 }
 
@@ -97,19 +104,26 @@ export class Supervisor {
       this.#start();
   }
 
-  /** Free slots, `limit` at most, on the least busy replicas first. */
-  reserve(limit: number): ReservedSlot[] {
+  /**
+   * Free slots, `limit` at most, on the least busy replicas first. `sparesOne` leaves out the least busy one: as long as that is asked for,
+   * nothing new comes to it, and it becomes idle.
+   */
+  reserve(limit: number, sparesOne = false): ReservedSlot[] {
     const { concurrency } = this.#parts.policy;
-    const members = [...this.#members.values()]
-      .filter(({ replica }) => !replica.retiring)
-      .sort((a, b) => a.busy - b.busy);
+    const members = this.#leastBusyFirst().slice(sparesOne ? 1 : 0);
     const slots: ReservedSlot[] = [];
     for (let load = 0; load < concurrency && slots.length < limit; load += 1) {
       for (const member of members) {
-        if (member.busy === load && slots.length < limit) slots.push(this.#slotOn(member));
+        if (member.busy === load && slots.length < limit) slots.push(this.#slotOn(member, 1));
       }
     }
     return slots;
+  }
+
+  /** A replica that does nothing, as one slot: nobody else gets a slot on it before this one is given back or shared. Null where none is idle. */
+  reserveWhole(): ReservedSlot | null {
+    const [member] = this.#leastBusyFirst();
+    return member?.busy === 0 ? this.#slotOn(member, this.#parts.policy.concurrency) : null;
   }
 
   /** Stops every replica, and starts none anymore. */
@@ -120,26 +134,46 @@ export class Supervisor {
     await Promise.all([...this.#stops, ...[...this.#members.values()].map(({ replica }) => replica.stop())]);
   }
 
-  #slotOn(member: Member): ReservedSlot {
+  #leastBusyFirst(): Member[] {
+    return [...this.#members.values()].filter(({ replica }) => !replica.retiring).sort((a, b) => a.busy - b.busy);
+  }
+
+  #slotOn(member: Member, places: number): ReservedSlot {
     const { replica } = member;
     const coldStart = member.used ? null : replica.startDuration;
     const wasUsed = member.used;
-    member.busy += 1;
+    let taken = places;
+    member.busy += taken;
     member.used = true;
-    const giveBack = (): void => {
-      member.busy -= 1;
-      member.idleSince = this.#parts.clock.now();
-      this.#parts.onChange();
+    const keep = (count: number): void => {
+      member.busy -= taken - count;
+      taken = count;
     };
     return {
       replica: replica.id,
       coldStart,
-      invoke: (invocation, signal) => replica.invoke(invocation, signal).finally(giveBack),
+      share: () => keep(1),
+      invoke: async (invocation, signal) => {
+        try {
+          const reply = await replica.invoke(invocation, signal);
+          if (reply.kind !== 'crashed') this.#finishedOne(member);
+          return reply;
+        } finally {
+          keep(0);
+          member.idleSince = this.#parts.clock.now();
+          this.#parts.onChange();
+        }
+      },
       release: () => {
-        member.busy -= 1;
+        keep(0);
         member.used = wasUsed;
       },
     };
+  }
+
+  #finishedOne(member: Member): void {
+    member.hasFinishedOne = true;
+    this.#failures = 0;
   }
 
   #start(): void {
@@ -156,26 +190,31 @@ export class Supervisor {
     const id = randomUUID();
     try {
       const replica = await startReplica(id, await launch(id), policy.startTimeout, clock, this.#closing.signal);
-      this.#failures = 0;
-      this.#notBefore = null;
-      this.#members.set(id, { replica, busy: 0, used: false, idleSince: clock.now() });
-      void replica.exited.then((how) => this.#exited(id, how));
+      const now = clock.now();
+      const member = { replica, readySince: now, busy: 0, used: false, hasFinishedOne: false, idleSince: now };
+      this.#members.set(id, member);
+      void replica.exited.then((how) => this.#exited(member, how));
     } catch (error) {
       if (this.#closing.signal.aborted) return;
       this.#failed(error instanceof Error ? error.message : String(error));
     }
   }
 
-  #failed(reason: string): void {
+  /** `reason` is null where those who wait for the replica are told in another way. */
+  #failed(reason: string | null): void {
     const backoff = Math.min(BACKOFF_MAX, FIRST_BACKOFF * 2 ** this.#failures);
     this.#failures += 1;
     this.#lastFailure = reason;
     this.#notBefore = after(this.#parts.clock.now(), milliseconds(backoff));
   }
 
-  #exited(id: string, how: string): void {
-    this.#lastFailure = how;
-    this.#members.delete(id);
+  #exited(member: Member, how: string): void {
+    const { replica, readySince, hasFinishedOne, busy } = member;
+    const wasStopped = !this.#members.delete(replica.id) || replica.retiring;
+    const hasSettled = hasFinishedOne || between(readySince, this.#parts.clock.now()) >= SETTLED_AFTER;
+    if (wasStopped || hasSettled) this.#failures = 0;
+    // In the middle of an invocation it may be that one's fault, whose caller is told; who waits for another is not told of trouble.
+    else this.#failed(busy > 0 ? null : how);
     this.#parts.onChange();
   }
 

@@ -15,13 +15,22 @@ export const EndpointBody = Type.Object({
   features: Type.Array(Type.String()),
   batch_size: Nullable(Type.Integer()),
   max_in_flight: Type.Integer(),
-  timeout: Type.Number({ description: 'Seconds.' }),
+  timeout: Type.Number({ description: 'Longest time of one attempt, in seconds.' }),
+  sync_timeout: Type.Number({ description: 'Longest synchronous wait, in seconds.' }),
+  queue_ttl: Type.Number({ description: 'Longest wait in the queue, in seconds.' }),
   queue_limit: Type.Integer(),
+  concurrency_limit: Nullable(
+    Type.Integer({ description: 'Calls and chunks that may run at once, over all servers.' }),
+  ),
+  retention: Type.Number({
+    description: 'How long inputs and outputs are kept after the end of their run, in seconds.',
+  }),
   replicas: Type.Object({ current: Type.Integer(), desired: Type.Integer(), min: Type.Integer(), max: Type.Integer() }),
   queued: Type.Integer(),
   backlog: Type.Integer({ description: 'Calls and chunks that wait for a replica.' }),
   running: Type.Integer(),
-  drain_rate: Nullable(Type.Number({ description: 'Runs that ended per second lately.' })),
+  oldest_age_seconds: Nullable(Type.Number({ description: 'How long the run has waited that waits longest.' })),
+  drain_rate: Nullable(Type.Number({ description: 'Calls and batches that ended per second lately.' })),
   trouble: Nullable(Type.String({ description: 'Why no replica becomes ready.' })),
 });
 /** See the schema of the same name. */
@@ -31,3 +40,25 @@ export type EndpointBody = Static<typeof EndpointBody>;
 export const EndpointList = Type.Object({ endpoints: Type.Array(EndpointBody) });
 /** See the schema of the same name. */
 export type EndpointList = Static<typeof EndpointList>;
+
+/** The query of `DELETE /endpoints/{endpoint}/queue`, once its texts have been read. */
+export const PurgeQuery = Type.Object(
+  {
+    older_than: Type.Optional(
+      Type.Number({ minimum: 0, description: 'Only runs that arrived longer ago than so many seconds.' }),
+    ),
+    run_name: Type.Optional(Type.String()),
+    dry_run: Type.Optional(Type.Boolean({ description: 'Counts the runs and cancels none.' })),
+  },
+  { additionalProperties: false },
+);
+/** See the schema of the same name. */
+export type PurgeQuery = Static<typeof PurgeQuery>;
+
+/** What a purge has cancelled; with `dry_run`, what it would cancel. */
+export const PurgeBody = Type.Object({
+  cancelled: Type.Integer(),
+  dry_run: Type.Optional(Type.Literal(true)),
+});
+/** See the schema of the same name. */
+export type PurgeBody = Static<typeof PurgeBody>;

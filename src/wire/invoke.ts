@@ -38,6 +38,13 @@ export const InvokeOptions = {
     description: 'Longest wait in the queue, in seconds.',
   }),
   priority: Type.Optional(Type.Integer({ minimum: -100, maximum: 100, description: 'Higher starts first.' })),
+  concurrency_key: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 255,
+      description: 'While a run of the endpoint with this key has not ended, no other is made: the answer is that run.',
+    }),
+  ),
   metadata: Type.Optional(
     Type.Record(Type.String(), Type.Unknown(), {
       maxProperties: 64,
@@ -67,6 +74,7 @@ export const InvokeQuery = Type.Object(
     timeout: InvokeOptions.timeout,
     queue_ttl: InvokeOptions.queue_ttl,
     priority: InvokeOptions.priority,
+    concurrency_key: InvokeOptions.concurrency_key,
     batch: Type.Optional(Type.Boolean()),
     batch_size: BatchChoice.properties.size,
     max_in_flight: BatchChoice.properties.max_in_flight,

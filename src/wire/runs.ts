@@ -69,11 +69,19 @@ export const RunBody = Type.Object({
     ),
   ),
   attempts: Type.Array(AttemptBody),
-  outputs: Type.Unknown({ description: 'The output, where it is JSON and at most 256 KiB.' }),
+  outputs: Type.Unknown({ description: 'The output, where it is JSON at most 256 KiB, and still kept.' }),
   output: Nullable(OutputFacts),
   error: Nullable(RunFailureBody),
   metadata: Type.Record(Type.String(), Type.Unknown()),
   parent_id: Nullable(Type.String()),
+  retry_of: Nullable(Type.String({ description: 'The ended run whose input this one tries again.' })),
+  concurrency_key: Nullable(Type.String()),
+  deduplicated: Type.Optional(
+    Type.Literal(true, {
+      description:
+        'Only in the answer to a submission: no run was made, because this one has the same concurrency key.',
+    }),
+  ),
   links: Type.Object({
     self: Type.String(),
     output: Type.String(),
@@ -85,7 +93,7 @@ export const RunBody = Type.Object({
 export type RunBody = Static<typeof RunBody>;
 
 /** A line of a list: a run without its attempts and outputs, which `GET /runs/{id}` has. */
-export const RunLine = Type.Omit(RunBody, ['attempts', 'outputs', 'queue', 'waiting_on']);
+export const RunLine = Type.Omit(RunBody, ['attempts', 'outputs', 'queue', 'waiting_on', 'deduplicated']);
 /** See the schema of the same name. */
 export type RunLine = Static<typeof RunLine>;
 

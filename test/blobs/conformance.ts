@@ -23,6 +23,13 @@ export interface BlobsUnderTest {
   damage(key: BlobKey, change: (bytes: Buffer) => Uint8Array): Promise<void>;
 }
 
+/** Everything that comes, as a list. */
+export async function allOf<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const all: Item[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
 /** Runs the suite against a driver that `open` opens afresh for every test. */
 export function describeBlobs(name: string, open: () => Promise<BlobsUnderTest>): void {
   describe(`${name} blobs`, () => {
@@ -109,6 +116,32 @@ export function describeBlobs(name: string, open: () => Promise<BlobsUnderTest>)
       await blobs.put(key, bytes);
       await damage(key, change);
       await expect(blobs.get(key, factsOf(bytes))).rejects.toThrow(BlobDamaged);
+      await expect(blobs.verify(key, factsOf(bytes))).rejects.toThrow(BlobDamaged);
+    });
+
+    test.each([0, 1, 1_000_000])('%i bytes are verified without being handed out', async (length) => {
+      const key = inputKey(newRunId());
+      await blobs.put(key, someBytes(length));
+      await blobs.verify(key, factsOf(someBytes(length)));
+      await expect(blobs.verify(inputKey(newRunId()), factsOf(someBytes(length)))).rejects.toThrow(/missing/);
+    });
+
+    test('everything that is stored is listed, with its length, and nothing else', async () => {
+      const list = async () => new Map((await allOf(blobs.list())).map(({ key, bytes }) => [key, bytes]));
+      expect(await list()).toEqual(new Map());
+      const keys = Array.from({ length: 20 }, () => inputKey(newRunId()));
+      await Promise.all(keys.map((key, seed) => blobs.put(key, someBytes(seed))));
+      await blobs.delete(keys[0]!);
+      expect(await list()).toEqual(new Map(keys.map((key, seed) => [key, seed] as const).slice(1)));
+    });
+
+    test('what is listed says when it was stored', async () => {
+      const before = Date.now();
+      await blobs.put(inputKey(newRunId()), someBytes(1));
+      const [stored] = await allOf(blobs.list());
+      // A file system counts its time more coarsely than the clock.
+      expect(stored!.storedAt).toBeGreaterThan(before - 1_000);
+      expect(stored!.storedAt).toBeLessThanOrEqual(Date.now());
     });
   });
 }

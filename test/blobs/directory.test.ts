@@ -1,13 +1,16 @@
-import { readdirSync, readFileSync, statSync, watch, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, utimesSync, watch, writeFileSync } from 'node:fs';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { inputKey, outputKey } from '../../src/blobs/blobs.ts';
-import { openBlobDirectory } from '../../src/blobs/directory.ts';
+import { openBlobDirectory, readBlobDirectory } from '../../src/blobs/directory.ts';
 import { newRunId } from '../../src/clock.ts';
+import { StorageFull } from '../../src/domain/errors.ts';
 import type { BlobKey } from '../../src/domain/payload.ts';
+import { instant } from '../../src/domain/time.ts';
 import { folderForTest } from '../support/folder.ts';
-import { describeBlobs, factsOf, someBytes } from './conformance.ts';
+import { noSmallDisk, smallDisk } from '../support/small-disk.ts';
+import { allOf, describeBlobs, factsOf, someBytes } from './conformance.ts';
 
 /** Every file below a folder, by its path. */
 const filesIn = (folder: string): string[] =>
@@ -60,6 +63,16 @@ test('files that were never finished are removed when the folder is opened, and 
   const again = await openBlobDirectory(folder);
   expect(filesIn(folder)).toHaveLength(1);
   expect(await again.get(key, factsOf(someBytes(10)))).toHaveLength(10);
+});
+
+test('in a folder that others write into, only files that were left long ago are removed', async () => {
+  const folder = await folderForTest();
+  await openBlobDirectory(folder);
+  const [old, young] = ['old', 'young'].map((name) => join(folder, 'unfinished', name));
+  for (const file of [old!, young!]) writeFileSync(file, 'half of someth');
+  utimesSync(old!, 1_000, 1_000);
+  await openBlobDirectory(folder, { abandonedBefore: instant(1_001_000) });
+  expect(readdirSync(join(folder, 'unfinished'))).toEqual(['young']);
 });
 
 test('nothing is left of a file once it is stored but the file', async () => {
@@ -115,4 +128,29 @@ test('a store that failed leaves nothing under the key', async () => {
   await mkdir(join(folder, key.slice(34, 36), key));
   await expect(blobs.put(key, someBytes(10))).rejects.toThrow(/EISDIR/);
   expect(filesIn(folder).filter((path) => path.endsWith(key))).toEqual([]);
+});
+
+test('a folder that is only read is not tidied up, and nothing is made in it', async () => {
+  const folder = await folderForTest();
+  const key = inputKey(newRunId());
+  await (await openBlobDirectory(folder)).put(key, someBytes(10));
+  writeFileSync(join(folder, 'unfinished', 'left'), 'half of someth');
+  const before = new Set<unknown>(readdirSync(folder, { recursive: true }));
+  const read = readBlobDirectory(folder);
+  expect(await allOf(read.list())).toMatchObject([{ key, bytes: 10 }]);
+  await read.verify(key, factsOf(someBytes(10)));
+  expect(new Set<unknown>(readdirSync(folder, { recursive: true }))).toEqual(before);
+  await expect(allOf(readBlobDirectory(join(folder, 'elsewhere')).list())).rejects.toThrow(/ENOENT/);
+});
+
+test.skipIf(noSmallDisk !== null)('a disk without room stores nothing, leaves nothing, and says so', async () => {
+  const disk = await smallDisk(4);
+  const blobs = await openBlobDirectory(join(disk.folder, 'blobs'));
+  disk.fill(500_000);
+  const key = inputKey(newRunId());
+  await expect(blobs.put(key, someBytes(1_000_000))).rejects.toThrow(StorageFull);
+  expect(filesIn(join(disk.folder, 'blobs'))).toEqual([]);
+  disk.free();
+  await blobs.put(key, someBytes(1_000_000));
+  await blobs.verify(key, factsOf(someBytes(1_000_000)));
 });

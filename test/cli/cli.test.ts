@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../src/client/connect.ts';
 import type { RunBody } from '../../src/wire/runs.ts';
 import { type RunningServer, startServer } from '../client/server.ts';
-import { until } from '../client/until.ts';
+import { until } from '../support/until.ts';
 import { startCommand } from './command.ts';
 
 const UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
@@ -168,13 +168,120 @@ describe('submit and runs', () => {
   });
 });
 
+describe('runs retry', () => {
+  test('prints the id of the new run alone, and how to come back on standard error', async () => {
+    const first = await connect({ url: server.url }).endpoint('anything').submit(5, { runName: 'five' });
+    await first.wait();
+    const { code, stdout, stderr } = await claimcheck(['runs', 'retry', first.id]);
+    const id = stdout.trimEnd();
+    expect(code).toBe(0);
+    expect(id).toMatch(new RegExp(`^${UUID.source}$`));
+    expect(id).not.toBe(first.id);
+    expect(stderr).toContain(`claimcheck runs wait ${id}`);
+    const shown = await claimcheck(['runs', 'show', id]);
+    expect(shown.stdout).toMatch(new RegExp(`^retry of +${first.id}$`, 'm'));
+    expect(shown.stdout).toMatch(/^name +five$/m);
+    const json = await claimcheck(['runs', 'retry', first.id, '--json']);
+    expect(JSON.parse(json.stdout)).toMatchObject({ retry_of: first.id });
+  });
+
+  test('of a run that has not ended is one sentence that names the run once', async () => {
+    const run = await connect({ url: server.url }).endpoint('anything').submit({ pauseMs: 60_000 });
+    const { code, stdout, stderr } = await claimcheck(['runs', 'retry', run.id]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/^error: run-not-ended: Run \S+ is (?:queued|running)\. .*\n$/);
+    expect(stderr.split(run.id)).toHaveLength(2);
+    await run.cancel();
+  });
+});
+
+describe('a concurrency key', () => {
+  test('answers with the run that has it, and says that no new one was made', async () => {
+    const args = ['submit', 'anything', '-d', '{"pauseMs": 60000}', '--concurrency-key', 'nightly'];
+    const first = await claimcheck(args);
+    const second = await claimcheck(args);
+    expect(second.stdout).toBe(first.stdout);
+    expect(first.stderr).not.toContain('No run was made');
+    const note = new RegExp(
+      `^No run was made: ${first.stdout.trimEnd()} has the same concurrency key and has not ended\\.\n`,
+    );
+    expect(second.stderr).toMatch(note);
+    const waiting = startCommand(server.url, ['invoke', ...args.slice(1)]);
+    await until('the command names the run', () => note.test(waiting.stderr()));
+    const shown = await claimcheck(['runs', 'show', first.stdout.trimEnd()]);
+    expect(shown.stdout).toMatch(/^key +nightly \(concurrency key\)$/m);
+    await connect({ url: server.url }).run(first.stdout.trimEnd()).cancel();
+    await expect(waiting.ended()).resolves.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('run-cancelled') as string,
+    });
+  });
+});
+
+describe('purge', () => {
+  test('says how many runs it would cancel, cancels them, and takes the options for which', async () => {
+    const narrow = connect({ url: server.url }).endpoint('narrow');
+    const held = await narrow.submit({ pauseMs: 60_000 });
+    await until('the run is running', async () => (await held.status()).status === 'running');
+    const waiting = await narrow.submit(1, { runName: 'mine' });
+    const purge = async (...args: string[]) => (await claimcheck(['purge', 'narrow', ...args])).stdout;
+    expect(await purge('--dry-run')).toBe('1 queued run of narrow would be cancelled.\n');
+    expect(await purge('--older-than', '1h')).toBe('Cancelled 0 queued runs of narrow.\n');
+    expect(await purge('--run-name', 'other', '--json')).toBe('{\n  "cancelled": 0\n}\n');
+    expect(JSON.parse(await purge('--dry-run', '--json'))).toEqual({ cancelled: 1, dry_run: true });
+    expect(await purge('--run-name', 'mine')).toBe('Cancelled 1 queued run of narrow.\n');
+    await expect(waiting.status()).resolves.toMatchObject({ status: 'cancelled' });
+    await expect(held.cancel()).resolves.toMatchObject({ status: 'cancelled' });
+  });
+
+  test.each([
+    [['purge'], 2, "missing required argument 'endpoint'"],
+    [['purge', 'narrow', '--older-than', 'soon'], 2, 'It must be a duration'],
+    [['purge', 'nope'], 1, 'endpoint-not-found'],
+  ])('%s is refused with what to do', async (args, code, message) => {
+    const ended = await claimcheck(args);
+    expect(ended.stderr).toContain(message);
+    expect(ended).toMatchObject({ code, stdout: '' });
+  });
+});
+
+describe('migrate', () => {
+  const config = () => file('claimcheck.config.json', JSON.stringify({ endpoints: { jobs: { model: ['true'] } } }));
+
+  test('brings a ledger to the newest schema, says what was applied, and does nothing the second time', async () => {
+    const data = join(folder, 'migrated');
+    const args = ['migrate', '--config', await config(), '--data', data];
+    const first = await claimcheck(args);
+    const ledger = join(data, 'ledger.sqlite');
+    expect(first.stdout).toMatch(/^(?:applied {2}\d{4}_\w+\.sql\n)+The ledger /);
+    expect(first.stdout).toMatch(/ is up to date now: schema \d+\.\n$/);
+    const second = await claimcheck(args);
+    expect(second.stdout).toMatch(/^The ledger \(.*\) was up to date: schema \d+\.\n$/);
+    expect(second.stdout).toContain(ledger);
+    const json = JSON.parse((await claimcheck([...args, '--json'])).stdout) as object;
+    expect(json).toEqual({ applied: [], schema: expect.any(Number) as number });
+  });
+
+  test('of a ledger that a server has open is refused', async () => {
+    const data = join(folder, 'open');
+    const path = await config();
+    const serving = startCommand(server.url, ['serve', '--config', path, '--data', data, '--port', '0']);
+    await until('the server listens', () => serving.stdout().includes('listens on'));
+    const { code, stderr } = await claimcheck(['migrate', '--config', path, '--data', data]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^error: Another process has .*ledger\.sqlite open\./);
+    serving.child.kill('SIGTERM');
+    await expect(serving.ended()).resolves.toMatchObject({ code: 0 });
+  });
+});
+
 describe('Ctrl-C', () => {
   /** A command that waits, after so many signals at once. */
   const interrupted = async (signals: number) => {
     const command = startCommand(server.url, ['invoke', 'anything', '-d', '{"pauseMs": 4000}']);
-    await until(() => command.stderr().startsWith('anything: '));
+    await until('the run is accepted', () => command.stderr().startsWith('anything: '));
     for (let sent = 0; sent < signals; sent += 1) command.child.kill('SIGINT');
-    const [id] = await until(() =>
+    const [id] = await until('the command says how to come back', () =>
       /Run (\S+) goes on\. Come back with: claimcheck runs wait \1\n/.exec(command.stderr())?.slice(1),
     );
     return { command, run: connect({ url: server.url }).run(id!) };
@@ -213,6 +320,8 @@ describe('endpoints and the version', () => {
     expect(list.stdout).toMatch(/^rows \(default\) +async /m);
     const show = await claimcheck(['endpoints', 'show', 'anything']);
     expect(show.stdout).toMatch(/^mode +sync$/m);
+    expect(show.stdout).toMatch(/^timeout +15 min 00 s an attempt, 6 h 00 min in the queue$/m);
+    expect(show.stdout).toMatch(/^kept +inputs and outputs for 7 d 0 h$/m);
     const json = await claimcheck(['endpoints', 'show', '--json']);
     expect(JSON.parse(json.stdout)).toMatchObject({ name: 'rows', default: true });
   });

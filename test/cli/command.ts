@@ -14,9 +14,14 @@ export interface RunningCommand {
 }
 
 /** Starts `claimcheck` with arguments, against a server. */
-export function startCommand(url: string, args: readonly string[], input = ''): RunningCommand {
+export function startCommand(
+  url: string,
+  args: readonly string[],
+  input = '',
+  environment: NodeJS.ProcessEnv = {},
+): RunningCommand {
   const child = spawn(process.execPath, [MAIN, ...args], {
-    env: { ...process.env, CLAIMCHECK_URL: url, NO_COLOR: '1' },
+    env: { ...process.env, ...environment, CLAIMCHECK_URL: url, NO_COLOR: '1' },
   });
   const texts = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const)

@@ -1,8 +1,11 @@
 import type { Command } from 'commander';
 import { expect, test } from 'vitest';
 import { checkCommand } from '../../src/cli/check.ts';
+import { doctorCommand } from '../../src/cli/doctor.ts';
 import { endpointsCommand } from '../../src/cli/endpoints.ts';
 import { invokeCommand } from '../../src/cli/invoke.ts';
+import { migrateCommand } from '../../src/cli/migrate.ts';
+import { purgeCommand } from '../../src/cli/purge.ts';
 import { runsCommand } from '../../src/cli/runs.ts';
 import { serveCommand } from '../../src/cli/serve.ts';
 import { submitCommand } from '../../src/cli/submit.ts';
@@ -14,10 +17,13 @@ const leaves = (command: Command, path: string): [string, Command][] =>
 const COMMANDS = [
   serveCommand(),
   checkCommand(),
+  doctorCommand(),
   invokeCommand(),
   submitCommand(),
   runsCommand(),
   endpointsCommand(),
+  purgeCommand(),
+  migrateCommand(),
 ].flatMap((command) => leaves(command, command.name()));
 
 test.each(COMMANDS)('claimcheck %s has help with an example of itself', (path, command) => {
@@ -27,7 +33,7 @@ test.each(COMMANDS)('claimcheck %s has help with an example of itself', (path, c
   expect(command.summary()).not.toBe('');
 });
 
-test.each(COMMANDS.filter(([path]) => !/^(?:serve|check)$/.test(path)))(
+test.each(COMMANDS.filter(([path]) => !/^(?:serve|check|doctor|migrate)$/.test(path)))(
   'claimcheck %s takes --json and --url',
   (_path, command) => {
     expect(command.options.map(({ long }) => long)).toEqual(expect.arrayContaining(['--json', '--url']));

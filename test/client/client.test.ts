@@ -13,13 +13,14 @@ import {
   RunEndedError,
   type RunBody,
   type RunLine,
+  RunNotEndedError,
   RunNotFoundError,
   RunTimeoutError,
   TableError,
 } from '../../src/index.ts';
 import { startLosingProxy } from './losing-proxy.ts';
 import { type RunningServer, startServer } from './server.ts';
-import { until } from './until.ts';
+import { until } from '../support/until.ts';
 
 let server: RunningServer;
 let client: Claimcheck;
@@ -240,7 +241,7 @@ describe('submit and re-attach', () => {
   test('a full queue is a QueueFullError once the tries are used up', async () => {
     const narrow = connect({ url: server.url, retry: { tries: 1 } }).endpoint('narrow');
     const running = await narrow.submit({ pauseMs: 60_000 });
-    await until(async () => (await running.status()).status === 'running');
+    await until('the run is running', async () => (await running.status()).status === 'running');
     const queued = await narrow.submit({});
     await expect(narrow.submit({})).rejects.toBeInstanceOf(QueueFullError);
     await Promise.all([running.cancel(), queued.cancel()]);
@@ -288,6 +289,77 @@ describe('aborting and cancelling', () => {
     const run = await client.endpoint('anything').submit({});
     await run.wait();
     await expect(run.cancel()).rejects.toBeInstanceOf(RunEndedError);
+  });
+});
+
+describe('retrying', () => {
+  test('a run that failed is tried again as a new run, which says whose input it has', async () => {
+    const first = await client.endpoint('anything').submit({ fail: 'no' }, { runName: 'retried', priority: 3 });
+    await first.wait();
+    const again = await first.retry();
+    expect(again.id).not.toBe(first.id);
+    await expect(again.wait()).resolves.toMatchObject({ retry_of: first.id, run_name: 'retried', priority: 3 });
+    await expect(again.result()).rejects.toBeInstanceOf(ModelError);
+  });
+
+  test('a lost answer is asked for again and there is one new run', async () => {
+    const first = await client.endpoint('anything').submit(1, { runName: 'retried once' });
+    await first.wait();
+    const proxy = await startLosingProxy(server.url);
+    onTestFinished(() => proxy.close());
+    const again = await connect({ url: proxy.url }).run(first.id).retry();
+    expect(proxy.connections()).toBeGreaterThan(1);
+    expect((await runsNamed('retried once')).map(({ run_id: id }) => id)).toEqual([again.id, first.id]);
+  });
+
+  test('a run that has not ended, and a chunk, cannot be retried', async () => {
+    const run = await client.endpoint('anything').submit({ pauseMs: 60_000 });
+    await expect(run.retry()).rejects.toBeInstanceOf(RunNotEndedError);
+    await run.cancel();
+    const batch = await client.endpoint('rows').submit([{ id: 1 }]);
+    await batch.wait();
+    const chunks = await Array.fromAsync(client.runs({ parentId: batch.id }));
+    await expect(client.run(chunks[0]!.run_id).retry()).rejects.toBeInstanceOf(InvalidRequestError);
+  });
+});
+
+describe('a concurrency key', () => {
+  test('gets the run that has it until that has ended', async () => {
+    const endpoint = client.endpoint('anything');
+    const first = await endpoint.submit({ pauseMs: 60_000 }, { concurrencyKey: 'one' });
+    const second = await endpoint.submit(2, { concurrencyKey: 'one' });
+    expect([first.deduplicated, second.deduplicated]).toEqual([false, true]);
+    expect(second.id).toBe(first.id);
+    await first.cancel();
+    await expect(second.result()).rejects.toBeInstanceOf(RunCancelledError);
+    await expect(endpoint.invoke(4, { concurrencyKey: 'one' })).resolves.toEqual({ input: 4 });
+  });
+
+  test('goes with a table, too', async () => {
+    const rows = client.endpoint('rows');
+    await expect(rows.inference([{ id: 1 }], { concurrencyKey: 'table' })).resolves.toHaveLength(1);
+    const listed = await Array.fromAsync(client.runs({ endpoint: 'rows', limit: 1 }));
+    expect(listed[0]).toMatchObject({ concurrency_key: 'table' });
+  });
+});
+
+describe('purging', () => {
+  test('a queue says how many of its runs were cancelled, or would be', async () => {
+    const narrow = client.endpoint('narrow');
+    const held = await narrow.submit({ pauseMs: 60_000 });
+    await until('the run is running', async () => (await held.status()).status === 'running');
+    const waiting = await narrow.submit(1, { runName: 'waiting' });
+    await expect(narrow.purgeQueue({ dryRun: true })).resolves.toEqual({ cancelled: 1 });
+    await expect(narrow.purgeQueue({ olderThan: 3_600 })).resolves.toEqual({ cancelled: 0 });
+    await expect(narrow.purgeQueue({ runName: 'other' })).resolves.toEqual({ cancelled: 0 });
+    await expect(narrow.purgeQueue()).resolves.toEqual({ cancelled: 1 });
+    await expect(waiting.result()).rejects.toBeInstanceOf(RunCancelledError);
+    await held.cancel();
+  });
+
+  test('the default endpoint needs no name, and one that is not there is an EndpointNotFoundError', async () => {
+    await expect(client.endpoint().purgeQueue()).resolves.toEqual({ cancelled: 0 });
+    await expect(client.endpoint('nope').purgeQueue()).rejects.toBeInstanceOf(EndpointNotFoundError);
   });
 });
 

@@ -93,6 +93,8 @@ describe('a configuration', () => {
         syncTimeout: seconds(60),
         queueTtl: minutes(360),
         queueLimit: 1_000,
+        concurrencyLimit: null,
+        retention: minutes(7 * 24 * 60),
         retry: { maxAttempts: 3, on: ['replica-crashed'] },
         replicas: { min: 0, max: 1, concurrency: 1, idle: minutes(10), startTimeout: minutes(5) },
         env: {},
@@ -123,6 +125,8 @@ describe('a configuration', () => {
           syncTimeout: '250ms',
           queueTtl: '2d',
           queueLimit: 7,
+          concurrencyLimit: 5,
+          retention: '1h',
           retry: { maxAttempts: 2, on: ['model-error'] },
           replicas: { min: 1, max: 2, concurrency: 3, idle: '1h', startTimeout: 12.5 },
           env: { A: 'b' },
@@ -146,6 +150,8 @@ describe('a configuration', () => {
       syncTimeout: 250,
       queueTtl: minutes(2 * 24 * 60),
       queueLimit: 7,
+      concurrencyLimit: 5,
+      retention: minutes(60),
       retry: { maxAttempts: 2, on: ['model-error'] },
       replicas: { min: 1, max: 2, concurrency: 3, idle: minutes(60), startTimeout: 12_500 },
       env: { A: 'b' },
@@ -170,6 +176,27 @@ describe('a configuration', () => {
     });
     expect(ledgerFile(config.data)).toBe(join(folder, 'data/ledger.sqlite'));
     expect(blobFolder(config.data)).toBe(join(folder, 'data/blobs'));
+  });
+});
+
+describe('a database', () => {
+  const written = { endpoints: { a: { model: './model.ts' } } };
+
+  test('is named by its URL in the file, or over it in the environment', async () => {
+    expect((await loadJson(written)).database).toBeNull();
+    expect((await loadJson({ ...written, database: 'postgres://me:secret@db/runs' })).database).toBe(
+      'postgres://me:secret@db/runs',
+    );
+    environment({ CLAIMCHECK_DATABASE_URL: 'postgresql://me@elsewhere/runs' });
+    expect((await loadJson({ ...written, database: 'postgres://db/runs' })).database).toBe(
+      'postgresql://me@elsewhere/runs',
+    );
+  });
+
+  test('that is none is refused without repeating it, since there is a password in it', async () => {
+    const { message } = await refusal({ ...written, database: 'mysql://me:secret@db/runs' });
+    expect(message).toContain('database  must be a URL like postgres://');
+    expect(message).not.toContain('secret');
   });
 });
 

@@ -70,6 +70,7 @@ test('what is over when it is tried again is said to be retryable, and what stay
     'replica-unavailable',
     'request-timeout',
     'run-timeout',
+    'storage-full',
     'wait-exceeded',
   ]);
 });

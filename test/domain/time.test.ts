@@ -22,6 +22,7 @@ describe('a duration', () => {
     ['6h', hours(6)],
     ['7d', days(7)],
     ['1.5s', milliseconds(1_500)],
+    ['2.01s', milliseconds(2_010)],
     ['0s', milliseconds(0)],
     ['0.25h', minutes(15)],
     [' 5s ', seconds(5)],

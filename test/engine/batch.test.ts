@@ -288,7 +288,7 @@ describe('the progress of a batch', () => {
       // At least as many: row 3 fails without waiting at its gate.
       const seen = await until(`${done} rows are done`, async () => {
         const run = await server.run(runId);
-        return run.progress?.done >= done ? run : null;
+        return run.status === 'running' && run.progress.done >= done ? run : null;
       });
       expect(seen).toMatchObject({ status: 'running', waiting_on: 'children', progress: { total: 5, unit: 'rows' } });
       gates.open(gate(done));

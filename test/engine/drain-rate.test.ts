@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { milliseconds, seconds } from '../../src/domain/time.ts';
-import { DrainRate } from '../../src/engine/drain-rate.ts';
+import { DrainRate, DrainRates } from '../../src/engine/drain-rate.ts';
 import { ManualClock } from '../ledger/manual-clock.ts';
 
 test('nothing is said before two runs have ended, and a full queue is then asked to wait five seconds', () => {
@@ -62,4 +62,24 @@ test('a full queue is asked to wait from one second to sixty, and as long as one
   expect(rate.retryAfter(clock.now())).toBe(seconds(10));
   clock.advance(seconds(10_000));
   expect(rate.retryAfter(clock.now())).toBe(seconds(60));
+});
+
+test('each line has the rate of what waits in it: chunks are no runs, and batches do not wait for replicas', () => {
+  const clock = new ManualClock();
+  const rates = new DrainRates();
+  const perSecond = () => ({
+    calls: rates.laneOf('call').perSecond(clock.now()),
+    chunks: rates.laneOf('chunk').perSecond(clock.now()),
+    batches: rates.laneOf('batch').perSecond(clock.now()),
+    topLevel: rates.topLevel.perSecond(clock.now()),
+  });
+  for (let end = 0; end < 8; end += 1) rates.ended('chunk', clock.now());
+  clock.advance(seconds(1));
+  expect(perSecond()).toEqual({ calls: 8, chunks: 8, batches: null, topLevel: null });
+  rates.ended('call', clock.now());
+  rates.ended('call', clock.now());
+  rates.ended('batch', clock.now());
+  rates.ended('batch', clock.now());
+  clock.advance(seconds(1));
+  expect(perSecond()).toEqual({ calls: 5, chunks: 5, batches: 2, topLevel: 4 });
 });

@@ -14,6 +14,7 @@ import { Engine, type RunSight } from '../../src/engine/engine.ts';
 import type { Submission } from '../../src/engine/intake.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
+import { DiskRoom } from '../../src/storage/disk-room.ts';
 import { openLog } from '../../src/log.ts';
 import { launchNode } from '../../src/replicas/runtimes/node.ts';
 import { ManualClock } from '../ledger/manual-clock.ts';
@@ -54,12 +55,15 @@ async function engineForTest(
   );
   const specs = specsOf(Object.fromEntries(written));
   const deployed = specs.map((spec): Deployed => ({ spec, version: 1, takes: 'any' }));
-  for (const { name, queueLimit } of specs) await ledger.deploy({ name, fingerprint: 'a', queueLimit });
+  for (const { name, queueLimit, concurrencyLimit } of specs)
+    await ledger.deploy({ name, fingerprint: 'a', queueLimit, concurrencyLimit });
+  const log = openLog('silent');
   const engine = new Engine({
     ledger,
     blobs,
+    room: new DiskRoom(data, log),
     clock,
-    log: openLog('silent'),
+    log,
     endpoints: deployed,
     launch: async ({ spec }, id) => launchNode((spec.model as { file: string }).file, spec, id, data, process.env),
   });
@@ -85,6 +89,8 @@ async function engineForTest(
         priority: 0,
         metadata: '{}',
         idempotencyKey: null,
+        concurrencyKey: null,
+        retryOf: null,
         ...changes,
       });
       return accepted.kind === 'new' ? accepted.run.runId : accepted.runId;
@@ -102,6 +108,8 @@ describe.concurrent('a retry', () => {
     onTestFinished: whenDone,
   }) => {
     const { engine, clock, submit, ended } = await engineForTest(whenDone, { jobs: {} });
+    // A replica that has finished a run is replaced at once.
+    await ended(await submit({ do: 'say', value: 0 }));
     const runId = await submit({ do: 'exit-before-attempt', until: 2 });
     const waiting = await until('the first attempt is over', async () => {
       const sight = await engine.run(runId);
@@ -149,6 +157,44 @@ describe.concurrent('a run that waits', () => {
   });
 });
 
+test('a batch that waits is told how long by the batches that ended, however many chunks they had', async ({
+  onTestFinished: whenDone,
+}) => {
+  const { engine, clock, submit, ended } = await engineForTest(whenDone, { jobs: {} });
+  const table = [{ id: 1 }, { id: 2 }, { id: 3 }];
+  const batch = { size: 1 };
+  for (let count = 0; count < 2; count += 1) await ended(await submit(table, { batch }));
+  clock.advance(seconds(1));
+  // With the only replica held, two batches are taken up and wait for their chunks; the next ones stay in the queue.
+  const held = await submit({ path: gates.path('batches') });
+  await until('it runs', async () => (await engine.run(held)).run.status === 'running');
+  const [first, second, third, last] = [
+    await submit(table, { batch }),
+    await submit(table, { batch }),
+    await submit(table, { batch }),
+    await submit(table, { batch }),
+  ];
+  for (const runId of [first, second])
+    await until('it is taken up', async () => (await engine.run(runId)).run.status === 'running');
+  expect((await engine.run(third)).queue).toEqual({ ahead: 0, estimatedStart: 0 });
+  expect((await engine.run(last)).queue).toEqual({ ahead: 1, estimatedStart: 500 });
+  expect((await engine.endpoints())[0]).toMatchObject({ drainRate: 2, oldestAge: 0 });
+  clock.advance(seconds(3));
+  expect((await engine.endpoints())[0]).toMatchObject({ drainRate: 0.5, oldestAge: seconds(3) });
+  gates.open('batches');
+  await ended(last);
+});
+
+test('the history of a run goes on where it was read before', async ({ onTestFinished: whenDone }) => {
+  const { engine, submit, ended } = await engineForTest(whenDone, { jobs: {} });
+  const runId = await submit({ do: 'throw' });
+  await ended(runId);
+  expect((await engine.history(runId)).map(({ number }) => number)).toEqual([1, 2, 3]);
+  expect(await engine.history(runId, 2)).toMatchObject([{ number: 3, status: 'failed', attempt: { attempt: 1 } }]);
+  expect(await engine.history(runId, 3)).toEqual([]);
+  await expect(engine.history(newRunId())).rejects.toMatchObject({ slug: 'run-not-found' });
+});
+
 describe.concurrent('a claim whose lease has lapsed while its server was still at work', () => {
   test('is another attempt, and whatever the first one answers is refused', async ({ onTestFinished: whenDone }) => {
     const { engine, clock, submit, ended } = await engineForTest(whenDone, { jobs: { replicas: { concurrency: 2 } } });
@@ -180,14 +226,14 @@ describe.concurrent('a claim whose lease has lapsed while its server was still a
 });
 
 describe.concurrent('waiting for the end of a run', () => {
-  test('is over at once for a run that has ended, and for one that does not exist', async ({
+  test('is over at once for a run that has ended, and refused for one that does not exist', async ({
     onTestFinished: whenDone,
   }) => {
     const { engine, submit, ended } = await engineForTest(whenDone, { jobs: {} });
     const runId = await submit({});
     await ended(runId);
-    await engine.waitForEnd(runId, minutes(10), never);
-    await engine.waitForEnd(newRunId(), minutes(10), never);
+    expect(await engine.waitForEnd(runId, minutes(10), never)).toMatchObject({ run: { status: 'succeeded' } });
+    await expect(engine.waitForEnd(newRunId(), minutes(10), never)).rejects.toMatchObject({ slug: 'run-not-found' });
   });
 
   test('is over when the one who waits is gone, also when he was gone before', async ({ onTestFinished: whenDone }) => {

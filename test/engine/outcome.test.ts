@@ -12,6 +12,7 @@ function claimed(run: Partial<RunRecord> = {}, countedAttempts = 1): ClaimedRun 
     claim: { runId: newRunId(), attempt: 1 },
     run: { timeout: seconds(90), rows: null, accept: null, ...run } as RunRecord,
     slot: { replica: 'r', coldStart: null },
+    alone: false,
     countedAttempts,
     input: null,
   };

@@ -1,5 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { minutes } from '../../src/domain/time.ts';
+import { onPostgres } from '../support/database.ts';
 import { Gates } from '../support/gate.ts';
 import { folderForTest, type WhenDone } from '../support/folder.ts';
 import { isAlive } from '../support/processes.ts';
@@ -181,7 +182,8 @@ describe.concurrent('a server that stops', () => {
   });
 });
 
-test('a second server on the same data folder is refused, and the first one goes on', async () => {
+// On Postgres it is welcome.
+test.skipIf(onPostgres)('a second server on the same data folder is refused, and the first one goes on', async () => {
   const data = await folderForTest();
   const first = await startTestService({ endpoints, data });
   onTestFinished(() => first.stop());

@@ -1,101 +1,122 @@
-// One round of the fault "kill -9 of the server": submit, kill at a random moment, start again, and hold what is there against what was acknowledged.
+// One round of the fault "kill -9 of a server": submit, kill at a random moment, start again, and hold what is there against what was
+// acknowledged. Where several servers share a database, the others go on meanwhile.
 
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { blobFolder, ledgerFile } from '../../src/config/config.ts';
+import { systemClock } from '../../src/clock.ts';
+import { examine } from '../../src/doctor/examination.ts';
+import { openStore } from '../../src/doctor/store.ts';
 import type { RunBody } from '../../src/wire/runs.ts';
+import { serve, type Served, serveCommand } from '../../tools/serve.ts';
 
+/** Submits before every kill. */
 const SUBMITS = 200;
 /** Every so many submits one is a table of this many rows, so that batches are killed in the middle too. */
 const BATCH_EVERY = 20;
 const BATCH_ROWS = 40;
-const PATIENCE_MS = 120_000;
+/** For a run to end: a killed server's claims are taken back after 30 s where others share its ledger, and that may happen again. */
+const PATIENCE_MS = 240_000;
+
+/** What a round does. */
+export interface Round {
+  /** The database that the servers share, empty; null for one server on SQLite. */
+  readonly database: string | null;
+  readonly servers: number;
+  /** The moments of the kills, one after the other: each counts in milliseconds from the first acknowledgement before it, so that no kill is for nothing. */
+  readonly killsAfterMs: readonly number[];
+}
 
 /** What a round found. Every list is empty when the promises hold. */
 export interface RoundReport {
   readonly acknowledged: number;
-  readonly killedAfterMs: number;
-  /** Acknowledged runs that the server does not know, that have not succeeded, or that have another number of successful attempts than one. */
-  readonly wrong: readonly string[];
+  /** Acknowledged runs that no server knows, or that have not succeeded. */
+  readonly lost: readonly string[];
+  /** Acknowledged runs with more than one successful attempt, or with other rows than were sent. */
+  readonly endedTwice: readonly string[];
   /** Processes of replicas that outlived the server that was killed. */
   readonly leftBehind: readonly number[];
+  /** What the doctor says of the store when all is over. */
+  readonly broken: readonly string[];
 }
 
-/** Runs a round in a folder of its own. `killAfterMs` counts from the first submit. */
-export async function killRound(killAfterMs: number): Promise<RoundReport> {
+/** Runs a round in a folder of its own. */
+export async function killRound({ database, servers: count, killsAfterMs }: Round): Promise<RoundReport> {
   const folder = await mkdtemp(join(tmpdir(), 'claimcheck-kill-'));
-  const marker = randomUUID();
+  const data = join(folder, 'data');
+  const started: Victim[] = [];
   try {
-    const config = await writeConfig(folder, marker);
-    const first = await serve(config, folder);
-    const submits = submitAll(first.url);
-    await sleep(killAfterMs);
-    const gone = once(first.process, 'close');
-    first.process.kill('SIGKILL');
-    const acknowledged = await submits;
-    await gone;
-    const leftBehind = await processesWith(marker);
-    const second = await serve(config, folder);
-    const wrong = (await Promise.all(acknowledged.map((id) => judge(second.url, id)))).filter(
-      (fault) => fault !== null,
-    );
-    second.process.kill('SIGTERM');
-    await once(second.process, 'close');
-    return { acknowledged: acknowledged.length, killedAfterMs: killAfterMs, wrong, leftBehind };
+    const config = await writeConfig(folder);
+    const start = async (): Promise<Victim> => {
+      const victim = await startVictim(config, data, database);
+      started.push(victim);
+      return victim;
+    };
+    const servers = await Promise.all(Array.from({ length: count }, start));
+    const acknowledged: string[] = [];
+    const leftBehind: number[] = [];
+    for (const killAfterMs of killsAfterMs) {
+      const submits = submitAll(servers.map(({ served }) => served.url));
+      await Promise.any(submits);
+      await sleep(killAfterMs);
+      const place = Math.floor(Math.random() * count);
+      const { served, marker } = servers[place]!;
+      await served.end('SIGKILL');
+      const answers = await Promise.allSettled(submits);
+      acknowledged.push(...answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : [])));
+      leftBehind.push(...(await processesWith(marker)));
+      servers[place] = await start();
+    }
+    const judged = await Promise.all(acknowledged.map((id, index) => judge(servers[index % count]!.served.url, id)));
+    await Promise.all(servers.map(({ served }) => served.end('SIGTERM')));
+    const wrong = (kind: Fault['kind']): string[] =>
+      judged.flatMap((fault) => (fault?.kind === kind ? [fault.what] : []));
+    return {
+      acknowledged: acknowledged.length,
+      lost: wrong('lost'),
+      endedTwice: wrong('ended twice'),
+      leftBehind,
+      broken: await brokenPromises(data, database),
+    };
   } finally {
+    // Those that still run, when the round could not be brought to its end.
+    await Promise.all(started.map(({ served }) => served.end('SIGKILL')));
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function writeConfig(folder: string, marker: string): Promise<string> {
+async function writeConfig(folder: string): Promise<string> {
   const model = new URL('../fixtures/slow-echo.ts', import.meta.url).pathname;
   const program = new URL('../fixtures/program.js', import.meta.url).pathname;
-  const env = { KILL_ROUND: marker };
   const endpoints = {
-    rows: { model, mode: 'async', batchSize: 4, env, replicas: { max: 2 } },
-    program: { model: ['node', program], mode: 'async', env, replicas: { max: 1, concurrency: 4 } },
+    rows: { model, mode: 'async', batchSize: 4, replicas: { max: 2 } },
+    program: { model: ['node', program], mode: 'async', replicas: { max: 1, concurrency: 4 } },
   };
   const file = join(folder, 'claimcheck.config.json');
   await writeFile(file, JSON.stringify({ endpoints, logLevel: 'silent' }));
   return file;
 }
 
-async function serve(config: string, folder: string): Promise<{ url: string; process: ChildProcess }> {
-  const argv = [
-    new URL('../../bin/claimcheck.js', import.meta.url).pathname,
-    'serve',
-    '--config',
-    config,
-    '--port',
-    '0',
-    '--data',
-    join(folder, 'data'),
-  ];
-  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
-  let printed = '';
-  child.stdout.on('data', (bytes: Buffer) => (printed += bytes.toString()));
-  const ended = once(child, 'close').then(() => {
-    throw new Error(`The server did not start: ${printed}`);
-  });
-  for (let url: string | undefined; ;) {
-    await Promise.race([once(child.stdout, 'data'), ended]);
-    url = /http:\/\/[\w.:]+/.exec(printed)?.[0];
-    if (url === undefined) continue;
-    ended.catch(() => {});
-    return { url, process: child };
-  }
+/** A server, and what stands in the environment of its replicas. */
+interface Victim {
+  readonly served: Served;
+  readonly marker: string;
 }
 
-/** Submits everything at once; answers the ids that came back with a 202. A submit that the kill cut off is nobody's promise. */
-async function submitAll(url: string): Promise<string[]> {
-  const answers = await Promise.allSettled(Array.from({ length: SUBMITS }, (_, index) => submit(url, index)));
-  return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+async function startVictim(config: string, data: string, database: string | null): Promise<Victim> {
+  const marker = randomUUID();
+  // HOME is one of the few variables that a replica gets from its server.
+  const env = { HOME: `/nowhere/${marker}`, ...(database !== null && { CLAIMCHECK_DATABASE_URL: database }) };
+  return { served: await serve(serveCommand(config, data), { env, stderr: 'inherit' }), marker };
 }
+
+/** Submits everything at once, to all servers: the ids that come back with a 202. A submit that the kill cuts off is nobody's promise. */
+const submitAll = (urls: readonly string[]): Promise<string>[] =>
+  Array.from({ length: SUBMITS }, (_, index) => submit(urls[index % urls.length]!, index));
 
 async function submit(url: string, index: number): Promise<string> {
   const isBatch = index % BATCH_EVERY === 0;
@@ -110,19 +131,39 @@ async function submit(url: string, index: number): Promise<string> {
   return run.run_id;
 }
 
+interface Fault {
+  readonly kind: 'lost' | 'ended twice';
+  readonly what: string;
+}
+
 /** What is wrong with a run that was acknowledged, once it has ended; null when it succeeded exactly once. */
-async function judge(url: string, id: string): Promise<string | null> {
-  const giveUp = AbortSignal.timeout(PATIENCE_MS);
-  for (;;) {
-    const response = await fetch(`${url}/runs/${id}?wait=30`, { signal: giveUp });
-    if (response.status !== 200) return `${id} is answered with ${response.status}`;
+async function judge(url: string, id: string): Promise<Fault | null> {
+  const giveUp = Date.now() + PATIENCE_MS;
+  while (Date.now() < giveUp) {
+    const response = await fetch(`${url}/runs/${id}?wait=30`);
+    if (response.status !== 200) return { kind: 'lost', what: `${id} is answered with ${response.status}` };
     const run = (await response.json()) as RunBody;
     if (!run.done) continue;
     const successes = run.attempts.filter(({ outcome }) => outcome === 'succeeded').length;
-    if (run.status !== 'succeeded' || successes !== 1)
-      return `${id} is ${run.status} with ${successes} successful attempts: ${JSON.stringify(run.error)}`;
+    const what = `${id} is ${run.status} with ${successes} successful attempts: ${JSON.stringify(run.error)}`;
+    if (run.status !== 'succeeded' || successes === 0) return { kind: 'lost', what };
+    if (successes > 1) return { kind: 'ended twice', what };
     const rows = run.progress?.done ?? null;
-    return rows === null || rows === BATCH_ROWS ? null : `${id} has ${rows} of ${BATCH_ROWS} rows`;
+    if (rows === null || rows === BATCH_ROWS) return null;
+    return { kind: 'ended twice', what: `${id} has ${rows} of ${BATCH_ROWS} rows` };
+  }
+  return { kind: 'lost', what: `${id} has not ended` };
+}
+
+/** The promises that the store breaks, and where. */
+async function brokenPromises(data: string, database: string | null): Promise<string[]> {
+  const ledger = database === null ? { file: ledgerFile(data) } : { url: database };
+  const store = await openStore({ ledger, blobs: blobFolder(data) });
+  try {
+    const { findings } = await examine(store, systemClock.now(), () => {});
+    return findings.filter(({ kept }) => kept !== true).map(({ promise, places }) => `${promise} ${places.join(', ')}`);
+  } finally {
+    await store.ledger.close();
   }
 }
 

@@ -347,8 +347,13 @@ const queries: BadRequest[] = [
     get(`a limit of ${limit}`, `/runs?limit=${limit}`, invalid('query:limit')),
   ),
   get('a limit twice', '/runs?limit=1&limit=2', invalid('query:limit', 'more than once')),
-  ...['abc', '-1', '1.5', '99999999999999999999', '%00', ''].map((cursor) =>
+  ...['abc', '-1', '1.5', '99999999999999999999', ''].map((cursor) =>
     get(`a cursor of ${cursor}`, `/runs?cursor=${cursor}`, invalid('query:cursor', 'next_cursor')),
+  ),
+  ...['cursor', 'run_name', 'endpoint', 'parent_id'].flatMap((name) =>
+    ['%00', 'a%00b', '%ED%A0%80', '%FF', '%'].map((text) =>
+      get(`text that cannot be kept: ${name}=${text}`, `/runs?${name}=${text}`, invalid(`query:${name}`, 'NUL')),
+    ),
   ),
   ...['done', 'QUEUED', ''].map((status) =>
     get(`a status of ${status}`, `/runs?status=${status}`, invalid('query:status', 'succeeded')),

@@ -355,6 +355,17 @@ describe('the input', () => {
   });
 });
 
+test.each([
+  [2.01, 2.01],
+  [0.0001, 0.001],
+  [1.00049, 1],
+])('times are kept to the millisecond, and never as none: %s', async (asked, kept) => {
+  const options = { timeout: asked, queue_ttl: 100 + asked };
+  const answer = await server.post('/endpoints/jobs/invoke', { input: 1, ...options });
+  expect(answer.status).toBe(202);
+  expect(answer.json).toMatchObject({ timeout: kept, queue_ttl: Number((100 + asked).toFixed(3)) });
+});
+
 test('metadata is kept as it was sent, numbers that JavaScript cannot hold included', async () => {
   const answer = await server.post('/endpoints/jobs/invoke', '{"input":1,"metadata":{"id":9007199254740993}}');
   expect(answer.text).toContain('"metadata":{"id":9007199254740993}');

@@ -19,7 +19,11 @@ beforeAll(async () => {
         batchSize: 7,
         maxInFlight: 3,
         queueLimit: 9,
+        concurrencyLimit: 5,
+        retention: '2d',
         timeout: '90s',
+        queueTtl: '1h',
+        syncTimeout: '20s',
         replicas: { max: 2 },
       },
       jobs: { model: './anything.ts', mode: 'async' },
@@ -69,22 +73,35 @@ test('GET /endpoints lists every endpoint as GET /endpoints/{endpoint} shows it'
     batch_size: 7,
     max_in_flight: 3,
     timeout: 90,
+    sync_timeout: 20,
+    queue_ttl: 3_600,
     queue_limit: 9,
+    concurrency_limit: 5,
+    retention: 172_800,
     replicas: { current: 0, desired: 0, min: 0, max: 2 },
     queued: 0,
     backlog: 0,
     running: 0,
+    oldest_age_seconds: null,
     drain_rate: null,
     trouble: null,
   });
   expect(await server.endpoint('rows')).toEqual(endpoints[0]);
-  expect(endpoints[1]).toMatchObject({ name: 'jobs', mode: 'async', default: false, description: null });
+  expect(endpoints[1]).toMatchObject({
+    name: 'jobs',
+    mode: 'async',
+    default: false,
+    description: null,
+    concurrency_limit: null,
+  });
 });
 
 test.each([
   ['/runs', 'GET', ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']],
   ['/runs/0198b0ff-0000-7000-8000-000000000000', 'GET', ['POST', 'PUT', 'OPTIONS']],
   ['/runs/0198b0ff-0000-7000-8000-000000000000/cancel', 'POST', ['GET', 'DELETE']],
+  ['/runs/0198b0ff-0000-7000-8000-000000000000/retry', 'POST', ['GET', 'DELETE']],
+  ['/endpoints/rows/queue', 'DELETE', ['GET', 'POST']],
   ['/runs/0198b0ff-0000-7000-8000-000000000000/output', 'GET', ['POST', 'DELETE']],
   ['/invoke', 'POST', ['GET', 'PUT', 'OPTIONS']],
   ['/endpoints/rows/invoke', 'POST', ['GET', 'DELETE']],

@@ -2,57 +2,19 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { newRunId } from '../../src/clock.ts';
-import { sha256 } from '../../src/domain/digest.ts';
 import type { RunError } from '../../src/domain/errors.ts';
-import type { Payload } from '../../src/domain/payload.ts';
 import { LOST_WORKERS_MAX } from '../../src/domain/run.ts';
 import { type Duration, type Instant, milliseconds, minutes, seconds } from '../../src/domain/time.ts';
-import type { Claim, ClaimedRun, Enqueued, Ledger, NewRun } from '../../src/ledger/ledger.ts';
+import type { Claim, ClaimedRun, Enqueued, Ledger } from '../../src/ledger/ledger.ts';
+import { describeLife } from './life.ts';
 import { ManualClock } from './manual-clock.ts';
+import { batch, call, chunk, deployment, inline } from './runs.ts';
+
+export { call, inline } from './runs.ts';
 
 const LEASE = seconds(30);
 const ME = 'server-a';
 const MODEL_ERROR: RunError = { type: 'model-error', detail: 'The model said no.' };
-
-/** A payload kept in the ledger. */
-export function inline(text: string, contentType = 'application/json'): Payload {
-  const bytes = new TextEncoder().encode(text);
-  return { contentType, bytes: bytes.length, sha256: sha256(bytes), body: { inline: bytes } };
-}
-
-/** A call of endpoint `echo`, with whatever the test cares about changed. */
-export function call(changes: Partial<NewRun> = {}): NewRun {
-  return {
-    runId: newRunId(),
-    endpoint: 'echo',
-    version: 1,
-    kind: 'call',
-    runName: null,
-    priority: 0,
-    timeout: minutes(15),
-    queueTtl: minutes(10),
-    lostWorkersMax: LOST_WORKERS_MAX,
-    metadata: '{}',
-    accept: null,
-    input: inline('{"x":1}'),
-    batch: null,
-    parent: null,
-    idempotency: null,
-    ...changes,
-  };
-}
-
-const batch = (changes: Partial<NewRun> = {}): NewRun =>
-  call({
-    kind: 'batch',
-    timeout: null,
-    lostWorkersMax: null,
-    batch: { size: 10, maxInFlight: 4, onRowError: 'mark', rows: 3 },
-    ...changes,
-  });
-
-const chunk = (claim: Claim, from: number, to: number): NewRun =>
-  call({ kind: 'chunk', queueTtl: null, input: null, parent: { claim, rows: { from, to } } });
 
 /**
  * Runs the suite against a driver that `open` opens afresh for every test. Where the database and not the driver has the clock,
@@ -63,6 +25,8 @@ export function describeLedger(
   open: (clock: ManualClock) => Promise<Ledger>,
   moved: (now: Instant) => Promise<void> = async () => {},
 ): void {
+  describeLife(name, open, moved);
+
   describe(`${name} ledger`, () => {
     let ledger: Ledger;
     let clock: ManualClock;
@@ -74,15 +38,19 @@ export function describeLedger(
     beforeEach(async () => {
       clock = new ManualClock();
       ledger = await open(clock);
-      await ledger.deploy({ name: 'echo', fingerprint: 'a', queueLimit: 100 });
+      await ledger.deploy(deployment());
     });
-    afterEach(() => ledger.close());
+    afterEach(async () => {
+      expect(await ledger.audit()).toEqual([]);
+      await ledger.close();
+    });
 
     const claim = (slots = 1, owner = ME, lane: 'replica' | 'engine' = 'replica'): Promise<ClaimedRun[]> =>
       ledger.claim({
         endpoint: 'echo',
         lane,
         slots: Array.from({ length: slots }, () => ({ replica: 'r1', coldStart: null })),
+        alone: true,
         owner,
         lease: LEASE,
       });
@@ -100,9 +68,9 @@ export function describeLedger(
 
     describe('a deployment', () => {
       test('has version 1 at first, keeps it while its fingerprint stays, and rises with a new one', async () => {
-        expect(await ledger.deploy({ name: 'echo', fingerprint: 'a', queueLimit: 5 })).toBe(1);
-        expect(await ledger.deploy({ name: 'echo', fingerprint: 'b', queueLimit: 5 })).toBe(2);
-        expect(await ledger.deploy({ name: 'echo', fingerprint: 'a', queueLimit: 5 })).toBe(3);
+        expect(await ledger.deploy(deployment({ queueLimit: 5 }))).toBe(1);
+        expect(await ledger.deploy(deployment({ fingerprint: 'b', queueLimit: 5 }))).toBe(2);
+        expect(await ledger.deploy(deployment({ queueLimit: 5 }))).toBe(3);
       });
     });
 
@@ -214,7 +182,7 @@ export function describeLedger(
       });
 
       test('leaves other endpoints and batches alone', async () => {
-        await ledger.deploy({ name: 'other', fingerprint: 'a', queueLimit: 10 });
+        await ledger.deploy(deployment({ name: 'other', queueLimit: 10 }));
         await ledger.enqueue([call({ endpoint: 'other' }), batch()]);
         expect(await claim(5)).toEqual([]);
         expect(await claim(5, ME, 'engine')).toHaveLength(1);
@@ -398,7 +366,7 @@ export function describeLedger(
 
       test('has chunks that do not count for the queue limit', async () => {
         const { held } = await running();
-        await ledger.deploy({ name: 'echo', fingerprint: 'a', queueLimit: 0 });
+        await ledger.deploy(deployment({ queueLimit: 0 }));
         const results = await ledger.enqueue([chunk(held.claim, 0, 2), chunk(held.claim, 2, 3)]);
         expect(results.map(({ result }) => result)).toEqual(['enqueued', 'enqueued']);
         expect(await queued()).toBe(0);

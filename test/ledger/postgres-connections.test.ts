@@ -6,7 +6,7 @@ import { milliseconds, seconds } from '../../src/domain/time.ts';
 import type { ClaimedRun, FinishedAttempt, Ledger } from '../../src/ledger/ledger.ts';
 import { openPostgresLedger, type PostgresOptions } from '../../src/ledger/postgres/driver.ts';
 import { ask, type Network, networkTo, type PostgresServer, startPostgres } from '../support/postgres.ts';
-import { call, inline } from './conformance.ts';
+import { call, deployment, inline } from './runs.ts';
 
 let server: PostgresServer;
 beforeAll(async () => {
@@ -30,7 +30,7 @@ async function newDatabase(): Promise<string> {
 async function open(url: string, options: PostgresOptions = {}): Promise<Ledger> {
   const ledger = await openPostgresLedger(url, options);
   cleanUps.push(() => ledger.close());
-  await ledger.deploy({ name: 'echo', fingerprint: 'a', queueLimit: 10_000 });
+  await ledger.deploy(deployment({ queueLimit: 10_000 }));
   return ledger;
 }
 async function network(url: string): Promise<Network> {
@@ -44,6 +44,7 @@ const claim = (ledger: Ledger, slots: number): Promise<ClaimedRun[]> =>
     endpoint: 'echo',
     lane: 'replica',
     slots: Array.from({ length: slots }, () => ({ replica: 'r1', coldStart: null })),
+    alone: true,
     owner: 'server-a',
     lease: seconds(30),
   });
@@ -117,7 +118,7 @@ describe('a connection', () => {
     between.loseNextAnswer();
     expect(await ledger.renew([held!.claim], seconds(60))).toEqual(['recorded']);
     between.loseNextAnswer();
-    expect(await ledger.deploy({ name: 'echo', fingerprint: 'b', queueLimit: 5 })).toBe(2);
+    expect(await ledger.deploy(deployment({ fingerprint: 'b', queueLimit: 5 }))).toBe(2);
     between.loseNextAnswer();
     expect((await ledger.cancel(held!.claim.runId)).result).toMatch(/cancelled/);
     expect(await ledger.run(held!.claim.runId)).toMatchObject({ status: 'cancelled' });
@@ -131,7 +132,7 @@ describe('a connection', () => {
     between.loseNextAnswer();
     await expect(claim(ledger, 1)).rejects.toThrow(/lost in the middle of a write/);
     expect(await ledger.depths()).toMatchObject([{ queued: 0, running: 1 }]);
-    await ask(url, 'UPDATE claimcheck.runs SET lease_until_ms = 0');
+    await ask(url, 'UPDATE claimcheck.open_runs SET lease_until_ms = 0');
     expect(await ledger.reclaim('server-a')).toMatchObject([{ status: 'queued' }]);
     expect(await claim(ledger, 1)).toHaveLength(1);
   });
@@ -166,6 +167,36 @@ describe('while Postgres is away', () => {
   });
 });
 
+test('a database without room refuses what is written, each time and as a whole, and goes on with the rest', async () => {
+  const url = await newDatabase();
+  const ledger = await open(url);
+  await ledger.enqueue([call(), call()]);
+  const [held] = await claim(ledger, 1);
+  // What Postgres says when its disk is full, said by a trigger: a full disk of its own would need a file system of its own.
+  await ask(
+    url,
+    `CREATE FUNCTION full_disk() RETURNS TRIGGER LANGUAGE plpgsql AS $$ BEGIN
+       RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
+     CREATE TRIGGER full_disk BEFORE INSERT ON claimcheck.inputs EXECUTE FUNCTION full_disk();
+     CREATE TRIGGER full_disk BEFORE INSERT ON claimcheck.outputs EXECUTE FUNCTION full_disk()`,
+  );
+  const refused = await Promise.allSettled([
+    ...Array.from({ length: 5 }, () => ledger.enqueue([call()])),
+    ledger.finish([success(held!)]),
+  ]);
+  for (const answer of refused) {
+    expect(answer).toMatchObject({ status: 'rejected', reason: { name: 'StorageFull' } });
+    expect(String((answer as PromiseRejectedResult).reason)).toMatch(
+      /Postgres at 127\.0\.0\.1:.* has no room left on its disk/,
+    );
+  }
+  expect(await ledger.depths()).toMatchObject([{ queued: 1, running: 1 }]);
+  expect(await ledger.cancel(held!.claim.runId)).toMatchObject({ result: 'cancelled' });
+  await ask(url, 'DROP TRIGGER full_disk ON claimcheck.inputs; DROP TRIGGER full_disk ON claimcheck.outputs');
+  expect(await ledger.enqueue([call()])).toMatchObject([{ result: 'enqueued' }]);
+  expect(await ledger.audit()).toEqual([]);
+});
+
 describe('closing', () => {
   test('waits for what was handed in, and refuses what comes after it', async () => {
     const url = await newDatabase();
@@ -189,6 +220,7 @@ describe('a database', () => {
     await open(url);
     expect(await ask(url, 'SELECT number, name FROM claimcheck.migrations')).toEqual([
       { number: 1, name: '0001_runs.sql' },
+      { number: 2, name: '0002_whole_life.sql' },
     ]);
   });
 

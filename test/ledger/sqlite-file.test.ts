@@ -22,7 +22,7 @@ const fileForTest = async (): Promise<string> => join(await folderForTest(), 'da
 async function ledgerForTest(file: string): Promise<Ledger> {
   const ledger = await openSqliteLedger(file, systemClock);
   onTestFinished(() => ledger.close());
-  await ledger.deploy({ name: 'echo', fingerprint: 'a', queueLimit: 1_000_000 });
+  await ledger.deploy({ name: 'echo', fingerprint: 'a', queueLimit: 1_000_000, concurrencyLimit: null });
   return ledger;
 }
 
@@ -115,6 +115,7 @@ describe('opening again', () => {
       endpoint: 'echo',
       lane: 'replica',
       slots: [{ replica: 'r1', coldStart: seconds(2) }],
+      alone: false,
       owner: 'me',
       lease: seconds(30),
     });
@@ -139,7 +140,7 @@ describe('opening again', () => {
     expect(await again.enqueue([call({ idempotency: { key: 'k', fingerprint: 'f' } })])).toMatchObject([
       { result: 'replayed' },
     ]);
-    expect(await again.deploy({ name: 'echo', fingerprint: 'a', queueLimit: 1 })).toBe(1);
+    expect(await again.deploy({ name: 'echo', fingerprint: 'a', queueLimit: 1, concurrencyLimit: null })).toBe(1);
   });
 
   test('finds every run that a killed process had acknowledged', async () => {

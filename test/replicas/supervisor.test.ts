@@ -62,6 +62,47 @@ test('slots are given out on the least busy replicas first', async () => {
   expect(new Set(supervisor.reserve(2).map(({ replica }) => replica)).size).toBe(2);
 });
 
+test('the whole of an idle replica can be had as one slot, and the rest of it is nobody else’s until it is shared or given back', async () => {
+  const { supervisor } = await fleetForTest({ model: ANYTHING, replicas: { min: 1, concurrency: 3 } });
+  await until('a replica is ready', () => supervisor.counts().current === 1);
+  const whole = supervisor.reserveWhole()!;
+  expect(supervisor.reserve(10)).toHaveLength(0);
+  expect(supervisor.reserveWhole()).toBeNull();
+  whole.share();
+  const rest = supervisor.reserve(10);
+  expect(rest).toHaveLength(2);
+  for (const slot of [whole, ...rest]) slot.release();
+  supervisor.reserveWhole()!.release();
+  const again = supervisor.reserveWhole()!;
+  await told(again, { do: 'pid' });
+  expect(supervisor.reserve(10)).toHaveLength(3);
+});
+
+test('a replica that does anything cannot be had whole, and becomes idle once it is spared', async () => {
+  const { supervisor } = await fleetForTest({ model: ANYTHING, replicas: { min: 2, max: 2, concurrency: 2 } });
+  await until('two replicas are ready', () => supervisor.counts().current === 2);
+  const [first, second, third] = supervisor.reserve(3);
+  expect(supervisor.reserveWhole()).toBeNull();
+  // The second replica has one run, and the other, which has two, has no place left.
+  expect(supervisor.reserve(10, true)).toHaveLength(0);
+  first!.release();
+  // Now both have one: one of them is spared, and the other one is not.
+  const others = supervisor.reserve(10, true);
+  expect(others).toHaveLength(1);
+  const spared = [second!, third!].find(({ replica }) => replica !== others[0]!.replica)!;
+  spared.release();
+  expect(supervisor.reserveWhole()!.replica).toBe(spared.replica);
+});
+
+test('replicas are started beside one that is taken whole', async () => {
+  const { supervisor, launched } = await fleetForTest({ model: ANYTHING, replicas: { max: 2, concurrency: 4 } });
+  supervisor.demand(1);
+  await until('a replica is ready', () => supervisor.counts().current === 1);
+  expect(supervisor.reserveWhole()).not.toBeNull();
+  supervisor.demand(1);
+  expect(launched).toHaveLength(2);
+});
+
 test('only the first invocation of a replica has its cold start, also after a slot that went unused', async () => {
   const { supervisor, slot } = await fleetForTest({ model: ANYTHING });
   supervisor.demand(1);
@@ -193,13 +234,13 @@ describe.concurrent('a model that does not start', () => {
   });
 
   test('is stopped when its start timeout is over, and the message says so', async ({ onTestFinished: whenDone }) => {
-    const written = { model: PROGRAM, env: { NEVER_READY: '1' }, replicas: { startTimeout: '500ms' } };
+    const written = { model: PROGRAM, env: { NEVER_READY: '1' }, replicas: { startTimeout: '2s' } };
     const { supervisor } = await fleetForTest(written, { whenDone });
     await until('it is trouble', () => {
       supervisor.demand(1);
       return supervisor.trouble();
     });
-    expect(supervisor.trouble()).toContain('was not ready within 0.5 s');
+    expect(supervisor.trouble()).toContain('was not ready within 2 s');
     expect(supervisor.trouble()).toContain('a program says hello');
   });
 
@@ -226,5 +267,70 @@ describe.concurrent('a model that does not start', () => {
       return supervisor.counts().current === 1;
     });
     expect(supervisor.trouble()).toBeNull();
+  });
+});
+
+describe.concurrent('a model that ends as soon as it is ready', () => {
+  const written = { model: PROGRAM, env: { ENDS_WHEN_READY: '1' } };
+
+  test('is started again after a pause that grows, and is trouble from the second time on', async ({
+    expect,
+    onTestFinished: whenDone,
+  }) => {
+    const clock = new ManualClock();
+    const { supervisor, changes } = await fleetForTest(written, { clock, whenDone });
+    const ends = async (times: number): Promise<void> => {
+      supervisor.demand(1);
+      // It becomes ready, and then it ends.
+      await until(`it has ended ${times} times`, () => changes() === 2 * times);
+      expect(supervisor.canGrow).toBe(false);
+    };
+    await ends(1);
+    expect(supervisor.trouble()).toBeNull();
+    clock.advance(seconds(1));
+    await ends(2);
+    expect(supervisor.trouble()).toContain('exit code 8');
+    clock.advance(seconds(1));
+    expect(supervisor.canGrow).toBe(false);
+    clock.advance(seconds(1));
+    await ends(3);
+  });
+
+  test('is started again at once where it had finished an invocation', async ({ expect, onTestFinished: whenDone }) => {
+    const { supervisor, launched, slot } = await fleetForTest(
+      { model: PROGRAM },
+      { clock: new ManualClock(), whenDone },
+    );
+    await told(await slot(), { do: 'pid' });
+    expect(await ask(await slot(), { do: 'exit' }, never)).toMatchObject({ kind: 'crashed' });
+    await until('it is gone', () => supervisor.counts().current === 0);
+    supervisor.demand(1);
+    expect(launched).toHaveLength(2);
+  });
+
+  test('is started again at once where it had been ready for a while', async ({ expect, onTestFinished: whenDone }) => {
+    const clock = new ManualClock();
+    const { supervisor, launched, slot } = await fleetForTest({ model: PROGRAM }, { clock, whenDone });
+    const first = await slot();
+    clock.advance(seconds(10));
+    expect(await ask(first, { do: 'exit' }, never)).toMatchObject({ kind: 'crashed' });
+    await until('it is gone', () => supervisor.counts().current === 0);
+    supervisor.demand(1);
+    expect(launched).toHaveLength(2);
+  });
+
+  test('in the middle of an invocation has its pause too, but is trouble to nobody else', async ({
+    expect,
+    onTestFinished: whenDone,
+  }) => {
+    const clock = new ManualClock();
+    const { supervisor, slot } = await fleetForTest({ model: PROGRAM }, { clock, whenDone });
+    for (let count = 0; count < 2; count += 1) {
+      expect(await ask(await slot(), { do: 'exit' }, never)).toMatchObject({ kind: 'crashed' });
+      await until('it is gone', () => supervisor.counts().current === 0);
+      expect(supervisor.canGrow).toBe(false);
+      expect(supervisor.trouble()).toBeNull();
+      clock.advance(seconds(2));
+    }
   });
 });

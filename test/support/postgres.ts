@@ -8,8 +8,13 @@ import pg from 'pg';
 import type { Instant } from '../../src/domain/time.ts';
 import { newFolder, removeFolder } from './folder.ts';
 
+/** Every server takes up to 17, and tests start many at once. */
+const CONNECTIONS_MAX = 500;
+
 /** A server that makes databases. */
 export interface PostgresServer {
+  /** Its own database, to be named in CLAIMCHECK_TEST_POSTGRES_URL by whoever shares it. */
+  readonly url: string;
   /** Makes an empty database and answers its URL. */
   newDatabase(): Promise<string>;
   dropDatabase(url: string): Promise<void>;
@@ -35,7 +40,11 @@ export async function startPostgres(): Promise<PostgresServer> {
     createPostgresUser: process.getuid?.() === 0,
     initdbFlags: ['--encoding=UTF8', '--locale=C'],
     // Without a Unix socket, because two servers would fight for its path.
-    postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],
+    postgresFlags: [
+      'listen_addresses=127.0.0.1',
+      'unix_socket_directories=',
+      `max_connections=${CONNECTIONS_MAX}`,
+    ].flatMap((setting) => ['-c', setting]),
     onLog: (line) => said.push(line),
     onError: (line) => said.push(line),
   });
@@ -51,6 +60,7 @@ export async function startPostgres(): Promise<PostgresServer> {
 
 function serverAt(url: string, stop: () => Promise<void>): PostgresServer {
   return {
+    url,
     async newDatabase() {
       const name = `cc_test_${randomBytes(6).toString('hex')}`;
       await ask(url, `CREATE DATABASE ${name}`);
@@ -104,14 +114,21 @@ export interface Network {
   /** Cuts every connection, and lets none through until it is mended. */
   cut(): void;
   mend(): void;
+  /** From now on keeps back whatever Postgres says without having been asked, as a pooler in transaction mode does. */
+  mute(): void;
   close(): Promise<void>;
 }
 
-/** Puts such a network before a database. */
-export async function networkTo(url: string): Promise<Network> {
+/**
+ * Puts such a network before a database.
+ *
+ * @param refused a statement that never gets through: whoever says it is cut off
+ */
+export async function networkTo(url: string, refused: string | null = null): Promise<Network> {
   const target = new URL(url);
   const sockets = new Set<Socket>();
   let state: 'whole' | 'losing' | 'cut' = 'whole';
+  let isMute = false;
   const server = createServer((near) => {
     const far = connect(Number(target.port), target.hostname);
     for (const socket of [near, far]) {
@@ -126,13 +143,19 @@ export async function networkTo(url: string): Promise<Network> {
     if (state === 'cut') near.destroy();
     let isDoomed = false;
     near.on('data', (bytes) => {
-      if (state === 'losing') {
+      // Hints are sent at times of their own, and lost without a trace anyway.
+      if (state === 'losing' && !bytes.includes('pg_notify')) {
         state = 'whole';
         isDoomed = true;
       }
-      far.write(bytes);
+      if (refused !== null && bytes.includes(refused)) near.destroy();
+      else far.write(bytes);
     });
-    far.on('data', (bytes) => (isDoomed ? near.destroy() : near.write(bytes)));
+    const parts = messages();
+    far.on('data', (bytes) => {
+      if (isDoomed) near.destroy();
+      else for (const part of parts(bytes)) if (!isMute || part[0] !== NOTIFICATION) near.write(part);
+    });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const through = new URL(url);
@@ -145,11 +168,30 @@ export async function networkTo(url: string): Promise<Network> {
       for (const socket of sockets) socket.destroy();
     },
     mend: () => (state = 'whole'),
+    mute: () => (isMute = true),
     async close() {
       for (const socket of sockets) socket.destroy();
       server.close();
       await once(server, 'close');
     },
+  };
+}
+
+/** What Postgres calls a NotificationResponse. */
+const NOTIFICATION = 'A'.charCodeAt(0);
+
+/** Cuts what Postgres says into its messages: a letter, the length of what follows in four bytes, and that. */
+function messages(): (bytes: Buffer) => Buffer[] {
+  let rest = Buffer.alloc(0);
+  return (bytes) => {
+    rest = Buffer.concat([rest, bytes]);
+    const whole: Buffer[] = [];
+    while (rest.length > 4 && rest.length > rest.readUInt32BE(1)) {
+      const end = 1 + rest.readUInt32BE(1);
+      whole.push(rest.subarray(0, end));
+      rest = rest.subarray(end);
+    }
+    return whole;
   };
 }
 

@@ -8,6 +8,7 @@ import { resolveEndpoint } from '../../src/config/endpoint.ts';
 import type { EndpointSpec } from '../../src/domain/endpoint.ts';
 import { type Duration, milliseconds } from '../../src/domain/time.ts';
 import { type Service, startService } from '../../src/service.ts';
+import { databaseOf, dropDatabase } from './database.ts';
 import { newFolder, removeFolder, type WhenDone } from './folder.ts';
 import { send, type TestAnswer, type TestRequest } from './http.ts';
 import { until } from './until.ts';
@@ -20,6 +21,8 @@ export interface TestServiceOptions {
   readonly endpoints: Readonly<Record<string, EndpointFile>>;
   /** Data folder of an earlier server, to go on with; the test removes it. */
   readonly data?: string;
+  /** Postgres database, whatever the other tests run on; null for SQLite. Whoever makes it drops it. */
+  readonly database?: string | null;
   readonly bodyBytesMax?: number;
   readonly environment?: NodeJS.ProcessEnv;
 }
@@ -73,6 +76,7 @@ export function testConfig(options: TestServiceOptions & { readonly data: string
     host: '127.0.0.1',
     port: 0,
     data: options.data,
+    database: options.database ?? null,
     logLevel: 'silent',
     bodyBytesMax: options.bodyBytesMax ?? 16 * 1_024 * 1_024,
     endpoints: specsOf(options.endpoints),
@@ -83,7 +87,13 @@ export function testConfig(options: TestServiceOptions & { readonly data: string
 /** Starts a server on a port of its own; whoever starts it stops it. */
 export async function startTestService(options: TestServiceOptions): Promise<TestService> {
   const data = options.data ?? (await newFolder());
-  const service = await startService(testConfig({ ...options, data }));
+  const service = await startService(
+    testConfig({
+      ...options,
+      data,
+      database: options.database === undefined ? await databaseOf(data) : options.database,
+    }),
+  );
   const { url } = service;
   let stopped: Promise<void> | null = null;
   const call = (method: string, path: string, request?: TestRequest) => send(url, method, path, request);
@@ -126,7 +136,9 @@ export async function startTestService(options: TestServiceOptions): Promise<Tes
     async stop(grace = milliseconds(0)) {
       stopped ??= service.stop(AbortSignal.timeout(grace));
       await stopped;
-      if (options.data === undefined) await removeFolder(data);
+      if (options.data !== undefined) return;
+      await dropDatabase(data);
+      await removeFolder(data);
     },
   };
 }

@@ -7,8 +7,7 @@ import { isEnded } from '../../domain/run.ts';
 import { type Duration, inSeconds } from '../../domain/time.ts';
 import type { Deployed } from '../../engine/deployment.ts';
 import type { RunSight } from '../../engine/engine.ts';
-import type { Accepted } from '../../engine/intake.ts';
-import { sendOutput, sendRun } from '../answers.ts';
+import { sendAccepted, sendOutput, sendSubmitted } from '../answers.ts';
 import type { HttpParts } from '../parts.ts';
 import { runPath } from '../paths.ts';
 import { type Preference, readPreference } from '../prefer.ts';
@@ -44,11 +43,12 @@ async function invoke(
   if (preference !== null && asked.async === null) reply.header('preference-applied', preference.applied);
   const accepted = await engine.submit(asked.submission);
   if (accepted.kind === 'replayed') reply.header('idempotency-replayed', 'true');
-  if (mode.kind === 'async') return sendAccepted(reply, await sightOf(parts, accepted));
+  if (mode.kind === 'async') return sendSubmitted(engine, reply, accepted);
   return waitAndAnswer(parts, reply, {
     runId: accepted.kind === 'new' ? accepted.run.runId : accepted.runId,
     mode,
     accept: asked.submission.accept,
+    isDeduplicated: accepted.kind === 'deduplicated',
   });
 }
 
@@ -63,27 +63,25 @@ function modeOf(async: boolean | null, preference: Preference | null, { spec }: 
   return spec.mode === 'async' ? { kind: 'async' } : wholeWait;
 }
 
-async function sightOf({ engine }: HttpParts, accepted: Accepted): Promise<RunSight> {
-  return accepted.kind === 'new' ? engine.sightOf(accepted.run, [], accepted.ahead) : engine.run(accepted.runId);
-}
-
-function sendAccepted(reply: FastifyReply, sight: RunSight): FastifyReply {
-  return sendRun(reply.code(202).header('location', runPath(sight.run.runId)), sight, null);
+interface Awaited {
+  readonly runId: RunId;
+  readonly mode: Mode & { readonly kind: 'wait' };
+  readonly accept: string | null;
+  readonly isDeduplicated: boolean;
 }
 
 async function waitAndAnswer(
   parts: HttpParts,
   reply: FastifyReply,
-  { runId, mode, accept }: { runId: RunId; mode: Mode & { kind: 'wait' }; accept: string | null },
+  { runId, mode, accept, isDeduplicated }: Awaited,
 ): Promise<FastifyReply> {
   const { engine } = parts;
-  await engine.waitForEnd(runId, mode.atMost, parts.waitSignal(reply));
-  const sight = await engine.run(runId);
+  const sight = await engine.waitForEnd(runId, mode.atMost, parts.waitSignal(reply));
   const { run } = sight;
   reply.header('location', runPath(runId)).header('run-id', runId);
-  if (run.status === 'succeeded') return sendOutput(engine, reply, sight, accept);
+  if (run.status === 'succeeded') return sendOutput(engine, reply, sight, accept, isDeduplicated);
   if (isEnded(run.status)) throw problemOfRun(run);
-  if (mode.afterwards === 'accepted') return sendAccepted(reply, sight);
+  if (mode.afterwards === 'accepted') return sendAccepted(reply, sight, isDeduplicated);
   throw stillRunning(parts, sight, mode.atMost);
 }
 

@@ -1,4 +1,4 @@
-// GET /runs, GET /runs/{id}, GET /runs/{id}/output, DELETE /runs/{id} and POST /runs/{id}/cancel.
+// GET /runs, GET /runs/{id}, GET /runs/{id}/output, DELETE /runs/{id}, POST /runs/{id}/cancel and POST /runs/{id}/retry.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
@@ -9,11 +9,11 @@ import { type Instant, parseRfc3339, seconds } from '../../domain/time.ts';
 import { runNotFound } from '../../engine/engine.ts';
 import type { RunFilter } from '../../ledger/ledger.ts';
 import { RunQuery } from '../../wire/runs.ts';
-import { sendRawOutput, sendRun, sendRunWithOutput } from '../answers.ts';
+import { sendAccepted, sendRawOutput, sendRun, sendRunWithOutput, sendSubmitted } from '../answers.ts';
+import { idempotencyKeyOf } from '../idempotency.ts';
 import type { HttpParts } from '../parts.ts';
-import { runPath } from '../paths.ts';
 import { problemOfRun } from '../problem.ts';
-import { queryReader } from '../query.ts';
+import { queryReader, readNoQuery } from '../query.ts';
 import { runLineText } from '../run-view.ts';
 
 const PAGE_DEFAULT = 50;
@@ -37,6 +37,7 @@ export function runRoutes(app: FastifyInstance, parts: HttpParts): void {
   app.get('/runs/:id/output', (request: ById, reply) => output(parts, request, reply));
   app.delete('/runs/:id', (request: ById, reply) => cancel(parts, request, reply));
   app.post('/runs/:id/cancel', (request: ById, reply) => cancel(parts, request, reply));
+  app.post('/runs/:id/retry', (request: ById, reply) => retry(parts, request, reply));
 }
 
 async function listRuns({ engine }: HttpParts, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -66,8 +67,11 @@ async function showRun(parts: HttpParts, request: ById, reply: FastifyReply): Pr
   const { engine } = parts;
   const runId = idOf(request.params.id);
   const { wait } = readWait(request.query);
-  if (wait !== undefined) await engine.waitForEnd(runId, seconds(wait), parts.waitSignal(reply));
-  return sendRunWithOutput(engine, reply, await engine.run(runId));
+  const sight =
+    wait === undefined
+      ? await engine.run(runId)
+      : await engine.waitForEnd(runId, seconds(wait), parts.waitSignal(reply));
+  return sendRunWithOutput(engine, reply, sight);
 }
 
 async function output({ engine }: HttpParts, request: ById, reply: FastifyReply): Promise<FastifyReply> {
@@ -75,7 +79,7 @@ async function output({ engine }: HttpParts, request: ById, reply: FastifyReply)
   const { run } = sight;
   if (run.status === 'succeeded') return sendRawOutput(engine, reply, sight);
   if (isEnded(run.status)) throw problemOfRun(run);
-  return sendRun(reply.code(202).header('location', runPath(run.runId)), sight, null);
+  return sendAccepted(reply, sight);
 }
 
 async function cancel({ engine }: HttpParts, request: ById, reply: FastifyReply): Promise<FastifyReply> {
@@ -90,6 +94,30 @@ async function cancel({ engine }: HttpParts, request: ById, reply: FastifyReply)
     });
   }
   return sendRun(reply, sight, null);
+}
+
+async function retry({ engine }: HttpParts, request: ById, reply: FastifyReply): Promise<FastifyReply> {
+  readNoQuery(request.query);
+  refuseBody(request);
+  const accepted = await engine.retry(idOf(request.params.id), idempotencyKeyOf(request.headers));
+  if (accepted.kind === 'replayed') reply.header('idempotency-replayed', 'true');
+  return sendSubmitted(engine, reply, accepted);
+}
+
+/** A retry has the options of the run that it tries again: whoever sends others would believe that they count. */
+function refuseBody({ body }: FastifyRequest): void {
+  const text =
+    body === undefined
+      ? ''
+      : Buffer.from(body as Uint8Array)
+          .toString('utf8')
+          .trim();
+  if (text === '' || text === '{}') return;
+  throw new ServiceError(
+    'invalid-request',
+    'A retry takes no body: it has the input and the options of the run. Submit the input anew to change them.',
+    { errors: [{ pointer: '', detail: 'must be empty' }] },
+  );
 }
 
 function idOf(text: string): RunId {

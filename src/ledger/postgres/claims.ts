@@ -1,7 +1,6 @@
 // Taking runs, and keeping hold of them.
 
 import type { Progress } from '../../domain/batch.ts';
-import type { RunId } from '../../domain/ids.ts';
 import type { Duration } from '../../domain/time.ts';
 import type { Claim, ClaimedRun, ClaimRequest, Recorded, Slot } from '../ledger.ts';
 import type { Connections, Statement } from './connections.ts';
@@ -11,33 +10,44 @@ import { runColumns, type RunRow, toPayload, toRunRecord } from '../rows.ts';
 // Rows are joined with nothing but the keys and the state they were locked in. Told that status is 'queued' or 'running', the planner
 // may go by the index of those alone, and how many they are it knows only from statistics of another minute: it then walked forty
 // thousand running runs for every one that was finished.
-// The lock leaves foreign keys alone (NO KEY), so that a chunk which is just being stored does not hide its batch from a claim.
+// An endpoint with a concurrency limit is left to a transaction that has its row ($11): whoever counts what runs must be the only one
+// who adds to it. A request gets at least one row, which says so.
 const CLAIM: Statement = {
   name: 'claimcheck_claim',
   text: `
   WITH
   clock AS MATERIALIZED (SELECT claimcheck.now_ms() AS now_ms),
   asked AS MATERIALIZED (
-    SELECT * FROM unnest($1::text[], $2::boolean[], $3::bigint[])
-    WITH ORDINALITY AS a (endpoint, batches, slots, request)),
+    SELECT a.request, a.endpoint, a.batches, a.alone, e.concurrency_limit IS NOT NULL AND NOT a.batches AS is_limited,
+      CASE
+        WHEN a.batches OR e.concurrency_limit IS NULL THEN a.slots
+        WHEN $11 THEN least(a.slots, greatest(0, e.concurrency_limit - (
+          SELECT count(*) FROM claimcheck.open_runs r
+          WHERE r.endpoint = a.endpoint AND (r.kind = 'batch') = FALSE AND r.status = 'running')))
+        ELSE 0
+      END AS slots
+    FROM unnest($1::text[], $2::boolean[], $3::boolean[], $4::bigint[])
+      WITH ORDINALITY AS a (endpoint, batches, alone, slots, request)
+      LEFT JOIN claimcheck.endpoints e ON e.name = a.endpoint),
   slots AS MATERIALIZED (
-    SELECT * FROM unnest($4::bigint[], $5::bigint[], $6::text[], $7::bigint[], $8::text[], $9::bigint[])
+    SELECT * FROM unnest($5::bigint[], $6::bigint[], $7::text[], $8::bigint[], $9::text[], $10::bigint[])
     AS s (request, place, replica, cold_start_ms, owner, lease_ms)),
   next AS MATERIALIZED (
-    SELECT a.request, n.seq, n.priority, n.status
+    SELECT a.request, n.seq, n.priority, n.turn, n.status
     FROM asked a CROSS JOIN LATERAL (
-      SELECT r.seq, r.priority, r.status
-      FROM claimcheck.runs r
+      SELECT r.seq, r.priority, r.turn, r.status
+      FROM claimcheck.open_runs r
       WHERE r.endpoint = a.endpoint AND (r.kind = 'batch') = a.batches AND r.status = 'queued'
         AND r.due_at_ms <= (SELECT now_ms FROM clock)
         AND (r.queue_deadline_ms IS NULL OR r.queue_deadline_ms > (SELECT now_ms FROM clock))
-      ORDER BY r.priority DESC, r.seq
+        AND (a.alone OR NOT r.alone)
+      ORDER BY r.priority DESC, r.turn, r.seq
       LIMIT a.slots
-      FOR NO KEY UPDATE SKIP LOCKED) n),
+      FOR UPDATE SKIP LOCKED) n),
   ranked AS (
-    SELECT n.*, row_number() OVER (PARTITION BY n.request ORDER BY n.priority DESC, n.seq) AS place FROM next n),
+    SELECT n.*, row_number() OVER (PARTITION BY n.request ORDER BY n.priority DESC, n.turn, n.seq) AS place FROM next n),
   taken AS (
-    UPDATE claimcheck.runs r SET
+    UPDATE claimcheck.open_runs r SET
       status = 'running', attempt = r.attempt + 1, counted_attempts = r.counted_attempts + 1,
       started_at_ms = coalesce(r.started_at_ms, clock.now_ms), owner = s.owner, lease_until_ms = clock.now_ms + s.lease_ms
     FROM ranked n JOIN slots s ON s.request = n.request AND s.place = n.place CROSS JOIN clock
@@ -46,17 +56,28 @@ const CLAIM: Statement = {
   opened AS (
     INSERT INTO claimcheck.attempts (run_seq, attempt, replica, cold_start_ms, started_at_ms)
     SELECT seq, attempt, replica, cold_start_ms, now_ms FROM taken),
-  freed AS MATERIALIZED (
-    SELECT endpoint, count(*)::integer AS places FROM taken WHERE kind <> 'chunk' GROUP BY endpoint),
+  served AS MATERIALIZED (
+    SELECT endpoint, count(*) FILTER (WHERE kind <> 'chunk')::integer AS places FROM taken GROUP BY endpoint),
   counters AS MATERIALIZED (
-    SELECT e.name FROM claimcheck.endpoints e WHERE e.name IN (SELECT endpoint FROM freed) ORDER BY e.name FOR NO KEY UPDATE),
+    SELECT e.name FROM claimcheck.endpoints e WHERE e.name IN (SELECT endpoint FROM served) ORDER BY e.name FOR NO KEY UPDATE),
   counted AS (
-    UPDATE claimcheck.endpoints e SET queued = e.queued - f.places
-    FROM counters c JOIN freed f ON f.endpoint = c.name
-    WHERE e.name = c.name)
-  SELECT ${runColumns('claimcheck.runs')}, i.body AS input, r.request, r.place
-  FROM taken r LEFT JOIN claimcheck.inputs i ON i.run_seq = r.seq
-  ORDER BY r.request, r.place`,
+    UPDATE claimcheck.endpoints e SET queued = e.queued - s.places
+    FROM counters c JOIN served s ON s.endpoint = c.name
+    WHERE e.name = c.name),
+  moved AS (
+    INSERT INTO claimcheck.lines AS l (endpoint, batches, priority, served_turn)
+    SELECT r.endpoint, r.kind = 'batch', r.priority, max(r.turn)
+    FROM taken r JOIN counters c ON c.name = r.endpoint
+    GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    ON CONFLICT (endpoint, batches, priority) DO UPDATE SET served_turn = greatest(l.served_turn, excluded.served_turn))
+  SELECT ${runColumns('claimcheck.runs')}, i.body AS input, a.request, r.place, a.is_limited
+  FROM asked a LEFT JOIN taken r ON r.request = a.request LEFT JOIN claimcheck.inputs i ON i.run_seq = r.seq
+  ORDER BY a.request, r.place`,
+};
+
+const LOCK_ENDPOINTS: Statement = {
+  name: 'claimcheck_lock_endpoints',
+  text: `SELECT name FROM claimcheck.endpoints WHERE name = ANY($1::text[]) ORDER BY name FOR NO KEY UPDATE`,
 };
 
 const RENEW: Statement = {
@@ -67,10 +88,10 @@ const RENEW: Statement = {
   found AS MATERIALIZED (
     SELECT r.seq, r.attempt, r.status, g.lease_ms, r.attempt = g.attempt AND r.status = 'running' AS held
     FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS g (run_id, attempt, lease_ms)
-    JOIN claimcheck.runs r ON r.run_id = g.run_id
+    JOIN claimcheck.open_runs r ON r.run_id = g.run_id
     ORDER BY r.seq
-    FOR NO KEY UPDATE OF r)
-  UPDATE claimcheck.runs r SET lease_until_ms = clock.now_ms + f.lease_ms
+    FOR UPDATE OF r)
+  UPDATE claimcheck.open_runs r SET lease_until_ms = clock.now_ms + f.lease_ms
   FROM found f CROSS JOIN clock
   WHERE r.seq = f.seq AND r.attempt = f.attempt AND r.status = f.status AND f.held
   RETURNING r.run_id, r.attempt`,
@@ -81,16 +102,20 @@ const PROGRESS: Statement = {
   text: `
   WITH found AS MATERIALIZED (
     SELECT r.seq, r.attempt, r.status, r.attempt = $2 AND r.status = 'running' AS held
-    FROM claimcheck.runs r
+    FROM claimcheck.open_runs r
     WHERE r.run_id = $1
-    FOR NO KEY UPDATE)
-  UPDATE claimcheck.runs r SET progress_done = $3, progress_total = $4, progress_failed = $5
+    FOR UPDATE)
+  UPDATE claimcheck.open_runs r SET progress_done = $3, progress_total = $4, progress_failed = $5
   FROM found f
   WHERE r.seq = f.seq AND r.attempt = f.attempt AND r.status = f.status AND f.held
   RETURNING r.seq`,
 };
 
-type ClaimedRow = RunRow & { input: Uint8Array | null; request: number; place: number };
+/** A run that was taken, or nothing but the request. */
+type ClaimedRow = { request: number; is_limited: boolean } & (
+  | (RunRow & { input: Uint8Array | null; place: number })
+  | { place: null }
+);
 
 /** Leases to be extended, and for how long. */
 export interface Renewal {
@@ -98,39 +123,63 @@ export interface Renewal {
   readonly lease: Duration;
 }
 
-/** A slot, and whose it is. */
+/** A slot, whose it is, and which of the requests asked for it. */
 interface OwnedSlot {
   readonly slot: Slot;
   readonly owner: string;
   readonly lease: Duration;
+  readonly asker: number;
 }
 
 /** Requests of the same endpoint and lane as one: asked separately in one statement, they would find the same runs. */
 interface JointRequest {
   readonly endpoint: string;
   readonly lane: ClaimRequest['lane'];
+  readonly alone: boolean;
   readonly slots: OwnedSlot[];
-  /** The requests, each as often as it has slots. */
-  readonly askers: number[];
 }
 
 /** Claims runs. */
 export class Claims {
   readonly #connections: Connections;
+  /** Endpoints that had a concurrency limit when they were last claimed from. */
+  readonly #limited = new Set<string>();
 
   constructor(connections: Connections) {
     this.#connections = connections;
   }
 
   async claim(requests: readonly ClaimRequest[]): Promise<ClaimedRun[][]> {
-    const joint = joined(requests);
     const claimed: ClaimedRun[][] = requests.map(() => []);
-    if (joint.length === 0) return claimed;
-    for (const row of await this.#connections.write<ClaimedRow>(CLAIM, valuesOf(joint))) {
-      const { slots, askers } = joint[row.request - 1]!;
-      claimed[askers[row.place - 1]!]!.push(toClaimedRun(row, slots[row.place - 1]!.slot));
+    for (const joint of rounds(requests)) {
+      const isLimited = (request: JointRequest): boolean =>
+        request.lane === 'replica' && this.#limited.has(request.endpoint);
+      const unlimited = joint.filter((request) => !isLimited(request));
+      if (unlimited.length > 0)
+        this.#take(unlimited, await this.#connections.write<ClaimedRow>(CLAIM, valuesOf(unlimited, false)), claimed);
+      const limited = joint.filter(isLimited);
+      if (limited.length > 0) this.#take(limited, await this.#claimLimited(limited), claimed);
     }
     return claimed;
+  }
+
+  /** The endpoints' rows first, and what runs is counted by a statement that begins when they are locked. */
+  #claimLimited(joint: readonly JointRequest[]): Promise<ClaimedRow[]> {
+    return this.#connections.transaction(async (writer) => {
+      await writer.write(LOCK_ENDPOINTS, [joint.map(({ endpoint }) => endpoint)]);
+      return writer.write<ClaimedRow>(CLAIM, valuesOf(joint, true));
+    });
+  }
+
+  #take(joint: readonly JointRequest[], rows: readonly ClaimedRow[], claimed: ClaimedRun[][]): void {
+    for (const row of rows) {
+      const { endpoint, lane, slots } = joint[row.request - 1]!;
+      if (row.is_limited) this.#limited.add(endpoint);
+      else if (lane === 'replica') this.#limited.delete(endpoint);
+      if (row.place === null) continue;
+      const { slot, asker } = slots[row.place - 1]!;
+      claimed[asker]!.push(toClaimedRun(row, slot));
+    }
   }
 
   async renew(renewals: readonly Renewal[]): Promise<Recorded[][]> {
@@ -157,28 +206,32 @@ export class Claims {
   }
 }
 
-function joined(requests: readonly ClaimRequest[]): JointRequest[] {
-  const joint = new Map<string, JointRequest>();
-  requests.forEach(({ endpoint, lane, slots, owner, lease }, asker) => {
+/**
+ * Joins the requests of each lane of each endpoint, and sorts them into as few statements as there can be: whoever takes runs that must
+ * be alone takes others as well, so both kinds of one endpoint are asked for one after the other.
+ */
+function rounds(requests: readonly ClaimRequest[]): (readonly JointRequest[])[] {
+  const [first, second] = [new Map<string, JointRequest>(), new Map<string, JointRequest>()];
+  requests.forEach(({ endpoint, lane, slots, alone: isAlone, owner, lease }, asker) => {
     if (slots.length === 0) return;
     const key = `${lane} ${endpoint}`;
-    const request = joint.get(key) ?? { endpoint, lane, slots: [], askers: [] };
-    joint.set(key, request);
-    for (const slot of slots) {
-      request.slots.push({ slot, owner, lease });
-      request.askers.push(asker);
-    }
+    const alone = isAlone || lane === 'engine';
+    const round = (first.get(key)?.alone ?? alone) === alone ? first : second;
+    const request = round.get(key) ?? { endpoint, lane, alone, slots: [] };
+    round.set(key, request);
+    request.slots.push(...slots.map((slot) => ({ slot, owner, lease, asker })));
   });
-  return [...joint.values()];
+  return [first, second].filter(({ size }) => size > 0).map((round) => [...round.values()]);
 }
 
-function valuesOf(joint: readonly JointRequest[]): unknown[][] {
+function valuesOf(joint: readonly JointRequest[], haveRows: boolean): unknown[] {
   const slots = joint.flatMap((request, place) =>
-    request.slots.map((owned, slot) => ({ ...owned, place, slotPlace: slot })),
+    request.slots.map((owned, slotPlace) => ({ ...owned, place, slotPlace })),
   );
   return [
     joint.map(({ endpoint }) => endpoint),
     joint.map(({ lane }) => lane === 'engine'),
+    joint.map(({ alone }) => alone),
     joint.map((request) => request.slots.length),
     slots.map(({ place }) => place + 1),
     slots.map(({ slotPlace }) => slotPlace + 1),
@@ -186,15 +239,17 @@ function valuesOf(joint: readonly JointRequest[]): unknown[][] {
     slots.map(({ slot }) => slot.coldStart),
     slots.map(({ owner }) => owner),
     slots.map(({ lease }) => lease),
+    haveRows,
   ];
 }
 
-function toClaimedRun(row: ClaimedRow, slot: Slot): ClaimedRun {
+function toClaimedRun(row: RunRow & { input: Uint8Array | null }, slot: Slot): ClaimedRun {
   const run = toRunRecord(row);
   return {
-    claim: { runId: row.run_id as RunId, attempt: row.attempt },
+    claim: { runId: run.runId, attempt: row.attempt },
     run,
     slot,
+    alone: Boolean(row.alone),
     countedAttempts: row.counted_attempts,
     input: toPayload(run.input, row.input, row.input_blob),
   };

@@ -2,13 +2,26 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
+import { StorageFull } from '../../domain/errors.ts';
 import { type Duration, milliseconds } from '../../domain/time.ts';
-import { isConnectionLost, isUndone, notOpened, OutcomeUnknown, placeOf, Unreachable, wasNeverSent } from './errors.ts';
+import {
+  isConnectionLost,
+  isDiskFull,
+  isUndone,
+  notOpened,
+  OutcomeUnknown,
+  placeOf,
+  Unreachable,
+  wasNeverSent,
+} from './errors.ts';
 
-/** A statement of the ledger; its name is what a connection keeps the parsed statement under. */
+/** A statement of the ledger. */
 export interface Statement {
+  /** What a connection keeps the parsed statement under; empty for one that is not kept. */
   readonly name: string;
   readonly text: string;
+  /** How long to wait for its answer, where that is not a matter of milliseconds. */
+  readonly timeout?: Duration;
 }
 
 /** Writes by a statement: in the transaction it belongs to, or in one of the statement's own. */
@@ -41,7 +54,9 @@ const PLANS_KEPT_MS = 1_000;
 const PLAN_ANEW = 'DISCARD PLANS';
 
 // Whoever waited for a lock must then see what the other did, and every guard counts on that; a stricter level would refuse instead.
-const ON_CONNECT = `SET default_transaction_isolation = 'read committed'; SET jit = off`;
+// Planning for the values at hand took half as long again as a claim.
+const ON_CONNECT = `
+  SET default_transaction_isolation = 'read committed'; SET plan_cache_mode = force_generic_plan; SET jit = off`;
 // A server that is stopped in the middle of a transaction must not hold its rows for good.
 const BEGIN = `BEGIN; SET LOCAL idle_in_transaction_session_timeout = '15s'`;
 
@@ -71,10 +86,10 @@ export class Connections implements Writer {
   }
 
   /** Lends the first connection, without patience, so that a wrong URL is told at once. */
-  async first(work: (client: pg.PoolClient) => Promise<void>): Promise<void> {
+  async first<Result>(work: (client: pg.PoolClient) => Promise<Result>): Promise<Result> {
     const client = await this.#writers.connect();
     try {
-      await work(client);
+      return await work(client);
     } finally {
       client.release();
     }
@@ -89,6 +104,7 @@ export class Connections implements Writer {
    * Writes by one statement that is a transaction of its own: one round trip, and its locks are held no longer than its commit takes.
    *
    * @throws OutcomeUnknown when the connection is lost before the answer is there
+   * @throws StorageFull when Postgres has no room for it
    */
   async write<Row>(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
     const rows = await this.#untilDone(() =>
@@ -117,6 +133,7 @@ export class Connections implements Writer {
    * Writes by several statements. `work` may be called again, so it changes nothing but through its transaction.
    *
    * @throws OutcomeUnknown when the connection is lost during the commit
+   * @throws StorageFull when Postgres has no room for it
    */
   async transaction<Result>(work: (writer: Writer) => Promise<Result>): Promise<Result> {
     const result = await this.#untilDone(() =>
@@ -163,6 +180,7 @@ export class Connections implements Writer {
         try {
           return await attempt();
         } catch (error) {
+          if (isDiskFull(error)) throw this.#asFull(error);
           if (!(isUndone(error) || isConnectionLost(error)) || tries >= TRIES_MAX) throw error;
         }
       }
@@ -205,6 +223,10 @@ export class Connections implements Writer {
     if (plannedAtMs !== undefined) await client.query(PLAN_ANEW);
   }
 
+  #asFull(cause: unknown): StorageFull {
+    return new StorageFull(`Postgres at ${placeOf(this.#url)} has no room left on its disk.`, { cause });
+  }
+
   /** What a failed commit says of itself: a lost connection leaves it open whether anything was done, unless nothing was ever sent. */
   #asUnknown(cause: unknown): unknown {
     if (!isConnectionLost(cause) || wasNeverSent(cause)) return cause;
@@ -236,9 +258,13 @@ function openPool(driver: typeof pg, url: string, max: number): pg.Pool {
   return pool;
 }
 
-async function ask<Row>(client: pg.PoolClient, { name, text }: Statement, values: readonly unknown[]): Promise<Row[]> {
-  const { rows } = await client.query({ name, text, values: values.map(withoutNul) });
-  return rows as Row[];
+async function ask<Row>(
+  client: pg.PoolClient,
+  { name, text, timeout = STATEMENT_TIMEOUT }: Statement,
+  values: readonly unknown[],
+): Promise<Row[]> {
+  const query = { name, text, values: values.map(withoutNul), query_timeout: timeout };
+  return (await client.query(query)).rows as Row[];
 }
 
 /** Postgres keeps no U+0000 in a text, and a model's last words may hold one: it becomes U+FFFD rather than an error. */

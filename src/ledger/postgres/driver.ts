@@ -3,43 +3,60 @@
 
 import type { Progress } from '../../domain/batch.ts';
 import type { RunId } from '../../domain/ids.ts';
-import type { Payload } from '../../domain/payload.ts';
+import type { BlobKey, Payload } from '../../domain/payload.ts';
 import { type Duration, seconds } from '../../domain/time.ts';
 import type {
   AttemptRecord,
   Cancelled,
   ChunkRecord,
   Claim,
+  ClaimedDelivery,
   ClaimedRun,
   ClaimRequest,
+  DeliveryRecord,
   Deployment,
   Enqueued,
   EndpointDepth,
   FinishedAttempt,
+  FinishedDelivery,
+  Hint,
   Ledger,
   LedgerStats,
+  LetGo,
   NewRun,
+  Purged,
+  QueueFilter,
   Recorded,
+  RunDetails,
   RunFilter,
   RunRecord,
   Swept,
+  Violation,
 } from '../ledger.ts';
+import { Audit } from './audit.ts';
 import { Cancellation } from './cancel.ts';
 import { Claims, type Renewal } from './claims.ts';
 import type { Connections } from './connections.ts';
+import type { Hints } from './hints.ts';
 import { Intake } from './intake.ts';
 import { Lane, weightOf } from './lane.ts';
-import { openConnections } from './open.ts';
+import { openDatabase, type Opened } from './open.ts';
+import { Outbox } from './outbox.ts';
 import { Outcomes } from './outcomes.ts';
 import { Reader } from './read.ts';
+import { Retention } from './retention.ts';
 import { Sweep } from './sweep.ts';
+
+export { migratePostgres } from './open.ts';
 
 /** How a server uses its database. */
 export interface PostgresOptions {
-  /** Connections for writing, and as many again for reading. 8 unless told. */
+  /** Connections for writing, and as many again for reading; one more is for hints. 8 unless told: six servers fit into Postgres' own 100. */
   readonly connectionsMax?: number;
   /** How long callers wait while Postgres is away (a restart, a failover) before they get an error. 10 s unless told. */
   readonly patience?: Duration;
+  /** Told, in a sentence, of what works but could work better. */
+  readonly onCaution?: (caution: string) => void;
 }
 
 /**
@@ -49,8 +66,8 @@ export interface PostgresOptions {
  * @throws Error when the database cannot be used: the message says why and what to do
  */
 export async function openPostgresLedger(url: string, options: PostgresOptions = {}): Promise<Ledger> {
-  const { connectionsMax = 8, patience = seconds(10) } = options;
-  return new PostgresLedger(await openConnections(url, { connectionsMax, patience }));
+  const { connectionsMax = 8, patience = seconds(10), onCaution = () => {} } = options;
+  return new PostgresLedger(await openDatabase(url, { connectionsMax, patience, onCaution }));
 }
 
 /** What ends runs: kept in one lane and in order, so that of two calls for the same run the one that was asked first wins. */
@@ -59,33 +76,49 @@ type Ending =
   | { readonly verb: 'cancel'; readonly runId: RunId };
 
 class PostgresLedger implements Ledger {
+  readonly isShared = true;
   readonly #connections: Connections;
+  readonly #hints: Hints;
   readonly #intake: Intake;
   readonly #claims: Claims;
+  readonly #cancellation: Cancellation;
   readonly #sweep: Sweep;
+  readonly #retention: Retention;
+  readonly #outbox: Outbox;
   readonly #reader: Reader;
+  readonly #audit: Audit;
   readonly #enqueues: Lane<readonly NewRun[], Enqueued[]>;
+  readonly #chunks: Lane<readonly NewRun[], Enqueued[]>;
   readonly #requests: Lane<ClaimRequest, ClaimedRun[]>;
   readonly #renewals: Lane<Renewal, Recorded[]>;
   readonly #endings: Lane<Ending, Recorded[] | Cancelled>;
   readonly #lookUps: Lane<RunId, RunRecord | null>;
+  readonly #details: Lane<RunId, RunDetails | null>;
   /** Calls that are not grouped. */
   #singleCalls = 0;
+  #lost = 0;
   #closed = false;
 
-  constructor(connections: Connections) {
+  constructor({ connections, hints }: Opened) {
     this.#connections = connections;
-    this.#intake = new Intake(connections);
+    this.#hints = hints;
+    this.#intake = new Intake(connections, hints);
     this.#claims = new Claims(connections);
-    this.#sweep = new Sweep(connections);
+    this.#cancellation = new Cancellation(connections, hints);
+    this.#sweep = new Sweep(connections, hints);
+    this.#retention = new Retention(connections);
+    this.#outbox = new Outbox(connections);
     this.#reader = new Reader(connections);
-    const cancellation = new Cancellation(connections);
-    const outcomes = new Outcomes(connections);
-    this.#enqueues = new Lane({
-      write: (calls) => this.#intake.enqueue(calls),
-      weigh: (runs) => sum(runs.map(({ input }) => 1 + weightOf(input))),
+    this.#audit = new Audit(connections);
+    const outcomes = new Outcomes(connections, hints);
+    const takeIn = {
+      write: (calls: readonly (readonly NewRun[])[]) => this.#intake.enqueue(calls),
+      weigh: (runs: readonly NewRun[]) => sum(runs.map(({ input }) => 1 + weightOf(input))),
       underwayMax: 2,
-    });
+    };
+    this.#enqueues = new Lane(takeIn);
+    // Apart from the others, which are one statement: chunks are stored by a transaction that has their batch.
+    this.#chunks = new Lane(takeIn);
     this.#requests = new Lane({
       write: (requests) => this.#claims.claim(requests),
       weigh: ({ slots }) => slots.length,
@@ -100,7 +133,7 @@ class PostgresLedger implements Ledger {
       write: (endings, time) => {
         const cancels = endings.flatMap((ending) => (ending.verb === 'cancel' ? [ending.runId] : []));
         const finishes = endings.flatMap((ending) => (ending.verb === 'finish' ? [ending.attempts] : []));
-        return cancels.length > 0 ? cancellation.cancel(cancels) : outcomes.finish(finishes, time);
+        return cancels.length > 0 ? this.#cancellation.cancel(cancels) : outcomes.finish(finishes, time);
       },
       weigh: (ending) =>
         ending.verb === 'cancel'
@@ -110,6 +143,7 @@ class PostgresLedger implements Ledger {
       underwayMax: 1,
     });
     this.#lookUps = new Lane({ write: (runIds) => this.#reader.byId(runIds), weigh: () => 1, underwayMax: 2 });
+    this.#details = new Lane({ write: (runIds) => this.#reader.details(runIds), weigh: () => 1, underwayMax: 2 });
   }
 
   deploy(deployment: Deployment): Promise<number> {
@@ -117,7 +151,7 @@ class PostgresLedger implements Ledger {
   }
 
   enqueue(runs: readonly NewRun[]): Promise<Enqueued[]> {
-    return this.#grouped(this.#enqueues, runs);
+    return this.#grouped(runs.some(({ parent }) => parent !== null) ? this.#chunks : this.#enqueues, runs);
   }
 
   claim(request: ClaimRequest): Promise<ClaimedRun[]> {
@@ -133,11 +167,21 @@ class PostgresLedger implements Ledger {
   }
 
   async finish(attempts: readonly FinishedAttempt[]): Promise<Recorded[]> {
-    return (await this.#grouped(this.#endings, { verb: 'finish', attempts })) as Recorded[];
+    const recorded = (await this.#grouped(this.#endings, { verb: 'finish', attempts })) as Recorded[];
+    this.#lost += recorded.filter((one) => one === 'lost').length;
+    return recorded;
   }
 
   async cancel(runId: RunId): Promise<Cancelled> {
     return (await this.#grouped(this.#endings, { verb: 'cancel', runId })) as Cancelled;
+  }
+
+  purge(filter: QueueFilter): Promise<Purged> {
+    return this.#single(() => this.#cancellation.purge(filter));
+  }
+
+  countQueued(filter: QueueFilter): Promise<number> {
+    return this.#read(() => this.#cancellation.countQueued(filter));
   }
 
   reclaim(): Promise<Swept[]> {
@@ -148,8 +192,32 @@ class PostgresLedger implements Ledger {
     return this.#single(() => this.#sweep.expire());
   }
 
+  letGo(): Promise<LetGo> {
+    return this.#single(() => this.#retention.letGo());
+  }
+
+  unreferenced(blobs: readonly BlobKey[]): Promise<BlobKey[]> {
+    return this.#read(() => this.#retention.unreferenced(blobs));
+  }
+
+  claimDeliveries(limit: number, lease: Duration): Promise<ClaimedDelivery[]> {
+    return this.#single(() => this.#outbox.claim(limit, lease));
+  }
+
+  finishDeliveries(finished: readonly FinishedDelivery[]): Promise<Recorded[]> {
+    return this.#single(() => this.#outbox.finish(finished));
+  }
+
+  deliveries(runId: RunId): Promise<DeliveryRecord[]> {
+    return this.#read(() => this.#outbox.deliveries(runId));
+  }
+
   run(runId: RunId): Promise<RunRecord | null> {
     return this.#grouped(this.#lookUps, runId);
+  }
+
+  details(runId: RunId): Promise<RunDetails | null> {
+    return this.#grouped(this.#details, runId);
   }
 
   runs(filter: RunFilter): Promise<RunRecord[]> {
@@ -176,19 +244,36 @@ class PostgresLedger implements Ledger {
     return this.#read(() => this.#reader.depths());
   }
 
+  audit(): Promise<Violation[]> {
+    return this.#read(() => this.#audit.violations());
+  }
+
+  onHint(listener: (hint: Hint) => void): void {
+    this.#hints.listen(listener);
+  }
+
   /** Reads are not counted: they commit nothing. */
   stats(): LedgerStats {
-    const grouped = [this.#enqueues, this.#requests, this.#renewals, this.#endings];
+    const grouped = [this.#enqueues, this.#chunks, this.#requests, this.#renewals, this.#endings];
     const calls = this.#singleCalls + sum(grouped.map((lane) => lane.calls));
-    return { calls, commits: this.#connections.commits };
+    return { calls, commits: this.#connections.commits, lost: this.#lost };
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    const lanes = [this.#enqueues, this.#requests, this.#renewals, this.#endings, this.#lookUps];
+    const lanes = [
+      this.#enqueues,
+      this.#chunks,
+      this.#requests,
+      this.#renewals,
+      this.#endings,
+      this.#lookUps,
+      this.#details,
+    ];
     await Promise.all(lanes.map((lane) => lane.idle()));
     await this.#connections.close();
+    await this.#hints.close();
   }
 
   async #grouped<Item, Answer>(lane: Lane<Item, Answer>, item: Item): Promise<Answer> {

@@ -20,6 +20,7 @@ const GOING = new Set(['57P01', '57P02', '57P03', '57P05', '53300', '25P03']);
 /** SQLSTATEs after which a transaction is undone for certain and may be tried again: a deadlock, a lost race. */
 const UNDONE = new Set(['40001', '40P01']);
 const NOT_NULL_VIOLATION = '23502';
+const DISK_FULL = '53100';
 const NETWORK = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -62,6 +63,11 @@ export function wasNeverSent(error: unknown): boolean {
 export function isUndone(error: unknown): boolean {
   const { code } = told(error);
   return typeof code === 'string' && UNDONE.has(code);
+}
+
+/** Whether Postgres has no room for what was to be written; the transaction is undone. */
+export function isDiskFull(error: unknown): boolean {
+  return told(error).code === DISK_FULL;
 }
 
 /** Whether a row was refused by the constraint of this name. */

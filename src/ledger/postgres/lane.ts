@@ -1,5 +1,6 @@
 // Group commit: calls that arrive together, or while others are being written, are written together.
 
+import { StorageFull } from '../../domain/errors.ts';
 import type { Payload } from '../../domain/payload.ts';
 import { OutcomeUnknown, Unreachable } from './errors.ts';
 
@@ -96,7 +97,11 @@ export class Lane<Item, Answer> {
       const answers = await this.#plan.write(items, time);
       group.forEach(({ resolve }, place) => resolve(answers[place]!));
     } catch (error) {
-      const blamesOne = !(error instanceof OutcomeUnknown || error instanceof Unreachable);
+      const blamesOne = !(
+        error instanceof OutcomeUnknown ||
+        error instanceof Unreachable ||
+        error instanceof StorageFull
+      );
       if (blamesOne && group.length > 1) for (const one of group) await this.#write([one], 'again');
       else for (const { reject } of group) reject(error);
     }

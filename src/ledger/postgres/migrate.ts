@@ -2,11 +2,14 @@
 
 import { readdir, readFile } from 'node:fs/promises';
 import type pg from 'pg';
+import { hours } from '../../domain/time.ts';
 import { placeOf, Unusable } from './errors.ts';
 
 const MIGRATIONS = new URL('../migrations/postgres/', import.meta.url);
 /** Whoever migrates has this lock until its transaction ends; the number is the letters "clmc". */
 const LOCK = `SELECT pg_advisory_xact_lock(x'636c6d63'::integer)`;
+/** How long a migration may take, or be waited for: it may have to write every run anew. */
+const TIMEOUT = hours(2);
 const EXISTS = `SELECT to_regclass('claimcheck.migrations') IS NOT NULL AS "exists"`;
 const APPLIED = `SELECT coalesce(max(number), 0) AS applied FROM claimcheck.migrations`;
 const CREATE = `
@@ -14,27 +17,37 @@ const CREATE = `
   CREATE TABLE claimcheck.migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at_ms BIGINT NOT NULL)`;
 const RECORD = `INSERT INTO claimcheck.migrations (number, name, applied_at_ms) VALUES ($1, $2, claimcheck.now_ms())`;
 
+/** What a migration has done. */
+export interface Migrated {
+  /** Names of the migrations that were applied now, in their order. */
+  readonly applied: readonly string[];
+  /** The number of the last migration there is. */
+  readonly schema: number;
+}
+
 /**
  * Applies the migrations that are missing.
  *
  * @throws Error when the schema is newer than this claimcheck
  */
-export async function migrate(client: pg.ClientBase, url: string): Promise<void> {
+export async function migrate(client: pg.ClientBase, url: string): Promise<Migrated> {
   const names = (await readdir(MIGRATIONS)).filter((name) => name.endsWith('.sql')).sort();
   await client.query('BEGIN');
   try {
-    await client.query(LOCK);
+    await client.query(patiently(LOCK));
     const applied = await appliedTo(client);
     if (applied > names.length) {
       throw new Unusable(
         `${placeOf(url)} was written by a newer claimcheck (schema ${applied}; this one knows ${names.length}). Use that version, or another database.`,
       );
     }
-    for (const name of names.slice(applied)) {
-      await client.query(await readFile(new URL(name, MIGRATIONS), 'utf8'));
+    const missing = names.slice(applied);
+    for (const name of missing) {
+      await client.query(patiently(await readFile(new URL(name, MIGRATIONS), 'utf8')));
       await client.query(RECORD, [Number.parseInt(name, 10), name]);
     }
     await client.query('COMMIT');
+    return { applied: missing, schema: names.length };
   } catch (error) {
     await client.query('ROLLBACK').catch(() => {});
     throw error;
@@ -47,3 +60,5 @@ async function appliedTo(client: pg.ClientBase): Promise<number> {
   if (!rows[0]!.exists) await client.query(CREATE);
   return (await client.query<{ applied: number }>(APPLIED)).rows[0]!.applied;
 }
+
+const patiently = (text: string): pg.QueryConfig & pg.ClientConfig => ({ text, query_timeout: TIMEOUT });

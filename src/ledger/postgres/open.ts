@@ -3,7 +3,8 @@
 import type pg from 'pg';
 import { type ConnectionOptions, Connections } from './connections.ts';
 import { notOpened, placeOf, Unusable } from './errors.ts';
-import { migrate } from './migrate.ts';
+import { type HintOptions, Hints } from './hints.ts';
+import { migrate, type Migrated } from './migrate.ts';
 
 /** The oldest Postgres that its makers still mend when this was written. */
 const VERSION_MIN = 14;
@@ -20,25 +21,62 @@ interface Settings {
   readonly is_standby: boolean;
 }
 
+/** How a database is opened. */
+export type OpenOptions = ConnectionOptions & HintOptions;
+
+/** A database that can be used. */
+export interface Opened {
+  readonly connections: Connections;
+  readonly hints: Hints;
+}
+
 /**
  * Connects to the ledger's database and brings it to the newest migration.
  *
  * @throws Error when it cannot be reached or used, would lose what it acknowledged, or was written by a newer claimcheck
  */
-export async function openConnections(url: string, options: ConnectionOptions): Promise<Connections> {
-  if (!URL.canParse(url) || !/^postgres(?:ql)?:$/.test(new URL(url).protocol))
-    throw new Error('The ledger needs a URL of the form postgres://user:password@host:port/database.');
-  const connections = new Connections(await loadDriver(), url, options);
+export async function openDatabase(url: string, options: OpenOptions): Promise<Opened> {
+  const driver = await driverFor(url);
+  const connections = new Connections(driver, url, options);
   try {
-    await connections.first(async (client) => {
-      assertUsable((await client.query<Settings>(SETTINGS)).rows[0]!, url);
-      await migrate(client, url);
-    });
+    await connections.first((client) => prepare(client, url));
   } catch (error) {
     await connections.close();
     throw notOpened(error, url);
   }
-  return connections;
+  const hints = new Hints(driver, url, options);
+  await hints.open((text, values) => connections.first((client) => client.query(text, [...values])));
+  return { connections, hints };
+}
+
+/**
+ * Brings a database to the newest migration, as opening it does, and answers what was missing.
+ *
+ * @throws Error as `openPostgresLedger`
+ */
+export async function migratePostgres(url: string): Promise<Migrated> {
+  const driver = await driverFor(url);
+  const client = new driver.Client({ connectionString: url, fallback_application_name: 'claimcheck' });
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    return await prepare(client, url);
+  } catch (error) {
+    throw notOpened(error, url);
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+async function prepare(client: pg.ClientBase, url: string): Promise<Migrated> {
+  assertUsable((await client.query<Settings>(SETTINGS)).rows[0]!, url);
+  return migrate(client, url);
+}
+
+async function driverFor(url: string): Promise<typeof pg> {
+  if (!URL.canParse(url) || !/^postgres(?:ql)?:$/.test(new URL(url).protocol))
+    throw new Error('The ledger needs a URL of the form postgres://user:password@host:port/database.');
+  return loadDriver();
 }
 
 /** Loaded only here, so that whoever keeps runs in SQLite needs no Postgres client. */

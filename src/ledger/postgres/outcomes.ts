@@ -6,9 +6,11 @@ import type { RunKind } from '../../domain/run.ts';
 import type { Claim, FinishedAttempt, Recorded } from '../ledger.ts';
 import { cancelChildren } from './cancel.ts';
 import type { Connections, Statement, Writer } from './connections.ts';
+import { ending } from './endings.ts';
+import type { Hints } from './hints.ts';
+import { changePlaces } from './places.ts';
 
-// Every run that is meant is locked first, in order, whether or not the claim is still good; `held` is the truth under that lock. The
-// guard then compares with what was locked and not with a constant: see CLAIM.
+// Every run that is meant is locked first, in order, whether or not the claim is still good; `held` is the truth under that lock.
 // Ended batches are left to a transaction that can take their chunks along ($16): who waited for a lock would not see a chunk that
 // was stored meanwhile.
 const FINISH: Statement = {
@@ -17,85 +19,102 @@ const FINISH: Statement = {
   WITH
   clock AS MATERIALIZED (SELECT claimcheck.now_ms() AS now_ms),
   found AS MATERIALIZED (
-    SELECT g.*, r.seq, r.status AS found, r.attempt = g.attempt AND r.status = 'running' AS held,
+    SELECT g.*, r.seq, r.kind, r.endpoint, r.parent_seq, r.attempt = g.attempt AND r.status = 'running' AS held,
       r.kind = 'batch' AND g.status <> 'queued' AND NOT $16 AS is_left
     FROM unnest($1::text[], $2::integer[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::bigint[], $8::text[],
       $9::text[], $10::bytea[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[])
     WITH ORDINALITY AS g (run_id, attempt, status, outcome, delay_ms, output_type, output_bytes, output_sha256,
       output_blob, body, error_type, error_detail, done, total, failed, place)
-    JOIN claimcheck.runs r ON r.run_id = g.run_id
+    JOIN claimcheck.open_runs r ON r.run_id = g.run_id
     ORDER BY r.seq
-    FOR NO KEY UPDATE OF r),
-  changed AS (
-    UPDATE claimcheck.runs r SET
-      status            = f.status,
-      finished_at_ms    = CASE WHEN f.status <> 'queued' THEN clock.now_ms END,
-      due_at_ms         = CASE WHEN f.status = 'queued' THEN clock.now_ms + f.delay_ms ELSE r.due_at_ms END,
-      queue_deadline_ms = CASE WHEN f.status = 'queued' THEN clock.now_ms + f.delay_ms + r.queue_ttl_ms ELSE r.queue_deadline_ms END,
+    FOR UPDATE OF r),
+  ${ending('found', `f.held AND NOT f.is_left AND f.status <> 'queued'`, {
+    status: 'f.status',
+    error_type: 'f.error_type',
+    error_detail: 'f.error_detail',
+    output_type: 'f.output_type',
+    output_bytes: 'f.output_bytes',
+    output_sha256: 'f.output_sha256',
+    output_blob: 'f.output_blob',
+    progress_done: 'coalesce(f.done, r.progress_done)',
+    progress_total: 'coalesce(f.total, r.progress_total)',
+    progress_failed: 'coalesce(f.failed, r.progress_failed)',
+  })},
+  requeued AS (
+    UPDATE claimcheck.open_runs r SET
+      status            = 'queued',
+      due_at_ms         = clock.now_ms + f.delay_ms,
+      queue_deadline_ms = clock.now_ms + f.delay_ms + r.queue_ttl_ms,
       counted_attempts  = r.counted_attempts - (f.outcome = 'released')::integer,
+      alone             = r.kind <> 'batch' AND (r.alone OR coalesce(f.error_type = 'replica-crashed', FALSE)),
       owner             = NULL,
       lease_until_ms    = NULL,
-      output_type       = f.output_type,
-      output_bytes      = f.output_bytes,
-      output_sha256     = f.output_sha256,
-      output_blob       = f.output_blob,
-      error_type        = CASE WHEN f.status = 'failed' THEN f.error_type END,
-      error_detail      = CASE WHEN f.status = 'failed' THEN f.error_detail END,
       progress_done     = coalesce(f.done, r.progress_done),
       progress_total    = coalesce(f.total, r.progress_total),
       progress_failed   = coalesce(f.failed, r.progress_failed)
     FROM found f CROSS JOIN clock
-    WHERE r.seq = f.seq AND r.attempt = f.attempt AND r.status = f.found AND f.held AND NOT f.is_left
-    RETURNING f.place, r.seq, r.kind, r.endpoint, r.status, f.body),
+    WHERE r.seq = f.seq AND f.held AND f.status = 'queued'),
   noted AS (
     UPDATE claimcheck.attempts a SET
-      stopped_at_ms  = coalesce(a.stopped_at_ms, clock.now_ms),
-      finished_at_ms = CASE WHEN f.held THEN clock.now_ms ELSE a.finished_at_ms END,
-      outcome        = CASE WHEN f.held THEN f.outcome ELSE a.outcome END,
-      error_type     = CASE WHEN f.held THEN f.error_type ELSE a.error_type END,
-      error_detail   = CASE WHEN f.held THEN f.error_detail ELSE a.error_detail END
+      stopped_at_ms = clock.now_ms, finished_at_ms = clock.now_ms, outcome = f.outcome,
+      error_type = f.error_type, error_detail = f.error_detail
     FROM found f CROSS JOIN clock
-    WHERE a.run_seq = f.seq AND a.attempt = f.attempt AND NOT f.is_left),
+    WHERE a.run_seq = f.seq AND a.attempt = f.attempt AND f.held AND NOT f.is_left),
   bodies AS (
-    INSERT INTO claimcheck.outputs (run_seq, body) SELECT c.seq, c.body FROM changed c WHERE c.body IS NOT NULL),
-  retaken AS MATERIALIZED (
-    SELECT endpoint, count(*)::integer AS places FROM changed WHERE status = 'queued' AND kind <> 'chunk' GROUP BY endpoint),
-  counters AS MATERIALIZED (
-    SELECT e.name FROM claimcheck.endpoints e WHERE e.name IN (SELECT endpoint FROM retaken) ORDER BY e.name FOR NO KEY UPDATE),
-  counted AS (
-    UPDATE claimcheck.endpoints e SET queued = e.queued + t.places
-    FROM counters c JOIN retaken t ON t.endpoint = c.name
-    WHERE e.name = c.name)
-  SELECT c.place, c.seq, c.kind, 'recorded' AS result FROM changed c
-  UNION ALL
-  SELECT f.place, f.seq, 'batch', 'left' FROM found f WHERE f.is_left AND f.held`,
+    INSERT INTO claimcheck.outputs (run_seq, body)
+    SELECT f.seq, f.body FROM found f WHERE f.body IS NOT NULL AND f.held AND NOT f.is_left),
+  ${changePlaces(`SELECT endpoint, count(*)::integer AS places FROM found WHERE held AND status = 'queued' AND kind <> 'chunk' GROUP BY endpoint`)}
+  SELECT f.place, f.seq, f.kind, f.endpoint, f.status, f.is_left,
+    (SELECT p.run_id FROM claimcheck.open_runs p WHERE p.seq = f.parent_seq) AS parent_id
+  FROM found f
+  WHERE f.held`,
+};
+
+// The runs are found first: joined in place, the planner may begin with the attempts, all of them.
+const MEANT = `
+  meant AS MATERIALIZED (
+    SELECT r.run_id, r.seq, g.attempt
+    FROM unnest($1::text[], $2::integer[]) AS g (run_id, attempt) JOIN claimcheck.runs r ON r.run_id = g.run_id)`;
+
+// Whoever lost the claim has stopped working on it, wherever the run is by now.
+const STOPPED: Statement = {
+  name: 'claimcheck_stopped',
+  text: `
+  WITH ${MEANT}
+  UPDATE claimcheck.attempts a SET stopped_at_ms = claimcheck.now_ms()
+  FROM meant m
+  WHERE a.run_seq = m.seq AND a.attempt = m.attempt AND a.stopped_at_ms IS NULL`,
 };
 
 // For what is written again: these three words are written by nobody but who had the claim.
 const WRITTEN: Statement = {
   name: 'claimcheck_written_outcomes',
   text: `
-  SELECT r.run_id, a.attempt
-  FROM unnest($1::text[], $2::integer[]) AS g (run_id, attempt)
-  JOIN claimcheck.runs r ON r.run_id = g.run_id
-  JOIN claimcheck.attempts a ON a.run_seq = r.seq AND a.attempt = g.attempt
+  WITH ${MEANT}
+  SELECT m.run_id, m.attempt
+  FROM meant m JOIN claimcheck.attempts a ON a.run_seq = m.seq AND a.attempt = m.attempt
   WHERE a.outcome IN ('succeeded', 'failed', 'released')`,
 };
 
-/** An outcome that was written, or left to who can end batches; there is none for one that was lost. */
+/** A claim that was good: its outcome was written, or is left to who can end batches. */
 interface FinishedRow {
   readonly place: number;
   readonly seq: number;
   readonly kind: RunKind;
-  readonly result: 'recorded' | 'left';
+  readonly endpoint: string;
+  readonly status: 'succeeded' | 'failed' | 'queued';
+  readonly is_left: boolean;
+  readonly parent_id: RunId | null;
 }
 
 /** Writes outcomes. */
 export class Outcomes {
   readonly #connections: Connections;
+  readonly #hints: Hints;
 
-  constructor(connections: Connections) {
+  constructor(connections: Connections, hints: Hints) {
     this.#connections = connections;
+    this.#hints = hints;
   }
 
   /** Writes what several callers hand in. Of two outcomes of the same claim the first counts, as if they had come one by one. */
@@ -103,6 +122,7 @@ export class Outcomes {
     const first = new Map<string, FinishedAttempt>();
     for (const attempt of calls.flat()) if (!first.has(keyOf(attempt.claim))) first.set(keyOf(attempt.claim), attempt);
     const recorded = await this.#untilKnown([...first.values()], time);
+    await this.#noteStops([...first].filter(([key]) => !recorded.has(key)).map(([, { claim }]) => claim));
     return calls.map((attempts) =>
       attempts.map((attempt) =>
         first.get(keyOf(attempt.claim)) === attempt && recorded.has(keyOf(attempt.claim)) ? 'recorded' : 'lost',
@@ -126,16 +146,36 @@ export class Outcomes {
   async #finish(attempts: readonly FinishedAttempt[]): Promise<ReadonlySet<string>> {
     if (attempts.length === 0) return new Set();
     const rows = await write(this.#connections, attempts, 'leave-batches');
-    const left = rows.filter(({ result }) => result === 'left').map(({ place }) => attempts[place - 1]!);
-    return new Set([...keysOf(attempts, rows), ...(left.length === 0 ? [] : await this.#endBatches(left))]);
+    const left = rows.filter((row) => row.is_left).map(({ place }) => attempts[place - 1]!);
+    const written = this.#tell(attempts, rows);
+    return new Set([...written, ...(left.length === 0 ? [] : await this.#endBatches(left))]);
   }
 
-  #endBatches(attempts: readonly FinishedAttempt[]): Promise<string[]> {
-    return this.#connections.transaction(async (writer) => {
+  async #endBatches(attempts: readonly FinishedAttempt[]): Promise<string[]> {
+    const { rows, children } = await this.#connections.transaction(async (writer) => {
       const rows = await write(writer, attempts, 'end-batches');
-      await cancelChildren(writer, rows);
-      return keysOf(attempts, rows);
+      return { rows, children: await cancelChildren(writer, rows) };
     });
+    for (const child of children) this.#hints.ended(child.run_id, child.parent_id);
+    return this.#tell(attempts, rows);
+  }
+
+  /** Tells other servers what was written, and answers whose outcomes it was. */
+  #tell(attempts: readonly FinishedAttempt[], rows: readonly FinishedRow[]): string[] {
+    return rows
+      .filter((row) => !row.is_left)
+      .map(({ place, status, endpoint, parent_id: parentId }) => {
+        const { claim } = attempts[place - 1]!;
+        if (status === 'queued') this.#hints.queued(endpoint);
+        else this.#hints.ended(claim.runId, parentId);
+        return keyOf(claim);
+      });
+  }
+
+  async #noteStops(claims: readonly Claim[]): Promise<void> {
+    if (claims.length === 0) return;
+    const values = [claims.map(({ runId }) => runId), claims.map(({ attempt }) => attempt)];
+    await this.#connections.untilKnown(() => this.#connections.write(STOPPED, values));
   }
 
   async #written(attempts: readonly FinishedAttempt[]): Promise<string[]> {
@@ -148,9 +188,6 @@ export class Outcomes {
 }
 
 const keyOf = ({ runId, attempt }: Claim): string => `${runId} ${attempt}`;
-
-const keysOf = (attempts: readonly FinishedAttempt[], rows: readonly FinishedRow[]): string[] =>
-  rows.filter(({ result }) => result === 'recorded').map(({ place }) => keyOf(attempts[place - 1]!.claim));
 
 /** What is written of a result, in the words of the tables. */
 interface Ending {

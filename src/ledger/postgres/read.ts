@@ -4,11 +4,13 @@ import type { RunError } from '../../domain/errors.ts';
 import type { RunId } from '../../domain/ids.ts';
 import type { Payload } from '../../domain/payload.ts';
 import type { RunStatus } from '../../domain/run.ts';
+import { instant } from '../../domain/time.ts';
 import {
   type AttemptRecord,
   BACKLOG_COUNT_MAX,
   type ChunkRecord,
   type EndpointDepth,
+  type RunDetails,
   type RunFilter,
   type RunRecord,
 } from '../ledger.ts';
@@ -18,6 +20,16 @@ import { type AttemptRow, errorOf, runColumns, type RunRow, toAttemptRecord, toP
 const RUNS_BY_ID: Statement = {
   name: 'claimcheck_runs_by_id',
   text: `SELECT ${runColumns('claimcheck.runs')} FROM claimcheck.runs r WHERE r.run_id = ANY($1::text[])`,
+};
+const DETAILS_BY_ID: Statement = {
+  name: 'claimcheck_details_by_id',
+  text: `
+  SELECT ${runColumns('claimcheck.runs')}, o.body,
+    (SELECT coalesce(json_agg(a ORDER BY a.attempt), '[]') FROM (
+      SELECT attempt, replica, cold_start_ms, started_at_ms, finished_at_ms, stopped_at_ms, outcome, error_type, error_detail
+      FROM claimcheck.attempts WHERE run_seq = r.seq) a) AS attempts
+  FROM claimcheck.runs r LEFT JOIN claimcheck.outputs o ON o.run_seq = r.seq
+  WHERE r.run_id = ANY($1::text[])`,
 };
 const INPUT: Statement = {
   name: 'claimcheck_input',
@@ -74,8 +86,9 @@ const AHEAD: Statement = {
   SELECT count(*) AS ahead FROM (
     SELECT 1
     FROM claimcheck.runs r
-    JOIN claimcheck.runs q ON q.endpoint = r.endpoint AND (q.kind = 'batch') = (r.kind = 'batch') AND q.status = 'queued'
-    WHERE r.run_id = $1 AND (q.priority > r.priority OR (q.priority = r.priority AND q.seq < r.seq))
+    JOIN claimcheck.open_runs q ON q.endpoint = r.endpoint AND (q.kind = 'batch') = (r.kind = 'batch') AND q.status = 'queued'
+    WHERE r.run_id = $1
+      AND (q.priority > r.priority OR (q.priority = r.priority AND (q.turn < r.turn OR (q.turn = r.turn AND q.seq < r.seq))))
     LIMIT ${BACKLOG_COUNT_MAX}) more_urgent`,
 };
 const DEPTHS: Statement = {
@@ -83,16 +96,21 @@ const DEPTHS: Statement = {
   text: `
   SELECT e.name AS endpoint, e.queued,
     (SELECT count(*) FROM (
-      SELECT 1 FROM claimcheck.runs q WHERE q.endpoint = e.name AND (q.kind = 'batch') = FALSE AND q.status = 'queued'
+      SELECT 1 FROM claimcheck.open_runs q WHERE q.endpoint = e.name AND (q.kind = 'batch') = FALSE AND q.status = 'queued'
       LIMIT ${BACKLOG_COUNT_MAX}) waiting) AS backlog,
-    coalesce(w.running, 0) AS running
+    (SELECT count(*) FROM (
+      SELECT 1 FROM claimcheck.open_runs q WHERE q.endpoint = e.name AND q.alone AND q.status = 'queued'
+      LIMIT ${BACKLOG_COUNT_MAX}) waiting) AS alone,
+    (SELECT count(*) FROM claimcheck.open_runs w WHERE w.endpoint = e.name AND w.status = 'running') AS running,
+    (SELECT q.created_at_ms FROM claimcheck.open_runs q
+      WHERE q.endpoint = e.name AND q.status = 'queued' AND q.parent_seq IS NULL
+      ORDER BY q.seq LIMIT 1) AS oldest_queued_at_ms
   FROM claimcheck.endpoints e
-  LEFT JOIN (SELECT endpoint, count(*) AS running FROM claimcheck.runs WHERE status = 'running' GROUP BY endpoint) w
-    ON w.endpoint = e.name
   ORDER BY e.name`,
 };
 
 type PayloadRow = RunRow & { body: Uint8Array | null };
+type DetailsRow = PayloadRow & { attempts: AttemptRow[] };
 interface ChunkRow {
   run_id: string;
   row_from: number;
@@ -101,6 +119,8 @@ interface ChunkRow {
   error_type: RunError['type'] | null;
   error_detail: string | null;
 }
+
+type DepthRow = Omit<EndpointDepth, 'oldestQueuedAt'> & { oldest_queued_at_ms: number | null };
 
 /** Reads runs, attempts and payloads. */
 export class Reader {
@@ -114,6 +134,20 @@ export class Reader {
   async byId(runIds: readonly RunId[]): Promise<(RunRecord | null)[]> {
     const rows = await this.#connections.read<RunRow>(RUNS_BY_ID, [[...new Set(runIds)]]);
     const found = new Map(rows.map((row) => [row.run_id, toRunRecord(row)]));
+    return runIds.map((runId) => found.get(runId) ?? null);
+  }
+
+  /** As `byId`. How many are ahead of a queued run is asked afterwards, since only few are looked at while they wait. */
+  async details(runIds: readonly RunId[]): Promise<(RunDetails | null)[]> {
+    const rows = await this.#connections.read<DetailsRow>(DETAILS_BY_ID, [[...new Set(runIds)]]);
+    const details = await Promise.all(
+      rows.map(async (row): Promise<RunDetails> => {
+        const run = toRunRecord(row);
+        const ahead = run.status === 'queued' ? await this.ahead(run.runId) : null;
+        return { run, attempts: row.attempts.map(toAttemptRecord), ahead, output: row.body };
+      }),
+    );
+    const found = new Map(details.map((one) => [one.run.runId, one]));
     return runIds.map((runId) => found.get(runId) ?? null);
   }
 
@@ -141,7 +175,7 @@ export class Reader {
 
   async payload(runId: RunId, role: 'input' | 'output'): Promise<Payload | null> {
     const [row] = await this.#connections.read<PayloadRow>(role === 'input' ? INPUT : OUTPUT, [runId]);
-    if (row === undefined) return null;
+    if (row === undefined || row.payloads_kept === false) return null;
     return toPayload(toRunRecord(row)[role], row.body, role === 'input' ? row.input_blob : row.output_blob);
   }
 
@@ -158,7 +192,11 @@ export class Reader {
     return (await this.#connections.read<{ ahead: number }>(AHEAD, [runId]))[0]!.ahead;
   }
 
-  depths(): Promise<EndpointDepth[]> {
-    return this.#connections.read<EndpointDepth>(DEPTHS, []);
+  async depths(): Promise<EndpointDepth[]> {
+    const rows = await this.#connections.read<DepthRow>(DEPTHS, []);
+    return rows.map(({ oldest_queued_at_ms: oldest, ...counts }) => ({
+      ...counts,
+      oldestQueuedAt: oldest === null ? null : instant(oldest),
+    }));
   }
 }

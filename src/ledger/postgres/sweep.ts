@@ -5,7 +5,10 @@ import type { RunKind, RunStatus } from '../../domain/run.ts';
 import type { Swept } from '../ledger.ts';
 import { cancelChildren } from './cancel.ts';
 import type { Connections, Statement } from './connections.ts';
+import { ending, withoutOutput } from './endings.ts';
+import type { Hints } from './hints.ts';
 import { changePlaces } from './places.ts';
+import { vacuumWhereWorthIt } from './vacuum.ts';
 
 /** How many runs one sweep takes, so that its locks are held for a short time; the caller sweeps again while there are more. */
 const SWEEP_MAX = 1_000;
@@ -16,36 +19,31 @@ const RECLAIM: Statement = {
   WITH
   clock AS MATERIALIZED (SELECT claimcheck.now_ms() AS now_ms),
   lost AS MATERIALIZED (
-    SELECT r.seq, r.attempt, r.status, coalesce(r.counted_attempts >= r.lost_workers_max, FALSE) AS is_cause,
+    SELECT r.seq, r.run_id, r.endpoint, r.kind, r.attempt, r.parent_seq, coalesce(r.counted_attempts >= r.lost_workers_max, FALSE) AS is_cause,
       'The server that ran it stopped in the middle; it was started '
         || CASE r.counted_attempts WHEN 1 THEN 'once' ELSE r.counted_attempts || ' times' END || '.' AS detail
-    FROM claimcheck.runs r
+    FROM claimcheck.open_runs r
     WHERE r.status = 'running' AND r.lease_until_ms <= (SELECT now_ms FROM clock)
     ORDER BY r.seq
     LIMIT ${SWEEP_MAX}
-    FOR NO KEY UPDATE SKIP LOCKED),
-  swept AS (
-    UPDATE claimcheck.runs r SET
-      status            = CASE WHEN l.is_cause THEN 'failed' ELSE 'queued' END,
-      finished_at_ms    = CASE WHEN l.is_cause THEN clock.now_ms END,
-      due_at_ms         = CASE WHEN l.is_cause THEN r.due_at_ms ELSE clock.now_ms END,
-      queue_deadline_ms = CASE WHEN l.is_cause THEN r.queue_deadline_ms ELSE clock.now_ms + r.queue_ttl_ms END,
-      owner             = NULL,
-      lease_until_ms    = NULL,
-      error_type        = CASE WHEN l.is_cause THEN 'replica-crashed' END,
-      error_detail      = CASE WHEN l.is_cause THEN l.detail END
-    FROM lost l CROSS JOIN clock
-    WHERE r.seq = l.seq AND r.attempt = l.attempt AND r.status = l.status AND r.lease_until_ms <= clock.now_ms
-    RETURNING r.seq, r.run_id, r.endpoint, r.kind, r.status, r.parent_seq, r.attempt, l.detail, clock.now_ms),
-  ended AS (
+    FOR UPDATE SKIP LOCKED),
+  ${ending('lost', 'f.is_cause', { ...withoutOutput, status: `'failed'`, error_type: `'replica-crashed'`, error_detail: 'f.detail' })},
+  requeued AS (
+    UPDATE claimcheck.open_runs r SET
+      status = 'queued', due_at_ms = clock.now_ms, queue_deadline_ms = clock.now_ms + r.queue_ttl_ms, alone = r.kind <> 'batch',
+      owner = NULL, lease_until_ms = NULL
+    FROM lost f CROSS JOIN clock
+    WHERE r.seq = f.seq AND NOT f.is_cause),
+  noted AS (
     UPDATE claimcheck.attempts a SET
-      finished_at_ms = s.now_ms, outcome = 'lost', error_type = 'replica-crashed', error_detail = s.detail
-    FROM swept s
-    WHERE a.run_seq = s.seq AND a.attempt = s.attempt AND a.outcome IS NULL)
-  SELECT s.seq, s.run_id, s.endpoint, s.kind, s.status,
-    (SELECT p.run_id FROM claimcheck.runs p WHERE p.seq = s.parent_seq) AS parent_id
-  FROM swept s
-  ORDER BY s.seq`,
+      finished_at_ms = clock.now_ms, outcome = 'lost', error_type = 'replica-crashed', error_detail = f.detail
+    FROM lost f CROSS JOIN clock
+    WHERE a.run_seq = f.seq AND a.attempt = f.attempt AND a.outcome IS NULL),
+  ${changePlaces(`SELECT endpoint, count(*)::integer AS places FROM lost WHERE NOT is_cause AND kind <> 'chunk' GROUP BY endpoint`)}
+  SELECT f.seq, f.run_id, f.endpoint, f.kind, CASE WHEN f.is_cause THEN 'failed' ELSE 'queued' END AS status,
+    (SELECT p.run_id FROM claimcheck.open_runs p WHERE p.seq = f.parent_seq) AS parent_id
+  FROM lost f
+  ORDER BY f.seq`,
 };
 const EXPIRE: Statement = {
   name: 'claimcheck_expire',
@@ -53,65 +51,63 @@ const EXPIRE: Statement = {
   WITH
   clock AS MATERIALIZED (SELECT claimcheck.now_ms() AS now_ms),
   late AS MATERIALIZED (
-    SELECT r.seq, r.attempt, r.status
-    FROM claimcheck.runs r
+    SELECT r.seq, r.run_id, r.endpoint, r.kind
+    FROM claimcheck.open_runs r
     WHERE r.status = 'queued' AND r.queue_deadline_ms <= (SELECT now_ms FROM clock)
     ORDER BY r.queue_deadline_ms
     LIMIT ${SWEEP_MAX}
-    FOR NO KEY UPDATE SKIP LOCKED)
-  UPDATE claimcheck.runs r SET status = 'failed', finished_at_ms = clock.now_ms, error_type = 'queue-expired',
-    error_detail = 'The run waited for ' || (r.queue_ttl_ms / 1000.0)::double precision || ' s, its queue_ttl, and was not started.'
-  FROM late l CROSS JOIN clock
-  WHERE r.seq = l.seq AND r.attempt = l.attempt AND r.status = l.status
-  RETURNING r.seq, r.run_id, r.endpoint, r.kind, r.status, NULL AS parent_id`,
+    FOR UPDATE SKIP LOCKED),
+  ${ending('late', 'TRUE', {
+    ...withoutOutput,
+    status: `'failed'`,
+    error_type: `'queue-expired'`,
+    error_detail: `'The run waited for ' || (r.queue_ttl_ms / 1000.0)::double precision || ' s, its queue_ttl, and was not started.'`,
+  })},
+  ${changePlaces(`SELECT endpoint, -count(*)::integer AS places FROM late WHERE kind <> 'chunk' GROUP BY endpoint`)}
+  SELECT f.seq, f.run_id, f.endpoint, f.kind, 'failed' AS status, NULL AS parent_id FROM late f`,
 };
 
 interface SweptRow {
   readonly seq: number;
-  readonly run_id: string;
+  readonly run_id: RunId;
   readonly endpoint: string;
   readonly kind: RunKind;
   readonly status: RunStatus;
-  readonly parent_id: string | null;
+  readonly parent_id: RunId | null;
 }
 
 /** Sweeps up. */
 export class Sweep {
   readonly #connections: Connections;
+  readonly #hints: Hints;
 
-  constructor(connections: Connections) {
+  constructor(connections: Connections, hints: Hints) {
     this.#connections = connections;
+    this.#hints = hints;
   }
 
   /** Other servers may live, so a claim is lost when its lease has lapsed by the database's time, whoever its owner is. */
   async reclaim(): Promise<Swept[]> {
-    return this.#sweep(RECLAIM, 'queued', 1);
+    // Before the sweep: should it fail, nothing was swept that nobody hears of.
+    await vacuumWhereWorthIt(this.#connections);
+    return this.#sweep(RECLAIM);
   }
 
-  async expire(): Promise<Swept[]> {
-    return this.#sweep(EXPIRE, 'failed', -1);
+  expire(): Promise<Swept[]> {
+    return this.#sweep(EXPIRE);
   }
 
-  /** `counted` is the status that a top-level run is swept to when it takes or frees a place of its queue. */
-  #sweep(statement: Statement, counted: RunStatus, change: 1 | -1): Promise<Swept[]> {
-    return this.#connections.transaction(async (writer) => {
-      const rows = await writer.write<SweptRow>(statement, []);
-      await cancelChildren(
-        writer,
-        rows.filter(({ status }) => status === 'failed'),
-      );
-      const moved = rows.filter(({ status, kind }) => status === counted && kind !== 'chunk');
-      await changePlaces(
-        writer,
-        moved.map(({ endpoint }) => endpoint),
-        change,
-      );
-      return rows.map(({ run_id: runId, endpoint, parent_id: parentId, status }) => ({
-        runId: runId as RunId,
-        endpoint,
-        parentId: parentId as RunId | null,
-        status,
-      }));
+  async #sweep(statement: Statement): Promise<Swept[]> {
+    const { swept, children } = await this.#connections.transaction(async (writer) => {
+      const swept = await writer.write<SweptRow>(statement, []);
+      const ended = swept.filter(({ status }) => status === 'failed');
+      return { swept, children: await cancelChildren(writer, ended) };
+    });
+    for (const child of children) this.#hints.ended(child.run_id, child.parent_id);
+    return swept.map(({ run_id: runId, endpoint, parent_id: parentId, status }) => {
+      if (status === 'queued') this.#hints.queued(endpoint);
+      else this.#hints.ended(runId, parentId);
+      return { runId, endpoint, parentId, status };
     });
   }
 }

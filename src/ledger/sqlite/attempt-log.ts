@@ -9,7 +9,8 @@ const START = `
   INSERT INTO attempts (run_seq, attempt, replica, cold_start_ms, started_at_ms)
   VALUES ($seq, $attempt, $replica, $coldStart, $now)`;
 const END = `
-  UPDATE attempts SET finished_at_ms = $now, outcome = $outcome, error_type = $type, error_detail = $detail
+  UPDATE attempts SET finished_at_ms = $now, stopped_at_ms = coalesce(stopped_at_ms, $stoppedAt),
+    outcome = $outcome, error_type = $type, error_detail = $detail
   WHERE run_seq = $seq AND attempt = $attempt AND outcome IS NULL`;
 const STOP = `
   UPDATE attempts SET stopped_at_ms = $now
@@ -37,12 +38,13 @@ export class AttemptLog {
     this.#start.run({ seq, attempt, replica, coldStart, now });
   }
 
-  /** The ledger takes the attempt for over. */
-  end(now: Instant, seq: number, attempt: number, { outcome, error }: AttemptEnd): void {
-    this.#end.run({ now, seq, attempt, outcome, type: error?.type ?? null, detail: error?.detail ?? null });
+  /** The ledger takes the attempt for over; whoever worked on it has stopped by then, or will say so later. */
+  end(now: Instant, seq: number, attempt: number, { outcome, error }: AttemptEnd, work: 'stopped' | 'goes-on'): void {
+    const stoppedAt = work === 'stopped' ? now : null;
+    this.#end.run({ now, stoppedAt, seq, attempt, outcome, type: error?.type ?? null, detail: error?.detail ?? null });
   }
 
-  /** Whoever worked on the attempt has stopped; that may be long after the ledger took it for over. */
+  /** Whoever worked on the attempt has stopped, long after the ledger took it for over. */
   stopped(now: Instant, claim: Claim): void {
     this.#stop.run({ ...claim, now });
   }

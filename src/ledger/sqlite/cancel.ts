@@ -4,21 +4,25 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { RunId } from '../../domain/ids.ts';
 import type { RunKind, RunStatus } from '../../domain/run.ts';
 import type { Instant } from '../../domain/time.ts';
-import type { Cancelled, Claim } from '../ledger.ts';
+import { type Cancelled, type Claim, PURGE_MAX, type Purged, type QueueFilter } from '../ledger.ts';
 import type { AttemptLog } from './attempt-log.ts';
-import type { QueuePlaces } from './queue-places.ts';
+import type { EndedRow, Outbox } from './outbox.ts';
+import type { Counters } from './counters.ts';
 
-const FIND = `SELECT seq, run_id, kind, endpoint, status, attempt FROM runs WHERE run_id = $runId`;
-const OPEN_CHILDREN = `
-  SELECT seq, run_id, kind, endpoint, status, attempt
-  FROM runs WHERE parent_seq = $seq AND status IN ('queued', 'running')`;
+const COLUMNS = 'seq, run_id, kind, endpoint, status, attempt, callback_url, callback_events';
+const FIND = `SELECT ${COLUMNS} FROM runs WHERE run_id = $runId`;
+const OPEN_CHILDREN = `SELECT ${COLUMNS} FROM runs WHERE parent_seq = $seq AND status IN ('queued', 'running')`;
+const QUEUED = `
+  FROM runs
+  WHERE endpoint = $endpoint AND status = 'queued' AND parent_seq IS NULL
+    AND ($createdBefore IS NULL OR created_at_ms < $createdBefore) AND ($runName IS NULL OR run_name = $runName)`;
+const FIND_QUEUED = `SELECT ${COLUMNS} ${QUEUED} ORDER BY seq LIMIT ${PURGE_MAX}`;
+const COUNT_QUEUED = `SELECT count(*) AS queued ${QUEUED}`;
 const CANCEL = `
-  UPDATE runs SET status = 'cancelled', finished_at_ms = $now, owner = NULL, lease_until_ms = NULL
+  UPDATE runs SET status = 'cancelled', finished_at_ms = $now, kept_until_ms = $now + retention_ms, owner = NULL, lease_until_ms = NULL
   WHERE seq = $seq AND status IN ('queued', 'running')`;
 
-interface Found {
-  seq: number;
-  run_id: string;
+interface Found extends EndedRow {
   kind: RunKind;
   endpoint: string;
   status: RunStatus;
@@ -29,16 +33,22 @@ interface Found {
 export class Cancellation {
   readonly #find;
   readonly #openChildren;
+  readonly #findQueued;
+  readonly #countQueued;
   readonly #cancel;
   readonly #attempts: AttemptLog;
-  readonly #places: QueuePlaces;
+  readonly #counters: Counters;
+  readonly #outbox: Outbox;
 
-  constructor(db: DatabaseSync, attempts: AttemptLog, places: QueuePlaces) {
+  constructor(db: DatabaseSync, attempts: AttemptLog, counters: Counters, outbox: Outbox) {
     this.#find = db.prepare(FIND);
     this.#openChildren = db.prepare(OPEN_CHILDREN);
+    this.#findQueued = db.prepare(FIND_QUEUED);
+    this.#countQueued = db.prepare(COUNT_QUEUED);
     this.#cancel = db.prepare(CANCEL);
     this.#attempts = attempts;
-    this.#places = places;
+    this.#counters = counters;
+    this.#outbox = outbox;
   }
 
   cancel(now: Instant, runId: RunId): Cancelled {
@@ -49,6 +59,16 @@ export class Cancellation {
     return { result: 'cancelled', stopped: [...this.#cancelOne(now, run), ...this.cancelChildren(now, run.seq)] };
   }
 
+  purge(now: Instant, filter: QueueFilter): Purged {
+    const runs = this.#findQueued.all(valuesOf(filter)) as unknown as Found[];
+    const stopped = runs.flatMap((run) => [...this.#cancelOne(now, run), ...this.cancelChildren(now, run.seq)]);
+    return { cancelled: runs.map(({ run_id: runId }) => runId as RunId), stopped };
+  }
+
+  countQueued(filter: QueueFilter): number {
+    return (this.#countQueued.get(valuesOf(filter)) as { queued: number }).queued;
+  }
+
   /** Cancels the chunks that are left of a run that has ended; answers those that were running. */
   cancelChildren(now: Instant, seq: number): Claim[] {
     const children = this.#openChildren.all({ seq }) as unknown as Found[];
@@ -57,11 +77,18 @@ export class Cancellation {
 
   #cancelOne(now: Instant, run: Found): Claim[] {
     this.#cancel.run({ now, seq: run.seq });
+    this.#outbox.ended(now, run, 'cancelled');
     if (run.status === 'queued') {
-      if (run.kind !== 'chunk') this.#places.free(run.endpoint);
+      if (run.kind !== 'chunk') this.#counters.free(run.endpoint);
       return [];
     }
-    this.#attempts.end(now, run.seq, run.attempt, { outcome: 'cancelled', error: null });
+    this.#attempts.end(now, run.seq, run.attempt, { outcome: 'cancelled', error: null }, 'goes-on');
     return [{ runId: run.run_id as RunId, attempt: run.attempt }];
   }
 }
+
+const valuesOf = ({ endpoint, createdBefore, runName }: QueueFilter) => ({
+  endpoint,
+  createdBefore: createdBefore ?? null,
+  runName: runName ?? null,
+});

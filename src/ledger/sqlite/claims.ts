@@ -3,10 +3,11 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Progress } from '../../domain/batch.ts';
 import type { RunId } from '../../domain/ids.ts';
+import type { RunKind } from '../../domain/run.ts';
 import { after, type Duration, type Instant } from '../../domain/time.ts';
 import type { Claim, ClaimedRun, ClaimRequest, Recorded, Slot } from '../ledger.ts';
 import type { AttemptLog } from './attempt-log.ts';
-import type { QueuePlaces } from './queue-places.ts';
+import type { Counters } from './counters.ts';
 import { runColumns, type RunRow, toPayload, toRunRecord } from '../rows.ts';
 
 const CLAIM = `
@@ -16,11 +17,12 @@ const CLAIM = `
   WHERE seq IN (
     SELECT seq FROM runs
     WHERE endpoint = $endpoint AND (kind = 'batch') = $batches AND status = 'queued'
-      AND due_at_ms <= $now AND (queue_deadline_ms IS NULL OR queue_deadline_ms > $now)
-    ORDER BY priority DESC, seq
+      AND due_at_ms <= $now AND (queue_deadline_ms IS NULL OR queue_deadline_ms > $now) AND alone <= $alone
+    ORDER BY priority DESC, turn, seq
     LIMIT $limit)
     AND status = 'queued'
-  RETURNING seq, priority`;
+  RETURNING seq, kind, priority, turn`;
+const RUNNING = `SELECT count(*) AS running FROM runs WHERE endpoint = $endpoint AND kind <> 'batch' AND status = 'running'`;
 const READ_CLAIMED = `
   SELECT ${runColumns('runs')}, (SELECT body FROM inputs i WHERE i.run_seq = r.seq) AS input FROM runs r WHERE r.seq = $seq`;
 const RENEW = `
@@ -30,33 +32,49 @@ const PROGRESS = `
   WHERE run_id = $runId AND attempt = $attempt AND status = 'running'`;
 
 type ClaimedRow = RunRow & { input: Uint8Array | null };
+interface Taken {
+  seq: number;
+  kind: RunKind;
+  priority: number;
+  turn: number;
+}
 
 /** Claims runs. */
 export class Claims {
   readonly #claim;
   readonly #read;
+  readonly #running;
   readonly #renew;
   readonly #progress;
   readonly #attempts: AttemptLog;
-  readonly #places: QueuePlaces;
+  readonly #counters: Counters;
 
-  constructor(db: DatabaseSync, attempts: AttemptLog, places: QueuePlaces) {
+  constructor(db: DatabaseSync, attempts: AttemptLog, counters: Counters) {
     this.#claim = db.prepare(CLAIM);
     this.#read = db.prepare(READ_CLAIMED);
+    this.#running = db.prepare(RUNNING);
     this.#renew = db.prepare(RENEW);
     this.#progress = db.prepare(PROGRESS);
     this.#attempts = attempts;
-    this.#places = places;
+    this.#counters = counters;
   }
 
-  claim(now: Instant, { endpoint, lane, slots, owner, lease }: ClaimRequest): ClaimedRun[] {
-    const batches = lane === 'engine' ? 1 : 0;
-    const values = { now, endpoint, batches, owner, leaseUntil: after(now, lease), limit: slots.length };
-    const taken = this.#claim.all(values) as unknown as { seq: number; priority: number }[];
+  claim(now: Instant, { endpoint, lane, slots, alone, owner, lease }: ClaimRequest): ClaimedRun[] {
+    const isForBatches = lane === 'engine';
+    const taken = this.#claim.all({
+      now,
+      endpoint,
+      batches: isForBatches ? 1 : 0,
+      alone: alone || isForBatches ? 1 : 0,
+      owner,
+      leaseUntil: after(now, lease),
+      limit: isForBatches ? slots.length : Math.min(slots.length, this.#room(endpoint)),
+    }) as unknown as Taken[];
     // RETURNING promises no order.
-    taken.sort((a, b) => b.priority - a.priority || a.seq - b.seq);
+    taken.sort((a, b) => b.priority - a.priority || a.turn - b.turn || a.seq - b.seq);
     const claimed = taken.map(({ seq }, place) => this.#start(now, seq, slots[place]!));
-    this.#places.free(endpoint, claimed.filter(({ run }) => run.kind !== 'chunk').length);
+    this.#counters.free(endpoint, claimed.filter(({ run }) => run.kind !== 'chunk').length);
+    for (const { kind, priority, turn } of taken) this.#counters.served({ endpoint, kind, priority }, turn);
     return claimed;
   }
 
@@ -69,6 +87,13 @@ export class Claims {
     return this.#progress.run({ ...held, done, total, failed }).changes === 1 ? 'recorded' : 'lost';
   }
 
+  /** How many more may run at once. Counted, and exact all the same: nobody else writes while this is asked. */
+  #room(endpoint: string): number {
+    const limit = this.#counters.concurrencyLimit(endpoint);
+    if (limit === null) return Number.MAX_SAFE_INTEGER;
+    return Math.max(0, limit - (this.#running.get({ endpoint }) as { running: number }).running);
+  }
+
   #start(now: Instant, seq: number, slot: Slot): ClaimedRun {
     const row = this.#read.get({ seq }) as unknown as ClaimedRow;
     this.#attempts.start(now, seq, row.attempt, slot);
@@ -77,6 +102,7 @@ export class Claims {
       claim: { runId: row.run_id as RunId, attempt: row.attempt },
       run,
       slot,
+      alone: Boolean(row.alone),
       countedAttempts: row.counted_attempts,
       input: toPayload(run.input, row.input, row.input_blob),
     };

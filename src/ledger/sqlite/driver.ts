@@ -4,9 +4,10 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../clock.ts';
-import type { Ledger, LedgerStats } from '../ledger.ts';
+import { StorageBroken, StorageFull } from '../../domain/errors.ts';
+import type { Ledger, NewRun, Recorded } from '../ledger.ts';
 import type { Call, Reply, Verb, Verbs } from './verbs.ts';
-import type { WorkerMessage } from './worker.ts';
+import type { WorkerMessage, WorkerOrders } from './worker.ts';
 
 /** Calls of one group at the most, so that the first of them does not wait for a very long transaction. */
 const GROUP_MAX = 512;
@@ -15,6 +16,21 @@ interface Waiting {
   readonly call: Call;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
+  /** Whether it has been undone before for want of room. */
+  readonly again: boolean;
+}
+
+/** What the embedded ledger is opened with beside its file. */
+export interface SqliteOptions {
+  /** `read` never changes the file, nor what is beside it; every verb that would is refused. */
+  readonly access?: 'write' | 'read';
+  /**
+   * Called when a write found no room. `urgent` is one that takes nothing new in (an outcome, a cancel): whoever can make room
+   * should, since it is tried once more after this returns.
+   */
+  readonly onFull?: (urgent: boolean) => void;
+  /** Called once, when the file can no longer be trusted, before any call is rejected for it. The process must end: only a new one reads what is really on the disk. */
+  readonly onBroken?: (error: StorageBroken) => void;
 }
 
 /** What a verb of the port takes and gives, without the time that the driver adds. */
@@ -28,40 +44,60 @@ type Asked<V extends Verb> = Verbs[V] extends (now: never, ...args: infer Args) 
  * @param file path of the database, made with its folder where it is not there; `:memory:` for one that is gone when closed
  * @throws Error when the file cannot be used: the message says why and what to do
  */
-export async function openSqliteLedger(file: string, clock: Clock): Promise<Ledger> {
-  const worker = new Worker(new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url), {
-    workerData: { file },
-  });
-  const [opened] = (await once(worker, 'message')) as [WorkerMessage];
-  if (opened.kind === 'refused') {
-    await worker.terminate();
-    throw new Error(opened.reason);
+export async function openSqliteLedger(file: string, clock: Clock, options: SqliteOptions = {}): Promise<Ledger> {
+  const orders: WorkerOrders = { file, access: options.access ?? 'write' };
+  let opened = await startWorker(orders);
+  if (opened.message.kind === 'refused' && opened.message.full) {
+    options.onFull?.(true);
+    opened = await startWorker(orders);
   }
-  return new GroupCommit(worker, clock).ledger();
+  const { worker, message } = opened;
+  if (message.kind !== 'refused') return new GroupCommit(worker, clock, options).ledger();
+  throw message.full
+    ? new StorageFull(`There is no room on the disk to open ${file}. Free some space on it.`)
+    : new Error(message.reason);
+}
+
+async function startWorker(orders: WorkerOrders): Promise<{ worker: Worker; message: WorkerMessage }> {
+  const worker = new Worker(new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url), {
+    workerData: orders,
+  });
+  const [message] = (await once(worker, 'message')) as [WorkerMessage];
+  if (message.kind === 'refused') await worker.terminate();
+  return { worker, message };
 }
 
 class GroupCommit {
   readonly #worker: Worker;
   readonly #clock: Clock;
+  readonly #options: SqliteOptions;
   #waiting: Waiting[] = [];
   /** The group that the thread has; one at a time, since what gathers meanwhile makes the next one larger. */
   #underway: readonly Waiting[] = [];
   #scheduled = false;
   #closed: Error | null = null;
-  #stats: LedgerStats = { calls: 0, commits: 0 };
+  #broken = false;
+  #calls = 0;
+  #commits = 0;
+  #lost = 0;
 
-  constructor(worker: Worker, clock: Clock) {
+  constructor(worker: Worker, clock: Clock, options: SqliteOptions) {
     this.#worker = worker;
     this.#clock = clock;
-    worker.on('message', (message: WorkerMessage) => message.kind === 'replies' && this.#settle(message.replies));
-    worker.on('error', (error: Error) => this.#fail(error));
-    worker.on('exit', () => this.#fail(new Error('The ledger is closed.')));
+    this.#options = options;
+    worker.on('message', (message: WorkerMessage) => {
+      if (message.kind === 'replies') this.#settle(message.replies);
+      else if (message.kind === 'broken') this.#break(message.reason);
+    });
+    worker.on('error', (error: Error) => this.#break(error.stack ?? error.message));
+    worker.on('exit', () => this.#break('its thread has ended'));
   }
 
   ledger(): Ledger {
     const verb = <V extends Verb>(name: V): Asked<V> =>
       ((...args: readonly unknown[]) => this.#ask(name, args)) as Asked<V>;
     return {
+      isShared: false,
       deploy: verb('deploy'),
       enqueue: verb('enqueue'),
       claim: verb('claim'),
@@ -69,16 +105,26 @@ class GroupCommit {
       progress: verb('progress'),
       finish: verb('finish'),
       cancel: verb('cancel'),
+      purge: verb('purge'),
+      countQueued: verb('countQueued'),
       reclaim: verb('reclaim'),
       expire: verb('expire'),
+      letGo: verb('letGo'),
+      unreferenced: verb('unreferenced'),
+      claimDeliveries: verb('claimDeliveries'),
+      finishDeliveries: verb('finishDeliveries'),
+      deliveries: verb('deliveries'),
       run: verb('run'),
+      details: verb('details'),
       runs: verb('runs'),
       attempts: verb('attempts'),
       payload: verb('payload'),
       chunks: verb('chunks'),
       ahead: verb('ahead'),
       depths: verb('depths'),
-      stats: () => this.#stats,
+      audit: verb('audit'),
+      onHint: () => {},
+      stats: () => ({ calls: this.#calls, commits: this.#commits, lost: this.#lost }),
       close: () => this.#close(),
     };
   }
@@ -86,7 +132,7 @@ class GroupCommit {
   #ask(verb: Verb, args: readonly unknown[]): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (this.#closed !== null) return reject(this.#closed);
-      this.#waiting.push({ call: { verb, now: this.#clock.now(), args }, resolve, reject });
+      this.#waiting.push({ call: { verb, now: this.#clock.now(), args }, resolve, reject, again: false });
       this.#schedule();
     });
   }
@@ -109,22 +155,49 @@ class GroupCommit {
   #settle(replies: readonly Reply[]): void {
     const group = this.#underway;
     this.#underway = [];
+    this.#calls += group.length;
+    this.#commits += 1;
+    this.#tryAgain(group.filter((_, place) => 'full' in replies[place]!));
     // After those who are answered now have had their turn: they ask again, and their calls join the next group.
     if (this.#waiting.length > 0) this.#schedule();
-    this.#stats = { calls: this.#stats.calls + group.length, commits: this.#stats.commits + 1 };
     replies.forEach((reply, place) => {
-      if ('value' in reply) group[place]!.resolve(reply.value);
-      else group[place]!.reject(new Error(`The ledger failed: ${reply.error}`));
+      const { call, resolve, reject } = group[place]!;
+      if ('full' in reply) return;
+      if ('error' in reply) return reject(new Error(`The ledger failed: ${reply.error}`));
+      if (call.verb === 'finish') this.#lost += (reply.value as Recorded[]).filter((one) => one === 'lost').length;
+      resolve(reply.value);
     });
   }
 
-  #fail(error: Error): void {
-    this.#closed ??= error;
-    for (const { reject } of [...this.#underway, ...this.#waiting.splice(0)]) reject(this.#closed);
+  /** What was undone for want of room is tried once more before everything else, unless it was already, or brings new work. */
+  #tryAgain(undone: readonly Waiting[]): void {
+    if (undone.length === 0) return;
+    const urgent = undone.filter(({ call }) => !takesWorkIn(call));
+    this.#options.onFull?.(urgent.length > 0);
+    const again = urgent.filter((one) => !one.again);
+    this.#waiting.unshift(...again.map((one) => ({ ...one, again: true })));
+    for (const { reject } of undone.filter((one) => !again.includes(one)))
+      reject(new StorageFull('The disk has no room left for the ledger; nothing was written.'));
+  }
+
+  #break(reason: string): void {
+    if (this.#closed !== null) return;
+    const error = new StorageBroken(
+      `The ledger can no longer be trusted, and nothing more is written to it: ${reason}. Start the server again: it reads what is on the disk.`,
+      { cause: new Error(reason) },
+    );
+    this.#closed = error;
+    this.#broken = true;
+    this.#options.onBroken?.(error);
+    for (const { reject } of [...this.#underway, ...this.#waiting.splice(0)]) reject(error);
     this.#underway = [];
   }
 
   async #close(): Promise<void> {
+    if (this.#broken) {
+      await this.#worker.terminate();
+      return;
+    }
     if (this.#closed !== null) return;
     // A last read waits behind everything handed in before it.
     await this.#ask('depths', []);
@@ -133,4 +206,9 @@ class GroupCommit {
     this.#worker.postMessage('close');
     await exited;
   }
+}
+
+/** Whether a call brings work that was not there before; everything else is needed to end what there is. */
+function takesWorkIn({ verb, args }: Call): boolean {
+  return verb === 'enqueue' && (args[0] as readonly NewRun[]).some(({ parent }) => parent === null);
 }

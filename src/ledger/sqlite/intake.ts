@@ -4,29 +4,36 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { RunId } from '../../domain/ids.ts';
 import { after, type Instant } from '../../domain/time.ts';
 import type { Deployment, Enqueued, NewRun } from '../ledger.ts';
-import type { QueuePlaces } from './queue-places.ts';
+import type { Counters } from './counters.ts';
 
 const DEPLOY = `
-  INSERT INTO endpoints (name, version, fingerprint, deployed_at_ms, queue_limit)
-  VALUES ($name, 1, $fingerprint, $now, $queueLimit)
+  INSERT INTO endpoints (name, version, fingerprint, deployed_at_ms, queue_limit, concurrency_limit)
+  VALUES ($name, 1, $fingerprint, $now, $queueLimit, $concurrencyLimit)
   ON CONFLICT (name) DO UPDATE SET
-    version        = version + (fingerprint <> excluded.fingerprint),
-    deployed_at_ms = iif(fingerprint <> excluded.fingerprint, excluded.deployed_at_ms, deployed_at_ms),
-    fingerprint    = excluded.fingerprint,
-    queue_limit    = excluded.queue_limit
+    version           = version + (fingerprint <> excluded.fingerprint),
+    deployed_at_ms    = iif(fingerprint <> excluded.fingerprint, excluded.deployed_at_ms, deployed_at_ms),
+    fingerprint       = excluded.fingerprint,
+    queue_limit       = excluded.queue_limit,
+    concurrency_limit = excluded.concurrency_limit
   RETURNING version`;
 
-const FIND_KEY = `SELECT fingerprint, run_id FROM idempotency_keys WHERE key = $key`;
+const FIND_KEY = `SELECT fingerprint, run_id FROM idempotency_keys WHERE tenant = $tenant AND key = $key`;
 const KEEP_KEY = `
-  INSERT INTO idempotency_keys (key, fingerprint, run_id, created_at_ms) VALUES ($key, $fingerprint, $runId, $now)`;
+  INSERT INTO idempotency_keys (tenant, key, fingerprint, run_id, created_at_ms)
+  VALUES ($tenant, $key, $fingerprint, $runId, $now)`;
+const FIND_OPEN = `
+  SELECT run_id FROM runs
+  WHERE endpoint = $endpoint AND tenant = $tenant AND concurrency_key = $concurrencyKey AND (status = 'queued' OR status = 'running')`;
 const PARENT_UNDER_CLAIM = `SELECT seq FROM runs WHERE run_id = $runId AND attempt = $attempt AND status = 'running'`;
 
-// By position and not by name like every other statement: 23 names would cost as much time as the insert itself.
+// By position and not by name like every other statement: 31 names would cost as much time as the insert itself.
 const INSERT_RUN = `
   INSERT INTO runs (run_id, endpoint, version, kind, status, run_name, priority, created_at_ms, due_at_ms,
     queue_ttl_ms, queue_deadline_ms, timeout_ms, lost_workers_max, metadata, accept, batch,
-    parent_seq, row_from, row_to, input_type, input_bytes, input_sha256, input_blob)
+    parent_seq, row_from, row_to, input_type, input_bytes, input_sha256, input_blob,
+    tenant, turn, concurrency_key, retry_of, retention_ms, callback_url, callback_events)
   VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?,
+    ?, ?, ?, ?, ?, ?, ?,
     ?, ?, ?, ?, ?, ?, ?,
     ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (parent_seq, row_from, row_to) WHERE parent_seq IS NOT NULL DO NOTHING`;
@@ -37,53 +44,61 @@ export class Intake {
   readonly #deploy;
   readonly #findKey;
   readonly #keepKey;
+  readonly #findOpen;
   readonly #parentUnderClaim;
   readonly #insertRun;
   readonly #insertInput;
-  readonly #places: QueuePlaces;
+  readonly #counters: Counters;
 
-  constructor(db: DatabaseSync, places: QueuePlaces) {
+  constructor(db: DatabaseSync, counters: Counters) {
     this.#deploy = db.prepare(DEPLOY);
     this.#findKey = db.prepare(FIND_KEY);
     this.#keepKey = db.prepare(KEEP_KEY);
+    this.#findOpen = db.prepare(FIND_OPEN);
     this.#parentUnderClaim = db.prepare(PARENT_UNDER_CLAIM);
     this.#insertRun = db.prepare(INSERT_RUN);
     this.#insertInput = db.prepare(INSERT_INPUT);
-    this.#places = places;
+    this.#counters = counters;
   }
 
-  deploy(now: Instant, { name, fingerprint, queueLimit }: Deployment): number {
-    return (this.#deploy.get({ name, fingerprint, queueLimit, now }) as { version: number }).version;
+  deploy(now: Instant, { name, fingerprint, queueLimit, concurrencyLimit }: Deployment): number {
+    this.#counters.writeBack();
+    const row = this.#deploy.get({ name, fingerprint, queueLimit, concurrencyLimit, now }) as { version: number };
+    this.#counters.forget();
+    return row.version;
   }
 
   enqueue(now: Instant, runs: readonly NewRun[]): Enqueued[] {
-    return runs.map((run) => {
-      const earlier = run.idempotency === null ? null : this.#replayOf(run.idempotency);
-      return (
-        earlier ?? (run.parent === null ? this.#enqueueTopLevel(now, run) : this.#enqueueChunk(now, run, run.parent))
-      );
-    });
+    return runs.map(
+      (run) =>
+        this.#replayOf(run) ??
+        this.#duplicateOf(run) ??
+        (run.parent === null ? this.#enqueueTopLevel(now, run) : this.#enqueueChunk(now, run, run.parent)),
+    );
   }
 
-  #replayOf(idempotency: { key: string; fingerprint: string }): Enqueued | null {
-    const found = this.#findKey.get({ key: idempotency.key }) as { fingerprint: string; run_id: string } | undefined;
+  #replayOf({ tenant, idempotency }: NewRun): Enqueued | null {
+    if (idempotency === null) return null;
+    const found = this.#findKey.get({ tenant, key: idempotency.key }) as
+      | { fingerprint: string; run_id: string }
+      | undefined;
     if (found === undefined) return null;
     if (found.fingerprint !== idempotency.fingerprint) return { result: 'key-reused' };
     return { result: 'replayed', runId: found.run_id as RunId };
   }
 
-  #enqueueTopLevel(now: Instant, run: NewRun): Enqueued {
-    const queued = this.#places.take(run.endpoint);
-    if (queued === null) return this.#full(run.endpoint);
-    const sequence = this.#insert(now, run, null)!;
-    if (run.idempotency !== null) this.#keepKey.run({ ...run.idempotency, runId: run.runId, now });
-    return { result: 'enqueued', sequence, ahead: queued - 1, createdAt: now };
+  #duplicateOf({ endpoint, tenant, concurrencyKey }: NewRun): Enqueued | null {
+    if (concurrencyKey === null) return null;
+    const found = this.#findOpen.get({ endpoint, tenant, concurrencyKey }) as { run_id: string } | undefined;
+    return found === undefined ? null : { result: 'deduplicated', runId: found.run_id as RunId };
   }
 
-  #full(endpoint: string): Enqueued {
-    const queued = this.#places.count(endpoint);
-    if (queued === null) throw new Error(`Endpoint ${endpoint} was never deployed to this ledger.`);
-    return { result: 'queue-full', queued };
+  #enqueueTopLevel(now: Instant, run: NewRun): Enqueued {
+    const queued = this.#counters.take(run.endpoint);
+    if (queued === null) return { result: 'queue-full', queued: this.#counters.queued(run.endpoint) };
+    const sequence = this.#insert(now, run, null)!;
+    if (run.idempotency !== null) this.#keepKey.run({ ...run.idempotency, tenant: run.tenant, runId: run.runId, now });
+    return { result: 'enqueued', sequence, ahead: queued - 1, createdAt: now };
   }
 
   /** A chunk is taken only from who holds its parent's claim: a server that lost it must not start more work. */
@@ -96,6 +111,7 @@ export class Intake {
   /** The new run's sequence number, or null where the parent has a chunk of these rows already. */
   #insert(now: Instant, run: NewRun, parent: number | null): number | null {
     const { input } = run;
+    const turn = this.#counters.nextTurn(run);
     const { changes, lastInsertRowid } = this.#insertRun.run(
       run.runId,
       run.endpoint,
@@ -119,8 +135,16 @@ export class Intake {
       input?.bytes ?? null,
       input?.sha256 ?? null,
       input !== null && 'blob' in input.body ? input.body.blob : null,
+      run.tenant,
+      turn,
+      run.concurrencyKey,
+      run.retryOf,
+      run.retention,
+      run.callback?.url ?? null,
+      run.callback === null ? null : JSON.stringify(run.callback.events),
     );
     if (changes === 0) return null;
+    this.#counters.drew(run, turn);
     if (input !== null && 'inline' in input.body) this.#insertInput.run(lastInsertRowid, input.body.inline);
     return Number(lastInsertRowid);
   }

@@ -1,8 +1,10 @@
 // Opening the database file: durable, alone, migrated; or a sentence that says why not.
 
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { makeFolder } from '../../folders.ts';
+import { assertLocal } from './file-system.ts';
 
 /** First SQLite without the WAL-reset corruption (sqlite.org, release 3.51.3). */
 const SQLITE_MIN = '3.51.3';
@@ -16,9 +18,23 @@ const MIGRATIONS = new URL('../migrations/sqlite/', import.meta.url);
 /**
  * Opens the ledger's file, creating it where it is not there, and brings it to the newest migration.
  *
- * @throws Error when another process has the file, it belongs to another program, or it was written by a newer claimcheck
+ * @throws Error when another process has the file, it lies on another machine, belongs to another program, or was written by a newer claimcheck
  */
 export function openDatabase(file: string): DatabaseSync {
+  return openMigrated(file).db;
+}
+
+/** A ledger's file that is open, and how it came to the newest schema. */
+export interface MigratedDatabase {
+  readonly db: DatabaseSync;
+  /** Names of the migrations that were applied now, in their order. */
+  readonly applied: readonly string[];
+  /** The number of the last migration there is. */
+  readonly schema: number;
+}
+
+/** As `openDatabase`, and says which migrations it has applied. */
+export function openMigrated(file: string): MigratedDatabase {
   assertEngine();
   const db = connect(file);
   try {
@@ -29,9 +45,14 @@ export function openDatabase(file: string): DatabaseSync {
     db.exec('PRAGMA synchronous = FULL');
     db.exec('PRAGMA foreign_keys = ON');
     db.exec('PRAGMA cache_size = -65536');
-    migrate(db, file);
+    // So that no statement needs room in the folder for temporary files, which may be full or on another disk.
+    db.exec('PRAGMA temp_store = MEMORY');
+    // Checkpoints are made by whoever commits (checkpoint.ts): SQLite's own ignore every error.
+    db.exec('PRAGMA wal_autocheckpoint = 0');
+    emptyLog(db, file);
+    const migrated = migrate(db, file);
     assertDurable(db, file);
-    return db;
+    return { db, ...migrated };
   } catch (error) {
     // With the connection goes its lock.
     db.close();
@@ -39,13 +60,85 @@ export function openDatabase(file: string): DatabaseSync {
   }
 }
 
+/** A ledger's file, and how to let go of it. */
+export interface OpenedDatabase {
+  readonly db: DatabaseSync;
+  readonly close: () => void;
+}
+
+/**
+ * Opens a ledger's file without ever writing to it: not even the log that a killed server left is written back. No server can open
+ * the file meanwhile.
+ *
+ * @throws Error when a server has the file, or it is no ledger of this version's: it is not migrated, since that would change what is looked at
+ */
+export function openToRead(file: string): OpenedDatabase {
+  assertEngine();
+  if (!existsSync(file)) throw new Error(`There is no ledger at ${file}. Name its folder with --data.`);
+  // SQLite makes these two where they are missing: an empty log, and an index of the log that holds nothing of its own.
+  const strangers = [`${file}-wal`, `${file}-shm`].filter((name) => !existsSync(name));
+  const db = new DatabaseSync(file, { readOnly: true });
+  const close = (): void => {
+    // Before the lock goes: a server that starts then has files of these names that are its own.
+    for (const name of strangers) rmSync(name, { force: true });
+    db.close();
+  };
+  try {
+    assertReadable(db, file);
+    return { db, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+function assertReadable(db: DatabaseSync, file: string): void {
+  let schema: number;
+  try {
+    schema = pragma(db, 'user_version');
+  } catch (cause) {
+    if (!isBusy(cause)) throw cannotOpen(file, cause);
+    throw new Error(
+      `A server has ${file} open, so it cannot be examined. Stop the server first, or examine a backup of its folder.`,
+      { cause },
+    );
+  }
+  if (pragma(db, 'application_id') !== APPLICATION_ID) throw new Error(`${file} is no ledger of claimcheck's.`);
+  const known = migrationFiles().length;
+  if (schema === known) return;
+  throw new Error(
+    schema > known
+      ? `${file} was written by a newer claimcheck (schema ${schema}; this one knows ${known}). Check it with that version.`
+      : `${file} was written by an older claimcheck (schema ${schema}; this one knows ${known}). Check it with that version, or bring it up to date first, with claimcheck migrate.`,
+  );
+}
+
 function connect(file: string): DatabaseSync {
   try {
-    if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    if (file !== ':memory:') makeFolder(dirname(file));
+  } catch (cause) {
+    throw cannotOpen(file, cause);
+  }
+  if (file !== ':memory:') assertLocal(dirname(file));
+  try {
     return new DatabaseSync(file);
   } catch (cause) {
-    throw new Error(`${file} cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw cannotOpen(file, cause);
   }
+}
+
+function cannotOpen(file: string, cause: unknown): Error {
+  return new Error(`${file} cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+}
+
+/**
+ * Writes what an earlier server left in the log into the database, makes that durable, and begins an empty log. After a failed fsync the
+ * pages of the log that we read may be in memory and not on the disk; whatever were appended behind them would be lost with them in a
+ * power cut, since recovery ends at the first page that is missing.
+ */
+function emptyLog(db: DatabaseSync, file: string): void {
+  const { busy } = db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { busy: number };
+  if (busy !== 0) throw new Error(`The log of ${file} cannot be written into it, because something else reads it.`);
 }
 
 function assertEngine(): void {
@@ -55,12 +148,13 @@ function assertEngine(): void {
   }
 }
 
+const isBusy = (error: unknown): boolean => (error as { errcode?: number }).errcode === SQLITE_BUSY;
+
 function takeLock(db: DatabaseSync, file: string): void {
   try {
     db.exec('BEGIN EXCLUSIVE; COMMIT');
   } catch (cause) {
-    const { errcode, message } = cause as Error & { errcode?: number };
-    if (errcode !== SQLITE_BUSY) throw new Error(`${file} cannot be used as a ledger: ${message}.`, { cause });
+    if (!isBusy(cause)) throw new Error(`${file} cannot be used as a ledger: ${(cause as Error).message}.`, { cause });
     throw new Error(
       `Another process has ${file} open. One server at a time can use a data folder: stop the other one, or choose another with --data.`,
       { cause },
@@ -68,27 +162,34 @@ function takeLock(db: DatabaseSync, file: string): void {
   }
 }
 
-function migrate(db: DatabaseSync, file: string): void {
+/** Every migration, in the order in which they are applied. */
+function migrationFiles(): string[] {
+  return readdirSync(MIGRATIONS)
+    .filter((name) => name.endsWith('.sql'))
+    .sort();
+}
+
+function migrate(db: DatabaseSync, file: string): Omit<MigratedDatabase, 'db'> {
   const owner = pragma(db, 'application_id');
   const tables = (db.prepare('SELECT count(*) AS tables FROM sqlite_schema').get() as { tables: number }).tables;
   if (owner !== APPLICATION_ID && (owner !== 0 || tables > 0)) {
     throw new Error(`${file} is another program's database; choose another folder with --data.`);
   }
-  const migrations = readdirSync(MIGRATIONS)
-    .filter((name) => name.endsWith('.sql'))
-    .sort();
+  const migrations = migrationFiles();
   const applied = pragma(db, 'user_version');
   if (applied > migrations.length) {
     throw new Error(
       `${file} was written by a newer claimcheck (schema ${applied}; this one knows ${migrations.length}). Use that version, or another folder with --data.`,
     );
   }
-  for (const name of migrations.slice(applied)) {
+  const missing = migrations.slice(applied);
+  for (const name of missing) {
     const sql = readFileSync(new URL(name, MIGRATIONS), 'utf8');
     db.exec(
       `BEGIN IMMEDIATE; ${sql}; PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${Number.parseInt(name, 10)}; COMMIT`,
     );
   }
+  return { applied: missing, schema: migrations.length };
 }
 
 /** Asked after a write on purpose: straight after opening, the answer can be FULL and turn to NORMAL with the first write. */

@@ -4,35 +4,36 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { RunError } from '../../domain/errors.ts';
 import type { Payload } from '../../domain/payload.ts';
-import type { RunKind } from '../../domain/run.ts';
+import type { EndedStatus, RunKind } from '../../domain/run.ts';
 import { after, type Duration, type Instant } from '../../domain/time.ts';
 import type { Claim, FinishedAttempt, Recorded } from '../ledger.ts';
 import type { AttemptEnd, AttemptLog } from './attempt-log.ts';
 import type { Cancellation } from './cancel.ts';
-import type { QueuePlaces } from './queue-places.ts';
+import type { EndedRow, Outbox } from './outbox.ts';
+import type { Counters } from './counters.ts';
 
 const SUCCEED = `
   UPDATE runs SET status = 'succeeded', finished_at_ms = $now, owner = NULL, lease_until_ms = NULL,
-    output_type = $type, output_bytes = $bytes, output_sha256 = $sha256, output_blob = $blob
+    kept_until_ms = $now + retention_ms, output_type = $type, output_bytes = $bytes, output_sha256 = $sha256, output_blob = $blob
   WHERE run_id = $runId AND attempt = $attempt AND status = 'running'
-  RETURNING seq, kind, endpoint`;
+  RETURNING seq, run_id, kind, endpoint, callback_url, callback_events`;
 const KEEP_OUTPUT = `INSERT INTO outputs (run_seq, body) VALUES ($seq, $body)`;
 const FAIL = `
   UPDATE runs SET status = 'failed', finished_at_ms = $now, owner = NULL, lease_until_ms = NULL,
-    error_type = $type, error_detail = $detail
+    kept_until_ms = $now + retention_ms, error_type = $type, error_detail = $detail
   WHERE run_id = $runId AND attempt = $attempt AND status = 'running'
-  RETURNING seq, kind, endpoint`;
+  RETURNING seq, run_id, kind, endpoint, callback_url, callback_events`;
 const REQUEUE = `
   UPDATE runs SET status = 'queued', due_at_ms = $dueAt, queue_deadline_ms = $dueAt + queue_ttl_ms,
-    owner = NULL, lease_until_ms = NULL, counted_attempts = counted_attempts - $uncounted
+    owner = NULL, lease_until_ms = NULL, counted_attempts = counted_attempts - $uncounted,
+    alone = CASE WHEN kind = 'batch' THEN 0 ELSE max(alone, $lostWorker) END
   WHERE run_id = $runId AND attempt = $attempt AND status = 'running'
-  RETURNING seq, kind, endpoint`;
+  RETURNING seq, run_id, kind, endpoint, callback_url, callback_events`;
 const NOTE_PROGRESS = `
   UPDATE runs SET progress_done = $done, progress_total = $total, progress_failed = $failed WHERE seq = $seq`;
 
 /** What an outcome has changed. */
-export interface Changed {
-  readonly seq: number;
+export interface Changed extends EndedRow {
   readonly kind: RunKind;
   readonly endpoint: string;
 }
@@ -40,8 +41,9 @@ export interface Changed {
 /** What writing an outcome touches beside the run. */
 export interface OutcomeParts {
   readonly attempts: AttemptLog;
-  readonly places: QueuePlaces;
+  readonly counters: Counters;
   readonly cancellation: Cancellation;
+  readonly outbox: Outbox;
 }
 
 /** Writes outcomes. */
@@ -64,9 +66,11 @@ export class Outcomes {
 
   finish(now: Instant, finished: readonly FinishedAttempt[]): Recorded[] {
     return finished.map((attempt) => {
-      this.#parts.attempts.stopped(now, attempt.claim);
       const changed = this.#write(now, attempt);
-      if (changed === null) return 'lost';
+      if (changed === null) {
+        this.#parts.attempts.stopped(now, attempt.claim);
+        return 'lost';
+      }
       if (attempt.progress !== null) this.#noteProgress.run({ seq: changed.seq, ...attempt.progress });
       return 'recorded';
     });
@@ -75,17 +79,18 @@ export class Outcomes {
   /** Null where the claim was lost, here as in the verbs below. */
   fail(now: Instant, claim: Claim, error: RunError, outcome: 'failed' | 'lost'): Changed | null {
     const changed = this.#fail.get({ ...claim, now, ...error }) as Changed | undefined;
-    return changed === undefined ? null : this.#ended(now, changed, claim, { outcome, error });
+    return changed === undefined ? null : this.#ended(now, changed, claim, 'failed', { outcome, error });
   }
 
-  /** `released` attempts do not count for the retry policy. */
+  /** `released` attempts do not count for the retry policy; after a lost worker the run is to run alone. */
   requeue(now: Instant, claim: Claim, delay: Duration | null, end: AttemptEnd): Changed | null {
     const dueAt = delay === null ? now : after(now, delay);
     const uncounted = end.outcome === 'released' ? 1 : 0;
-    const changed = this.#requeue.get({ ...claim, dueAt, uncounted }) as Changed | undefined;
+    const lostWorker = end.error?.type === 'replica-crashed' ? 1 : 0;
+    const changed = this.#requeue.get({ ...claim, dueAt, uncounted, lostWorker }) as Changed | undefined;
     if (changed === undefined) return null;
-    this.#parts.attempts.end(now, changed.seq, claim.attempt, end);
-    if (changed.kind !== 'chunk') this.#parts.places.takeBack(changed.endpoint);
+    this.#parts.attempts.end(now, changed.seq, claim.attempt, end, workOf(end));
+    if (changed.kind !== 'chunk') this.#parts.counters.takeBack(changed.endpoint);
     return changed;
   }
 
@@ -107,12 +112,16 @@ export class Outcomes {
     const changed = this.#succeed.get({ ...claim, now, type: contentType, bytes, sha256, blob }) as Changed | undefined;
     if (changed === undefined) return null;
     if ('inline' in body) this.#keepOutput.run({ seq: changed.seq, body: body.inline });
-    return this.#ended(now, changed, claim, { outcome: 'succeeded', error: null });
+    return this.#ended(now, changed, claim, 'succeeded', { outcome: 'succeeded', error: null });
   }
 
-  #ended(now: Instant, changed: Changed, claim: Claim, end: AttemptEnd): Changed {
-    this.#parts.attempts.end(now, changed.seq, claim.attempt, end);
+  #ended(now: Instant, changed: Changed, claim: Claim, status: EndedStatus, end: AttemptEnd): Changed {
+    this.#parts.attempts.end(now, changed.seq, claim.attempt, end, workOf(end));
+    this.#parts.outbox.ended(now, changed, status);
     if (changed.kind === 'batch') this.#parts.cancellation.cancelChildren(now, changed.seq);
     return changed;
   }
 }
+
+/** Who hands in an outcome has stopped; of a lost worker nobody knows. */
+const workOf = ({ outcome }: AttemptEnd): 'stopped' | 'goes-on' => (outcome === 'lost' ? 'goes-on' : 'stopped');

@@ -5,11 +5,13 @@ import type { RunError } from '../../domain/errors.ts';
 import type { RunId } from '../../domain/ids.ts';
 import type { Payload } from '../../domain/payload.ts';
 import type { RunStatus } from '../../domain/run.ts';
+import { instant } from '../../domain/time.ts';
 import {
   type AttemptRecord,
   BACKLOG_COUNT_MAX,
   type ChunkRecord,
   type EndpointDepth,
+  type RunDetails,
   type RunFilter,
   type RunRecord,
 } from '../ledger.ts';
@@ -44,13 +46,18 @@ const CHUNKS = `
 const AHEAD = `
   SELECT count(*) AS ahead FROM (
     SELECT 1 FROM runs r JOIN runs q ON q.endpoint = r.endpoint AND (q.kind = 'batch') = (r.kind = 'batch') AND q.status = 'queued'
-    WHERE r.run_id = $runId AND (q.priority > r.priority OR (q.priority = r.priority AND q.seq < r.seq))
+    WHERE r.run_id = $runId
+      AND (q.priority > r.priority OR (q.priority = r.priority AND (q.turn < r.turn OR (q.turn = r.turn AND q.seq < r.seq))))
     LIMIT ${BACKLOG_COUNT_MAX})`;
 const DEPTHS = `
   SELECT e.name AS endpoint, e.queued,
     (SELECT count(*) FROM (SELECT 1 FROM runs q WHERE q.endpoint = e.name AND (q.kind = 'batch') = 0 AND q.status = 'queued'
       LIMIT ${BACKLOG_COUNT_MAX})) AS backlog,
-    (SELECT count(*) FROM runs w WHERE w.endpoint = e.name AND w.status = 'running') AS running
+    (SELECT count(*) FROM (SELECT 1 FROM runs a WHERE a.endpoint = e.name AND a.status = 'queued' AND a.alone = 1
+      LIMIT ${BACKLOG_COUNT_MAX})) AS alone,
+    (SELECT count(*) FROM runs w WHERE w.endpoint = e.name AND w.status = 'running') AS running,
+    (SELECT o.created_at_ms FROM runs o WHERE o.endpoint = e.name AND o.status = 'queued' AND o.parent_seq IS NULL
+      ORDER BY o.seq LIMIT 1) AS oldest_queued_at_ms
   FROM endpoints e`;
 
 type PayloadRow = RunRow & { body: Uint8Array | null };
@@ -62,6 +69,8 @@ interface ChunkRow {
   error_type: RunError['type'] | null;
   error_detail: string | null;
 }
+
+type DepthRow = Omit<EndpointDepth, 'oldestQueuedAt'> & { oldest_queued_at_ms: number | null };
 
 /** Reads runs, attempts and payloads. */
 export class Reader {
@@ -92,6 +101,13 @@ export class Reader {
     return row === undefined ? null : toRunRecord(row);
   }
 
+  details(runId: RunId): RunDetails | null {
+    const row = this.#output.get({ runId }) as unknown as PayloadRow | undefined;
+    if (row === undefined) return null;
+    const ahead = row.status === 'queued' ? this.ahead(runId) : null;
+    return { run: toRunRecord(row), attempts: this.attempts(runId), ahead, output: row.body };
+  }
+
   runs(filter: RunFilter): RunRecord[] {
     const { parentId } = filter;
     const values = {
@@ -114,7 +130,7 @@ export class Reader {
   payload(runId: RunId, role: 'input' | 'output'): Payload | null {
     const statement = role === 'input' ? this.#input : this.#output;
     const row = statement.get({ runId }) as unknown as PayloadRow | undefined;
-    if (row === undefined) return null;
+    if (row === undefined || row.payloads_kept === 0) return null;
     return toPayload(toRunRecord(row)[role], row.body, role === 'input' ? row.input_blob : row.output_blob);
   }
 
@@ -132,6 +148,9 @@ export class Reader {
   }
 
   depths(): EndpointDepth[] {
-    return (this.#depths.all() as unknown as EndpointDepth[]).map((row) => ({ ...row }));
+    return (this.#depths.all() as unknown as DepthRow[]).map(({ oldest_queued_at_ms: oldest, ...counts }) => ({
+      ...counts,
+      oldestQueuedAt: oldest === null ? null : instant(oldest),
+    }));
   }
 }

@@ -5,27 +5,29 @@ import type { RunError } from '../../domain/errors.ts';
 import type { RunId } from '../../domain/ids.ts';
 import type { Instant } from '../../domain/time.ts';
 import type { Swept } from '../ledger.ts';
+import type { EndedRow } from './outbox.ts';
 import type { Outcomes, OutcomeParts } from './outcomes.ts';
 
 /** How many runs one sweep takes, so that it never keeps other callers waiting for long; the caller sweeps again while there are more. */
 const SWEEP_MAX = 1_000;
 
+// The index is named, because for the order alone SQLite would walk through every run there is, once a second.
 const LOST = `
   SELECT run_id, endpoint, attempt, counted_attempts, lost_workers_max,
     (SELECT p.run_id FROM runs p WHERE p.seq = r.parent_seq) AS parent_id
-  FROM runs r
+  FROM runs r INDEXED BY runs_leased
   WHERE status = 'running' AND (lease_until_ms <= $now OR owner <> $owner)
   ORDER BY seq
   LIMIT ${SWEEP_MAX}`;
 const EXPIRE = `
-  UPDATE runs SET status = 'failed', finished_at_ms = $now, error_type = 'queue-expired',
+  UPDATE runs SET status = 'failed', finished_at_ms = $now, kept_until_ms = $now + retention_ms, error_type = 'queue-expired',
     error_detail = 'The run waited for ' || (queue_ttl_ms / 1000.0) || ' s, its queue_ttl, and was not started.'
   WHERE seq IN (
     SELECT seq FROM runs WHERE status = 'queued' AND queue_deadline_ms <= $now
     ORDER BY queue_deadline_ms
     LIMIT ${SWEEP_MAX})
     AND status = 'queued'
-  RETURNING seq, run_id, endpoint`;
+  RETURNING seq, run_id, endpoint, callback_url, callback_events`;
 
 interface Lost {
   run_id: string;
@@ -64,9 +66,11 @@ export class Sweep {
   }
 
   expire(now: Instant): Swept[] {
-    const expired = this.#expire.all({ now }) as unknown as { seq: number; run_id: string; endpoint: string }[];
-    return expired.map(({ seq, run_id: runId, endpoint }) => {
-      this.#parts.places.free(endpoint);
+    const expired = this.#expire.all({ now }) as unknown as (EndedRow & { endpoint: string })[];
+    return expired.map((run) => {
+      const { seq, run_id: runId, endpoint } = run;
+      this.#parts.counters.free(endpoint);
+      this.#parts.outbox.ended(now, run, 'failed');
       this.#parts.cancellation.cancelChildren(now, seq);
       return { runId: runId as RunId, endpoint, parentId: null, status: 'failed' };
     });

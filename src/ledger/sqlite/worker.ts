@@ -1,30 +1,79 @@
 // The thread that has the connection: it takes a group of calls, commits them together, and answers them together.
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { openDatabase } from './open.ts';
-import { type Call, commitTogether, prepareVerbs, type Reply } from './verbs.ts';
+import { Checkpoints } from './checkpoint.ts';
+import { failureOf } from './failures.ts';
+import { openDatabase, openToRead, type OpenedDatabase } from './open.ts';
+import { type Call, commitTogether, openStore, type Reply, type Store } from './verbs.ts';
 
-/** What the thread says: that it is open, or could not open; then the replies to one group after the other. */
+/** What the thread is told: which file, and whether it may be changed. */
+export interface WorkerOrders {
+  readonly file: string;
+  readonly access: 'write' | 'read';
+}
+
+/**
+ * What the thread says: that it is open, or could not open (`full`: for want of room); then the replies to one group after the other;
+ * and, once and last of all, that the file can no longer be trusted.
+ */
 export type WorkerMessage =
   | { readonly kind: 'open' }
-  | { readonly kind: 'refused'; readonly reason: string }
-  | { readonly kind: 'replies'; readonly replies: readonly Reply[] };
+  | { readonly kind: 'refused'; readonly reason: string; readonly full: boolean }
+  | { readonly kind: 'replies'; readonly replies: readonly Reply[] }
+  | { readonly kind: 'broken'; readonly reason: string };
 
 const port = parentPort!;
 const say = (message: WorkerMessage): void => port.postMessage(message);
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** With SQLite's extended result code, by which its documentation can be searched. */
+function reasonOf(error: unknown): string {
+  const { errcode } = error as { errcode?: number };
+  return errcode === undefined ? textOf(error) : `${textOf(error)} (SQLite ${errcode})`;
+}
 
 try {
-  const db = openDatabase((workerData as { file: string }).file);
-  const verbs = prepareVerbs(db);
+  const { file, access } = workerData as WorkerOrders;
+  const { db, close } = access === 'read' ? openToRead(file) : openToWrite(file);
+  const store = openStore(db, access);
+  const checkpoints = new Checkpoints(db);
   port.on('message', (calls: readonly Call[] | 'close') => {
     if (calls === 'close') {
-      db.close();
+      close();
       port.close();
       return;
     }
-    say({ kind: 'replies', replies: commitTogether(db, verbs, calls) });
+    try {
+      work(store, checkpoints, calls);
+    } catch (error) {
+      if (failureOf(error) !== 'broken') throw error;
+      // Linux may take the pages of a failed fsync for written, so that the next one succeeds: from here on nothing is written, and nothing is said.
+      port.removeAllListeners('message').on('message', () => {});
+      say({ kind: 'broken', reason: reasonOf(error) });
+    }
   });
   say({ kind: 'open' });
 } catch (error) {
-  say({ kind: 'refused', reason: error instanceof Error ? error.message : String(error) });
+  say({ kind: 'refused', reason: whyRefused(error), full: failureOf(error) === 'full' });
+}
+
+/** Ours are sentences that name the file; SQLite's own are a few words that do not. */
+function whyRefused(error: unknown): string {
+  const { file } = workerData as WorkerOrders;
+  return (error as { errcode?: number }).errcode === undefined
+    ? textOf(error)
+    : `${file} cannot be used as a ledger: ${reasonOf(error)}.`;
+}
+
+function openToWrite(file: string): OpenedDatabase {
+  const db = openDatabase(file);
+  return { db, close: () => db.close() };
+}
+
+function work(store: Store, checkpoints: Checkpoints, calls: readonly Call[]): void {
+  const replies = commitTogether(store, calls);
+  // A log that was written back is used again from its start, which is room as well for whoever tries once more.
+  if (replies.some((reply) => 'full' in reply)) checkpoints.now();
+  say({ kind: 'replies', replies });
+  checkpoints.whenLong();
 }

@@ -1,0 +1,91 @@
+// Runs at the ledger's port, without a server around it.
+
+import { newRunId, systemClock } from '../../src/clock.ts';
+import { sha256 } from '../../src/domain/digest.ts';
+import { DEFAULT_TENANT } from '../../src/domain/ids.ts';
+import { DEFAULT_RETENTION } from '../../src/domain/retention.ts';
+import type { Payload } from '../../src/domain/payload.ts';
+import { days, minutes } from '../../src/domain/time.ts';
+import type { ClaimedRun, Ledger, NewRun } from '../../src/ledger/ledger.ts';
+import { openPostgresLedger } from '../../src/ledger/postgres/driver.ts';
+import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
+import { BODY } from './load.ts';
+
+const INPUT: Payload = payloadOf(JSON.stringify((JSON.parse(BODY) as { input: unknown }).input));
+
+/** Where claimcheck keeps its ledger in a data folder. */
+export { ledgerFile } from '../../src/config/config.ts';
+
+/** Opens the ledger at a path (SQLite) or at a URL (Postgres). */
+export const openLedger = (place: string): Promise<Ledger> =>
+  place.startsWith('postgres:') ? openPostgresLedger(place) : openSqliteLedger(place, systemClock);
+
+/** Enqueues, claims and finishes runs that do nothing. */
+export class PortRuns {
+  readonly #ledger: Ledger;
+  readonly #endpoint: string;
+
+  private constructor(ledger: Ledger, endpoint: string) {
+    this.#ledger = ledger;
+    this.#endpoint = endpoint;
+  }
+
+  static async deploy(ledger: Ledger, endpoint: string): Promise<PortRuns> {
+    await ledger.deploy({ name: endpoint, fingerprint: 'bench', queueLimit: 100_000_000, concurrencyLimit: null });
+    return new PortRuns(ledger, endpoint);
+  }
+
+  async enqueue(count: number): Promise<void> {
+    const results = await this.#ledger.enqueue(Array.from({ length: count }, () => this.#newRun()));
+    if (results.some(({ result }) => result !== 'enqueued')) throw new Error('A run was not taken in.');
+  }
+
+  async claim(count: number): Promise<ClaimedRun[]> {
+    const claimed = await this.#ledger.claim({
+      endpoint: this.#endpoint,
+      lane: 'replica',
+      slots: Array.from({ length: count }, () => ({ replica: 'bench', coldStart: null })),
+      alone: true,
+      owner: 'bench',
+      lease: minutes(10),
+    });
+    if (claimed.length === 0) throw new Error('There was no run to claim.');
+    return claimed;
+  }
+
+  async finish(claimed: readonly ClaimedRun[]): Promise<void> {
+    const result = { kind: 'succeeded', output: INPUT } as const;
+    const answers = await this.#ledger.finish(claimed.map(({ claim }) => ({ claim, result, progress: null })));
+    if (answers.includes('lost')) throw new Error('An outcome was refused.');
+  }
+
+  #newRun(): NewRun {
+    return {
+      runId: newRunId(),
+      endpoint: this.#endpoint,
+      version: 1,
+      kind: 'call',
+      runName: null,
+      priority: 0,
+      timeout: minutes(15),
+      queueTtl: days(7),
+      lostWorkersMax: 3,
+      metadata: '{}',
+      accept: null,
+      input: INPUT,
+      batch: null,
+      parent: null,
+      tenant: DEFAULT_TENANT,
+      idempotency: null,
+      concurrencyKey: null,
+      retryOf: null,
+      retention: DEFAULT_RETENTION,
+      callback: null,
+    };
+  }
+}
+
+function payloadOf(text: string): Payload {
+  const inline = new TextEncoder().encode(text);
+  return { contentType: 'application/json', bytes: inline.length, sha256: sha256(inline), body: { inline } };
+}

@@ -1,0 +1,66 @@
+// Programs that a bench starts: they print where they listen, and end when they are told to.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { ServerOptions } from './claimcheck-server.ts';
+import type { FillOptions } from './fill.ts';
+
+/** How long a program may take to end before it is killed, in milliseconds. */
+const PATIENCE_MS = 15_000;
+
+/** A program that listens. */
+export interface Program {
+  readonly url: string;
+  readonly pid: number;
+  /** Lets it stand still, or go on: what is measured beside it then has the machine for itself. */
+  pause(): void;
+  resume(): void;
+  /** Ends it with SIGTERM; answers the last line that it printed. */
+  stop(): Promise<string>;
+  /** Ends it with SIGKILL. */
+  kill(): Promise<void>;
+}
+
+/**
+ * Starts a Node program of this folder and waits for the first line that it prints.
+ *
+ * @param file path relative to `bench/`
+ * @throws Error when it ends before it has printed one
+ */
+export async function startProgram(file: string, ...args: readonly string[]): Promise<Program> {
+  const path = fileURLToPath(new URL(`../${file}`, import.meta.url));
+  const child = spawn(process.execPath, [path, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const closed = once(child, 'close');
+  const first = await Promise.race([once(child.stdout, 'data'), closed.then(() => null)]);
+  if (first === null) throw new Error(`${file} ended before it listened.`);
+  const lines = [String(first[0]).trim()];
+  child.stdout.on('data', (bytes: Buffer) => lines.push(bytes.toString().trim()));
+  return {
+    url: lines[0]!,
+    pid: child.pid!,
+    pause: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
+    async stop() {
+      await end(child, closed, 'SIGTERM');
+      return lines.at(-1)!;
+    },
+    kill: () => end(child, closed, 'SIGKILL'),
+  };
+}
+
+/** Starts claimcheck; see `ServerOptions`. */
+export const startClaimcheck = (options: ServerOptions): Promise<Program> =>
+  startProgram('support/claimcheck-server.ts', JSON.stringify(options));
+
+/** Fills a ledger in a process of its own, so that none of its memory or locks is left; see `FillOptions`. */
+export async function fill(options: FillOptions): Promise<void> {
+  await (await startProgram('support/fill.ts', JSON.stringify(options))).stop();
+}
+
+async function end(child: ChildProcess, closed: Promise<unknown>, signal: NodeJS.Signals): Promise<void> {
+  child.kill(signal);
+  const patience = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS);
+  await closed;
+  clearTimeout(patience);
+}

@@ -1,0 +1,161 @@
+// claimcheck doctor
+
+import { Command } from 'commander';
+import { systemClock } from '../clock.ts';
+import type { Examined, Finding, Report } from '../doctor/examination.ts';
+import type { StorePlace } from '../doctor/store.ts';
+import { seconds, toRfc3339 } from '../domain/time.ts';
+import { timeText } from './rate.ts';
+import { coloursFor, jsonText, type Output, plainLine, write } from './text.ts';
+
+interface DoctorOptions {
+  readonly config?: string;
+  readonly data?: string;
+  readonly json?: boolean;
+}
+
+/** Places shown of a broken promise; `--json` has more. */
+const PLACES_SHOWN = 5;
+/** An examination that is over by then needs no progress. */
+const SILENT: number = seconds(2);
+const REDRAW: number = seconds(0.2);
+
+/** The command that examines a store, and changes nothing in it. */
+export function doctorCommand(): Command {
+  return new Command('doctor')
+    .summary('examine what a server has stored')
+    .description(
+      'Reads everything that is stored, holds it against every promise, and names what breaks one. Changes nothing. A server that keeps its runs in a folder must be stopped first.',
+    )
+    .option('-c, --config <file>', 'configuration file that says where the store is')
+    .option('-d, --data <folder>', 'folder of runs and payloads, needs no configuration')
+    .option('--json', 'print JSON for a program')
+    .addHelpText(
+      'after',
+      '\nA Postgres database is named by the configuration or by CLAIMCHECK_DATABASE_URL.\nExits with 0 when every promise is kept, and with 1 when one is broken.\n\nExample:\n  $ claimcheck doctor --data .claimcheck',
+    )
+    .action(doctor);
+}
+
+async function doctor(options: DoctorOptions): Promise<void> {
+  // Imported here, so that every other command starts without the server's code.
+  const [{ examine }, { openStore }] = await Promise.all([
+    import('../doctor/examination.ts'),
+    import('../doctor/store.ts'),
+  ]);
+  const place = await placeOf(options);
+  const store = await openStore(place);
+  const progress = new ProgressLine(process.stderr);
+  try {
+    const startedAt = systemClock.now();
+    const report = await examine(store, startedAt, (examined) => progress.show(examined));
+    progress.clear();
+    const took = (systemClock.now() - startedAt) / 1_000;
+    const text = options.json === true ? jsonText(body(report)) : reportText(report, place, took, process.stdout);
+    await write(process.stdout, text);
+    if (!report.healthy) throw new Error(verdictOf(report.findings));
+  } finally {
+    progress.clear();
+    await store.ledger.close();
+  }
+}
+
+async function placeOf(options: DoctorOptions): Promise<StorePlace> {
+  const { blobFolder, ledgerFile, locateStore } = await import('../config/config.ts');
+  const { data, database } = await locateStore(options);
+  return { ledger: database === null ? { file: ledgerFile(data) } : { url: database }, blobs: blobFolder(data) };
+}
+
+/** The report for people. */
+export function reportText(report: Report, place: StorePlace, tookSeconds: number, output: Output): string {
+  const { bold, dim } = coloursFor(output);
+  const { runs, blobs, blobBytes } = report.examined;
+  const where = 'url' in place.ledger ? `the database and ${place.blobs}` : place.ledger.file;
+  const counts = `${counted(runs, 'run')}, ${counted(blobs, 'blob')} (${bytesText(blobBytes)}), ${timeText(tookSeconds)}`;
+  return [
+    `Examined ${bold(plainLine(where))}: ${counts}`,
+    '',
+    ...report.findings.flatMap((finding) => findingLines(finding, output)),
+    ...leftoverLines(report, place).map((line) => dim(line)),
+    ...(report.healthy ? ['', 'Every promise is kept.'] : []),
+    '',
+  ].join('\n');
+}
+
+function findingLines({ promise, kept, places }: Finding, output: Output): string[] {
+  const { green, red, yellow, dim } = coloursFor(output);
+  if (kept === null) return [`${yellow('?')} ${dim(promise)}`];
+  if (kept) return [`${green('✓')} ${promise}`];
+  const shown = places.slice(0, PLACES_SHOWN).map((place) => `    ${plainLine(place)}`);
+  // The audit stops looking at some number, so nobody knows how many there are in all.
+  const more = places.length > PLACES_SHOWN ? [`    and at least ${places.length - PLACES_SHOWN} more`] : [];
+  return [`${red('✗')} ${promise}`, ...shown, ...more];
+}
+
+function leftoverLines({ leftovers }: Report, { blobs }: StorePlace): string[] {
+  if (leftovers.length === 0) return [];
+  const bytes = leftovers.reduce((sum, blob) => sum + blob.bytes, 0);
+  const shown = leftovers.slice(0, PLACES_SHOWN).map(({ key }) => `    ${key}`);
+  const more = leftovers.length > PLACES_SHOWN ? [`    and ${leftovers.length - PLACES_SHOWN} more`] : [];
+  const named = leftovers.length === 1 ? 'is named by no run' : 'are named by no run';
+  return [
+    '',
+    `${counted(leftovers.length, 'blob')} (${bytesText(bytes)}) in ${plainLine(blobs)} ${named}: what is left when a server dies while it stores one. The next server deletes such blobs.`,
+    ...shown,
+    ...more,
+  ];
+}
+
+function verdictOf(findings: readonly Finding[]): string {
+  const broken = findings.filter(({ kept }) => kept === false).length;
+  const unknown = findings.filter(({ kept }) => kept === null).length;
+  const beside = unknown === 0 ? '' : `, and ${unknown} cannot be told, because the ledger cannot be read to its end`;
+  return `${broken} of ${counted(findings.length, 'promise')} ${broken === 1 ? 'is' : 'are'} broken${beside}.`;
+}
+
+function body({ healthy, findings, examined, leftovers }: Report) {
+  return {
+    healthy,
+    promises: findings,
+    examined: { runs: examined.runs, blobs: examined.blobs, blob_bytes: examined.blobBytes },
+    leftovers: leftovers.map(({ key, bytes, storedAt }) => ({ key, bytes, stored_at: toRfc3339(storedAt) })),
+  };
+}
+
+const counted = (count: number, noun: string): string =>
+  `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`;
+
+const UNITS = ['bytes', 'kB', 'MB', 'GB', 'TB'] as const;
+
+/** A number of bytes for people: `812 bytes`, `4.1 kB`, `37 MB`. */
+export function bytesText(bytes: number): string {
+  const power = Math.min(UNITS.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(bytes, 1)) / 3)));
+  const count = bytes / 1_000 ** power;
+  return `${count < 9.95 && power > 0 ? count.toFixed(1) : Math.round(count)} ${UNITS[power]}`;
+}
+
+/** How far the examination is, on a terminal and once it takes long. */
+class ProgressLine {
+  readonly #output: Output;
+  #next = systemClock.now() + SILENT;
+  #isShown = false;
+
+  constructor(output: Output) {
+    this.#output = output;
+  }
+
+  show({ runs, blobs, blobBytes }: Examined): void {
+    const now = systemClock.now();
+    if (!this.#output.isTTY || now < this.#next) return;
+    this.#next = now + REDRAW;
+    this.#isShown = true;
+    this.#output.write(
+      `\rExamining: ${counted(runs, 'run')}, ${counted(blobs, 'blob')} (${bytesText(blobBytes)})\u001b[K`,
+    );
+  }
+
+  clear(): void {
+    if (this.#isShown) this.#output.write('\r\u001b[K');
+    this.#isShown = false;
+  }
+}

@@ -1,0 +1,135 @@
+// Lets go of what nobody needs any more: payloads and lines of runs whose time is over, and blobs that no run names.
+//
+// A blob is left behind where a server died between two steps: after it was stored and before its run was, or after the ledger let go of it
+// and before it was deleted. Both leave a blob that no run names, and the hourly pass finds it.
+
+import { type BlobStore, runIdOf } from '../blobs/blobs.ts';
+import { type Clock, jitter } from '../clock.ts';
+import { isEnded } from '../domain/run.ts';
+import type { BlobKey } from '../domain/payload.ts';
+import { between, type Duration, hours, milliseconds, minutes, seconds } from '../domain/time.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { Log } from '../log.ts';
+
+/** Pause between two rounds: how much longer than it was promised a payload may be kept. */
+const PAUSE: Duration = minutes(1);
+/** The first round comes within this time, so that servers which start together do not all come at once. */
+const FIRST_WITHIN: Duration = seconds(5);
+/** Every so many rounds, which is once an hour, all blobs are looked through. */
+const ROUNDS_PER_PASS = 60;
+/** A blob is stored before the ledger hears of it; one that is younger than this may be about to be named. */
+const ORPHAN_AGE: Duration = hours(1);
+/** Blobs that the ledger is asked about at a time, so that it is never kept for long. */
+const ASK_MAX = 500;
+
+/** What the collector works with. */
+export interface CollectorParts {
+  readonly ledger: Ledger;
+  readonly blobs: BlobStore;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Collects until it is stopped. */
+export class Collector {
+  readonly #parts: CollectorParts;
+  #timer: NodeJS.Timeout | undefined;
+  #collecting: Promise<void> = Promise.resolve();
+  // Somewhere in the first hour: a server that is restarted more often than that has its turn all the same.
+  #roundsToPass = Math.floor(jitter() * ROUNDS_PER_PASS);
+  #stopped = false;
+
+  constructor(parts: CollectorParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#startTimer(milliseconds(jitter() * FIRST_WITHIN));
+  }
+
+  /** Resolves when what was begun is over: after the blob or the call of the ledger that it is at. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#collecting;
+  }
+
+  /** Lets go of everything whose time is over. */
+  async letGo(): Promise<void> {
+    const { ledger } = this.#parts;
+    while (!this.#stopped) {
+      const { runs, blobs } = await ledger.letGo();
+      await this.#delete(blobs);
+      if (runs === 0) return;
+    }
+  }
+
+  /** Looks through all blobs for those that are older than ORPHAN_AGE and that no run names, and deletes them. */
+  async deleteOrphans(): Promise<void> {
+    const { blobs, clock, log } = this.#parts;
+    let deleted = 0;
+    let group: BlobKey[] = [];
+    const flush = async (): Promise<void> => {
+      const orphans = await this.#orphansAmong(group);
+      group = [];
+      await this.#delete(orphans);
+      deleted += orphans.length;
+    };
+    for await (const { key, storedAt } of blobs.list()) {
+      if (this.#stopped) break;
+      if (between(storedAt, clock.now()) > ORPHAN_AGE) group.push(key);
+      if (group.length >= ASK_MAX) await flush();
+    }
+    await flush();
+    if (deleted > 0) log.info({ blobs: deleted }, 'blobs that no run names were deleted');
+  }
+
+  #startTimer(pause: Duration): void {
+    this.#timer = setTimeout(() => {
+      this.#collecting = this.#collect().finally(() => {
+        if (!this.#stopped) this.#startTimer(PAUSE);
+      });
+    }, pause);
+  }
+
+  async #collect(): Promise<void> {
+    try {
+      await this.letGo();
+      this.#roundsToPass -= 1;
+      if (this.#roundsToPass >= 0) return;
+      this.#roundsToPass = ROUNDS_PER_PASS - 1;
+      await this.deleteOrphans();
+    } catch (error) {
+      this.#parts.log.error({ err: error }, 'what nobody needs any more could not be let go of');
+    }
+  }
+
+  /**
+   * Those that no run names or ever will. While a run goes on, its last output may be stored and not yet named, however old it is: a full
+   * disk keeps an outcome waiting. So such a run's blobs are left for another pass, and the others are asked for once more: one of them may
+   * have been named, and its run have ended, since they were asked for first.
+   */
+  async #orphansAmong(blobs: readonly BlobKey[]): Promise<BlobKey[]> {
+    const { ledger } = this.#parts;
+    const settled: BlobKey[] = [];
+    for (const blob of await this.#unreferenced(blobs)) {
+      const run = await ledger.run(runIdOf(blob)!);
+      if (run === null || isEnded(run.status)) settled.push(blob);
+    }
+    return this.#unreferenced(settled);
+  }
+
+  async #unreferenced(blobs: readonly BlobKey[]): Promise<BlobKey[]> {
+    // Somebody else's files are none of our business.
+    const ours = blobs.filter((blob) => runIdOf(blob) !== null);
+    return ours.length === 0 ? [] : this.#parts.ledger.unreferenced(ours);
+  }
+
+  /** A blob that cannot be deleted is an orphan from now on: the hourly pass tries again. */
+  async #delete(blobs: readonly BlobKey[]): Promise<void> {
+    const { blobs: store, log } = this.#parts;
+    for (const blob of blobs) {
+      await store.delete(blob).catch((error: unknown) => log.warn({ err: error, blob }, 'a blob could not be deleted'));
+    }
+  }
+}

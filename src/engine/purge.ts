@@ -1,0 +1,60 @@
+// Emptying an endpoint's queue: every run that waits there, and none that arrives meanwhile.
+
+import type { Clock } from '../clock.ts';
+import { after, type Duration, type Instant, milliseconds } from '../domain/time.ts';
+import type { Ledger, QueueFilter } from '../ledger/ledger.ts';
+import type { Leases } from './leases.ts';
+import type { RunEvents } from './run-events.ts';
+
+/** Which queued runs to cancel. */
+export interface PurgeRequest {
+  readonly endpoint: string;
+  /** Only runs that arrived longer ago than this; null, or 0, for all that wait. */
+  readonly olderThan: Duration | null;
+  /** Only runs of this name; null for any. */
+  readonly runName: string | null;
+}
+
+/** What a purge works with. */
+export interface PurgeParts {
+  readonly ledger: Ledger;
+  readonly events: RunEvents;
+  readonly leases: Leases;
+  readonly clock: Clock;
+}
+
+/** Cancels the queued runs that fit, and tells those who wait for them; answers how many it has cancelled. */
+export async function purge(parts: PurgeParts, request: PurgeRequest): Promise<number> {
+  const { ledger, events, leases } = parts;
+  const filter = await filterOf(parts, request);
+  let count = 0;
+  for (;;) {
+    const { cancelled, stopped } = await ledger.purge(filter);
+    // A batch that waits to be taken up again may have chunks at work.
+    for (const claim of stopped) leases.stop(claim, 'cancelled');
+    for (const runId of cancelled)
+      events.ended({ runId, parentId: null, rows: null, status: 'cancelled', error: null });
+    if (cancelled.length === 0) return count;
+    count += cancelled.length;
+  }
+}
+
+/** How many runs a purge would cancel now. */
+export async function countPurgeable(parts: PurgeParts, request: PurgeRequest): Promise<number> {
+  return parts.ledger.countQueued(await filterOf(parts, request));
+}
+
+/** Fixed once, before the first run is cancelled: otherwise a purge would never end where runs arrive faster than they are cancelled. */
+async function filterOf(parts: PurgeParts, request: PurgeRequest): Promise<QueueFilter> {
+  const { endpoint, runName } = request;
+  const createdBefore = await boundOf(parts, request);
+  return { endpoint, createdBefore, ...(runName === null ? {} : { runName }) };
+}
+
+/** Just after the last arrival, where no age is asked for: that is a time of the ledger's own clock, which need not be this machine's. */
+async function boundOf({ ledger, clock }: PurgeParts, { endpoint, olderThan }: PurgeRequest): Promise<Instant> {
+  const now = clock.now();
+  if (olderThan !== null && olderThan > 0) return after(now, milliseconds(0 - olderThan));
+  const [newest] = await ledger.runs({ endpoint, limit: 1 });
+  return after(newest?.createdAt ?? now, milliseconds(1));
+}

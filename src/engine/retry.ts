@@ -1,0 +1,60 @@
+// A run that has ended, handed in again: the same input and the same options, under the endpoint's current version.
+
+import { ServiceError } from '../domain/errors.ts';
+import { isEnded } from '../domain/run.ts';
+import type { RunRecord } from '../ledger/ledger.ts';
+import type { Deployed } from './deployment.ts';
+import type { Submission } from './intake.ts';
+import { readStored, type StoredParts } from './stored.ts';
+
+/**
+ * What to submit so that a run is tried again. The input is read whole, since the new run keeps a copy of its own: the old one's ends
+ * with the old one's retention.
+ *
+ * @throws ServiceError `run-not-ended`, `output-expired` when its input is no longer kept, `invalid-request` for a chunk
+ */
+export async function retrySubmission(
+  parts: StoredParts,
+  run: RunRecord,
+  deployed: Deployed,
+  idempotencyKey: string | null,
+): Promise<Submission> {
+  const { runId } = run;
+  if (run.parentId !== null) {
+    throw new ServiceError(
+      'invalid-request',
+      `Run ${runId} is a chunk of batch ${run.parentId} and cannot be retried alone. Retry the batch instead.`,
+      { runId, members: { parent_id: run.parentId } },
+    );
+  }
+  if (!isEnded(run.status)) {
+    throw new ServiceError(
+      'run-not-ended',
+      `Run ${runId} is ${run.status}. It can be retried once it has ended; cancel it first if it is not wanted any more.`,
+      { runId },
+    );
+  }
+  const input = run.payloadsKept ? await readStored(parts, runId, 'input') : null;
+  if (input === null) {
+    throw new ServiceError(
+      'output-expired',
+      `The input of run ${runId} is no longer kept, so it cannot be retried. Submit the input again.`,
+      { runId },
+    );
+  }
+  return {
+    deployed,
+    input: { bytes: input.content, contentType: input.contentType },
+    inputPointer: '',
+    accept: run.accept,
+    batch: run.batch ?? 'off',
+    runName: run.runName,
+    timeout: run.timeout,
+    queueTtl: run.queueTtl,
+    priority: run.priority,
+    metadata: run.metadata,
+    idempotencyKey,
+    concurrencyKey: run.concurrencyKey,
+    retryOf: runId,
+  };
+}

@@ -1,0 +1,263 @@
+// What is let go of when its time is over: a real engine, a real blob folder, and a clock that stands still until the test moves it.
+
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, onTestFinished, test, expect } from 'vitest';
+import { type BlobStore, inputKey, outputKey } from '../../src/blobs/blobs.ts';
+import { openBlobDirectory } from '../../src/blobs/directory.ts';
+import { newRunId } from '../../src/clock.ts';
+import { ServiceError } from '../../src/domain/errors.ts';
+import type { RunId } from '../../src/domain/ids.ts';
+import type { BlobKey } from '../../src/domain/payload.ts';
+import { DEFAULT_RETENTION } from '../../src/domain/retention.ts';
+import { isEnded } from '../../src/domain/run.ts';
+import { days, hours, type Instant, milliseconds, minutes } from '../../src/domain/time.ts';
+import { Collector } from '../../src/engine/collector.ts';
+import type { Deployed } from '../../src/engine/deployment.ts';
+import { Engine } from '../../src/engine/engine.ts';
+import type { Submission } from '../../src/engine/intake.ts';
+import type { Ledger } from '../../src/ledger/ledger.ts';
+import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
+import { openLog } from '../../src/log.ts';
+import { launchNode } from '../../src/replicas/runtimes/node.ts';
+import { DiskRoom } from '../../src/storage/disk-room.ts';
+import { ManualClock } from '../ledger/manual-clock.ts';
+import { folderForTest } from '../support/folder.ts';
+import { serviceForTest, specsOf } from '../support/service.ts';
+import { until } from '../support/until.ts';
+
+const LARGE = 'x'.repeat(20_000);
+
+interface Collecting {
+  readonly collector: Collector;
+  readonly engine: Engine;
+  readonly ledger: Ledger;
+  readonly blobs: BlobStore;
+  readonly clock: ManualClock;
+  submit(wish: unknown, changes?: Partial<Submission>): Promise<RunId>;
+  /** Submits, and answers the run's id once it has ended. */
+  done(wish: unknown): Promise<RunId>;
+  /** Names of all blobs that are there. */
+  stored(): string[];
+  pathOf(key: BlobKey): string;
+  /** Makes a blob look as if it had been stored at another time. */
+  storedAt(key: BlobKey, at: Instant): void;
+}
+
+/** An engine with one endpoint, and a collector beside its own, which comes when the test says so. */
+async function collectingForTest(queueLimit = 100): Promise<Collecting> {
+  const clock = new ManualClock();
+  const data = await folderForTest();
+  const folder = join(data, 'blobs');
+  const ledger = await openSqliteLedger(':memory:', clock);
+  const blobs = await openBlobDirectory(folder);
+  const [spec] = specsOf({ jobs: { model: './anything.ts', queueLimit } });
+  const deployed: Deployed = { spec: spec!, version: 1, takes: 'any' };
+  await ledger.deploy({ name: 'jobs', fingerprint: 'a', queueLimit, concurrencyLimit: null });
+  const log = openLog('silent');
+  const engine = new Engine({
+    ledger,
+    blobs,
+    room: new DiskRoom(data, log),
+    clock,
+    log,
+    endpoints: [deployed],
+    launch: async (_, id) => launchNode((spec!.model as { file: string }).file, spec!, id, data, process.env),
+  });
+  onTestFinished(async () => {
+    await engine.stop(AbortSignal.abort());
+    await ledger.close();
+  });
+  await engine.start();
+  const submit: Collecting['submit'] = async (wish, changes = {}) => {
+    const accepted = await engine.submit({
+      deployed,
+      input: { bytes: new TextEncoder().encode(JSON.stringify(wish)), contentType: 'application/json' },
+      inputPointer: '/input',
+      accept: null,
+      batch: 'auto',
+      runName: null,
+      timeout: null,
+      queueTtl: null,
+      priority: 0,
+      metadata: '{}',
+      idempotencyKey: null,
+      concurrencyKey: null,
+      retryOf: null,
+      ...changes,
+    });
+    return accepted.kind === 'new' ? accepted.run.runId : accepted.runId;
+  };
+  const pathOf = (key: BlobKey): string => join(folder, key.slice(34, 36), key);
+  return {
+    collector: new Collector({ ledger, blobs, clock, log }),
+    engine,
+    ledger,
+    blobs,
+    clock,
+    submit,
+    async done(wish) {
+      const runId = await submit(wish);
+      await until('the run has ended', async () => isEnded((await engine.run(runId)).run.status));
+      return runId;
+    },
+    stored: () =>
+      readdirSync(folder, { withFileTypes: true, recursive: true })
+        .filter((entry) => entry.isFile())
+        .map(({ name }) => name)
+        .sort(),
+    pathOf,
+    storedAt: (key, at) => utimesSync(pathOf(key), at / 1_000, at / 1_000),
+  };
+}
+
+describe('a run whose retention is over', () => {
+  test('loses its input and output, small or large, and keeps its line until that is over too', async () => {
+    const { collector, engine, ledger, clock, done, stored } = await collectingForTest();
+    const [small, large] = [await done({ do: 'say', value: 1 }), await done({ value: LARGE })];
+    expect(stored()).toEqual([inputKey(large), outputKey(large, 1)]);
+    clock.advance(DEFAULT_RETENTION);
+    await collector.letGo();
+    expect(stored()).toEqual([]);
+    for (const runId of [small, large]) {
+      expect(await ledger.payload(runId, 'input')).toBeNull();
+      expect(await ledger.payload(runId, 'output')).toBeNull();
+      expect((await engine.run(runId)).run).toMatchObject({ status: 'succeeded', payloadsKept: false });
+    }
+    clock.advance(days(30));
+    await collector.letGo();
+    for (const runId of [small, large]) expect(await ledger.run(runId)).toBeNull();
+  });
+
+  test('has kept them until then', async () => {
+    const { collector, ledger, clock, done, stored } = await collectingForTest();
+    const runId = await done({ value: LARGE });
+    clock.advance(milliseconds(DEFAULT_RETENTION - 1));
+    await collector.letGo();
+    expect(stored()).toHaveLength(2);
+    expect(await ledger.run(runId)).toMatchObject({ payloadsKept: true });
+  });
+
+  test('leaves no file behind, also where one could not be deleted the first time', async () => {
+    const { collector, clock, done, stored, pathOf, storedAt } = await collectingForTest();
+    const runId = await done({ value: LARGE });
+    const [input, output] = [inputKey(runId), outputKey(runId, 1)];
+    clock.advance(DEFAULT_RETENTION);
+    // A folder in the place of a file cannot be deleted as one.
+    renameSync(pathOf(input), `${pathOf(input)}.aside`);
+    mkdirSync(pathOf(input));
+    await collector.letGo();
+    expect(existsSync(pathOf(output))).toBe(false);
+    rmdirSync(pathOf(input));
+    renameSync(`${pathOf(input)}.aside`, pathOf(input));
+    expect(stored()).toEqual([input]);
+    storedAt(input, clock.now());
+    clock.advance(hours(2));
+    await collector.deleteOrphans();
+    expect(stored()).toEqual([]);
+  });
+});
+
+describe('a blob that no run names', () => {
+  test('is deleted once it is older than an hour, and not before', async () => {
+    const { collector, blobs, clock, stored, storedAt } = await collectingForTest();
+    const [old, young] = [inputKey(newRunId()), inputKey(newRunId())];
+    for (const key of [old, young]) await blobs.put(key, new Uint8Array(10));
+    storedAt(old, clock.now());
+    clock.advance(minutes(1));
+    storedAt(young, clock.now());
+    clock.advance(hours(1));
+    await collector.deleteOrphans();
+    expect(stored()).toEqual([young]);
+    clock.advance(minutes(1));
+    await collector.deleteOrphans();
+    expect(stored()).toEqual([]);
+  });
+
+  test('is deleted where its run lives, and the blobs that the run names stay', async () => {
+    const { collector, engine, blobs, clock, done, stored, storedAt } = await collectingForTest();
+    const runId = await done({ value: LARGE });
+    // As an attempt that lost its claim leaves it when its server dies before it has deleted it.
+    const lost = outputKey(runId, 7);
+    await blobs.put(lost, new Uint8Array(10));
+    for (const key of [inputKey(runId), outputKey(runId, 1), lost]) storedAt(key, clock.now());
+    clock.advance(hours(2));
+    await collector.deleteOrphans();
+    expect(stored()).toEqual([inputKey(runId), outputKey(runId, 1)]);
+    expect((await engine.output(runId))?.content.length).toBeGreaterThan(LARGE.length);
+  });
+
+  test('stays while its run goes on, for it may be named yet', async () => {
+    const { collector, engine, blobs, clock, submit, stored, storedAt } = await collectingForTest();
+    const runId = await submit({ do: 'hang' });
+    const unnamed = outputKey(runId, 1);
+    await blobs.put(unnamed, new Uint8Array(10));
+    storedAt(unnamed, clock.now());
+    clock.advance(hours(2));
+    await collector.deleteOrphans();
+    expect(stored()).toEqual([unnamed]);
+    await engine.cancel(runId);
+    await collector.deleteOrphans();
+    expect(stored()).toEqual([]);
+  });
+
+  test('is found among many more than are asked for at a time', async () => {
+    const { collector, clock, stored, pathOf, storedAt } = await collectingForTest();
+    for (const key of Array.from({ length: 1_200 }, () => inputKey(newRunId()))) {
+      writeFileSync(pathOf(key), '');
+      storedAt(key, clock.now());
+    }
+    clock.advance(hours(2));
+    await collector.deleteOrphans();
+    expect(stored()).toEqual([]);
+  });
+
+  test('is nobody else’s file', async () => {
+    const { collector, clock, stored, pathOf, storedAt } = await collectingForTest();
+    const note = `${newRunId()}.note` as BlobKey;
+    writeFileSync(pathOf(note), 'not ours');
+    storedAt(note, clock.now());
+    clock.advance(hours(2));
+    await collector.deleteOrphans();
+    expect(stored()).toEqual([note]);
+  });
+});
+
+describe('an input whose run is refused', () => {
+  test.each([
+    ['because the queue is full', 0, {}, {}],
+    ['because its idempotency key has its run already', 9, { idempotencyKey: 'k' }, { idempotencyKey: 'k' }],
+    [
+      'because its idempotency key was another request’s',
+      9,
+      { idempotencyKey: 'k' },
+      { idempotencyKey: 'k', priority: 1 },
+    ],
+    ['because a run with its concurrency key is open', 9, { concurrencyKey: 'c' }, { concurrencyKey: 'c' }],
+  ])('%s is not kept', async (_, queueLimit, first, second) => {
+    const { submit, stored } = await collectingForTest(queueLimit);
+    const before = queueLimit === 0 ? [] : [inputKey(await submit({ do: 'hang', LARGE }, first))];
+    await submit({ do: 'hang', LARGE }, second).catch((error: unknown) => {
+      if (!(error instanceof ServiceError)) throw error;
+    });
+    expect(stored()).toEqual(before);
+  });
+});
+
+test('a server lets go of what an earlier one kept, a second after its end where the configuration says so', async () => {
+  const data = await folderForTest();
+  const endpoints = { brief: { model: './anything.ts', mode: 'async', retention: '1s' } } as const;
+  const earlier = await serviceForTest({ endpoints, data });
+  const runId = await earlier.submit('brief', { value: LARGE });
+  const small = await earlier.submit('brief', { do: 'say', value: 1 });
+  for (const id of [runId, small]) await earlier.ended(id);
+  await earlier.stop();
+  const server = await serviceForTest({ endpoints, data });
+  const blobs = (): number =>
+    readdirSync(join(data, 'blobs'), { withFileTypes: true, recursive: true }).filter((entry) => entry.isFile()).length;
+  await until('the files are gone', () => blobs() === 0);
+  for (const id of [runId, small]) {
+    expect((await server.get(`/runs/${id}/output`)).status).toBeGreaterThanOrEqual(400);
+    expect(await server.run(id)).toMatchObject({ status: 'succeeded' });
+  }
+});

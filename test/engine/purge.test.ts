@@ -1,0 +1,79 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { milliseconds, seconds } from '../../src/domain/time.ts';
+import { Leases } from '../../src/engine/leases.ts';
+import { countPurgeable, purge, type PurgeParts } from '../../src/engine/purge.ts';
+import { RunEvents } from '../../src/engine/run-events.ts';
+import { PURGE_MAX } from '../../src/ledger/ledger.ts';
+import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
+import { openLog } from '../../src/log.ts';
+import { ManualClock } from '../ledger/manual-clock.ts';
+import { batch, call, deployment } from '../ledger/runs.ts';
+
+const ALL = { endpoint: 'echo', olderThan: null, runName: null };
+
+async function partsForTest(): Promise<PurgeParts & { readonly clock: ManualClock }> {
+  const clock = new ManualClock();
+  const ledger = await openSqliteLedger(':memory:', clock);
+  const leases = new Leases(ledger, openLog('silent'));
+  onTestFinished(async () => {
+    leases.close();
+    await ledger.close();
+  });
+  await ledger.deploy(deployment({ queueLimit: 10 * PURGE_MAX }));
+  return { ledger, leases, clock, events: new RunEvents() };
+}
+
+test('a purge goes on until nothing is left, and takes no run that arrives meanwhile', async () => {
+  const parts = await partsForTest();
+  const { ledger, clock, events } = parts;
+  const waiting = Array.from({ length: 2 * PURGE_MAX + 1 }, () => call());
+  await ledger.enqueue(waiting);
+  const late = call();
+  let arrives: Promise<unknown> = Promise.resolve();
+  // The first are told when the ledger has taken a thousand: the rest is still to come.
+  events.onEnd(waiting[0]!.runId, () => {
+    clock.advance(milliseconds(1));
+    arrives = ledger.enqueue([late]);
+  });
+  expect(await countPurgeable(parts, ALL)).toBe(waiting.length);
+  expect(await purge(parts, ALL)).toBe(waiting.length);
+  await arrives;
+  expect((await ledger.run(waiting.at(-1)!.runId))?.status).toBe('cancelled');
+  expect((await ledger.run(late.runId))?.status).toBe('queued');
+});
+
+test('an age is counted from now, and a run that is just as old stays', async () => {
+  const parts = await partsForTest();
+  const { ledger, clock } = parts;
+  await ledger.enqueue([call()]);
+  clock.advance(seconds(1));
+  await ledger.enqueue([call()]);
+  clock.advance(seconds(1));
+  expect(await countPurgeable(parts, { ...ALL, olderThan: seconds(2) })).toBe(0);
+  expect(await purge(parts, { ...ALL, olderThan: seconds(1) })).toBe(1);
+  expect(await purge(parts, { ...ALL, olderThan: seconds(0) })).toBe(1);
+});
+
+test('chunks that are at work for a batch in the queue are stopped', async () => {
+  const parts = await partsForTest();
+  const { ledger, leases } = parts;
+  const table = batch();
+  await ledger.enqueue([table]);
+  const lease = seconds(30);
+  const slots = [{ replica: null, coldStart: null }];
+  const claimed = { endpoint: 'echo', slots, alone: true, owner: 'me', lease } as const;
+  const [taken] = await ledger.claim({ ...claimed, lane: 'engine' });
+  const chunk = call({
+    kind: 'chunk',
+    input: null,
+    queueTtl: null,
+    parent: { claim: taken!.claim, rows: { from: 0, to: 1 } },
+  });
+  await ledger.enqueue([chunk]);
+  const [atWork] = await ledger.claim({ ...claimed, lane: 'replica' });
+  const held = leases.hold(atWork!.claim);
+  await ledger.finish([{ claim: taken!.claim, result: { kind: 'released' }, progress: null }]);
+  expect(await purge(parts, ALL)).toBe(1);
+  expect(held.signal).toMatchObject({ aborted: true, reason: 'cancelled' });
+  held.release();
+});
