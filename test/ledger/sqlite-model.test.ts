@@ -1,0 +1,4 @@
+import { SQLITE } from './drivers.ts';
+import { describeModel } from './model.ts';
+
+describeModel(SQLITE);
