@@ -1,0 +1,175 @@
+// `npm run mutations [-- --short] [-- --driver sqlite|postgres] [-- --only text]`: breaks the ledger drivers in one place after the other,
+// and shows which test notices. A breakage that none notices is a hole in the tests, or a guard that guards nothing.
+//
+// The tree is copied, each breakage is made in the copy, and the driver's tests run there until the first one fails; two at a time.
+// --short tries the classic ones alone: the attempt guard, the state guard, the counter's condition, the lease.
+
+import { spawn } from 'node:child_process';
+import { cp, readFile, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { newFolder, removeFolder } from '../support/folder.ts';
+import { type PostgresServer, startPostgres } from '../support/postgres.ts';
+import type { DriverName, Mutation } from './mutation.ts';
+import { POSTGRES_MUTATIONS } from './postgres.ts';
+import { SQLITE_MUTATIONS } from './sqlite.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+/** What the tests of the ledger need of the tree. */
+const COPIED = ['src', 'test', 'package.json', 'tsconfig.json', 'vitest.config.ts'];
+const AT_ONCE = 2;
+/** A guard against a breakage that makes the tests wait for ever, which notices it as well. */
+const GIVE_UP_AFTER_MS = 240_000;
+
+const { values } = parseArgs({
+  options: { short: { type: 'boolean', default: false }, driver: { type: 'string' }, only: { type: 'string' } },
+});
+const LISTS: Readonly<Record<DriverName, readonly Mutation[]>> = {
+  sqlite: SQLITE_MUTATIONS,
+  postgres: POSTGRES_MUTATIONS,
+};
+
+/** A breakage to be tried on a driver. */
+interface Trial {
+  readonly driver: DriverName;
+  readonly mutation: Mutation;
+}
+
+const pathOf = ({ driver, mutation }: Trial): string => `src/ledger/${driver}/${mutation.file}`;
+const testsOf = ({ driver, mutation }: Trial): readonly string[] => mutation.tests ?? [driver, `${driver}-states`];
+
+const trials = (Object.keys(LISTS) as DriverName[])
+  .filter((driver) => values.driver === undefined || values.driver === driver)
+  .flatMap((driver) => LISTS[driver].map((mutation): Trial => ({ driver, mutation })))
+  .filter(({ mutation }) => !values.short || mutation.isClassic === true)
+  .filter(({ mutation }) => mutation.breaks.includes(values.only ?? ''));
+
+/** Breakages whose text is not where the list says it is, once and once only. */
+async function rotten(): Promise<string[]> {
+  const found = await Promise.all(
+    trials.map(async (trial) => {
+      const count = (await readFile(join(ROOT, pathOf(trial)), 'utf8')).split(trial.mutation.find).length - 1;
+      return count === 1
+        ? []
+        : [`${pathOf(trial)} has it ${count} times: ${trial.mutation.breaks}\n${trial.mutation.find}`];
+    }),
+  );
+  return found.flat();
+}
+
+async function copyOfTree(): Promise<string> {
+  const folder = await newFolder();
+  for (const name of COPIED) await cp(join(ROOT, name), join(folder, name), { recursive: true });
+  await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+  return folder;
+}
+
+/** The first test that fails in a copy, or null where all of them pass. */
+async function firstFailure(
+  copy: string,
+  tests: readonly string[],
+  environment: NodeJS.ProcessEnv,
+): Promise<string | null> {
+  const report = join(copy, 'report.json');
+  const files = tests.map((name) => `test/ledger/${name}.test.ts`);
+  const child = spawn(
+    process.execPath,
+    [
+      'node_modules/vitest/vitest.mjs',
+      'run',
+      ...files,
+      '--bail=1',
+      '--maxWorkers=1',
+      '--reporter=json',
+      `--outputFile=${report}`,
+    ],
+    { cwd: copy, stdio: 'ignore', env: environment },
+  );
+  const { promise: ended, resolve, reject } = Promise.withResolvers<number | null>();
+  child.on('exit', resolve);
+  child.on('error', reject);
+  const timer = setTimeout(() => child.kill('SIGKILL'), GIVE_UP_AFTER_MS);
+  const code = await ended;
+  clearTimeout(timer);
+  if (code === null) return '(the tests did not come to an end)';
+  // The report and not the exit code, which is 0 where the first failure kept a whole file from being run.
+  const { success, testResults } = JSON.parse(await readFile(report, 'utf8')) as Report;
+  if (success) return null;
+  const failed = testResults
+    .flatMap(({ assertionResults }) => assertionResults)
+    .find(({ status }) => status === 'failed');
+  return failed?.fullName ?? '(a test file could not be run)';
+}
+
+/** What of Vitest's report is read here. */
+interface Report {
+  readonly success: boolean;
+  readonly testResults: readonly {
+    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+  }[];
+}
+
+async function killerOf(copy: string, trial: Trial, environment: NodeJS.ProcessEnv): Promise<string | null> {
+  const file = join(copy, pathOf(trial));
+  const whole = await readFile(file, 'utf8');
+  await writeFile(
+    file,
+    whole.replace(trial.mutation.find, () => trial.mutation.replace),
+  );
+  try {
+    return await firstFailure(copy, testsOf(trial), environment);
+  } finally {
+    await writeFile(file, whole);
+  }
+}
+
+/** Tries one breakage after the other, in as many copies as there are; answers those that survived. */
+async function tryAll(copies: readonly string[], environment: NodeJS.ProcessEnv): Promise<Trial[]> {
+  const left = [...trials];
+  const survivors: Trial[] = [];
+  const work = async (copy: string): Promise<void> => {
+    for (let trial = left.shift(); trial !== undefined; trial = left.shift()) {
+      const killer = await killerOf(copy, trial, environment);
+      if (killer === null) survivors.push(trial);
+      process.stdout.write(`${trial.driver}  ${trial.mutation.breaks}\n  ${killer ?? 'SURVIVED'}\n`);
+    }
+  };
+  await Promise.all(copies.map(work));
+  return survivors;
+}
+
+async function main(): Promise<boolean> {
+  const lost = await rotten();
+  if (lost.length > 0) {
+    process.stdout.write(`The list no longer fits the code:\n${lost.join('\n')}\n`);
+    return false;
+  }
+  const copies = await Promise.all(Array.from({ length: AT_ONCE }, copyOfTree));
+  let postgres: PostgresServer | null = null;
+  try {
+    // Type stripping is most of what a fresh process does, and it is the same for each.
+    const environment = { ...process.env, NODE_COMPILE_CACHE: join(copies[0]!, 'compile-cache') };
+    if (trials.some(({ driver }) => driver === 'postgres')) {
+      postgres = await startPostgres();
+      const url = new URL(await postgres.newDatabase());
+      url.pathname = '/postgres';
+      Object.assign(environment, { CLAIMCHECK_TEST_POSTGRES_URL: url.href });
+    }
+    const broken = await firstFailure(copies[0]!, [...new Set(trials.flatMap(testsOf))], environment);
+    if (broken !== null) {
+      process.stdout.write(`The tests fail before anything is broken: ${broken}\n`);
+      return false;
+    }
+    const survivors = await tryAll(copies, environment);
+    process.stdout.write(
+      `${trials.length} breakages, ${trials.length - survivors.length} noticed, ${survivors.length} survived\n`,
+    );
+    for (const { driver, mutation } of survivors) process.stdout.write(`  ${driver}  ${mutation.breaks}\n`);
+    return survivors.length === 0;
+  } finally {
+    await postgres?.stop();
+    await Promise.all(copies.map(removeFolder));
+  }
+}
+
+process.exitCode = (await main()) ? 0 : 1;
