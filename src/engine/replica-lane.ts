@@ -43,6 +43,8 @@ export interface ReplicaLaneParts {
   readonly drainRates: DrainRates;
   /** Called with the delay after which a run is due again. */
   readonly onRetry: (delay: Duration) => void;
+  /** Called when an outcome was written, where another run may start only then. */
+  readonly onFinished: () => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -112,6 +114,8 @@ async function execute(
   // Asked for in the same breath: an embedded ledger reads it in the transaction that writes the outcome.
   const reading = events.hasWaiters(runId) ? ledger.details(runId) : Promise.resolve(null);
   const [[recorded], details] = await Promise.all([finishing, reading]);
+  // The replica was free before, but to the ledger this run still counted.
+  if (parts.deployed.spec.concurrencyLimit !== null) parts.onFinished();
   if (recorded === 'lost') {
     if (result.kind === 'succeeded') await parts.payloads.discard(result.output);
     log.info({ run_id: runId, attempt }, 'outcome refused: the claim was lost');

@@ -45,6 +45,7 @@ interface TestEngine {
 async function engineForTest(
   whenDone: WhenDone,
   endpoints: Record<string, Omit<EndpointFile, 'model'>>,
+  sweeps: 'with-sweeps' | 'without-sweeps' = 'with-sweeps',
 ): Promise<TestEngine> {
   const clock = new ManualClock();
   const data = await folderForTest(whenDone);
@@ -71,7 +72,7 @@ async function engineForTest(
     await engine.stop(AbortSignal.abort());
     await ledger.close();
   });
-  await engine.start();
+  if (sweeps === 'with-sweeps') await engine.start();
   return {
     engine,
     ledger,
@@ -102,6 +103,20 @@ async function engineForTest(
       }),
   };
 }
+
+test('a run that waits for the concurrency limit starts when another ends, and not with the next sweep', async ({
+  onTestFinished: whenDone,
+}) => {
+  const { submit, ended } = await engineForTest(
+    whenDone,
+    { jobs: { concurrencyLimit: 1, replicas: { concurrency: 4 } } },
+    'without-sweeps',
+  );
+  // Large enough to be stored as a blob, which takes a while after the replica is free.
+  const value = 'x'.repeat(100_000);
+  const runs = await Promise.all(Array.from({ length: 6 }, () => submit({ do: 'say', value })));
+  for (const runId of runs) expect((await ended(runId)).run.status).toBe('succeeded');
+});
 
 describe.concurrent('a retry', () => {
   test('waits for its delay, says that this is what it waits for, and starts when it is over', async ({
