@@ -18,6 +18,7 @@ import type {
   AttemptRecord,
   AttemptResult,
   Claim,
+  ClaimedRun,
   EndpointDepth,
   Ledger,
   NewRun,
@@ -36,6 +37,7 @@ const DELAY = seconds(3);
 /** Longer than all combinations of a state take together. */
 const FOR_GOOD = days(900);
 const ERROR = { type: 'model-error', detail: SAID_BY_THE_TEST } as const;
+const CRASHED = { type: 'replica-crashed', detail: SAID_BY_THE_TEST } as const;
 const LOST_WORKER = { type: 'replica-crashed', detail: IN_THE_LEDGERS_WORDS } as const;
 const WAITED = { type: 'queue-expired', detail: IN_THE_LEDGERS_WORDS } as const;
 const OUTPUT = inline('{"y":2}');
@@ -53,15 +55,18 @@ interface Subject {
   readonly run: NewRun;
 }
 
-const claim = async ({ ledger, run }: Subject): Promise<Claim[]> => {
+const claimRuns = async ({ ledger, run }: Subject): Promise<ClaimedRun[]> => {
   const lane = run.kind === 'batch' ? 'engine' : 'replica';
-  const claimed = await ledger.claim({ endpoint: 'echo', lane, slots: [SLOT], alone: true, owner: ME, lease: LEASE });
-  return claimed.map((one) => one.claim);
+  return ledger.claim({ endpoint: 'echo', lane, slots: [SLOT], alone: true, owner: ME, lease: LEASE });
 };
+const claim = async (subject: Subject): Promise<Claim[]> => (await claimRuns(subject)).map((claimed) => claimed.claim);
 const finish = async ({ ledger }: Subject, held: Claim, result: AttemptResult): Promise<unknown> =>
   (await ledger.finish([{ claim: held, result, progress: null }]))[0];
-const attempt = async (subject: Subject, result: AttemptResult): Promise<unknown> =>
-  finish(subject, (await claim(subject))[0]!, result);
+const attempt = async (subject: Subject, result: AttemptResult): Promise<unknown> => {
+  const [held] = await claim(subject);
+  await subject.opened.advance(seconds(1));
+  return finish(subject, held!, result);
+};
 const loseWorker = async (subject: Subject): Promise<void> => {
   await claim(subject);
   await subject.opened.advance(LEASE);
@@ -192,9 +197,12 @@ const finishing = (result: AttemptResult, transition: RunEvent, what: Partial<Ev
 const EVENTS: Readonly<Record<string, Event>> = {
   claim: {
     isUnderClaim: false,
-    cause: (subject) => claim(subject),
+    cause: async (subject) => (await claimRuns(subject)).map(({ claim: held, alone }) => ({ ...held, alone })),
     transition: () => 'claim',
-    answers: ({ run: { runId, attempt: last } }) => [[{ runId, attempt: last + 1 }], []],
+    answers: (before) => [
+      [{ runId: before.run.runId, attempt: before.run.attempt + 1, alone: hasLostWorker(before) }],
+      [],
+    ],
   },
   renew: {
     isUnderClaim: true,
@@ -233,6 +241,10 @@ const EVENTS: Readonly<Record<string, Event>> = {
     outcome: 'failed',
     error: ERROR,
     delay: DELAY,
+  }),
+  'finish to try again after a crash': finishing({ kind: 'retry', error: CRASHED, delay: seconds(0) }, 'requeue', {
+    outcome: 'failed',
+    error: CRASHED,
   }),
   'hand back': finishing({ kind: 'released' }, 'requeue', { outcome: 'released' }),
   cancel: {
@@ -325,6 +337,10 @@ interface View {
   readonly chunks: number;
 }
 
+/** Whether it is to run alone from now on; a batch holds no replica, and never is. */
+const hasLostWorker = ({ run, attempts }: View): boolean =>
+  run.kind !== 'batch' && attempts.some(({ error }) => error?.type === 'replica-crashed');
+
 /** All that is seen of a run, its endpoint and its outbox. */
 interface Sight extends View {
   readonly input: unknown;
@@ -335,10 +351,9 @@ interface Sight extends View {
 
 /** All that should be seen where a run is so. */
 function sightOf(view: View, given: NewRun): Sight {
-  const { run, attempts, chunks } = view;
+  const { run, chunks } = view;
   const { status, kind, payloadsKept } = run;
   const [isQueued, isRunning] = [status === 'queued', status === 'running'];
-  const isAlone = kind !== 'batch' && attempts.some(({ outcome }) => outcome === 'lost');
   return {
     ...view,
     input: payloadsKept ? readable(given.input) : null,
@@ -347,7 +362,7 @@ function sightOf(view: View, given: NewRun): Sight {
       endpoint: 'echo',
       queued: isQueued && kind !== 'chunk' ? 1 : 0,
       backlog: (isQueued && kind !== 'batch' ? 1 : 0) + chunks,
-      alone: isQueued && isAlone ? 1 : 0,
+      alone: isQueued && hasLostWorker(view) ? 1 : 0,
       running: isRunning ? 1 : 0,
       oldestQueuedAt: isQueued && kind !== 'chunk' ? run.createdAt : null,
     },
@@ -501,7 +516,8 @@ export function describeCombinations(driver: DriverUnderTest): void {
         const held = { runId: subject.run.runId, attempt: named };
         const expected = expectedOf(before, event, held, opened.clock.now());
         const answer = await event.cause(subject, held);
-        const [sight, nowStanding, violations] = await Promise.all([look(subject), around.look(), ledger.audit()]);
+        const [sight, nowStanding] = await Promise.all([look(subject), around.look()]);
+        const violations = driver.name === 'SQLite' ? await ledger.audit() : [];
         expect({ combination, answer, sight, nowStanding, violations }).toEqual({
           combination,
           answer: expected.answer,
@@ -515,6 +531,8 @@ export function describeCombinations(driver: DriverUnderTest): void {
         await opened.advance(RETENTION);
         await ledger.letGo();
       }
+      // An audit of Postgres is two dozen statements, so there is one of everything that was done.
+      expect(await ledger.audit()).toEqual([]);
     });
   });
 }

@@ -168,6 +168,18 @@ export function describeCorners(driver: DriverUnderTest): void {
         expect(await ledger.enqueue([refused, run])).toMatchObject([{ result: 'queue-full' }, { result: 'enqueued' }]);
       });
 
+      test('a cancel takes along every chunk that was stored, and no chunk is stored after it', async () => {
+        const there = await opened.another();
+        for (let round = 0; round < 10; round += 1) {
+          const { run, held } = await runningBatch();
+          const parts = [0, 1, 2, 3].map((row) => ledger.enqueue([chunk(held, row, row + 1)]));
+          const [cancelled, ...answers] = await Promise.all([there.cancel(run.runId), ...parts]);
+          expect(cancelled).toEqual({ result: 'cancelled', stopped: [held] });
+          const stored = answers.flat().filter(({ result }) => result === 'enqueued');
+          expect((await ledger.chunks(run.runId)).map(({ status }) => status)).toEqual(stored.map(() => 'cancelled'));
+        }
+      });
+
       test('a claim that is not alone gets nothing that must be, whoever asks beside it', async () => {
         const [poison, other] = [call(), call()];
         await ledger.enqueue([poison]);

@@ -91,6 +91,13 @@ export function describeLimits(driver: DriverUnderTest): void {
       expect(new Set(told)).toEqual(new Set([stored!.runId]));
     });
 
+    test('of many who claim at once each gets as many runs as it has slots, and none that another has', async () => {
+      await here.enqueue(times(240, () => call()));
+      const taken = await Promise.all(times(40, (place) => claim(either(place), 6)));
+      expect(taken.map(({ length }) => length)).toEqual(times(40, () => 6));
+      expect(new Set(taken.flat().map(({ run }) => run.runId)).size).toBe(240);
+    });
+
     test('as many runs run at once as the concurrency limit, however many claim', async () => {
       await here.deploy(deployment({ queueLimit: 5_000, concurrencyLimit: 7 }));
       await here.enqueue(times(300, () => call()));

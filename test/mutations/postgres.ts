@@ -1,9 +1,6 @@
-// Breakages of the Postgres driver. Where only a race can show one, the suite of two servers is asked as well.
+// Breakages of the Postgres driver.
 
 import type { Mutation } from './mutation.ts';
-
-/** Where two servers race. */
-const RACES = ['postgres-states', 'postgres-servers'];
 
 const OUTCOMES: readonly Mutation[] = [
   {
@@ -227,14 +224,12 @@ const CLAIMS: readonly Mutation[] = [
     file: 'claims.ts',
     find: 'FOR UPDATE SKIP LOCKED) n',
     replace: 'FOR UPDATE) n',
-    tests: RACES,
   },
   {
     breaks: 'A claim takes runs that another one is taking',
     file: 'claims.ts',
     find: 'LIMIT a.slots\n      FOR UPDATE SKIP LOCKED) n',
     replace: 'LIMIT a.slots) n',
-    tests: RACES,
   },
   {
     breaks: 'A claim forgets when a run first started',
@@ -283,14 +278,12 @@ const CLAIMS: readonly Mutation[] = [
     file: 'claims.ts',
     find: 'WHEN $11 THEN least',
     replace: 'WHEN $11 OR TRUE THEN least',
-    tests: RACES,
   },
   {
     breaks: 'The row that makes the concurrency limit exact is not locked',
     file: 'claims.ts',
     find: 'WHERE name = ANY($1::text[]) ORDER BY name FOR NO KEY UPDATE',
     replace: 'WHERE name = ANY($1::text[]) ORDER BY name',
-    tests: RACES,
   },
   {
     breaks: 'Batches count for the concurrency limit',
@@ -354,7 +347,6 @@ const CANCELS: readonly Mutation[] = [
     file: 'cancel.ts',
     find: 'AND ($2::text IS NULL OR status = $2)',
     replace: 'AND ($2::text IS NULL OR $2 = $2)',
-    tests: RACES,
   },
   {
     breaks: 'A purge takes chunks by themselves',
@@ -389,7 +381,6 @@ const INTAKE: readonly Mutation[] = [
     file: 'enqueue.ts',
     find: 'ORDER BY e.name\n    FOR NO KEY UPDATE',
     replace: 'ORDER BY e.name',
-    tests: RACES,
   },
   {
     breaks: 'A run that is stored takes no place',
@@ -468,7 +459,6 @@ const INTAKE: readonly Mutation[] = [
     file: 'enqueue.ts',
     find: 'WHERE run_id = ANY($1::text[]) ORDER BY seq FOR UPDATE',
     replace: 'WHERE run_id = ANY($1::text[]) ORDER BY seq',
-    tests: ['postgres-servers'],
   },
   {
     breaks: 'A chunk is stored as often as it comes in one call',
@@ -520,7 +510,6 @@ const OUTBOX: readonly Mutation[] = [
     file: 'outbox.ts',
     find: 'LIMIT $1\n    FOR UPDATE SKIP LOCKED',
     replace: 'LIMIT $1',
-    tests: RACES,
   },
   {
     breaks: 'A delivery that is handed out stays due',
@@ -608,7 +597,6 @@ const LATER: readonly Mutation[] = [
     file: 'sweep.ts',
     find: 'ORDER BY r.seq\n    LIMIT ${SWEEP_MAX}\n    FOR UPDATE SKIP LOCKED',
     replace: 'ORDER BY r.seq\n    LIMIT ${SWEEP_MAX}',
-    tests: RACES,
   },
   {
     breaks: 'A run may lose one worker more than its limit',
