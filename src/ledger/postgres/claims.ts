@@ -4,6 +4,7 @@ import type { Progress } from '../../domain/batch.ts';
 import type { Duration } from '../../domain/time.ts';
 import type { Claim, ClaimedRun, ClaimRequest, Recorded, Slot } from '../ledger.ts';
 import type { Connections, Statement } from './connections.ts';
+import { LOCK_ENDPOINTS } from './places.ts';
 import { runColumns, type RunRow, toPayload, toRunRecord } from '../rows.ts';
 
 // The materialised CTE is what keeps the LIMIT: joined in place, the planner may run it again for every row it updates.
@@ -73,11 +74,6 @@ const CLAIM: Statement = {
   SELECT ${runColumns('claimcheck.runs')}, i.body AS input, a.request, r.place, a.is_limited
   FROM asked a LEFT JOIN taken r ON r.request = a.request LEFT JOIN claimcheck.inputs i ON i.run_seq = r.seq
   ORDER BY a.request, r.place`,
-};
-
-const LOCK_ENDPOINTS: Statement = {
-  name: 'claimcheck_lock_endpoints',
-  text: `SELECT name FROM claimcheck.endpoints WHERE name = ANY($1::text[]) ORDER BY name FOR NO KEY UPDATE`,
 };
 
 const RENEW: Statement = {

@@ -88,7 +88,7 @@ class PostgresLedger implements Ledger {
   readonly #reader: Reader;
   readonly #audit: Audit;
   readonly #enqueues: Lane<readonly NewRun[], Enqueued[]>;
-  readonly #chunks: Lane<readonly NewRun[], Enqueued[]>;
+  readonly #lockedEnqueues: Lane<readonly NewRun[], Enqueued[]>;
   readonly #requests: Lane<ClaimRequest, ClaimedRun[]>;
   readonly #renewals: Lane<Renewal, Recorded[]>;
   readonly #endings: Lane<Ending, Recorded[] | Cancelled>;
@@ -117,8 +117,8 @@ class PostgresLedger implements Ledger {
       underwayMax: 2,
     };
     this.#enqueues = new Lane(takeIn);
-    // Apart from the others, which are one statement: chunks are stored by a transaction that has their batch.
-    this.#chunks = new Lane(takeIn);
+    // Apart from the others, which are one statement: these are stored by a transaction that locks something first.
+    this.#lockedEnqueues = new Lane(takeIn);
     this.#requests = new Lane({
       write: (requests) => this.#claims.claim(requests),
       weigh: ({ slots }) => slots.length,
@@ -151,7 +151,8 @@ class PostgresLedger implements Ledger {
   }
 
   enqueue(runs: readonly NewRun[]): Promise<Enqueued[]> {
-    return this.#grouped(runs.some(({ parent }) => parent !== null) ? this.#chunks : this.#enqueues, runs);
+    const isOneStatement = runs.every(({ parent, concurrencyKey }) => parent === null && concurrencyKey === null);
+    return this.#grouped(isOneStatement ? this.#enqueues : this.#lockedEnqueues, runs);
   }
 
   claim(request: ClaimRequest): Promise<ClaimedRun[]> {
@@ -254,7 +255,7 @@ class PostgresLedger implements Ledger {
 
   /** Reads are not counted: they commit nothing. */
   stats(): LedgerStats {
-    const grouped = [this.#enqueues, this.#chunks, this.#requests, this.#renewals, this.#endings];
+    const grouped = [this.#enqueues, this.#lockedEnqueues, this.#requests, this.#renewals, this.#endings];
     const calls = this.#singleCalls + sum(grouped.map((lane) => lane.calls));
     return { calls, commits: this.#connections.commits, lost: this.#lost };
   }
@@ -264,7 +265,7 @@ class PostgresLedger implements Ledger {
     this.#closed = true;
     const lanes = [
       this.#enqueues,
-      this.#chunks,
+      this.#lockedEnqueues,
       this.#requests,
       this.#renewals,
       this.#endings,

@@ -8,6 +8,7 @@ import type { Connections, Statement, Writer } from './connections.ts';
 import { ENQUEUE, ENQUEUE_CHUNKS, FIND_KEYS, LOCK_PARENTS, valuesOf } from './enqueue.ts';
 import { isRefusedBy, lacks, OutcomeUnknown } from './errors.ts';
 import type { Hints } from './hints.ts';
+import { LOCK_ENDPOINTS } from './places.ts';
 
 const DEPLOY: Statement = {
   name: 'claimcheck_deploy',
@@ -64,9 +65,6 @@ interface Follower {
 }
 const NO_KEYS: KeysRow = { replay_of: null, replay_fingerprint: null, twin: null };
 
-/** Constraints that another server's run may be the first to meet: the whole group is undone then, and finds that run when it is written anew. */
-const RACES = ['an_idempotency_key_is_used_once', 'a_concurrency_key_has_one_open_run'];
-
 /** Takes deployments and runs in. */
 export class Intake {
   readonly #connections: Connections;
@@ -92,7 +90,8 @@ export class Intake {
 
   /**
    * Writes until it is known what became of every run. A connection may be lost during the commit: what is there then is looked up,
-   * before the rest is written anew and after it, since the first write may be on its way still.
+   * before the rest is written anew and after it, since the first write may be on its way still. And another server may be first with
+   * an idempotency key: the whole group is undone then, and finds that key when it is written anew.
    */
   async #untilKnown(runs: readonly NewRun[]): Promise<Answers> {
     let mayBeThere = false;
@@ -108,7 +107,7 @@ export class Intake {
         if (error instanceof OutcomeUnknown) mayBeThere = true;
         else if (lacks(error, 'endpoint')) throw neverDeployed(runs, error);
         else if (
-          !RACES.some((constraint) => isRefusedBy(error, constraint)) &&
+          !isRefusedBy(error, 'an_idempotency_key_is_used_once') &&
           !(mayBeThere && isRefusedBy(error, 'a_run_id_is_used_once'))
         )
           throw error;
@@ -124,62 +123,73 @@ export class Intake {
     return new Map(there.map((run) => [run, enqueued(found.get(run.runId)!)]));
   }
 
-  /** Answers the runs one after the other, as if they had come one by one: of several new ones with one key the first is stored. */
-  async #write(runs: readonly NewRun[]): Promise<Answers> {
-    const known = await this.#findKeys(runs);
-    const answers = new Map<NewRun, Enqueued>();
-    const leaders = new Map<string, NewRun>();
-    const followers: Follower[] = [];
-    const fresh: NewRun[] = [];
-    for (const run of runs) {
-      const { replay_of: original, replay_fingerprint: fingerprint, twin } = known.get(run) ?? NO_KEYS;
-      const keys = [idempotencyKeyOf(run), concurrencyKeyOf(run)];
-      const [first, second] = keys.map((key) => (key === null ? undefined : leaders.get(key)));
-      // An idempotency key is looked at first: what comes again is no duplicate.
-      if (original !== null) answers.set(run, replayOf(run, original, fingerprint));
-      else if (first !== undefined) followers.push({ run, leader: first, by: 'idempotency' });
-      else if (twin !== null) answers.set(run, duplicateOf(twin));
-      else if (second !== undefined) followers.push({ run, leader: second, by: 'concurrency' });
-      else {
-        fresh.push(run);
-        for (const key of keys.filter((one) => one !== null)) leaders.set(key, run);
-      }
-    }
-    for (const [run, answer] of await this.#store(fresh)) answers.set(run, answer);
-    const left: NewRun[] = [];
-    for (const follower of followers) {
-      const answer = answerTo(follower, answers.get(follower.leader)!);
-      if (answer === null) left.push(follower.run);
-      else answers.set(follower.run, answer);
-    }
-    if (left.length > 0) for (const [run, answer] of await this.#write(left)) answers.set(run, answer);
-    return answers;
-  }
-
-  /** What the keys stand for, of the runs that have any. */
-  async #findKeys(runs: readonly NewRun[]): Promise<ReadonlyMap<NewRun, KeysRow>> {
-    const keyed = runs.filter(({ idempotency, concurrencyKey }) => idempotency !== null || concurrencyKey !== null);
-    if (keyed.length === 0) return new Map();
-    const rows = await this.#connections.read<KeysRow>(FIND_KEYS, [
-      keyed.map(({ endpoint }) => endpoint),
-      keyed.map(({ tenant }) => tenant),
-      keyed.map(({ idempotency }) => idempotency?.key ?? null),
-      keyed.map(({ concurrencyKey }) => concurrencyKey),
-    ]);
-    return new Map(keyed.map((run, place) => [run, rows[place]!]));
-  }
-
-  async #store(runs: readonly NewRun[]): Promise<Answers> {
-    const chunks = runs.filter(({ parent }) => parent !== null);
-    const topLevel = runs.filter(({ parent }) => parent === null);
-    if (runs.length === 0) return new Map();
-    if (chunks.length === 0) return storeTopLevel(this.#connections, topLevel);
+  /**
+   * Top-level runs are one statement. Chunks are stored by one that begins once their batch is locked, and runs with concurrency keys by
+   * one that begins once their endpoint is: whoever stores such a run has that lock, so every one that there is can be seen.
+   */
+  #write(runs: readonly NewRun[]): Promise<Answers> {
+    const parents = runs.flatMap(({ parent }) => (parent === null ? [] : [parent.claim.runId]));
+    const endpoints = runs.flatMap(({ endpoint, concurrencyKey }) => (concurrencyKey === null ? [] : [endpoint]));
+    if (parents.length + endpoints.length === 0)
+      return writeInOrder(runs, this.#connections, (statement, values) => this.#connections.read(statement, values));
     return this.#connections.transaction(async (writer) => {
-      await writer.write(LOCK_PARENTS, [chunks.map(({ parent }) => parent!.claim.runId)]);
-      const others = topLevel.length === 0 ? [] : await storeTopLevel(writer, topLevel);
-      return new Map([...others, ...(await storeChunks(writer, chunks))]);
+      if (parents.length > 0) await writer.write(LOCK_PARENTS, [parents]);
+      if (endpoints.length > 0) await writer.write(LOCK_ENDPOINTS, [runs.map(({ endpoint }) => endpoint)]);
+      return writeInOrder(runs, writer, (statement, values) => writer.write(statement, values));
     });
   }
+}
+
+/** Answers the runs one after the other, as if they had come one by one: of several new ones with one key the first is stored. */
+async function writeInOrder(runs: readonly NewRun[], writer: Writer, read: Writer['write']): Promise<Answers> {
+  const known = await findKeys(runs, read);
+  const answers = new Map<NewRun, Enqueued>();
+  const leaders = new Map<string, NewRun>();
+  const followers: Follower[] = [];
+  const fresh: NewRun[] = [];
+  for (const run of runs) {
+    const { replay_of: original, replay_fingerprint: fingerprint, twin } = known.get(run) ?? NO_KEYS;
+    const keys = [idempotencyKeyOf(run), concurrencyKeyOf(run)];
+    const [first, second] = keys.map((key) => (key === null ? undefined : leaders.get(key)));
+    // An idempotency key is looked at first: what comes again is no duplicate.
+    if (original !== null) answers.set(run, replayOf(run, original, fingerprint));
+    else if (first !== undefined) followers.push({ run, leader: first, by: 'idempotency' });
+    else if (twin !== null) answers.set(run, duplicateOf(twin));
+    else if (second !== undefined) followers.push({ run, leader: second, by: 'concurrency' });
+    else {
+      fresh.push(run);
+      for (const key of keys.filter((one) => one !== null)) leaders.set(key, run);
+    }
+  }
+  for (const [run, answer] of await store(fresh, writer)) answers.set(run, answer);
+  const left: NewRun[] = [];
+  for (const follower of followers) {
+    const answer = answerTo(follower, answers.get(follower.leader)!);
+    if (answer === null) left.push(follower.run);
+    else answers.set(follower.run, answer);
+  }
+  if (left.length > 0) for (const [run, answer] of await writeInOrder(left, writer, read)) answers.set(run, answer);
+  return answers;
+}
+
+/** What the keys stand for, of the runs that have any. */
+async function findKeys(runs: readonly NewRun[], read: Writer['write']): Promise<ReadonlyMap<NewRun, KeysRow>> {
+  const keyed = runs.filter(({ idempotency, concurrencyKey }) => idempotency !== null || concurrencyKey !== null);
+  if (keyed.length === 0) return new Map();
+  const rows = await read<KeysRow>(FIND_KEYS, [
+    keyed.map(({ endpoint }) => endpoint),
+    keyed.map(({ tenant }) => tenant),
+    keyed.map(({ idempotency }) => idempotency?.key ?? null),
+    keyed.map(({ concurrencyKey }) => concurrencyKey),
+  ]);
+  return new Map(keyed.map((run, place) => [run, rows[place]!]));
+}
+
+async function store(runs: readonly NewRun[], writer: Writer): Promise<Answers> {
+  const chunks = runs.filter(({ parent }) => parent !== null);
+  const topLevel = runs.filter(({ parent }) => parent === null);
+  const stored = topLevel.length === 0 ? [] : await storeTopLevel(writer, topLevel);
+  return new Map([...stored, ...(chunks.length === 0 ? [] : await storeChunks(writer, chunks))]);
 }
 
 async function storeTopLevel(writer: Writer, runs: readonly NewRun[]): Promise<Answers> {

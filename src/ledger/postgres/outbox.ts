@@ -28,21 +28,23 @@ const CLAIM: Statement = {
   ORDER BY t.was_due_at_ms, t.delivery_id`,
 };
 
-// Where it is not known whether it was written ($6), what stands there already was written by this.
+// Where it is not known whether it was written ($6), what stands there already was written by this. Others that have an outcome are not
+// even locked: whoever lets go of runs deletes them, in an order of its own.
 const FINISH: Statement = {
   name: 'claimcheck_finish_deliveries',
   text: `
   WITH found AS MATERIALIZED (
-    SELECT g.*, d.outcome IS NULL OR ($6 AND d.outcome = g.outcome AND d.detail = g.detail) AS held
+    SELECT g.*
     FROM unnest($1::text[], $2::integer[], $3::text[], $4::text[], $5::bigint[])
       WITH ORDINALITY AS g (delivery_id, attempt, outcome, detail, delay_ms, place)
     JOIN claimcheck.deliveries d ON d.delivery_id = g.delivery_id AND d.attempt = g.attempt
+    WHERE d.outcome IS NULL OR ($6 AND d.outcome = g.outcome AND d.detail = g.detail)
     ORDER BY d.delivery_id
     FOR UPDATE OF d)
   UPDATE claimcheck.deliveries d SET outcome = f.outcome, detail = f.detail,
     due_at_ms = CASE WHEN f.outcome IS NULL THEN claimcheck.now_ms() + f.delay_ms ELSE d.due_at_ms END
   FROM found f
-  WHERE d.delivery_id = f.delivery_id AND f.held
+  WHERE d.delivery_id = f.delivery_id
   RETURNING f.place`,
 };
 

@@ -76,14 +76,19 @@ const MEANT = `
     SELECT r.run_id, r.seq, g.attempt
     FROM unnest($1::text[], $2::integer[]) AS g (run_id, attempt) JOIN claimcheck.runs r ON r.run_id = g.run_id)`;
 
-// Whoever lost the claim has stopped working on it, wherever the run is by now.
+// Whoever lost the claim has stopped working on it, wherever the run is by now. An attempt that somebody is about to forget is left to him.
 const STOPPED: Statement = {
   name: 'claimcheck_stopped',
   text: `
-  WITH ${MEANT}
+  WITH ${MEANT},
+  unstopped AS MATERIALIZED (
+    SELECT a.run_seq, a.attempt
+    FROM meant m JOIN claimcheck.attempts a ON a.run_seq = m.seq AND a.attempt = m.attempt
+    WHERE a.stopped_at_ms IS NULL
+    FOR UPDATE OF a SKIP LOCKED)
   UPDATE claimcheck.attempts a SET stopped_at_ms = claimcheck.now_ms()
-  FROM meant m
-  WHERE a.run_seq = m.seq AND a.attempt = m.attempt AND a.stopped_at_ms IS NULL`,
+  FROM unstopped u
+  WHERE a.run_seq = u.run_seq AND a.attempt = u.attempt`,
 };
 
 // For what is written again: these three words are written by nobody but who had the claim.
