@@ -481,6 +481,17 @@ export function describeLife(
       expect(both.map((one) => one?.run.runId)).toEqual([first.runId, second.runId]);
     });
 
+    test('an outcome that is handed in twice at once is recorded once, though it is the same object', async () => {
+      const run = await enqueue({ callback: CALLBACK });
+      const held = await claimOne();
+      const outcome = { claim: held.claim, result: { kind: 'failed', error: MODEL_ERROR }, progress: null } as const;
+      expect(await ledger.finish([outcome, outcome])).toEqual(['recorded', 'lost']);
+      const [delivery] = await ledger.claimDeliveries(1, LEASE);
+      const delivered = { claim: delivery!.claim, result: { kind: 'delivered', detail: '200' } } as const;
+      expect(await ledger.finishDeliveries([delivered, delivered])).toEqual(['recorded', 'lost']);
+      expect(await ledger.run(run.runId)).toMatchObject({ status: 'failed' });
+    });
+
     test('outcomes that were refused are counted', async () => {
       const run = await enqueue();
       const held = await claimOne();

@@ -105,8 +105,8 @@ const OUTCOMES: readonly Mutation[] = [
   {
     breaks: 'Who stopped twice stopped the second time',
     file: 'outcomes.ts',
-    find: ' AND a.stopped_at_ms IS NULL',
-    replace: '',
+    find: 'WHERE a.stopped_at_ms IS NULL',
+    replace: 'WHERE TRUE',
   },
   {
     breaks: 'Two outcomes of one claim are both told that they were recorded',
@@ -281,7 +281,7 @@ const CLAIMS: readonly Mutation[] = [
   },
   {
     breaks: 'The row that makes the concurrency limit exact is not locked',
-    file: 'claims.ts',
+    file: 'places.ts',
     find: 'WHERE name = ANY($1::text[]) ORDER BY name FOR NO KEY UPDATE',
     replace: 'WHERE name = ANY($1::text[]) ORDER BY name',
   },

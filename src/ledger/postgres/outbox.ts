@@ -90,7 +90,8 @@ export class Outbox {
   /** Of two results of the same claim the first counts. */
   async finish(finished: readonly FinishedDelivery[]): Promise<Recorded[]> {
     const keys = finished.map(({ claim }) => `${claim.deliveryId} ${claim.attempt}`);
-    const first = finished.filter((_, place) => keys.indexOf(keys[place]!) === place);
+    const isFirst = (place: number): boolean => keys.indexOf(keys[place]!) === place;
+    const first = finished.filter((_, place) => isFirst(place));
     let isAgain = false;
     const rows = await this.#connections.untilKnown(() => {
       const values = [...valuesOf(first), isAgain];
@@ -98,7 +99,8 @@ export class Outbox {
       return this.#connections.write<{ place: number }>(FINISH, values);
     });
     const recorded = new Set(rows.map(({ place }) => first[place - 1]));
-    return finished.map((one) => (recorded.has(one) ? 'recorded' : 'lost'));
+    // By its place and not by itself alone: the same object may be handed in twice.
+    return finished.map((one, place) => (isFirst(place) && recorded.has(one) ? 'recorded' : 'lost'));
   }
 
   async deliveries(runId: RunId): Promise<DeliveryRecord[]> {

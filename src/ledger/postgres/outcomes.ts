@@ -128,10 +128,14 @@ export class Outcomes {
     for (const attempt of calls.flat()) if (!first.has(keyOf(attempt.claim))) first.set(keyOf(attempt.claim), attempt);
     const recorded = await this.#untilKnown([...first.values()], time);
     await this.#noteStops([...first].filter(([key]) => !recorded.has(key)).map(([, { claim }]) => claim));
+    const answered = new Set<string>();
     return calls.map((attempts) =>
-      attempts.map((attempt) =>
-        first.get(keyOf(attempt.claim)) === attempt && recorded.has(keyOf(attempt.claim)) ? 'recorded' : 'lost',
-      ),
+      attempts.map(({ claim }) => {
+        const key = keyOf(claim);
+        const isFirst = !answered.has(key);
+        answered.add(key);
+        return isFirst && recorded.has(key) ? 'recorded' : 'lost';
+      }),
     );
   }
 
