@@ -100,6 +100,19 @@ export function describeCorners(driver: DriverUnderTest): void {
       });
     });
 
+    test('a renewal that is refused leaves the lease of whoever has the run as it is', async () => {
+      await ledger.enqueue([call()]);
+      const [stale] = await claim(1);
+      await opened.advance(LEASE);
+      await ledger.reclaim('server-a');
+      const [held] = await claim(1);
+      await opened.advance(seconds(20));
+      const { runId, attempt } = held!.claim;
+      expect(await ledger.renew([stale!.claim, { runId, attempt: attempt + 1 }], LEASE)).toEqual(['lost', 'lost']);
+      await opened.advance(seconds(10));
+      expect(await ledger.reclaim('server-a')).toMatchObject([{ runId, status: 'queued' }]);
+    });
+
     describe('a delivery', () => {
       const putOff = (delay: Duration): DeliveryResult => ({ kind: 'retry', detail: 'later', delay });
 

