@@ -1,17 +1,15 @@
 // Runs at the ledger's port, without a server around it.
 
-import { newRunId, systemClock } from '../../src/clock.ts';
-import { sha256 } from '../../src/domain/digest.ts';
-import { DEFAULT_TENANT } from '../../src/domain/ids.ts';
-import { DEFAULT_RETENTION } from '../../src/domain/retention.ts';
+import { systemClock } from '../../src/clock.ts';
 import type { Payload } from '../../src/domain/payload.ts';
 import { days, minutes } from '../../src/domain/time.ts';
 import type { ClaimedRun, Ledger, NewRun } from '../../src/ledger/ledger.ts';
 import { openPostgresLedger } from '../../src/ledger/postgres/driver.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
+import { call, inline } from '../../test/ledger/runs.ts';
 import { BODY } from './load.ts';
 
-const INPUT: Payload = payloadOf(JSON.stringify((JSON.parse(BODY) as { input: unknown }).input));
+const INPUT: Payload = inline(JSON.stringify((JSON.parse(BODY) as { input: unknown }).input));
 
 /** Where claimcheck keeps its ledger in a data folder. */
 export { ledgerFile } from '../../src/config/config.ts';
@@ -60,32 +58,6 @@ export class PortRuns {
   }
 
   #newRun(): NewRun {
-    return {
-      runId: newRunId(),
-      endpoint: this.#endpoint,
-      version: 1,
-      kind: 'call',
-      runName: null,
-      priority: 0,
-      timeout: minutes(15),
-      queueTtl: days(7),
-      lostWorkersMax: 3,
-      metadata: '{}',
-      accept: null,
-      input: INPUT,
-      batch: null,
-      parent: null,
-      tenant: DEFAULT_TENANT,
-      idempotency: null,
-      concurrencyKey: null,
-      retryOf: null,
-      retention: DEFAULT_RETENTION,
-      callback: null,
-    };
+    return call({ endpoint: this.#endpoint, input: INPUT, queueTtl: days(7) });
   }
-}
-
-function payloadOf(text: string): Payload {
-  const inline = new TextEncoder().encode(text);
-  return { contentType: 'application/json', bytes: inline.length, sha256: sha256(inline), body: { inline } };
 }

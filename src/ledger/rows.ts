@@ -1,13 +1,20 @@
 // Between a database's rows and the port's records: the columns have the same names in every driver.
 
 import type { BatchPlan, Progress } from '../domain/batch.ts';
-import type { Callback, CallbackEvent } from '../domain/delivery.ts';
+import type { Callback, CallbackEvent, DeliveryId } from '../domain/delivery.ts';
 import type { RunError, RunFailure } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { BlobKey, Payload, PayloadFacts } from '../domain/payload.ts';
 import type { RunKind, RunStatus } from '../domain/run.ts';
 import { type Duration, type Instant, instant, milliseconds } from '../domain/time.ts';
-import type { AttemptRecord, RunRecord } from './ledger.ts';
+import type {
+  AttemptRecord,
+  ChunkRecord,
+  ClaimedDelivery,
+  DeliveryRecord,
+  EndpointDepth,
+  RunRecord,
+} from './ledger.ts';
 
 /** The columns of `RunRow`, for every statement that reads a run as `r`; `runs` is what the driver calls their table. */
 export const runColumns = (runs: 'runs' | 'claimcheck.runs'): string => `
@@ -163,3 +170,79 @@ export function toPayload(facts: PayloadFacts | null, inline: Uint8Array | null,
     throw new Error(`The ledger has neither the bytes nor the blob of a payload (sha-256 ${facts.sha256}).`);
   return { ...facts, body: { inline } };
 }
+
+/** A run with the bytes of one of its payloads, as the database returns it. */
+export type PayloadRow = RunRow & { body: Uint8Array | null };
+
+/** The payload of a stored run; null where it has none, or it is no longer kept. */
+export function payloadOf(row: PayloadRow, role: 'input' | 'output'): Payload | null {
+  if (!row.payloads_kept) return null;
+  return toPayload(toRunRecord(row)[role], row.body, role === 'input' ? row.input_blob : row.output_blob);
+}
+
+/** A chunk as the database returns it. */
+export interface ChunkRow {
+  run_id: string;
+  row_from: number;
+  row_to: number;
+  status: RunStatus;
+  error_type: RunError['type'] | null;
+  error_detail: string | null;
+}
+
+/** The port's record of a stored chunk. */
+export const toChunkRecord = (row: ChunkRow): ChunkRecord => ({
+  runId: row.run_id as RunId,
+  rows: { from: row.row_from, to: row.row_to },
+  status: row.status,
+  error: errorOf(row),
+});
+
+/** What waits and works at an endpoint, as the database returns it. */
+export type DepthRow = Omit<EndpointDepth, 'oldestQueuedAt'> & { oldest_queued_at_ms: number | null };
+
+/** The port's record of it. */
+export const toEndpointDepth = ({ oldest_queued_at_ms: oldest, ...counts }: DepthRow): EndpointDepth => ({
+  ...counts,
+  oldestQueuedAt: instantOrNull(oldest),
+});
+
+/** A delivery as the database returns it. */
+export interface DeliveryRow {
+  delivery_id: DeliveryId;
+  event: CallbackEvent;
+  url: string;
+  attempt: number;
+  created_at_ms: number;
+  due_at_ms: number;
+  outcome: DeliveryRecord['outcome'];
+  detail: string | null;
+}
+
+/** The port's record of a stored delivery. */
+export const toDeliveryRecord = (row: DeliveryRow): DeliveryRecord => ({
+  deliveryId: row.delivery_id,
+  event: row.event,
+  url: row.url,
+  attempt: row.attempt,
+  createdAt: instant(row.created_at_ms),
+  dueAt: instant(row.due_at_ms),
+  outcome: row.outcome,
+  detail: row.detail,
+});
+
+/** A delivery that was claimed, as the database returns it. */
+export type ClaimedDeliveryRow = Omit<DeliveryRow, 'due_at_ms' | 'outcome' | 'detail'> & {
+  run_id: RunId;
+  endpoint: string;
+};
+
+/** The port's record of it. */
+export const toClaimedDelivery = (row: ClaimedDeliveryRow): ClaimedDelivery => ({
+  claim: { deliveryId: row.delivery_id, attempt: row.attempt },
+  runId: row.run_id,
+  endpoint: row.endpoint,
+  event: row.event,
+  url: row.url,
+  createdAt: instant(row.created_at_ms),
+});

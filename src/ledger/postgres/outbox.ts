@@ -1,9 +1,9 @@
 // The deliveries: written by the statement that ends a run (endings.ts), claimed and finished by whoever carries them out.
 
-import type { CallbackEvent, DeliveryId } from '../../domain/delivery.ts';
 import type { RunId } from '../../domain/ids.ts';
-import { type Duration, instant } from '../../domain/time.ts';
+import { type Duration } from '../../domain/time.ts';
 import type { ClaimedDelivery, DeliveryRecord, FinishedDelivery, Recorded } from '../ledger.ts';
+import { type ClaimedDeliveryRow, type DeliveryRow, toClaimedDelivery, toDeliveryRecord } from '../rows.ts';
 import type { Connections, Statement } from './connections.ts';
 
 const CLAIM: Statement = {
@@ -56,18 +56,6 @@ const OF_RUN: Statement = {
   ORDER BY created_at_ms`,
 };
 
-interface DeliveryRow {
-  readonly delivery_id: DeliveryId;
-  readonly event: CallbackEvent;
-  readonly url: string;
-  readonly attempt: number;
-  readonly created_at_ms: number;
-  readonly due_at_ms: number;
-  readonly outcome: DeliveryRecord['outcome'];
-  readonly detail: string | null;
-}
-type ClaimedRow = Omit<DeliveryRow, 'due_at_ms' | 'outcome' | 'detail'> & { run_id: RunId; endpoint: string };
-
 /** The outbox. */
 export class Outbox {
   readonly #connections: Connections;
@@ -77,14 +65,7 @@ export class Outbox {
   }
 
   async claim(limit: number, lease: Duration): Promise<ClaimedDelivery[]> {
-    return (await this.#connections.write<ClaimedRow>(CLAIM, [limit, lease])).map((row) => ({
-      claim: { deliveryId: row.delivery_id, attempt: row.attempt },
-      runId: row.run_id,
-      endpoint: row.endpoint,
-      event: row.event,
-      url: row.url,
-      createdAt: instant(row.created_at_ms),
-    }));
+    return (await this.#connections.write<ClaimedDeliveryRow>(CLAIM, [limit, lease])).map(toClaimedDelivery);
   }
 
   /** Of two results of the same claim the first counts. */
@@ -104,16 +85,7 @@ export class Outbox {
   }
 
   async deliveries(runId: RunId): Promise<DeliveryRecord[]> {
-    return (await this.#connections.read<DeliveryRow>(OF_RUN, [runId])).map((row) => ({
-      deliveryId: row.delivery_id,
-      event: row.event,
-      url: row.url,
-      attempt: row.attempt,
-      createdAt: instant(row.created_at_ms),
-      dueAt: instant(row.due_at_ms),
-      outcome: row.outcome,
-      detail: row.detail,
-    }));
+    return (await this.#connections.read<DeliveryRow>(OF_RUN, [runId])).map(toDeliveryRecord);
   }
 }
 

@@ -1,10 +1,8 @@
 // Reading what is written down.
 
-import type { RunError } from '../../domain/errors.ts';
 import type { RunId } from '../../domain/ids.ts';
 import type { Payload } from '../../domain/payload.ts';
-import type { RunStatus } from '../../domain/run.ts';
-import { instant } from '../../domain/time.ts';
+
 import {
   type AttemptRecord,
   BACKLOG_COUNT_MAX,
@@ -15,7 +13,19 @@ import {
   type RunRecord,
 } from '../ledger.ts';
 import type { Connections, Statement } from './connections.ts';
-import { type AttemptRow, errorOf, runColumns, type RunRow, toAttemptRecord, toPayload, toRunRecord } from '../rows.ts';
+import {
+  type AttemptRow,
+  type ChunkRow,
+  type DepthRow,
+  payloadOf,
+  type PayloadRow,
+  runColumns,
+  type RunRow,
+  toAttemptRecord,
+  toChunkRecord,
+  toEndpointDepth,
+  toRunRecord,
+} from '../rows.ts';
 
 const RUNS_BY_ID: Statement = {
   name: 'claimcheck_runs_by_id',
@@ -109,18 +119,7 @@ const DEPTHS: Statement = {
   ORDER BY e.name`,
 };
 
-type PayloadRow = RunRow & { body: Uint8Array | null };
 type DetailsRow = PayloadRow & { attempts: AttemptRow[] };
-interface ChunkRow {
-  run_id: string;
-  row_from: number;
-  row_to: number;
-  status: RunStatus;
-  error_type: RunError['type'] | null;
-  error_detail: string | null;
-}
-
-type DepthRow = Omit<EndpointDepth, 'oldestQueuedAt'> & { oldest_queued_at_ms: number | null };
 
 /** Reads runs, attempts and payloads. */
 export class Reader {
@@ -175,17 +174,11 @@ export class Reader {
 
   async payload(runId: RunId, role: 'input' | 'output'): Promise<Payload | null> {
     const [row] = await this.#connections.read<PayloadRow>(role === 'input' ? INPUT : OUTPUT, [runId]);
-    if (row === undefined || row.payloads_kept === false) return null;
-    return toPayload(toRunRecord(row)[role], row.body, role === 'input' ? row.input_blob : row.output_blob);
+    return row === undefined ? null : payloadOf(row, role);
   }
 
   async chunks(parentId: RunId): Promise<ChunkRecord[]> {
-    return (await this.#connections.read<ChunkRow>(CHUNKS, [parentId])).map((row) => ({
-      runId: row.run_id as RunId,
-      rows: { from: row.row_from, to: row.row_to },
-      status: row.status,
-      error: errorOf(row),
-    }));
+    return (await this.#connections.read<ChunkRow>(CHUNKS, [parentId])).map(toChunkRecord);
   }
 
   async ahead(runId: RunId): Promise<number> {
@@ -194,9 +187,6 @@ export class Reader {
 
   async depths(): Promise<EndpointDepth[]> {
     const rows = await this.#connections.read<DepthRow>(DEPTHS, []);
-    return rows.map(({ oldest_queued_at_ms: oldest, ...counts }) => ({
-      ...counts,
-      oldestQueuedAt: oldest === null ? null : instant(oldest),
-    }));
+    return rows.map(toEndpointDepth);
   }
 }

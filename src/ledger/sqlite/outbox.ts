@@ -1,12 +1,12 @@
 // The deliveries: written in the transaction that ends a run, claimed and finished by whoever carries them out.
 
 import type { DatabaseSync } from 'node:sqlite';
-import { CALLBACK_EVENTS, type CallbackEvent, type DeliveryId, deliveryIdOf } from '../../domain/delivery.ts';
+import { CALLBACK_EVENTS, type DeliveryId, deliveryIdOf } from '../../domain/delivery.ts';
 import type { RunId } from '../../domain/ids.ts';
 import type { EndedStatus } from '../../domain/run.ts';
-import { after, type Duration, type Instant, instant } from '../../domain/time.ts';
+import { after, type Duration, type Instant } from '../../domain/time.ts';
 import type { ClaimedDelivery, DeliveryRecord, DeliveryResult, FinishedDelivery, Recorded } from '../ledger.ts';
-import { callbackOf } from '../rows.ts';
+import { callbackOf, type ClaimedDeliveryRow, type DeliveryRow, toClaimedDelivery, toDeliveryRecord } from '../rows.ts';
 
 const WRITE = `
   INSERT INTO deliveries (delivery_id, run_seq, event, url, created_at_ms, due_at_ms)
@@ -36,18 +36,6 @@ export interface EndedRow {
   readonly callback_events: string | null;
 }
 
-interface DeliveryRow {
-  delivery_id: DeliveryId;
-  event: CallbackEvent;
-  url: string;
-  attempt: number;
-  created_at_ms: number;
-  due_at_ms: number;
-  outcome: DeliveryRecord['outcome'];
-  detail: string | null;
-}
-type ClaimedRow = DeliveryRow & { run_id: RunId; endpoint: string };
-
 /** The outbox. */
 export class Outbox {
   readonly #write;
@@ -74,15 +62,8 @@ export class Outbox {
   }
 
   claim(now: Instant, limit: number, lease: Duration): ClaimedDelivery[] {
-    const rows = this.#claim.all({ now, limit, leaseUntil: after(now, lease) }) as unknown as ClaimedRow[];
-    return rows.map((row) => ({
-      claim: { deliveryId: row.delivery_id, attempt: row.attempt },
-      runId: row.run_id,
-      endpoint: row.endpoint,
-      event: row.event,
-      url: row.url,
-      createdAt: instant(row.created_at_ms),
-    }));
+    const rows = this.#claim.all({ now, limit, leaseUntil: after(now, lease) }) as unknown as ClaimedDeliveryRow[];
+    return rows.map(toClaimedDelivery);
   }
 
   finish(now: Instant, finished: readonly FinishedDelivery[]): Recorded[] {
@@ -92,16 +73,7 @@ export class Outbox {
   }
 
   deliveries(runId: RunId): DeliveryRecord[] {
-    return (this.#ofRun.all({ runId }) as unknown as DeliveryRow[]).map((row) => ({
-      deliveryId: row.delivery_id,
-      event: row.event,
-      url: row.url,
-      attempt: row.attempt,
-      createdAt: instant(row.created_at_ms),
-      dueAt: instant(row.due_at_ms),
-      outcome: row.outcome,
-      detail: row.detail,
-    }));
+    return (this.#ofRun.all({ runId }) as unknown as DeliveryRow[]).map(toDeliveryRecord);
   }
 
   #finishOne(now: Instant, claim: { deliveryId: DeliveryId; attempt: number }, result: DeliveryResult): number {

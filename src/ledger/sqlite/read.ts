@@ -1,11 +1,9 @@
 // Reading what is written down.
 
 import type { DatabaseSync } from 'node:sqlite';
-import type { RunError } from '../../domain/errors.ts';
 import type { RunId } from '../../domain/ids.ts';
 import type { Payload } from '../../domain/payload.ts';
-import type { RunStatus } from '../../domain/run.ts';
-import { instant } from '../../domain/time.ts';
+
 import {
   type AttemptRecord,
   BACKLOG_COUNT_MAX,
@@ -15,7 +13,19 @@ import {
   type RunFilter,
   type RunRecord,
 } from '../ledger.ts';
-import { type AttemptRow, errorOf, runColumns, type RunRow, toAttemptRecord, toPayload, toRunRecord } from '../rows.ts';
+import {
+  type AttemptRow,
+  type ChunkRow,
+  type DepthRow,
+  payloadOf,
+  type PayloadRow,
+  runColumns,
+  type RunRow,
+  toAttemptRecord,
+  toChunkRecord,
+  toEndpointDepth,
+  toRunRecord,
+} from '../rows.ts';
 
 const RUN = `SELECT ${runColumns('runs')} FROM runs r WHERE r.run_id = $runId`;
 const INPUT = `SELECT ${runColumns('runs')}, (SELECT body FROM inputs b WHERE b.run_seq = r.seq) AS body FROM runs r WHERE r.run_id = $runId`;
@@ -59,18 +69,6 @@ const DEPTHS = `
     (SELECT o.created_at_ms FROM runs o WHERE o.endpoint = e.name AND o.status = 'queued' AND o.parent_seq IS NULL
       ORDER BY o.seq LIMIT 1) AS oldest_queued_at_ms
   FROM endpoints e`;
-
-type PayloadRow = RunRow & { body: Uint8Array | null };
-interface ChunkRow {
-  run_id: string;
-  row_from: number;
-  row_to: number;
-  status: RunStatus;
-  error_type: RunError['type'] | null;
-  error_detail: string | null;
-}
-
-type DepthRow = Omit<EndpointDepth, 'oldestQueuedAt'> & { oldest_queued_at_ms: number | null };
 
 /** Reads runs, attempts and payloads. */
 export class Reader {
@@ -130,17 +128,11 @@ export class Reader {
   payload(runId: RunId, role: 'input' | 'output'): Payload | null {
     const statement = role === 'input' ? this.#input : this.#output;
     const row = statement.get({ runId }) as unknown as PayloadRow | undefined;
-    if (row === undefined || row.payloads_kept === 0) return null;
-    return toPayload(toRunRecord(row)[role], row.body, role === 'input' ? row.input_blob : row.output_blob);
+    return row === undefined ? null : payloadOf(row, role);
   }
 
   chunks(parentId: RunId): ChunkRecord[] {
-    return (this.#chunks.all({ parentId }) as unknown as ChunkRow[]).map((row) => ({
-      runId: row.run_id as RunId,
-      rows: { from: row.row_from, to: row.row_to },
-      status: row.status,
-      error: errorOf(row),
-    }));
+    return (this.#chunks.all({ parentId }) as unknown as ChunkRow[]).map(toChunkRecord);
   }
 
   ahead(runId: RunId): number {
@@ -148,9 +140,6 @@ export class Reader {
   }
 
   depths(): EndpointDepth[] {
-    return (this.#depths.all() as unknown as DepthRow[]).map(({ oldest_queued_at_ms: oldest, ...counts }) => ({
-      ...counts,
-      oldestQueuedAt: oldest === null ? null : instant(oldest),
-    }));
+    return (this.#depths.all() as unknown as DepthRow[]).map(toEndpointDepth);
   }
 }
