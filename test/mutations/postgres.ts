@@ -111,7 +111,7 @@ const OUTCOMES: readonly Mutation[] = [
   {
     breaks: 'Two outcomes of one claim are both told that they were recorded',
     file: 'outcomes.ts',
-    find: 'first.get(keyOf(attempt.claim)) === attempt && ',
+    find: 'isFirst && ',
     replace: '',
   },
   {
