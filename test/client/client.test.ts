@@ -20,6 +20,8 @@ import {
 } from '../../src/index.ts';
 import { startLosingProxy } from './losing-proxy.ts';
 import { type RunningServer, startServer } from './server.ts';
+import { folderForTest } from '../support/folder.ts';
+import { Gates } from '../support/gate.ts';
 import { until } from '../support/until.ts';
 
 let server: RunningServer;
@@ -254,13 +256,16 @@ describe('aborting and cancelling', () => {
 
   test('an abort stops waiting, and the run goes on', async () => {
     const stop = new AbortController();
+    const gates = new Gates(await folderForTest());
+    const gate = gates.path('goes-on');
     const waited = client
       .endpoint('anything')
-      .invoke({ pauseMs: 1_000 }, { signal: stop.signal, runName: 'goes-on', onProgress: abortWhenRunning(stop) });
+      .invoke({ gate }, { signal: stop.signal, runName: 'goes-on', onProgress: abortWhenRunning(stop) });
     await expect(waited).rejects.toThrow('enough');
     const [run] = await runsNamed('goes-on');
     expect(run!.done).toBe(false);
-    await expect(client.run(run!.run_id).result()).resolves.toEqual({ input: { pauseMs: 1_000 } });
+    gates.open('goes-on');
+    await expect(client.run(run!.run_id).result()).resolves.toEqual({ input: { gate } });
   });
 
   test('an abort with cancelOnAbort cancels the run', async () => {
