@@ -6,6 +6,7 @@ import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../clock.ts';
 import { StorageBroken, StorageFull } from '../../domain/errors.ts';
 import type { Ledger, NewRun, Recorded } from '../ledger.ts';
+import { pack } from './parcel.ts';
 import type { Call, Reply, Verb, Verbs } from './verbs.ts';
 import type { WorkerMessage, WorkerOrders } from './worker.ts';
 
@@ -149,7 +150,9 @@ class GroupCommit {
 
   #send(): void {
     this.#underway = this.#waiting.splice(0, GROUP_MAX);
-    if (this.#underway.length > 0) this.#worker.postMessage(this.#underway.map(({ call }) => call));
+    if (this.#underway.length === 0) return;
+    const parcel = pack(this.#underway.map(({ call }) => call));
+    this.#worker.postMessage(parcel, [parcel.bytes.buffer]);
   }
 
   #settle(replies: readonly Reply[]): void {

@@ -4,6 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { Checkpoints } from './checkpoint.ts';
 import { failureOf } from './failures.ts';
 import { openDatabase, openToRead, type OpenedDatabase } from './open.ts';
+import { type Parcel, unpack } from './parcel.ts';
 import { type Call, commitTogether, openStore, type Reply, type Store } from './verbs.ts';
 
 /** What the thread is told: which file, and whether it may be changed. */
@@ -37,14 +38,14 @@ try {
   const { db, close } = access === 'read' ? openToRead(file) : openToWrite(file);
   const store = openStore(db, access);
   const checkpoints = new Checkpoints(db);
-  port.on('message', (calls: readonly Call[] | 'close') => {
-    if (calls === 'close') {
+  port.on('message', (message: Parcel | 'close') => {
+    if (message === 'close') {
       close();
       port.close();
       return;
     }
     try {
-      work(store, checkpoints, calls);
+      work(store, checkpoints, unpack(message));
     } catch (error) {
       if (failureOf(error) !== 'broken') throw error;
       // Linux may take the pages of a failed fsync for written, so that the next one succeeds: from here on nothing is written, and nothing is said.
