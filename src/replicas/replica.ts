@@ -9,8 +9,12 @@ import { BUSY_HEADER, FAILURE_HEADER } from '../model/protocol.ts';
 import { OutputTail } from './output-tail.ts';
 import type { Address, Launch } from './runtimes/launch.ts';
 
-/** Pause between pings while a replica starts. */
-const PING_PAUSE = milliseconds(20);
+/** Pauses between pings while a replica starts: a tenth of the time that it has taken so far, so that nobody waits much longer than it took. */
+const PING_SHARE = 0.1;
+const PING_PAUSE_MIN = milliseconds(5);
+const PING_PAUSE_MAX = seconds(1);
+/** Pause between questions whether a replica still works on what was stopped. */
+const BUSY_PAUSE = milliseconds(20);
 /** Longest wait for one ping's answer. */
 const PING_MAX = seconds(2);
 /** How long a replica may go on with an invocation that was cancelled, or live on after SIGTERM, before it is killed. */
@@ -104,7 +108,7 @@ export class Replica {
       );
       if (busy !== null && busy <= this.#active) return;
       this.#retiring ||= graceOver.aborted;
-      await sleep(PING_PAUSE);
+      await sleep(BUSY_PAUSE);
     }
     await this.stop();
   }
@@ -142,7 +146,10 @@ export async function startReplica(
   const ended = new AbortController();
   void started.exited.then(() => ended.abort());
   const stopTimer = startTimer(startTimeout, () => ended.abort());
-  const state = await Promise.race([started.exited, ready(connections, AbortSignal.any([signal, ended.signal]))]);
+  const state = await Promise.race([
+    started.exited,
+    ready(connections, clock, AbortSignal.any([signal, ended.signal])),
+  ]);
   stopTimer();
   if (state === 'ready') return new Replica(id, started, connections, between(startedAt, clock.now()));
   await stopGroup(started.process, started.exited);
@@ -180,14 +187,16 @@ function connect(address: Address): Pool {
   return new Pool(url, 'port' in address ? limits : { ...limits, socketPath: address.socketPath });
 }
 
-async function ready(connections: Pool, giveUp: AbortSignal): Promise<'ready' | 'late'> {
+async function ready(connections: Pool, clock: Clock, giveUp: AbortSignal): Promise<'ready' | 'late'> {
+  const startedAt = clock.now();
   while (!giveUp.aborted) {
     const status = await ping(connections).then(
       (reply) => reply.status,
       () => null,
     );
     if (status === 200) return 'ready';
-    await sleep(PING_PAUSE);
+    const pause = between(startedAt, clock.now()) * PING_SHARE;
+    await sleep(Math.min(PING_PAUSE_MAX, Math.max(PING_PAUSE_MIN, pause)));
   }
   return 'late';
 }
