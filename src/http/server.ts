@@ -48,9 +48,10 @@ export interface HttpServer {
 /** Builds the server. */
 export function buildServer({ engine, log, hosts, bodyBytesMax }: ServerParts): HttpServer {
   const closing = new AbortController();
+  const newRequestId = requestIds();
   const app = fastify({
     bodyLimit: bodyBytesMax,
-    genReqId: () => randomUUID(),
+    genReqId: newRequestId,
     forceCloseConnections: 'idle',
     keepAliveTimeout: KEEP_ALIVE,
     requestTimeout: REQUEST_TIMEOUT,
@@ -63,7 +64,7 @@ export function buildServer({ engine, log, hosts, bodyBytesMax }: ServerParts): 
       querystringParser: parseQuery,
     },
     frameworkErrors: (error, request, reply) => sendError(log, error, request, reply as FastifyReply),
-    clientErrorHandler: refuseBrokenRequest,
+    clientErrorHandler: (error, socket) => refuseBrokenRequest(error, socket, newRequestId()),
   });
   const guard = requestGuard(hosts);
   // With a callback and not a promise: this is on the path of every submit.
@@ -84,6 +85,13 @@ export function buildServer({ engine, log, hosts, bodyBytesMax }: ServerParts): 
   invokeRoutes(app, parts);
   runRoutes(app, parts);
   return { app, release: () => closing.abort(), close: closer(app) };
+}
+
+/** Ids that tell requests apart, also those of servers that ran earlier or run beside this one. */
+function requestIds(): () => string {
+  const server = randomUUID().slice(0, 8);
+  let count = 0;
+  return () => `${server}-${(count += 1)}`;
 }
 
 /** Knows every connection, also one that sent garbage and is no longer an HTTP connection for Node. */
@@ -177,7 +185,7 @@ function expectedError({ code, statusCode }: FastifyError): ServiceError | null 
 }
 
 /** Bytes that are no HTTP request: answered in the same form as everything else, and the connection is closed. */
-function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket, requestId: string): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
@@ -187,7 +195,7 @@ function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
     slug === 'request-timeout'
       ? `The request did not arrive within ${inSeconds(HEADERS_TIMEOUT)} s.`
       : 'The bytes are no HTTP request that this server reads.';
-  const body = JSON.stringify(problemBody(new ServiceError(slug, detail), randomUUID()));
+  const body = JSON.stringify(problemBody(new ServiceError(slug, detail), requestId));
   const { status, title } = PROBLEMS[slug];
   socket.end(
     `HTTP/1.1 ${status} ${title}\r\ncontent-type: ${PROBLEM_TYPE}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,

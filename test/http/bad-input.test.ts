@@ -46,7 +46,7 @@ function expectProblem(text: string, slug: ProblemSlug): ProblemBody {
     status,
     retryable,
     detail: expect.stringMatching(/\w{3}/) as string,
-    instance: expect.stringMatching(/^urn:request:[0-9a-f-]{36}$/) as string,
+    instance: expect.stringMatching(/^urn:request:[0-9a-f]{8}-\d+$/) as string,
   });
   expect(text).not.toMatch(INSIDES);
   expect(text).not.toContain(CANARY);
