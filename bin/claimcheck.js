@@ -1,5 +1,6 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=16
 // The command. Plain JavaScript of any age, so that an old Node says what it lacks and not where it stumbled.
+// The flag bounds what V8 keeps for new objects: a server under load would let it grow to 130 MB, and be no faster.
 import { existsSync } from 'node:fs';
 
 const NODE_MIN = 24;

@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { ServerOptions } from './claimcheck-server.ts';
 import type { FillOptions } from './fill.ts';
@@ -28,12 +29,16 @@ export interface Program {
  * @param file path relative to `bench/`
  * @throws Error when it ends before it has printed one
  */
-export async function startProgram(file: string, ...args: readonly string[]): Promise<Program> {
-  const path = fileURLToPath(new URL(`../${file}`, import.meta.url));
-  const child = spawn(process.execPath, [path, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+export const startProgram = (file: string, ...args: readonly string[]): Promise<Program> =>
+  startNode([pathOf(file), ...args]);
+
+const pathOf = (file: string): string => fileURLToPath(new URL(`../${file}`, import.meta.url));
+
+async function startNode(argv: readonly string[]): Promise<Program> {
+  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
   const closed = once(child, 'close');
   const first = await Promise.race([once(child.stdout, 'data'), closed.then(() => null)]);
-  if (first === null) throw new Error(`${file} ended before it listened.`);
+  if (first === null) throw new Error(`${argv.join(' ')} ended before it listened.`);
   const lines = [String(first[0]).trim()];
   child.stdout.on('data', (bytes: Buffer) => lines.push(bytes.toString().trim()));
   return {
@@ -49,9 +54,15 @@ export async function startProgram(file: string, ...args: readonly string[]): Pr
   };
 }
 
-/** Starts claimcheck; see `ServerOptions`. */
+/** Starts claimcheck with the flags of its command; see `ServerOptions`. */
 export const startClaimcheck = (options: ServerOptions): Promise<Program> =>
-  startProgram('support/claimcheck-server.ts', JSON.stringify(options));
+  startNode([...flagsOfCommand(), pathOf('support/claimcheck-server.ts'), JSON.stringify(options)]);
+
+/** The flags that Node gets where the command is started by its name, from the command's first line. */
+function flagsOfCommand(): string[] {
+  const [firstLine] = readFileSync(pathOf('../bin/claimcheck.js'), 'utf8').split('\n', 1);
+  return firstLine!.split(' ').filter((word) => word.startsWith('--'));
+}
 
 /** Fills a ledger in a process of its own, so that none of its memory or locks is left; see `FillOptions`. */
 export async function fill(options: FillOptions): Promise<void> {
