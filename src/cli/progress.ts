@@ -15,9 +15,13 @@ const DEFAULT_COLUMNS = 80;
 /** What is known of a run; what an update leaves out stays as it was. */
 export interface ProgressUpdate {
   readonly done?: number;
-  /** null where nothing is counted: a run that is no table. */
+  /** null where nobody knows, as in a run that is no table and says nothing. */
   readonly total?: number | null;
   readonly failed?: number;
+  /** What is counted; rows, where nothing is said. */
+  readonly unit?: 'rows' | 'steps';
+  /** What the model says beside, or null. */
+  readonly message?: string | null;
   /** Replicas that are ready, and that there shall be. */
   readonly replicas?: { readonly current: number; readonly desired: number } | null;
   /** Why nothing moves, in words: "starting a replica". null while it does. Time spent waiting does not count for the rate. */
@@ -37,9 +41,11 @@ export interface ProgressView {
   readonly done: number;
   readonly total: number | null;
   readonly failed: number;
+  readonly unit: 'rows' | 'steps';
+  readonly message: string | null;
   readonly replicas: { readonly current: number; readonly desired: number } | null;
   readonly waiting: string | null;
-  /** Rows per second. */
+  /** Rows or steps per second. */
   readonly rate: number | null;
   readonly elapsedSeconds: number;
 }
@@ -62,7 +68,15 @@ class Progress implements ProgressBar {
   readonly #output: Output;
   readonly #now: () => number;
   readonly #started: number;
-  #state: Required<ProgressUpdate> = { done: 0, total: null, failed: 0, replicas: null, waiting: null };
+  #state: Required<ProgressUpdate> = {
+    done: 0,
+    total: null,
+    failed: 0,
+    unit: 'rows',
+    message: null,
+    replicas: null,
+    waiting: null,
+  };
   #samples: readonly Sample[] = [];
   #firstSample: Sample | null = null;
   #lastLineAt = Number.NEGATIVE_INFINITY;
@@ -139,20 +153,20 @@ export function plainProgressLine(view: ProgressView): string {
 
 /** The last line: what was done, and how fast in all. */
 export function summaryLine(view: ProgressView): string {
-  const rate = view.rate === null ? [] : [rateText(view.rate)];
+  const rate = view.rate === null ? [] : [rateText(view.rate, view.unit)];
   return `${view.label}: ${[...countTexts(view), timeText(view.elapsedSeconds), ...rate].join(', ')}`;
 }
 
-function countTexts({ done, total, failed }: ProgressView): string[] {
-  const counted = total === null ? [] : [`${done}/${total} rows`];
-  return failed === 0 ? counted : [...counted, `${failed} failed`];
+function countTexts({ done, total, failed, unit, message }: ProgressView): string[] {
+  const counted = total === null ? (done === 0 ? [] : [`${done} ${unit}`]) : [`${done}/${total} ${unit}`];
+  return [...counted, ...(failed === 0 ? [] : [`${failed} failed`]), ...(message === null ? [] : [message])];
 }
 
-function paceTexts({ done, total, rate, replicas, waiting, elapsedSeconds }: ProgressView): string[] {
+function paceTexts({ done, total, unit, rate, replicas, waiting, elapsedSeconds }: ProgressView): string[] {
   const left = total === null ? null : secondsLeft(total - done, rate);
   return [
     ...(waiting === null ? [] : [waiting]),
-    ...(waiting === null && rate !== null ? [rateText(rate)] : []),
+    ...(waiting === null && rate !== null ? [rateText(rate, unit)] : []),
     // Without an estimate, the time that has passed shows at least that something is alive.
     ...(left === null || waiting !== null
       ? [timeText(Math.floor(elapsedSeconds))]

@@ -50,9 +50,9 @@ export function timeText(seconds: number): string {
 }
 
 /** A rate for people, with three digits: `0.05 rows/s`, `7.3 rows/s`, `412 rows/s`. */
-export function rateText(rate: number): string {
+export function rateText(rate: number, unit: 'rows' | 'steps' = 'rows'): string {
   const digits = rate >= 99.5 ? 0 : rate >= 9.95 ? 1 : 2;
-  return `${rate.toFixed(digits)} rows/s`;
+  return `${rate.toFixed(digits)} ${unit}/s`;
 }
 
 const two = (count: number): string => String(count).padStart(2, '0');

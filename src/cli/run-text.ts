@@ -21,7 +21,7 @@ export function runTable(runs: readonly RunLine[], colours: Colours): string {
     ageText(run.created_at),
     run.run_name ?? '',
   ]);
-  const [head = '', ...rest] = columns([['ID', 'ENDPOINT', 'STATUS', 'ROWS', 'AGE', 'NAME'], ...lines])
+  const [head = '', ...rest] = columns([['ID', 'ENDPOINT', 'STATUS', 'DONE', 'AGE', 'NAME'], ...lines])
     .trimEnd()
     .split('\n');
   return [colours.dim(head), ...rest, ''].join('\n');
@@ -38,7 +38,7 @@ export function runDetails(run: RunBody, colours: Colours): string {
     ['status', `${run.status}${waiting}${ahead}`],
     run.retry_of === null ? null : ['retry of', run.retry_of],
     run.concurrency_key === null ? null : ['key', `${run.concurrency_key} (concurrency key)`],
-    run.progress === null ? null : ['rows', progressText(run)],
+    run.progress === null ? null : [run.progress.unit, `${progressText(run)}${messageText(run)}`],
     run.batch === null
       ? null
       : [
@@ -109,7 +109,12 @@ function limitText({ concurrency_limit: limit }: EndpointBody): string {
 
 function progressText({ progress }: Pick<RunLine, 'progress'>): string {
   if (progress === null) return '';
-  return `${progress.done}/${progress.total}${progress.failed === 0 ? '' : `, ${progress.failed} failed`}`;
+  const total = progress.total === null ? '' : `/${progress.total}`;
+  return `${progress.done}${total}${progress.failed === 0 ? '' : `, ${progress.failed} failed`}`;
+}
+
+function messageText({ progress }: Pick<RunLine, 'progress'>): string {
+  return progress === null || progress.message === null ? '' : `, ${progress.message}`;
 }
 
 function attemptText({ outcome, replica, cold_start_seconds: coldStart, error }: RunBody['attempts'][number]): string {

@@ -74,7 +74,15 @@ export function updateOf(run: RunBody, endpoint: EndpointBody | null): ProgressU
       ? null
       : { current: endpoint.replicas.current, desired: Math.max(endpoint.replicas.current, endpoint.replicas.desired) };
   return {
-    ...(progress === null ? {} : { done: progress.done, total: progress.total, failed: progress.failed }),
+    ...(progress === null
+      ? {}
+      : {
+          done: progress.done,
+          total: progress.total,
+          failed: progress.failed,
+          unit: progress.unit,
+          message: progress.message === null ? null : plainLine(progress.message),
+        }),
     replicas,
     waiting: waitingText(run, endpoint),
   };

@@ -1,4 +1,4 @@
-// A batch run's options and its progress; both are stored with the run.
+// A batch run's options, and the progress of any run; both are stored with the run.
 
 import type { OnRowError } from './endpoint.ts';
 
@@ -20,12 +20,24 @@ export interface RowRange {
   readonly to: number;
 }
 
-/** How far a run has come. `failed` are rows among `done` that have no answer. */
-export interface Progress {
+/** How far a batch has come. `failed` are rows among `done` that have no answer. */
+export interface RowProgress {
   readonly done: number;
   readonly total: number;
   readonly failed: number;
 }
+
+/** How far a call or a chunk says it has come, in steps of its own. */
+export interface StepProgress {
+  readonly done: number;
+  /** Null where it does not know. */
+  readonly total: number | null;
+  /** What it says beside, or null. */
+  readonly message: string | null;
+}
+
+/** How far a run has come, whichever kind it is. */
+export type Progress = RowProgress | StepProgress;
 
 /** The two halves of a range of at least two rows, the first one the shorter where they differ. */
 export function halves(range: RowRange): readonly [RowRange, RowRange] {

@@ -1,6 +1,6 @@
 // Which rows of a batch are done, which failed, and which are still to be handed out. Pure: it holds no run, only what became of each range.
 
-import { halves, type Progress, type RowRange } from '../domain/batch.ts';
+import { halves, type RowProgress, type RowRange } from '../domain/batch.ts';
 import type { RunFailure } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { ChunkRecord } from '../ledger/ledger.ts';
@@ -51,7 +51,7 @@ export class ChunkPlan {
     return this.#done === this.#total;
   }
 
-  get progress(): Progress {
+  get progress(): RowProgress {
     return { done: this.#done, total: this.#total, failed: this.#failed };
   }
 

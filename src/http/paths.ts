@@ -4,6 +4,8 @@
 export const runPath = (runId: string): string => `/runs/${runId}`;
 /** A run's output. */
 export const outputPath = (runId: string): string => `${runPath(runId)}/output`;
+/** What a run's model wrote. */
+export const logsPath = (runId: string): string => `${runPath(runId)}/logs`;
 /** A run's cancellation. */
 export const cancelPath = (runId: string): string => `${runPath(runId)}/cancel`;
 /** A batch run's chunks. */

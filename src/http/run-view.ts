@@ -8,7 +8,7 @@ import type { EndpointSight, RunSight } from '../engine/engine.ts';
 import type { AttemptRecord, RunRecord } from '../ledger/ledger.ts';
 import type { EndpointBody } from '../wire/endpoints.ts';
 import type { RunBody, RunLine } from '../wire/runs.ts';
-import { cancelPath, chunksPath, outputPath, runPath } from './paths.ts';
+import { cancelPath, chunksPath, logsPath, outputPath, runPath } from './paths.ts';
 import { failureBody } from './problem.ts';
 
 const timeOrNull = (at: Instant | null): string | null => (at === null ? null : toRfc3339(at));
@@ -50,6 +50,7 @@ function runLine(run: RunRecord): Omit<RunLine, 'metadata'> {
     links: {
       self: runPath(run.runId),
       output: outputPath(run.runId),
+      logs: logsPath(run.runId),
       cancel: cancelPath(run.runId),
       ...(run.kind === 'batch' ? { children: chunksPath(run.runId) } : {}),
     },
@@ -122,7 +123,10 @@ export function endpointBody({
 }
 
 function progressBody(progress: Progress | null): RunLine['progress'] {
-  return progress === null ? null : { ...progress, unit: 'rows', message: null };
+  if (progress === null) return null;
+  return 'failed' in progress
+    ? { ...progress, unit: 'rows', message: null }
+    : { ...progress, failed: 0, unit: 'steps' };
 }
 
 function batchBody(batch: BatchOptions | null): RunLine['batch'] {

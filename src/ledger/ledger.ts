@@ -119,7 +119,7 @@ export type AttemptResult =
   /** Handed back unfinished, as when the server stops: the attempt does not count. */
   | { readonly kind: 'released' };
 
-/** The end of an attempt; `progress` is the last word on a batch's rows. */
+/** The end of an attempt; `progress` is the last word on how far it has come, where there is one. */
 export interface FinishedAttempt {
   readonly claim: Claim;
   readonly result: AttemptResult;
@@ -343,7 +343,7 @@ export interface Ledger {
   claim(request: ClaimRequest): Promise<ClaimedRun[]>;
   /** Extends leases; each claim's answer stands at its place. */
   renew(claims: readonly Claim[], lease: Duration): Promise<Recorded[]>;
-  /** Writes a batch's progress while it runs. */
+  /** Writes a run's progress while it runs. What a call or a chunk has said is forgotten with its next attempt; a batch goes on. */
   progress(claim: Claim, progress: Progress): Promise<Recorded>;
   /** Ends attempts; an attempt whose outcome is `'lost'` only has its `stoppedAt` noted. */
   finish(attempts: readonly FinishedAttempt[]): Promise<Recorded[]>;

@@ -21,7 +21,7 @@ export const runColumns = (runs: 'runs' | 'claimcheck.runs'): string => `
   r.seq, r.run_id, r.endpoint, r.version, r.kind, r.status, r.run_name, r.priority, r.attempt, r.counted_attempts,
   r.created_at_ms, r.due_at_ms, r.started_at_ms, r.finished_at_ms, r.timeout_ms, r.queue_ttl_ms, r.metadata, r.accept, r.batch,
   (SELECT p.run_id FROM ${runs} p WHERE p.seq = r.parent_seq) AS parent_id, r.row_from, r.row_to,
-  r.progress_done, r.progress_total, r.progress_failed,
+  r.progress_done, r.progress_total, r.progress_failed, r.progress_message,
   r.input_type, r.input_bytes, r.input_sha256, r.input_blob, r.output_type, r.output_bytes, r.output_sha256, r.output_blob,
   r.error_type, r.error_detail, r.tenant, r.alone, r.concurrency_key, r.retry_of, r.callback_url, r.callback_events,
   r.retention_ms, r.payloads_kept`;
@@ -53,6 +53,7 @@ export interface RunRow {
   progress_done: number | null;
   progress_total: number | null;
   progress_failed: number | null;
+  progress_message: string | null;
   input_type: string | null;
   input_bytes: number | null;
   input_sha256: string | null;
@@ -144,8 +145,18 @@ export function callbackOf(row: { callback_url: string | null; callback_events: 
 
 /** A batch has its progress from the start: how many rows it has is known when it is taken in. */
 function progressOf(row: RunRow, batch: BatchPlan | null): Progress | null {
-  const total = row.progress_total ?? batch?.rows ?? null;
-  return total === null ? null : { done: row.progress_done ?? 0, total, failed: row.progress_failed ?? 0 };
+  const { progress_done: done, progress_total: total } = row;
+  if (batch !== null) return { done: done ?? 0, total: total ?? batch.rows, failed: row.progress_failed ?? 0 };
+  return done === null ? null : { done, total, message: row.progress_message };
+}
+
+/** The columns of a progress, in the order done, total, failed, message. */
+export function progressColumns(
+  progress: Progress | null,
+): [number | null, number | null, number | null, string | null] {
+  if (progress === null) return [null, null, null, null];
+  const { done, total } = progress;
+  return 'failed' in progress ? [done, total, progress.failed, null] : [done, total, null, progress.message];
 }
 
 /** The port's record of a stored attempt. */

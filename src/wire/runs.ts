@@ -55,9 +55,9 @@ export const RunBody = Type.Object({
   progress: Nullable(
     Type.Object({
       done: Type.Integer(),
-      total: Type.Integer(),
+      total: Nullable(Type.Integer({ description: 'Null where the model does not know.' })),
       failed: Type.Integer(),
-      unit: Type.String(),
+      unit: Type.Enum(['rows', 'steps']),
       message: Nullable(Type.String()),
     }),
   ),
@@ -85,6 +85,7 @@ export const RunBody = Type.Object({
   links: Type.Object({
     self: Type.String(),
     output: Type.String(),
+    logs: Type.String(),
     cancel: Type.String(),
     children: Type.Optional(Type.String()),
   }),

@@ -9,6 +9,8 @@ const view = (parts: Partial<ProgressView>): ProgressView => ({
   done: 412,
   total: 1_128,
   failed: 2,
+  unit: 'rows',
+  message: null,
   replicas: { current: 1, desired: 3 },
   waiting: null,
   rate: 22.9,

@@ -71,7 +71,12 @@ describe('an asynchronous invocation', () => {
       error: null,
       metadata: {},
       parent_id: null,
-      links: { self: `/runs/${runId}`, output: `/runs/${runId}/output`, cancel: `/runs/${runId}/cancel` },
+      links: {
+        self: `/runs/${runId}`,
+        output: `/runs/${runId}/output`,
+        logs: `/runs/${runId}/logs`,
+        cancel: `/runs/${runId}/cancel`,
+      },
     });
     expect(answer.headers).not.toHaveProperty('preference-applied');
   });

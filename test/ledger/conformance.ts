@@ -436,6 +436,42 @@ export function describeLedger(
       });
     });
 
+    describe('the progress of a call', () => {
+      const claimedCall = async () => {
+        const run = call();
+        await ledger.enqueue([run]);
+        return { run, held: await claimOne() };
+      };
+
+      test('is null until it says something, and is kept with what it says', async () => {
+        const { run, held } = await claimedCall();
+        expect((await ledger.run(run.runId))!.progress).toBeNull();
+        const progress = { done: 2, total: null, message: 'reading' };
+        expect(await ledger.progress(held.claim, progress)).toBe('recorded');
+        expect((await ledger.run(run.runId))!.progress).toEqual(progress);
+        await fail(held.claim);
+        expect((await ledger.run(run.runId))!.progress).toEqual(progress);
+      });
+
+      test('has a last word with its end, which may take back its total', async () => {
+        const { run, held } = await claimedCall();
+        await ledger.progress(held.claim, { done: 1, total: 9, message: 'counting' });
+        const progress = { done: 4, total: null, message: null };
+        const result = { kind: 'succeeded', output: inline('1') } as const;
+        await ledger.finish([{ claim: held.claim, result, progress }]);
+        expect((await ledger.run(run.runId))!.progress).toEqual(progress);
+      });
+
+      test('begins anew with the next attempt', async () => {
+        const { run, held } = await claimedCall();
+        const progress = { done: 1, total: 9, message: 'counting' };
+        await ledger.finish([{ claim: held.claim, result: { kind: 'released' }, progress }]);
+        expect((await ledger.run(run.runId))!.progress).toEqual(progress);
+        await claim();
+        expect((await ledger.run(run.runId))!.progress).toBeNull();
+      });
+    });
+
     describe('waiting', () => {
       test('longer than the queue_ttl fails a run at the very end of it', async () => {
         const run = call({ queueTtl: seconds(5) });

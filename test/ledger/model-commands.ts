@@ -7,6 +7,7 @@ import { expect } from 'vitest';
 import { newRunId } from '../../src/clock.ts';
 import { IDEMPOTENCY_KEY_KEPT, LINE_KEPT } from '../../src/domain/retention.ts';
 import { days, type Duration, milliseconds, minutes, seconds } from '../../src/domain/time.ts';
+import type { Progress } from '../../src/domain/batch.ts';
 import type { BlobKey, Payload } from '../../src/domain/payload.ts';
 import type { RunError } from '../../src/domain/errors.ts';
 import type {
@@ -254,17 +255,24 @@ const RENEW = fc
     ),
   );
 
+/** What a batch notes of its rows, and anything else of its steps: whose total it may not know, and which may have nothing to say. */
+function progressOf({ given }: ModelRun, done: number): Progress {
+  if (given.kind === 'batch') return { done, total: ROWS, failed: Math.min(1, done) };
+  return { done, total: done === 0 ? null : ROWS, message: done % 2 === 0 ? null : `step ${done}` };
+}
+
 const PROGRESS = fc.record({ claim: CLAIM, done: fc.nat({ max: ROWS }) }).map(({ claim, done }) =>
   command(
-    `progress ${done} under the ${named(claim)}, a batch`,
+    `progress ${done} under the ${named(claim)}`,
     async (model, ledger) => {
-      const held = claimNamed(picked(model, claim.pick, 'batch')!, claim.token);
-      const progress = { done, total: ROWS, failed: Math.min(1, done) };
+      const run = picked(model, claim.pick)!;
+      const held = claimNamed(run, claim.token);
+      const progress = progressOf(run, done);
       const answer = await ledger.progress(held, progress);
       expect(answer).toEqual(model.progress(held, progress));
       return answer;
     },
-    has([claim.pick], 'batch'),
+    has([claim.pick]),
   ),
 );
 
@@ -307,8 +315,7 @@ const FINISH = fc
         const finished = ends.map(({ claim: { pick, token }, result, done }) => {
           const run = picked(model, pick)!;
           const claim = claimNamed(run, token);
-          const progress = run.given.kind === 'batch' ? { done, total: ROWS, failed: 0 } : null;
-          return { claim, result: resultOf(result, claim), progress };
+          return { claim, result: resultOf(result, claim), progress: progressOf(run, done) };
         });
         const answer = await ledger.finish(finished);
         expect(answer).toEqual(model.finish(finished));

@@ -162,6 +162,7 @@ export class ModelLedger {
       run.countedAttempts += 1;
       run.startedAt ??= this.now;
       run.owner = owner;
+      if (isForReplicas(run)) run.progress = null;
       run.leaseUntil = after(this.now, lease);
       const line = lineOf(endpoint, run.given);
       line.served = Math.max(line.served, run.turn);

@@ -221,6 +221,7 @@ describe('a database', () => {
     expect(await ask(url, 'SELECT number, name FROM claimcheck.migrations')).toEqual([
       { number: 1, name: '0001_runs.sql' },
       { number: 2, name: '0002_whole_life.sql' },
+      { number: 3, name: '0003_progress_message.sql' },
     ]);
   });
 

@@ -72,21 +72,27 @@ describe('a database of the first migration', () => {
 
   test('is migrated without being opened, and says what was missing', async () => {
     await fillFirst();
-    expect(await migratePostgres(url)).toEqual({ applied: ['0002_whole_life.sql'], schema: 2 });
-    expect(await migratePostgres(url)).toEqual({ applied: [], schema: 2 });
+    expect(await migratePostgres(url)).toEqual({
+      applied: ['0002_whole_life.sql', '0003_progress_message.sql'],
+      schema: 3,
+    });
+    expect(await migratePostgres(url)).toEqual({ applied: [], schema: 3 });
   });
 
   test('is refused by a claimcheck that knows only that, once it is migrated', async () => {
     await migratePostgres(url);
-    await ask(url, `INSERT INTO claimcheck.migrations VALUES (3, '0003_later.sql', 0)`);
-    const refused = /was written by a newer claimcheck \(schema 3; this one knows 2\)/;
+    await ask(url, `INSERT INTO claimcheck.migrations VALUES (4, '0004_later.sql', 0)`);
+    const refused = /was written by a newer claimcheck \(schema 4; this one knows 3\)/;
     await expect(migratePostgres(url)).rejects.toThrow(refused);
     await expect(openPostgresLedger(url)).rejects.toThrow(refused);
   });
 });
 
 test('an empty database gets every migration', async () => {
-  expect(await migratePostgres(url)).toEqual({ applied: ['0001_runs.sql', '0002_whole_life.sql'], schema: 2 });
+  expect(await migratePostgres(url)).toEqual({
+    applied: ['0001_runs.sql', '0002_whole_life.sql', '0003_progress_message.sql'],
+    schema: 3,
+  });
   const ledger = await openPostgresLedger(url);
   await ledger.deploy(deployment());
   expect(await ledger.audit()).toEqual([]);

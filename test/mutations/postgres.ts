@@ -75,8 +75,8 @@ const OUTCOMES: readonly Mutation[] = [
   {
     breaks: 'Chunks go on when their batch has ended',
     file: 'outcomes.ts',
-    find: `r.kind = 'batch' AND g.status <> 'queued' AND NOT $16 AS is_left`,
-    replace: 'FALSE AND NOT $16 AS is_left',
+    find: `r.kind = 'batch' AND g.status <> 'queued' AND NOT $17 AS is_left`,
+    replace: 'FALSE AND NOT $17 AS is_left',
   },
   {
     breaks: 'A run that is queued again takes no place',

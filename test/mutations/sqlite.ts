@@ -116,14 +116,14 @@ const OUTCOMES: readonly Mutation[] = [
   {
     breaks: 'The last word on the rows of a batch is dropped',
     file: 'outcomes.ts',
-    find: 'if (attempt.progress !== null) this.#noteProgress',
-    replace: 'if (attempt === null) this.#noteProgress',
+    find: 'if (attempt.progress !== null) this.#note(',
+    replace: 'if (attempt === null) this.#note(',
   },
 ];
 
 const CLAIMS: readonly Mutation[] = [
   ...guard('claims.ts', 'A renewal', 'UPDATE runs SET lease_until_ms = $leaseUntil '),
-  ...guard('claims.ts', 'Progress', 'progress_failed = $failed\n  '),
+  ...guard('claims.ts', 'Progress', 'progress_message = $message\n  '),
   {
     breaks: 'A claim does not wait until a retry is due',
     file: 'claims.ts',

@@ -5,7 +5,7 @@ import type { Duration } from '../../domain/time.ts';
 import type { Claim, ClaimedRun, ClaimRequest, Recorded, Slot } from '../ledger.ts';
 import type { Connections, Statement } from './connections.ts';
 import { LOCK_ENDPOINTS } from './places.ts';
-import { runColumns, type RunRow, toPayload, toRunRecord } from '../rows.ts';
+import { progressColumns, runColumns, type RunRow, toPayload, toRunRecord } from '../rows.ts';
 
 // The materialised CTE is what keeps the LIMIT: joined in place, the planner may run it again for every row it updates.
 // Rows are joined with nothing but the keys and the state they were locked in. Told that status is 'queued' or 'running', the planner
@@ -50,7 +50,9 @@ const CLAIM: Statement = {
   taken AS (
     UPDATE claimcheck.open_runs r SET
       status = 'running', attempt = r.attempt + 1, counted_attempts = r.counted_attempts + 1,
-      started_at_ms = coalesce(r.started_at_ms, clock.now_ms), owner = s.owner, lease_until_ms = clock.now_ms + s.lease_ms
+      started_at_ms = coalesce(r.started_at_ms, clock.now_ms), owner = s.owner, lease_until_ms = clock.now_ms + s.lease_ms,
+      progress_done = CASE r.kind WHEN 'batch' THEN r.progress_done END,
+      progress_total = CASE r.kind WHEN 'batch' THEN r.progress_total END, progress_message = NULL
     FROM ranked n JOIN slots s ON s.request = n.request AND s.place = n.place CROSS JOIN clock
     WHERE r.seq = n.seq AND r.status = n.status
     RETURNING r.*, s.request, s.place, s.replica, s.cold_start_ms, clock.now_ms),
@@ -101,7 +103,7 @@ const PROGRESS: Statement = {
     FROM claimcheck.open_runs r
     WHERE r.run_id = $1
     FOR UPDATE)
-  UPDATE claimcheck.open_runs r SET progress_done = $3, progress_total = $4, progress_failed = $5
+  UPDATE claimcheck.open_runs r SET progress_done = $3, progress_total = $4, progress_failed = $5, progress_message = $6
   FROM found f
   WHERE r.seq = f.seq AND r.attempt = f.attempt AND r.status = f.status AND f.held
   RETURNING r.seq`,
@@ -195,8 +197,8 @@ export class Claims {
     );
   }
 
-  async progress({ runId, attempt }: Claim, { done, total, failed }: Progress): Promise<Recorded> {
-    const values = [runId, attempt, done, total, failed];
+  async progress({ runId, attempt }: Claim, progress: Progress): Promise<Recorded> {
+    const values = [runId, attempt, ...progressColumns(progress)];
     const rows = await this.#connections.untilKnown(() => this.#connections.write(PROGRESS, values));
     return rows.length === 1 ? 'recorded' : 'lost';
   }

@@ -22,6 +22,7 @@ export interface End {
   readonly progress_done: string;
   readonly progress_total: string;
   readonly progress_failed: string;
+  readonly progress_message: string;
 }
 
 /** An end without an output. */
@@ -33,6 +34,7 @@ export const withoutOutput = {
   progress_done: 'r.progress_done',
   progress_total: 'r.progress_total',
   progress_failed: 'r.progress_failed',
+  progress_message: 'r.progress_message',
 };
 
 /**

@@ -9,9 +9,14 @@ import type { Connections, Statement, Writer } from './connections.ts';
 import { ending } from './endings.ts';
 import type { Hints } from './hints.ts';
 import { changePlaces } from './places.ts';
+import { progressColumns } from '../rows.ts';
+
+/** The last word on progress, where an attempt has one: it is said as a whole, for a total may be null. */
+const noted = (column: 'done' | 'total' | 'failed' | 'message'): string =>
+  `CASE WHEN f.done IS NULL THEN r.progress_${column} ELSE f.${column} END`;
 
 // Every run that is meant is locked first, in order, whether or not the claim is still good; `held` is the truth under that lock.
-// Ended batches are left to a transaction that can take their chunks along ($16): who waited for a lock would not see a chunk that
+// Ended batches are left to a transaction that can take their chunks along ($17): who waited for a lock would not see a chunk that
 // was stored meanwhile.
 const FINISH: Statement = {
   name: 'claimcheck_finish',
@@ -20,11 +25,11 @@ const FINISH: Statement = {
   clock AS MATERIALIZED (SELECT claimcheck.now_ms() AS now_ms),
   found AS MATERIALIZED (
     SELECT g.*, r.seq, r.kind, r.endpoint, r.parent_seq, r.attempt = g.attempt AND r.status = 'running' AS held,
-      r.kind = 'batch' AND g.status <> 'queued' AND NOT $16 AS is_left
+      r.kind = 'batch' AND g.status <> 'queued' AND NOT $17 AS is_left
     FROM unnest($1::text[], $2::integer[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::bigint[], $8::text[],
-      $9::text[], $10::bytea[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[])
+      $9::text[], $10::bytea[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[], $16::text[])
     WITH ORDINALITY AS g (run_id, attempt, status, outcome, delay_ms, output_type, output_bytes, output_sha256,
-      output_blob, body, error_type, error_detail, done, total, failed, place)
+      output_blob, body, error_type, error_detail, done, total, failed, message, place)
     JOIN claimcheck.open_runs r ON r.run_id = g.run_id
     ORDER BY r.seq
     FOR UPDATE OF r),
@@ -36,9 +41,10 @@ const FINISH: Statement = {
     output_bytes: 'f.output_bytes',
     output_sha256: 'f.output_sha256',
     output_blob: 'f.output_blob',
-    progress_done: 'coalesce(f.done, r.progress_done)',
-    progress_total: 'coalesce(f.total, r.progress_total)',
-    progress_failed: 'coalesce(f.failed, r.progress_failed)',
+    progress_done: noted('done'),
+    progress_total: noted('total'),
+    progress_failed: noted('failed'),
+    progress_message: noted('message'),
   })},
   requeued AS (
     UPDATE claimcheck.open_runs r SET
@@ -49,9 +55,10 @@ const FINISH: Statement = {
       alone             = r.kind <> 'batch' AND (r.alone OR coalesce(f.error_type = 'replica-crashed', FALSE)),
       owner             = NULL,
       lease_until_ms    = NULL,
-      progress_done     = coalesce(f.done, r.progress_done),
-      progress_total    = coalesce(f.total, r.progress_total),
-      progress_failed   = coalesce(f.failed, r.progress_failed)
+      progress_done     = ${noted('done')},
+      progress_total    = ${noted('total')},
+      progress_failed   = ${noted('failed')},
+      progress_message  = ${noted('message')}
     FROM found f CROSS JOIN clock
     WHERE r.seq = f.seq AND f.held AND f.status = 'queued'),
   noted AS (
@@ -224,6 +231,7 @@ function write(
 ): Promise<FinishedRow[]> {
   const endings = attempts.map(endingOf);
   const outputs = attempts.map(({ result }) => (result.kind === 'succeeded' ? result.output : null));
+  const progress = attempts.map((attempt) => progressColumns(attempt.progress));
   const errors = attempts.map(({ result }) => ('error' in result ? result.error : null));
   return writer.write<FinishedRow>(FINISH, [
     attempts.map(({ claim }) => claim.runId),
@@ -238,9 +246,7 @@ function write(
     outputs.map((output) => (output !== null && 'inline' in output.body ? output.body.inline : null)),
     errors.map((error) => error?.type ?? null),
     errors.map((error) => error?.detail ?? null),
-    attempts.map(({ progress }) => progress?.done ?? null),
-    attempts.map(({ progress }) => progress?.total ?? null),
-    attempts.map(({ progress }) => progress?.failed ?? null),
+    ...[0, 1, 2, 3].map((column) => progress.map((columns) => columns[column])),
     batches === 'end-batches',
   ]);
 }

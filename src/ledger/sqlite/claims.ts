@@ -8,12 +8,14 @@ import { after, type Duration, type Instant } from '../../domain/time.ts';
 import type { Claim, ClaimedRun, ClaimRequest, Recorded, Slot } from '../ledger.ts';
 import type { AttemptLog } from './attempt-log.ts';
 import type { Counters } from './counters.ts';
-import { runColumns, type RunRow, toPayload, toRunRecord } from '../rows.ts';
+import { progressColumns, runColumns, type RunRow, toPayload, toRunRecord } from '../rows.ts';
 
 const CLAIM = `
   UPDATE runs SET
     status = 'running', attempt = attempt + 1, counted_attempts = counted_attempts + 1,
-    started_at_ms = coalesce(started_at_ms, $now), owner = $owner, lease_until_ms = $leaseUntil
+    started_at_ms = coalesce(started_at_ms, $now), owner = $owner, lease_until_ms = $leaseUntil,
+    progress_done = iif(kind = 'batch', progress_done, NULL), progress_total = iif(kind = 'batch', progress_total, NULL),
+    progress_message = NULL
   WHERE seq IN (
     SELECT seq FROM runs
     WHERE endpoint = $endpoint AND (kind = 'batch') = $batches AND status = 'queued'
@@ -28,7 +30,7 @@ const READ_CLAIMED = `
 const RENEW = `
   UPDATE runs SET lease_until_ms = $leaseUntil WHERE run_id = $runId AND attempt = $attempt AND status = 'running'`;
 const PROGRESS = `
-  UPDATE runs SET progress_done = $done, progress_total = $total, progress_failed = $failed
+  UPDATE runs SET progress_done = $done, progress_total = $total, progress_failed = $failed, progress_message = $message
   WHERE run_id = $runId AND attempt = $attempt AND status = 'running'`;
 
 type ClaimedRow = RunRow & { input: Uint8Array | null };
@@ -83,8 +85,9 @@ export class Claims {
     return claims.map((held) => (this.#renew.run({ ...held, leaseUntil }).changes === 1 ? 'recorded' : 'lost'));
   }
 
-  progress(held: Claim, { done, total, failed }: Progress): Recorded {
-    return this.#progress.run({ ...held, done, total, failed }).changes === 1 ? 'recorded' : 'lost';
+  progress(held: Claim, progress: Progress): Recorded {
+    const [done, total, failed, message] = progressColumns(progress);
+    return this.#progress.run({ ...held, done, total, failed, message }).changes === 1 ? 'recorded' : 'lost';
   }
 
   /** How many more may run at once. Counted, and exact all the same: nobody else writes while this is asked. */

@@ -2,6 +2,7 @@
 // no row changed means that somebody else was first.
 
 import type { DatabaseSync } from 'node:sqlite';
+import type { Progress } from '../../domain/batch.ts';
 import type { RunError } from '../../domain/errors.ts';
 import type { Payload } from '../../domain/payload.ts';
 import type { EndedStatus, RunKind } from '../../domain/run.ts';
@@ -11,6 +12,7 @@ import type { AttemptEnd, AttemptLog } from './attempt-log.ts';
 import type { Cancellation } from './cancel.ts';
 import type { EndedRow, Outbox } from './outbox.ts';
 import type { Counters } from './counters.ts';
+import { progressColumns } from '../rows.ts';
 
 const SUCCEED = `
   UPDATE runs SET status = 'succeeded', finished_at_ms = $now, owner = NULL, lease_until_ms = NULL,
@@ -30,7 +32,8 @@ const REQUEUE = `
   WHERE run_id = $runId AND attempt = $attempt AND status = 'running'
   RETURNING seq, run_id, kind, endpoint, callback_url, callback_events`;
 const NOTE_PROGRESS = `
-  UPDATE runs SET progress_done = $done, progress_total = $total, progress_failed = $failed WHERE seq = $seq`;
+  UPDATE runs SET progress_done = $done, progress_total = $total, progress_failed = $failed, progress_message = $message
+  WHERE seq = $seq`;
 
 /** What an outcome has changed. */
 export interface Changed extends EndedRow {
@@ -71,7 +74,7 @@ export class Outcomes {
         this.#parts.attempts.stopped(now, attempt.claim);
         return 'lost';
       }
-      if (attempt.progress !== null) this.#noteProgress.run({ seq: changed.seq, ...attempt.progress });
+      if (attempt.progress !== null) this.#note(changed.seq, attempt.progress);
       return 'recorded';
     });
   }
@@ -92,6 +95,11 @@ export class Outcomes {
     this.#parts.attempts.end(now, changed.seq, claim.attempt, end, workOf(end));
     if (changed.kind !== 'chunk') this.#parts.counters.takeBack(changed.endpoint);
     return changed;
+  }
+
+  #note(seq: number, progress: Progress): void {
+    const [done, total, failed, message] = progressColumns(progress);
+    this.#noteProgress.run({ seq, done, total, failed, message });
   }
 
   #write(now: Instant, { claim, result }: FinishedAttempt): Changed | null {
