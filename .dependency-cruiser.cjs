@@ -42,6 +42,7 @@ module.exports = {
     may('the-blob-port-knows-only-domain', '^src/blobs/blobs\\.ts$', [room('domain')]),
     may('a-blob-driver-knows-only-its-port', room('blobs'), [room('domain'), FOLDERS]),
     may('storage-knows-only-the-disk', room('storage'), [room('domain'), CLOCK, LOG]),
+    may('logs-know-only-the-disk', room('logs'), [room('domain'), CLOCK, LOG]),
     may('a-model-knows-no-server', room('model'), [room('table'), room('domain')]),
     may('replicas-know-no-ledger', room('replicas'), [
       room('domain'),
@@ -55,6 +56,7 @@ module.exports = {
       '^src/ledger/ledger\\.ts$',
       '^src/blobs/blobs\\.ts$',
       room('storage'),
+      room('logs'),
       room('replicas'),
       PROTOCOL,
       '^src/model/load-model\\.ts$',

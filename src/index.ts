@@ -37,11 +37,12 @@ export {
   UnsupportedMediaTypeError,
   WaitExceededError,
 } from './client/errors.ts';
-export { Run, type WaitOptions } from './client/run.ts';
+export { type LogOptions, Run, type WaitOptions } from './client/run.ts';
 export type { BatchOptions, RunOptions, Seconds, SubmitOptions } from './client/submission.ts';
 export { defineConfig } from './config/define-config.ts';
 export type { FieldError } from './domain/errors.ts';
 export { TableError } from './table/format.ts';
 export type { Row } from './table/rows.ts';
 export type { EndpointBody } from './wire/endpoints.ts';
+export type { LogLineBody } from './wire/logs.ts';
 export type { RunBody, RunLine } from './wire/runs.ts';

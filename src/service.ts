@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openBlobDirectory } from './blobs/directory.ts';
 import { systemClock } from './clock.ts';
-import { blobFolder, type Config, ConfigError, ledgerFile } from './config/config.ts';
+import { blobFolder, type Config, ConfigError, ledgerFile, logFolder } from './config/config.ts';
 import type { EndpointSpec } from './domain/endpoint.ts';
 import type { FieldError, StorageBroken } from './domain/errors.ts';
 import { after, type Duration, hours, seconds } from './domain/time.ts';
@@ -20,7 +20,9 @@ import { openSqliteLedger, type SqliteOptions } from './ledger/sqlite/driver.ts'
 import { migrateSqlite } from './ledger/sqlite/migrate.ts';
 import { makeFolder } from './folders.ts';
 import { type Log, openLog } from './log.ts';
+import { RunLogs } from './logs/run-logs.ts';
 import type { ModelKind } from './model/load-model.ts';
+import { openCallbacks } from './replicas/callbacks.ts';
 import { launchCommand } from './replicas/runtimes/command.ts';
 import { DiskRoom } from './storage/disk-room.ts';
 import { hasSetpriv, type Launch } from './replicas/runtimes/launch.ts';
@@ -95,9 +97,12 @@ export async function startService(config: Config): Promise<Service> {
       rm(folder, { recursive: true, force: true }),
     );
     const endpoints = await Promise.all(config.endpoints.map((spec) => deploy(ledger, spec, kinds.get(spec.name)!)));
+    const callbacks = undo.adopt(await openCallbacks(), (opened) => opened.close());
     const engine = new Engine({
       ledger,
       blobs,
+      logs: new RunLogs(logFolder(config.data), systemClock, log),
+      callbacks,
       room,
       clock: systemClock,
       log,

@@ -6,11 +6,11 @@ import { AtomicMasses } from './models/molecule-3d.ts';
 import { model as model2d } from './models/smiles-to-2d.ts';
 import { LIMITS, model as model3d, type ShapeColumns, shapeColumns } from './models/smiles-to-3d.ts';
 
-const run = { id: 'run_test', attempt: 1, deadline: null };
+const run = { id: 'run_test', attempt: 1, deadline: null, metadata: {} };
 
 /** Loads a model once, and answers what predicts with it. */
 async function loaded<Loaded>(model: RowModel<Loaded>): Promise<(rows: Row[], signal?: AbortSignal) => Promise<Row[]>> {
-  const context = { model: (await model.load?.()) as Loaded, run };
+  const context = { model: (await model.load?.()) as Loaded, state: undefined, run, progress: () => {}, log: () => {} };
   return async (rows, signal = new AbortController().signal) =>
     model.predict(rows, { ...context, signal } satisfies ModelContext<Loaded>);
 }

@@ -3,7 +3,9 @@
 import { Command, Option } from 'commander';
 import type { RunsFilter } from '../client/connect.ts';
 import { errorOfRun } from '../client/errors.ts';
+import { logLineText } from '../domain/log-line.ts';
 import { RUN_STATUSES } from '../domain/run.ts';
+import type { LogLineBody } from '../wire/logs.ts';
 import type { RunBody, RunLine } from '../wire/runs.ts';
 import { clientOf, comeBack, type ConnectionOptions, withConnection } from './connection.ts';
 import { UsageError } from './failure.ts';
@@ -11,7 +13,7 @@ import { checkWritable, writeOutput } from './files.ts';
 import { follow } from './follow.ts';
 import { printSubmitted } from './submitted.ts';
 import { runDetails, runTable } from './run-text.ts';
-import { coloursFor, jsonText, plainLine, write } from './text.ts';
+import { coloursFor, jsonLine, jsonText, plainLine, write } from './text.ts';
 import { readCount } from './values.ts';
 
 const LIST_DEFAULT = 20;
@@ -24,7 +26,7 @@ interface ListOptions extends ConnectionOptions, Pick<RunsFilter, 'endpoint' | '
 /** The commands about runs that exist already. */
 export function runsCommand(): Command {
   return new Command('runs')
-    .summary('list, show, wait for, fetch, cancel and retry runs')
+    .summary('list, show, wait for, fetch, read the logs of, cancel and retry runs')
     .description('Runs that the server has, in any state.')
     .addCommand(listCommand())
     .addCommand(byId('show', 'show a run and its attempts', 'Shows all that is known of a run.', show))
@@ -43,6 +45,14 @@ export function runsCommand(): Command {
         'Writes the output of a run that has succeeded, byte for byte, to -o or standard output.',
         output,
       ).option('-o, --output <file>', 'where the output goes'),
+    )
+    .addCommand(
+      byId(
+        'logs',
+        'show what the model wrote',
+        'Shows the lines that the model logged or printed while it worked on a run. A batch has none: its chunks do (runs list --parent).',
+        logs,
+      ).option('-f, --follow', 'show further lines as they come, until the run has ended'),
     )
     .addCommand(
       byId('cancel', 'cancel a run', 'Cancels a run that is queued or running; it can never succeed any more.', cancel),
@@ -113,6 +123,15 @@ async function output(id: string, options: ConnectionOptions & { readonly output
     );
   await writeOutput(await run.output(), options.output);
   if (options.json === true && options.output !== undefined) await write(process.stdout, jsonText(body));
+}
+
+/** With --json, a JSON object a line. */
+async function logs(id: string, options: ConnectionOptions & { readonly follow?: true }): Promise<void> {
+  const run = clientOf(options).run(id);
+  const text = (line: LogLineBody): string =>
+    options.json === true ? jsonLine(line) : `${plainLine(logLineText(line))}\n`;
+  for await (const line of options.follow === true ? run.followLogs() : await run.logs())
+    await write(process.stdout, text(line));
 }
 
 async function cancel(id: string, options: ConnectionOptions): Promise<void> {

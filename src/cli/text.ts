@@ -24,9 +24,16 @@ export function plainLine(text: string): string {
 
 /** JSON for a program. The control characters that JSON leaves as they are become escapes, which says the same. */
 export function jsonText(value: unknown): string {
-  const text = JSON.stringify(value, null, 2);
-  return `${text.replaceAll(/[\u007f-\u009f]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`)}\n`;
+  return withoutControls(JSON.stringify(value, null, 2));
 }
+
+/** The same on one line, for JSON Lines. */
+export function jsonLine(value: unknown): string {
+  return withoutControls(JSON.stringify(value));
+}
+
+const withoutControls = (json: string): string =>
+  `${json.replaceAll(/[\u007f-\u009f]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`)}\n`;
 
 /** Columns of text, each as wide as its widest cell; the last one is not padded. */
 export function columns(rows: readonly (readonly string[])[]): string {

@@ -1,5 +1,6 @@
 // A handle of a run: an id and a way to the server. Nothing else is held, so it can be made again in any process.
 
+import type { LogLineBody } from '../wire/logs.ts';
 import type { RunBody } from '../wire/runs.ts';
 import type { Content } from './content.ts';
 import { monotonicNow, newIdempotencyKey, sleep } from './environment.ts';
@@ -24,6 +25,14 @@ export interface WaitOptions {
   readonly cancelOnAbort?: boolean | undefined;
   /** Called with the run at once, about every second, and when it has ended. */
   readonly onProgress?: ((run: RunBody) => void) | undefined;
+}
+
+/** Which lines of a run are wanted. */
+export interface LogOptions {
+  /** Lines that are there already: only what came after them is answered. */
+  readonly after?: number | undefined;
+  /** Stops asking: what waited rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A run of an endpoint. */
@@ -90,6 +99,43 @@ export class Run {
       limitSeconds: ANSWER_SECONDS,
     } as const;
     return jsonOf<RunBody>(await this.#transport.send(request), request.path);
+  }
+
+  /**
+   * The lines that the model wrote while it worked on the run, in order: what it logged, and what it printed. Empty for a batch, whose chunks
+   * have them.
+   *
+   * @throws OutputExpiredError when they are no longer kept
+   */
+  async logs({ after = 0, signal }: LogOptions = {}): Promise<LogLineBody[]> {
+    const path = `${this.#path}/logs`;
+    const headers = { accept: 'application/jsonlines' };
+    const query = after === 0 ? {} : { after };
+    const { bytes } = await this.#transport.send({
+      method: 'GET',
+      path,
+      query,
+      headers,
+      signal,
+      limitSeconds: ANSWER_SECONDS,
+    });
+    const lines = new TextDecoder().decode(bytes).split('\n').slice(0, -1);
+    return lines.map((line) => JSON.parse(line) as LogLineBody);
+  }
+
+  /** The lines as they come, looked for about every second, until the run has ended. Throws as `logs` does. */
+  async *followLogs({ after = 0, signal }: LogOptions = {}): AsyncGenerator<LogLineBody, void> {
+    let seen = after;
+    for (;;) {
+      const started = monotonicNow();
+      const { done } = await this.#look(0, signal);
+      const lines = await this.logs({ after: seen, signal });
+      yield* lines;
+      seen += lines.length;
+      if (done) return;
+      await this.#look(PROGRESS_WAIT_SECONDS, signal);
+      await sleep(LOOK_EVERY_MS - (monotonicNow() - started), signal);
+    }
   }
 
   /**

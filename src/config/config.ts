@@ -178,5 +178,7 @@ function dotted(errors: readonly FieldError[]): FieldError[] {
 
 /** Where the embedded ledger lies in a data folder. */
 export const ledgerFile = (data: string): string => join(data, 'ledger.sqlite');
+/** Where the logs of runs lie in a data folder. */
+export const logFolder = (data: string): string => join(data, 'logs');
 /** Where the blobs lie in a data folder. */
 export const blobFolder = (data: string): string => join(data, 'blobs');

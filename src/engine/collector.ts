@@ -1,7 +1,8 @@
-// Lets go of what nobody needs any more: payloads and lines of runs whose time is over, and blobs that no run names.
+// Lets go of what nobody needs any more: payloads, logs and lines of runs whose time is over, and blobs that no run names.
 //
 // A blob is left behind where a server died between two steps: after it was stored and before its run was, or after the ledger let go of it
-// and before it was deleted. Both leave a blob that no run names, and the hourly pass finds it.
+// and before it was deleted. Both leave a blob that no run names, and the hourly pass finds it. Logs are let go of by that pass alone: nobody is
+// shown them from the moment that the payloads of their run are gone.
 
 import { type BlobStore, runIdOf } from '../blobs/blobs.ts';
 import { type Clock, jitter } from '../clock.ts';
@@ -10,6 +11,7 @@ import type { BlobKey } from '../domain/payload.ts';
 import { between, type Duration, hours, milliseconds, minutes, seconds } from '../domain/time.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
+import type { RunLogs } from '../logs/run-logs.ts';
 
 /** Pause between two rounds: how much longer than it was promised a payload may be kept. */
 const PAUSE: Duration = minutes(1);
@@ -26,6 +28,7 @@ const ASK_MAX = 500;
 export interface CollectorParts {
   readonly ledger: Ledger;
   readonly blobs: BlobStore;
+  readonly logs: RunLogs;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -84,6 +87,18 @@ export class Collector {
     if (deleted > 0) log.info({ blobs: deleted }, 'blobs that no run names were deleted');
   }
 
+  /** Looks through all logs for those of runs whose payloads are gone, or that are gone themselves, and deletes them. */
+  async deleteLogs(): Promise<void> {
+    const { ledger, logs, clock } = this.#parts;
+    for await (const file of logs.list()) {
+      if (this.#stopped) return;
+      // One that was just written to belongs to a run that goes on.
+      if (between(file.writtenAt, clock.now()) <= ORPHAN_AGE) continue;
+      const run = await ledger.run(file.runId);
+      if (run === null || !run.payloadsKept) await logs.delete(file);
+    }
+  }
+
   #startTimer(pause: Duration): void {
     this.#timer = setTimeout(() => {
       this.#collecting = this.#collect().finally(() => {
@@ -99,6 +114,7 @@ export class Collector {
       if (this.#roundsToPass >= 0) return;
       this.#roundsToPass = ROUNDS_PER_PASS - 1;
       await this.deleteOrphans();
+      await this.deleteLogs();
     } catch (error) {
       this.#parts.log.error({ err: error }, 'what nobody needs any more could not be let go of');
     }

@@ -5,6 +5,8 @@ import type { RunKind } from '../domain/run.ts';
 import type { Duration } from '../domain/time.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
+import type { RunLogs } from '../logs/run-logs.ts';
+import type { Callbacks } from '../replicas/callbacks.ts';
 import type { Launch } from '../replicas/runtimes/launch.ts';
 import { type ReservedSlot, Supervisor } from '../replicas/supervisor.ts';
 import type { DiskRoom } from '../storage/disk-room.ts';
@@ -29,6 +31,8 @@ export interface SharedParts {
   readonly watch: Watch;
   readonly leases: Leases;
   readonly room: DiskRoom;
+  readonly logs: RunLogs;
+  readonly callbacks: Callbacks;
   readonly clock: Clock;
   readonly log: Log;
 }

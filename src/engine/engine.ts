@@ -17,6 +17,8 @@ import type {
   RunRecord,
 } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
+import type { RunLogs } from '../logs/run-logs.ts';
+import type { Callbacks } from '../replicas/callbacks.ts';
 import type { DiskRoom } from '../storage/disk-room.ts';
 import type { ReplicaCounts } from '../replicas/supervisor.ts';
 import { BatchInputs } from './batch-inputs.ts';
@@ -42,6 +44,9 @@ const DRAINING_RETRY = seconds(5);
 export interface EngineParts {
   readonly ledger: Ledger;
   readonly blobs: BlobStore;
+  readonly logs: RunLogs;
+  /** Where replicas report; listening. */
+  readonly callbacks: Callbacks;
   readonly room: DiskRoom;
   readonly clock: Clock;
   readonly log: Log;
@@ -89,7 +94,7 @@ export class Engine {
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
-    const { ledger, blobs, room, clock, log } = parts;
+    const { ledger, blobs, logs, callbacks, room, clock, log } = parts;
     const payloads = new Payloads(blobs);
     const owner = randomUUID();
     const events = new RunEvents();
@@ -104,6 +109,8 @@ export class Engine {
       watch: new Watch({ ledger, events, leases, log, onQueued }),
       leases,
       room,
+      logs,
+      callbacks,
       clock,
       log,
     };
@@ -115,7 +122,7 @@ export class Engine {
       ]),
     );
     this.#sweeper = new Sweeper({ ledger, owner, events, log, onSwept: () => this.#wakeAll() });
-    this.#collector = new Collector({ ledger, blobs, clock, log });
+    this.#collector = new Collector({ ledger, blobs, logs, clock, log });
   }
 
   /** Takes up what an earlier server left behind, and begins. */
@@ -265,6 +272,19 @@ export class Engine {
    */
   output(runId: RunId): Promise<Stored | null> {
     return readStored(this.#shared, runId, 'output');
+  }
+
+  /**
+   * What a run's model wrote while it worked on it, each line as the JSON text of a `LogLine`; null once its retention is over.
+   * A batch has none itself: its chunks do.
+   *
+   * @throws ServiceError `run-not-found`
+   */
+  async logs(runId: RunId): Promise<{ readonly run: RunRecord; readonly lines: readonly string[] | null }> {
+    const run = await this.#parts.ledger.run(runId);
+    if (run === null) throw runNotFound(runId);
+    const lines = run.payloadsKept ? await this.#parts.logs.read(runId, run.attempt) : null;
+    return { run, lines };
   }
 
   /**

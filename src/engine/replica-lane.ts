@@ -15,7 +15,16 @@ import type { Payload } from '../domain/payload.ts';
 import { after, type Duration, toRfc3339 } from '../domain/time.ts';
 import type { AttemptResult, ClaimedRun, Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
-import { ATTEMPT_HEADER, DEADLINE_HEADER, RUN_ID_HEADER } from '../model/protocol.ts';
+import {
+  ATTEMPT_HEADER,
+  CALLBACK_HEADER,
+  DEADLINE_HEADER,
+  METADATA_HEADER,
+  METADATA_HEADER_MAX,
+  RUN_ID_HEADER,
+} from '../model/protocol.ts';
+import type { RunLogs } from '../logs/run-logs.ts';
+import type { Callbacks } from '../replicas/callbacks.ts';
 import type { Reply } from '../replicas/replica.ts';
 import type { ReservedSlot, Supervisor } from '../replicas/supervisor.ts';
 import type { DiskRoom } from '../storage/disk-room.ts';
@@ -26,6 +35,7 @@ import type { DrainRates } from './drain-rate.ts';
 import type { HeldClaim, StopReason } from './leases.ts';
 import { failureOf, resultOfFailure } from './outcome.ts';
 import type { Payloads } from './payloads.ts';
+import { openReports, type Reports } from './reports.ts';
 import type { RunEvents } from './run-events.ts';
 
 /** Slots reserved at a time: enough to fill a replica fleet, few enough that a claim stays a short transaction. */
@@ -40,6 +50,8 @@ export interface ReplicaLaneParts {
   readonly inputs: BatchInputs;
   readonly events: RunEvents;
   readonly room: DiskRoom;
+  readonly logs: RunLogs;
+  readonly callbacks: Callbacks;
   readonly drainRates: DrainRates;
   /** Called with the delay after which a run is due again. */
   readonly onRetry: (delay: Duration) => void;
@@ -108,8 +120,9 @@ async function execute(
 ): Promise<void> {
   const { ledger, events, drainRates, clock, log } = parts;
   const { runId, attempt } = claimed.claim;
-  const result = await attemptResult(parts, claimed, slot, held);
-  const finished = [{ claim: claimed.claim, result, progress: null }];
+  const reports = openReports(parts, claimed.claim);
+  const result = await attemptResult(parts, claimed, slot, held, reports).finally(() => reports.close());
+  const finished = [{ claim: claimed.claim, result, progress: reports.lastProgress() }];
   const finishing = parts.room.insist(() => ledger.finish(finished), held.signal);
   // Asked for in the same breath: an embedded ledger reads it in the transaction that writes the outcome.
   const reading = events.hasWaiters(runId) ? ledger.details(runId) : Promise.resolve(null);
@@ -135,6 +148,7 @@ async function attemptResult(
   claimed: ClaimedRun,
   slot: ReservedSlot,
   held: HeldClaim,
+  reports: Reports,
 ): Promise<AttemptResult> {
   const { payloads, deployed } = parts;
   const { runId, attempt } = claimed.claim;
@@ -145,7 +159,7 @@ async function attemptResult(
   });
   if (input === null)
     return { kind: 'failed', error: { type: 'internal', detail: 'The input of this run is damaged in the store.' } };
-  const reply = await invoke(parts, claimed, slot, held, input);
+  const reply = await invoke(parts, claimed, slot, held, { ...input, reports });
   const reason = held.signal.aborted ? (held.signal.reason as StopReason) : null;
   const failure = failureOf(reply, reason, claimed);
   if (failure !== null) return resultOfFailure(failure, claimed, deployed.spec.retry, jitter());
@@ -170,20 +184,34 @@ async function invoke(
   claimed: ClaimedRun,
   slot: ReservedSlot,
   held: HeldClaim,
-  { bytes, contentType }: Input,
+  { bytes, contentType, reports }: Input & { readonly reports: Reports },
 ): Promise<Reply> {
   const { run, claim } = claimed;
+  const { replicas, model } = parts.deployed.spec;
+  const isOurRunner = model.runtime === 'node';
   const stopTimer = run.timeout === null ? null : startTimer(run.timeout, () => held.stop('timeout'));
   const headers: Record<string, string> = {
     'content-type': contentType,
     [RUN_ID_HEADER]: claim.runId,
     [ATTEMPT_HEADER]: String(claim.attempt),
+    [CALLBACK_HEADER]: reports.url,
   };
+  const metadata = inAscii(run.metadata);
+  if (isOurRunner || metadata.length <= METADATA_HEADER_MAX) headers[METADATA_HEADER] = metadata;
   if (run.accept !== null) headers['accept'] = run.accept;
   if (run.timeout !== null) headers[DEADLINE_HEADER] = toRfc3339(after(parts.clock.now(), run.timeout));
   try {
-    return await slot.invoke({ headers, body: bytes }, held.signal);
+    // Our runner reports what it prints by itself, also where it works on several runs at once.
+    const isAlone = replicas.concurrency === 1 || claimed.alone;
+    const heard = isOurRunner || !isAlone ? {} : { onLine: reports.onLine };
+    return await slot.invoke({ headers, body: bytes, ...heard }, held.signal);
   } finally {
     stopTimer?.();
   }
 }
+
+/** JSON that stands in a header: what is not ASCII is escaped, and white space between values may hold no line end. */
+const inAscii = (json: string): string =>
+  json
+    .replaceAll(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .replaceAll(/[\r\n\t]/g, ' ');

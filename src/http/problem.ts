@@ -39,11 +39,14 @@ export function failureBody({ type, detail }: RunError) {
 }
 
 /** The problem that stands for an output whose retention is over. */
-export function outputExpired({ runId, finishedAt, retention }: RunRecord): ServiceError {
+export function outputExpired(
+  { runId, finishedAt, retention }: RunRecord,
+  what: 'output was' | 'logs were' = 'output was',
+): ServiceError {
   const ended = finishedAt === null ? '' : ` at ${toRfc3339(finishedAt)}`;
   return new ServiceError(
     'output-expired',
-    `Run ${runId} ended${ended}; its output was kept for ${inSeconds(retention)} s after that, as its endpoint's retention says.`,
+    `Run ${runId} ended${ended}; its ${what} kept for ${inSeconds(retention)} s after that, as its endpoint's retention says.`,
     { runId },
   );
 }

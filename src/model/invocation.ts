@@ -7,12 +7,12 @@ import type { InvokeModel, Model, ModelContext, Row, RowModel } from './define-m
 import { takesRows } from './load-model.ts';
 
 /** What arrived, and what the model is handed beside it. */
-export interface Invocation<Loaded> {
+export interface Invocation<Loaded, State> {
   readonly body: Uint8Array;
   readonly contentType: string;
   /** Content type wanted for the output, or null for the input's. */
   readonly accept: string | null;
-  readonly context: ModelContext<Loaded>;
+  readonly context: ModelContext<Loaded, State>;
 }
 
 /** What goes back. */
@@ -26,7 +26,10 @@ class InvalidOutput extends Error {
 }
 
 /** Runs a model on one input. */
-export async function answer<Loaded>(model: Model<Loaded>, invocation: Invocation<Loaded>): Promise<Answer> {
+export async function answer<Loaded, State>(
+  model: Model<Loaded, State>,
+  invocation: Invocation<Loaded, State>,
+): Promise<Answer> {
   try {
     return await (takesRows(model) ? answerRows(model, invocation) : answerAny(model, invocation));
   } catch (error) {
@@ -35,9 +38,9 @@ export async function answer<Loaded>(model: Model<Loaded>, invocation: Invocatio
   }
 }
 
-async function answerRows<Loaded>(
-  model: RowModel<Loaded>,
-  { body, contentType, accept, context }: Invocation<Loaded>,
+async function answerRows<Loaded, State>(
+  model: RowModel<Loaded, State>,
+  { body, contentType, accept, context }: Invocation<Loaded, State>,
 ): Promise<Answer> {
   const format = tableFormatOf(contentType);
   if (format === null)
@@ -69,9 +72,9 @@ function encodeOutputs(outputs: Row[], format: TableFormat): Uint8Array {
   }
 }
 
-async function answerAny<Loaded>(
-  model: InvokeModel<Loaded>,
-  { body, contentType, accept, context }: Invocation<Loaded>,
+async function answerAny<Loaded, State>(
+  model: InvokeModel<Loaded, State>,
+  { body, contentType, accept, context }: Invocation<Loaded, State>,
 ): Promise<Answer> {
   const output = await model.invoke(isJson(contentType) ? JSON.parse(new TextDecoder().decode(body)) : body, context);
   if (output instanceof Uint8Array)

@@ -7,8 +7,8 @@ import type { InvokeModel, Model, RowModel } from './define-model.ts';
 export type ModelKind = 'rows' | 'any';
 
 /** Whether a model takes rows. */
-export function takesRows<Loaded>(model: Model<Loaded>): model is RowModel<Loaded> {
-  return typeof (model as Partial<RowModel<Loaded>>).predict === 'function';
+export function takesRows<Loaded, State>(model: Model<Loaded, State>): model is RowModel<Loaded, State> {
+  return typeof (model as Partial<RowModel<Loaded, State>>).predict === 'function';
 }
 
 /** What a model takes, by the function that it defines. */
@@ -26,7 +26,7 @@ export async function loadModel(file: string): Promise<Model> {
       `${file} has no export named "model". Write: export const model = defineModel({ predict(rows) { … } });`,
     );
   }
-  const { predict, invoke } = model as Partial<RowModel<unknown> & InvokeModel<unknown>>;
+  const { predict, invoke } = model as Partial<RowModel<unknown, unknown> & InvokeModel<unknown, unknown>>;
   if ((typeof predict === 'function') === (typeof invoke === 'function')) {
     throw new Error(
       `The model of ${file} must define either predict(rows, context) or invoke(input, context), and not both.`,

@@ -7,6 +7,14 @@ export const RUN_ID_HEADER = 'claimcheck-run-id';
 export const ATTEMPT_HEADER = 'claimcheck-attempt';
 /** Sent with an invocation: when it will be stopped, as an RFC 3339 string; absent where there is no limit. */
 export const DEADLINE_HEADER = 'claimcheck-deadline';
+/** Sent with an invocation: the run's metadata as JSON in ASCII; absent where that is longer than METADATA_HEADER_MAX, except to our runner. */
+export const METADATA_HEADER = 'claimcheck-metadata';
+/** Longest metadata that a program is sent, in characters: many servers take headers of 8 KiB and no more. */
+export const METADATA_HEADER_MAX = 4_096;
+/** Largest headers that our runner takes, in bytes: metadata has 16 KiB at the most, and three times that in ASCII. */
+export const RUNNER_HEADERS_MAX = 96 * 1_024;
+/** Sent with an invocation: a URL of this attempt alone. `POST {url}/progress` and `POST {url}/logs` report on it while it works. */
+export const CALLBACK_HEADER = 'claimcheck-callback';
 /** Answered by our runner with a failure: `model-error` or `invalid-output`. A status from 400 up without it is a `model-error`. */
 export const FAILURE_HEADER = 'claimcheck-failure';
 /** Answered by our runner to a ping: how many invocations it is working on, so that the server sees when a cancelled one has really stopped. */

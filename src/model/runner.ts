@@ -2,27 +2,42 @@
 // Lives exactly as long as the server that started it: the server holds the other end of its standard input.
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { ModelRun } from './define-model.ts';
 import { answer, type Answer } from './invocation.ts';
 import { loadModel } from './load-model.ts';
+import { reportingOutput, watchOutput } from './printed-output.ts';
 import {
   ATTEMPT_HEADER,
   BUSY_HEADER,
+  CALLBACK_HEADER,
   DEADLINE_HEADER,
   FAILURE_HEADER,
+  METADATA_HEADER,
   RUN_ID_HEADER,
+  RUNNER_HEADERS_MAX,
   SOCKET_VARIABLE,
 } from './protocol.ts';
+import { Reports } from './reports.ts';
+
+/** How long `cleanup` may take where nobody is left to end the process. The server gives it as long after SIGTERM. */
+const CLEANUP_MILLISECONDS_MAX = 5_000;
 
 const file = process.argv[2]!;
 const socket = process.env[SOCKET_VARIABLE]!;
 
-process.stdin.resume().on('close', () => process.exit(0));
+let isReady = false;
+process.stdin.resume().on('close', () => void stop());
 
 const model = await loadModel(file);
 const loaded = await model.load?.();
+const state = await model.init?.(loaded);
+isReady = true;
 let busy = 0;
+// Only where there is something to clean up: a model that lets nobody else work would not be ended by a signal that is listened to.
+if (model.cleanup !== undefined) process.once('SIGTERM', () => void stop());
+watchOutput();
 
-createServer({ requestTimeout: 0, keepAliveTimeout: 0 }, (request, response) => {
+createServer({ requestTimeout: 0, keepAliveTimeout: 0, maxHeaderSize: RUNNER_HEADERS_MAX }, (request, response) => {
   if (request.method === 'GET' && request.url === '/ping') {
     response.writeHead(200, { [BUSY_HEADER]: String(busy) }).end();
   } else if (request.method === 'POST' && request.url === '/invocations') {
@@ -36,14 +51,26 @@ async function invocation(request: IncomingMessage, response: ServerResponse): P
   busy += 1;
   const gone = new AbortController();
   response.on('close', () => gone.abort());
+  const reports = new Reports(single(request, CALLBACK_HEADER));
   try {
     const body = Buffer.concat(await request.toArray());
-    const reply = await answer(model, {
-      body,
-      contentType: request.headers['content-type'] ?? 'application/octet-stream',
-      accept: request.headers.accept ?? null,
-      context: { model: loaded, signal: gone.signal, run: runOf(request) },
-    });
+    const work = (): Promise<Answer> =>
+      answer(model, {
+        body,
+        contentType: request.headers['content-type'] ?? 'application/octet-stream',
+        accept: request.headers.accept ?? null,
+        context: {
+          model: loaded,
+          state,
+          signal: gone.signal,
+          run: runOf(request),
+          progress: (done, total = null, message = null) => reports.progress({ done, total, message }),
+          log: (message, fields) => reports.line('log', message, fields ?? null),
+        },
+      });
+    const reply = await reportingOutput(reports, work);
+    // First: with the answer the attempt is over, and its reports are no longer taken.
+    await reports.end();
     send(response, reply);
   } catch {
     // The request broke off before its body was whole: there is nobody left to answer.
@@ -53,13 +80,31 @@ async function invocation(request: IncomingMessage, response: ServerResponse): P
   }
 }
 
-function runOf({ headers }: IncomingMessage) {
-  const deadline = headers[DEADLINE_HEADER];
+function runOf(request: IncomingMessage): ModelRun {
+  const deadline = single(request, DEADLINE_HEADER);
   return {
-    id: String(headers[RUN_ID_HEADER] ?? ''),
-    attempt: Number(headers[ATTEMPT_HEADER] ?? 1),
-    deadline: typeof deadline === 'string' ? new Date(deadline) : null,
+    id: single(request, RUN_ID_HEADER) ?? '',
+    attempt: Number(single(request, ATTEMPT_HEADER) ?? 1),
+    deadline: deadline === null ? null : new Date(deadline),
+    metadata: JSON.parse(single(request, METADATA_HEADER) ?? '{}') as ModelRun['metadata'],
   };
+}
+
+function single({ headers }: IncomingMessage, name: string): string | null {
+  const value = headers[name];
+  return typeof value === 'string' ? value : null;
+}
+
+/** Ends the process, once the model has let go of what it holds. */
+async function stop(): Promise<never> {
+  setTimeout(() => process.exit(1), CLEANUP_MILLISECONDS_MAX);
+  try {
+    if (isReady) await model.cleanup?.(state);
+  } catch (error) {
+    process.stderr.write(`The model could not clean up: ${error instanceof Error ? error.stack : String(error)}\n`);
+    process.exit(1);
+  }
+  process.exit(0);
 }
 
 function send(response: ServerResponse, reply: Answer): void {

@@ -1,11 +1,12 @@
 // One running copy of a model: its process, its health until it is ready, and the invocations it is given.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import { type Dispatcher, Pool } from 'undici';
 import { type Clock, startTimer } from '../clock.ts';
 import { between, type Duration, milliseconds, seconds } from '../domain/time.ts';
 import { BUSY_HEADER, FAILURE_HEADER } from '../model/protocol.ts';
+import { LineSplitter } from './line-splitter.ts';
 import { OutputTail } from './output-tail.ts';
 import type { Address, Launch } from './runtimes/launch.ts';
 
@@ -28,6 +29,8 @@ const DETAIL_MAX = 4_000;
 export interface Invocation {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
+  /** Called with every line that the replica prints while it works on this; unset where it may work on something else as well. */
+  readonly onLine?: (stream: 'stdout' | 'stderr', line: string) => void;
 }
 
 /** What came of it. `stopped` answers an abort, once the replica has really stopped working on it. */
@@ -73,7 +76,32 @@ export class Replica {
   }
 
   /** Hands an invocation to the model. Never rejects for anything that the model or its process did. */
-  async invoke({ headers, body }: Invocation, signal: AbortSignal): Promise<Reply> {
+  async invoke(invocation: Invocation, signal: AbortSignal): Promise<Reply> {
+    const { onLine } = invocation;
+    if (onLine === undefined) return this.#invoke(invocation, signal);
+    const stopHearing = this.#hear(onLine);
+    const reply = await this.#invoke(invocation, signal);
+    // What was printed before the answer has come by the same turn of the event loop at the latest.
+    await turn();
+    stopHearing();
+    return reply;
+  }
+
+  /** Calls `onLine` with the lines that are printed from now on; answers how to stop that. */
+  #hear(onLine: (stream: 'stdout' | 'stderr', line: string) => void): () => void {
+    const stops = (['stdout', 'stderr'] as const).map((stream) => {
+      const splitter = new LineSplitter((line) => onLine(stream, line));
+      const add = (bytes: Buffer): void => splitter.add(bytes);
+      this.#process[stream]!.on('data', add);
+      return () => {
+        this.#process[stream]!.off('data', add);
+        splitter.end();
+      };
+    });
+    return () => stops.forEach((stop) => stop());
+  }
+
+  async #invoke({ headers, body }: Invocation, signal: AbortSignal): Promise<Reply> {
     if (signal.aborted) return { kind: 'stopped' };
     this.#active += 1;
     try {

@@ -20,6 +20,8 @@ import type { Ledger } from '../../src/ledger/ledger.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
 import { openLog } from '../../src/log.ts';
 import { launchNode } from '../../src/replicas/runtimes/node.ts';
+import { RunLogs } from '../../src/logs/run-logs.ts';
+import { openCallbacks } from '../../src/replicas/callbacks.ts';
 import { DiskRoom } from '../../src/storage/disk-room.ts';
 import { ManualClock } from '../ledger/manual-clock.ts';
 import { folderForTest } from '../support/folder.ts';
@@ -55,9 +57,13 @@ async function collectingForTest(queueLimit = 100): Promise<Collecting> {
   const deployed: Deployed = { spec: spec!, version: 1, takes: 'any' };
   await ledger.deploy({ name: 'jobs', fingerprint: 'a', queueLimit, concurrencyLimit: null });
   const log = openLog('silent');
+  const logs = new RunLogs(join(data, 'logs'), clock, log);
+  const callbacks = await openCallbacks();
   const engine = new Engine({
     ledger,
     blobs,
+    logs,
+    callbacks,
     room: new DiskRoom(data, log),
     clock,
     log,
@@ -66,6 +72,7 @@ async function collectingForTest(queueLimit = 100): Promise<Collecting> {
   });
   onTestFinished(async () => {
     await engine.stop(AbortSignal.abort());
+    await callbacks.close();
     await ledger.close();
   });
   await engine.start();
@@ -90,7 +97,7 @@ async function collectingForTest(queueLimit = 100): Promise<Collecting> {
   };
   const pathOf = (key: BlobKey): string => join(folder, key.slice(34, 36), key);
   return {
-    collector: new Collector({ ledger, blobs, clock, log }),
+    collector: new Collector({ ledger, blobs, logs, clock, log }),
     engine,
     ledger,
     blobs,

@@ -14,6 +14,8 @@ import { Engine, type RunSight } from '../../src/engine/engine.ts';
 import type { Submission } from '../../src/engine/intake.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
+import { RunLogs } from '../../src/logs/run-logs.ts';
+import { openCallbacks } from '../../src/replicas/callbacks.ts';
 import { DiskRoom } from '../../src/storage/disk-room.ts';
 import { openLog } from '../../src/log.ts';
 import { launchNode } from '../../src/replicas/runtimes/node.ts';
@@ -59,9 +61,12 @@ async function engineForTest(
   for (const { name, queueLimit, concurrencyLimit } of specs)
     await ledger.deploy({ name, fingerprint: 'a', queueLimit, concurrencyLimit });
   const log = openLog('silent');
+  const callbacks = await openCallbacks();
   const engine = new Engine({
     ledger,
     blobs,
+    logs: new RunLogs(join(data, 'logs'), clock, log),
+    callbacks,
     room: new DiskRoom(data, log),
     clock,
     log,
@@ -70,6 +75,7 @@ async function engineForTest(
   });
   whenDone(async () => {
     await engine.stop(AbortSignal.abort());
+    await callbacks.close();
     await ledger.close();
   });
   if (sweeps === 'with-sweeps') await engine.start();

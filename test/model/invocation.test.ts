@@ -5,7 +5,10 @@ import { answer, type Answer } from '../../src/model/invocation.ts';
 const context: ModelContext<undefined> = {
   model: undefined,
   signal: new AbortController().signal,
-  run: { id: 'r', attempt: 1, deadline: null },
+  state: undefined,
+  run: { id: 'r', attempt: 1, deadline: null, metadata: {} },
+  progress: () => {},
+  log: () => {},
 };
 
 /** What a model answers to a body. */

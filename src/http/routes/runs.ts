@@ -1,21 +1,25 @@
-// GET /runs, GET /runs/{id}, GET /runs/{id}/output, DELETE /runs/{id}, POST /runs/{id}/cancel and POST /runs/{id}/retry.
+// GET /runs, GET /runs/{id}, GET /runs/{id}/output, GET /runs/{id}/logs, DELETE /runs/{id}, POST /runs/{id}/cancel and POST /runs/{id}/retry.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { ServiceError } from '../../domain/errors.ts';
 import { parseRunId, type RunId } from '../../domain/ids.ts';
+import { type LogLine, logLineText } from '../../domain/log-line.ts';
 import { isEnded } from '../../domain/run.ts';
 import { type Instant, parseRfc3339, seconds } from '../../domain/time.ts';
 import { runNotFound } from '../../engine/engine.ts';
 import type { RunFilter } from '../../ledger/ledger.ts';
+import { LogsQuery } from '../../wire/logs.ts';
 import { RunQuery } from '../../wire/runs.ts';
+import { readAccept } from '../accept.ts';
 import { sendAccepted, sendRawOutput, sendRun, sendRunWithOutput, sendSubmitted } from '../answers.ts';
 import { idempotencyKeyOf } from '../idempotency.ts';
 import type { HttpParts } from '../parts.ts';
-import { problemOfRun } from '../problem.ts';
+import { outputExpired, problemOfRun } from '../problem.ts';
 import { queryReader, readNoQuery } from '../query.ts';
 import { runLineText } from '../run-view.ts';
 
+const readLogsQuery = queryReader(LogsQuery);
 const PAGE_DEFAULT = 50;
 /** Longest that one poll may wait, in seconds: shorter than the idle limits of common proxies. */
 const WAIT_SECONDS_MAX = 60;
@@ -35,6 +39,7 @@ export function runRoutes(app: FastifyInstance, parts: HttpParts): void {
   app.get('/runs', (request, reply) => listRuns(parts, request, reply));
   app.get('/runs/:id', (request: ById, reply) => showRun(parts, request, reply));
   app.get('/runs/:id/output', (request: ById, reply) => output(parts, request, reply));
+  app.get('/runs/:id/logs', (request: ById, reply) => logs(parts, request, reply));
   app.delete('/runs/:id', (request: ById, reply) => cancel(parts, request, reply));
   app.post('/runs/:id/cancel', (request: ById, reply) => cancel(parts, request, reply));
   app.post('/runs/:id/retry', (request: ById, reply) => retry(parts, request, reply));
@@ -80,6 +85,37 @@ async function output({ engine }: HttpParts, request: ById, reply: FastifyReply)
   if (run.status === 'succeeded') return sendRawOutput(engine, reply, sight);
   if (isEnded(run.status)) throw problemOfRun(run);
   return sendAccepted(reply, sight);
+}
+
+/** Text for people, unless the client asks for JSON Lines. */
+async function logs({ engine }: HttpParts, request: ById, reply: FastifyReply): Promise<FastifyReply> {
+  const { after = 0 } = readLogsQuery(request.query);
+  const format = logFormatOf(readAccept(request.headers.accept));
+  const { run, lines } = await engine.logs(idOf(request.params.id));
+  if (lines === null) throw outputExpired(run, 'logs were');
+  const wanted = lines.slice(after);
+  const text = (format === 'jsonl' ? wanted : wanted.map((line) => logLineText(JSON.parse(line) as LogLine)))
+    .map((line) => `${line}\n`)
+    .join('');
+  return reply.type(format === 'jsonl' ? 'application/jsonlines' : 'text/plain; charset=utf-8').send(text);
+}
+
+function logFormatOf(accept: string | null): 'text' | 'jsonl' {
+  switch (accept) {
+    case null:
+    case 'text/plain':
+    case 'text/*':
+      return 'text';
+    case 'application/jsonlines':
+    case 'application/x-ndjson':
+    case 'application/*':
+      return 'jsonl';
+    default:
+      throw new ServiceError(
+        'not-acceptable',
+        `Logs are text/plain or application/jsonlines; the Accept header asks for ${accept}.`,
+      );
+  }
 }
 
 async function cancel({ engine }: HttpParts, request: ById, reply: FastifyReply): Promise<FastifyReply> {

@@ -1,0 +1,70 @@
+// What is reported of an attempt while it works: how far it has come goes to the ledger, what it writes to its log.
+
+import type { StepProgress } from '../domain/batch.ts';
+import type { LogStream } from '../domain/log-line.ts';
+import { type Duration, seconds } from '../domain/time.ts';
+import type { Claim, Ledger } from '../ledger/ledger.ts';
+import type { Log } from '../log.ts';
+import type { RunLogs } from '../logs/run-logs.ts';
+import type { Callbacks } from '../replicas/callbacks.ts';
+
+/** Progress is written no more often than this, however often it is reported: every write is a commit. */
+const PROGRESS_EVERY: Duration = seconds(1);
+
+/** What the desk works with. */
+export interface ReportsParts {
+  readonly ledger: Ledger;
+  readonly logs: RunLogs;
+  readonly callbacks: Callbacks;
+  readonly log: Log;
+}
+
+/** What one attempt reports, until it is closed. */
+export interface Reports {
+  /** Where its replica may report. */
+  readonly url: string;
+  /** Takes a line that its replica printed. */
+  readonly onLine: (stream: LogStream, message: string) => void;
+  /** The last progress that was reported, or null. */
+  lastProgress(): StepProgress | null;
+  /** Takes no more reports; resolves when all lines can be read. */
+  close(): Promise<void>;
+}
+
+/** Begins to take reports of an attempt. */
+export function openReports({ ledger, logs, callbacks, log }: ReportsParts, claim: Claim): Reports {
+  const writer = logs.writer(claim.runId, claim.attempt);
+  let last: StepProgress | null = null;
+  let isWritten = true;
+  let pause: NodeJS.Timeout | null = null;
+
+  const write = (): void => {
+    pause = isWritten ? null : setTimeout(write, PROGRESS_EVERY);
+    if (isWritten) return;
+    isWritten = true;
+    // Whoever has lost its claim hears of it elsewhere.
+    ledger
+      .progress(claim, last!)
+      .catch((error: unknown) =>
+        log.warn({ err: error, run_id: claim.runId }, 'the progress of a run was not written'),
+      );
+  };
+  const desk = callbacks.open({
+    progress(progress) {
+      last = progress;
+      isWritten = false;
+      if (pause === null) write();
+    },
+    log: (entries) => entries.forEach((entry) => writer.add(entry)),
+  });
+  return {
+    url: desk.url,
+    lastProgress: () => last,
+    onLine: (stream, message) => writer.add({ stream, message, fields: null }),
+    async close() {
+      desk.close();
+      if (pause !== null) clearTimeout(pause);
+      await writer.close();
+    },
+  };
+}
