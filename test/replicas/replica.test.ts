@@ -117,6 +117,7 @@ describe('a model of ours', () => {
           'claimcheck-run-id': 'r-1',
           'claimcheck-attempt': '2',
           'claimcheck-deadline': '2026-01-01T00:00:00.000Z',
+          'claimcheck-metadata': '{"for":"a paper"}',
         },
         body: Buffer.from('{"do":"run"}'),
       },
@@ -126,6 +127,7 @@ describe('a model of ours', () => {
       id: 'r-1',
       attempt: 2,
       deadline: '2026-01-01T00:00:00.000Z',
+      metadata: { for: 'a paper' },
     });
   });
 });
