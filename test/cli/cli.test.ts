@@ -159,12 +159,35 @@ describe('submit and runs', () => {
     await connect({ url: server.url }).endpoint('anything').submit({}, { runName: 'red\u001b[31m' });
     const { stdout } = await claimcheck(['runs', 'list', '--endpoint', 'anything', '--limit', '1']);
     expect(stdout.split('\n')).toEqual([
-      expect.stringMatching(/^ID +ENDPOINT +STATUS +ROWS +AGE +NAME$/),
+      expect.stringMatching(/^ID +ENDPOINT +STATUS +DONE +AGE +NAME$/),
       expect.stringMatching(/ red$/),
       '',
     ]);
     const json = await claimcheck(['runs', 'list', '--endpoint', 'anything', '--limit', '1', '--json']);
     expect(JSON.parse(json.stdout)).toMatchObject([{ run_name: 'red\u001b[31m' }]);
+  });
+});
+
+describe('runs logs', () => {
+  test('shows the lines of a run on one line each, and with --json a JSON object each', async () => {
+    const run = await connect({ url: server.url })
+      .endpoint('anything')
+      .submit({ say: ['a', 'b\n\u001b[2Jc'] });
+    await run.wait();
+    const shown = await claimcheck(['runs', 'logs', run.id]);
+    expect(shown.stdout).toMatch(/^\S+Z a \{"place":0\}\n\S+Z b c \{"place":1\}\n$/);
+    expect(shown.code).toBe(0);
+    const lines = (await claimcheck(['runs', 'logs', run.id, '--json'])).stdout.trimEnd().split('\n');
+    expect(lines.map((line) => (JSON.parse(line) as { message: string }).message)).toEqual(['a', 'b\n\u001b[2Jc']);
+    expect((await claimcheck(['runs', 'logs', run.id, '--follow'])).stdout).toBe(shown.stdout);
+  });
+
+  test('of a run that says how far it has come are beside its progress', async () => {
+    const run = await connect({ url: server.url })
+      .endpoint('anything')
+      .submit({ say: ['mixing', 'baking'] });
+    await run.wait();
+    expect((await claimcheck(['runs', 'show', run.id])).stdout).toMatch(/^steps +2, baking$/m);
   });
 });
 

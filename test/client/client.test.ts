@@ -250,6 +250,35 @@ describe('submit and re-attach', () => {
   });
 });
 
+describe('the logs of a run', () => {
+  test('are answered line by line, whole or from a line on', async () => {
+    const run = await client.endpoint('anything').submit({ say: ['a', 'b', 'c'] });
+    await run.wait();
+    expect(await run.logs()).toMatchObject([
+      { attempt: 1, stream: 'log', message: 'a', fields: { place: 0 } },
+      { message: 'b' },
+      { message: 'c' },
+    ]);
+    expect((await run.logs({ after: 2 })).map(({ message }) => message)).toEqual(['c']);
+  });
+
+  test('are followed while it runs, each line once, until it has ended', async () => {
+    const gates = new Gates(await folderForTest());
+    const run = await client.endpoint('anything').submit({ say: ['a', 'b'], gate: gates.path('open') });
+    const followed: string[] = [];
+    for await (const { message } of run.followLogs()) {
+      followed.push(message);
+      gates.open('open');
+    }
+    expect(followed).toEqual(['a', 'b']);
+    expect((await run.status()).done).toBe(true);
+  });
+
+  test('of an unknown run are a RunNotFoundError', async () => {
+    await expect(client.run('0199f4a2-6f2e-7cc1-9d2b-0a1b2c3d4e5f').logs()).rejects.toBeInstanceOf(RunNotFoundError);
+  });
+});
+
 describe('aborting and cancelling', () => {
   const abortWhenRunning = (stop: AbortController) => (run: RunBody) =>
     void (run.status === 'running' && stop.abort(new Error('enough')));

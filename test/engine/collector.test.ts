@@ -20,7 +20,7 @@ import type { Ledger } from '../../src/ledger/ledger.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
 import { openLog } from '../../src/log.ts';
 import { launchNode } from '../../src/replicas/runtimes/node.ts';
-import { RunLogs } from '../../src/logs/run-logs.ts';
+import { type LogFile, RunLogs } from '../../src/logs/run-logs.ts';
 import { openCallbacks } from '../../src/replicas/callbacks.ts';
 import { DiskRoom } from '../../src/storage/disk-room.ts';
 import { ManualClock } from '../ledger/manual-clock.ts';
@@ -35,6 +35,7 @@ interface Collecting {
   readonly engine: Engine;
   readonly ledger: Ledger;
   readonly blobs: BlobStore;
+  readonly logs: RunLogs;
   readonly clock: ManualClock;
   submit(wish: unknown, changes?: Partial<Submission>): Promise<RunId>;
   /** Submits, and answers the run's id once it has ended. */
@@ -101,6 +102,7 @@ async function collectingForTest(queueLimit = 100): Promise<Collecting> {
     engine,
     ledger,
     blobs,
+    logs,
     clock,
     submit,
     async done(wish) {
@@ -117,6 +119,41 @@ async function collectingForTest(queueLimit = 100): Promise<Collecting> {
     storedAt: (key, at) => utimesSync(pathOf(key), at / 1_000, at / 1_000),
   };
 }
+
+describe('the logs of a run', () => {
+  test('are deleted by a pass once its payloads are gone, and not before', async () => {
+    const { collector, engine, clock, done, logs } = await collectingForTest();
+    const runId = await done({ do: 'print', value: 'a line' });
+    const files = (): Promise<LogFile[]> => Array.fromAsync(logs.list());
+    const [file] = await files();
+    // Files have the machine's time, and the test's clock stands still.
+    utimesSync(file!.file, clock.now() / 1_000, clock.now() / 1_000);
+    clock.advance(milliseconds(DEFAULT_RETENTION - 1));
+    await collector.letGo();
+    await collector.deleteLogs();
+    expect((await engine.logs(runId)).lines).toHaveLength(1);
+    clock.advance(milliseconds(1));
+    await collector.letGo();
+    expect((await engine.logs(runId)).lines).toBeNull();
+    expect(await files()).toHaveLength(1);
+    await collector.deleteLogs();
+    expect(await files()).toEqual([]);
+  });
+
+  test('are left alone while the run goes on, and deleted where nobody knows the run', async () => {
+    const { collector, clock, logs } = await collectingForTest();
+    const writer = logs.writer(newRunId(), 1);
+    writer.add({ stream: 'log', message: 'a line', fields: null });
+    await writer.close();
+    const [file] = await Array.fromAsync(logs.list());
+    utimesSync(file!.file, clock.now() / 1_000, clock.now() / 1_000);
+    await collector.deleteLogs();
+    expect(await Array.fromAsync(logs.list())).toHaveLength(1);
+    clock.advance(milliseconds(3_600_001));
+    await collector.deleteLogs();
+    expect(await Array.fromAsync(logs.list())).toEqual([]);
+  });
+});
 
 describe('a run whose retention is over', () => {
   test('loses its input and output, small or large, and keeps its line until that is over too', async () => {

@@ -77,6 +77,15 @@ test('the output is a 410 that says when the run ended and how long it was kept'
   }
 });
 
+test('the logs are a 410 too', async () => {
+  expect((await server.get(`/runs/${small.run_id}/logs`)).json).toMatchObject({
+    status: 410,
+    type: 'https://claimcheck.dev/problems/output-expired',
+    detail: expect.stringContaining('its logs were kept for 604800 s') as string,
+  });
+  expect((await server.get(`/runs/${keptLonger.run_id}/logs`)).status).toBe(200);
+});
+
 test('a run that failed has no output, and says why as before', async () => {
   expect((await server.get(`/runs/${failed.run_id}/output`)).json).toMatchObject({
     status: 424,
