@@ -186,6 +186,8 @@ async function deploy(ledger: Ledger, spec: EndpointSpec, takes: ModelKind): Pro
   const version = await ledger.deploy({
     name: spec.name,
     fingerprint: fingerprintOf(spec),
+    spec: JSON.stringify(spec),
+    source: 'config',
     queueLimit: spec.queueLimit,
     concurrencyLimit: spec.concurrencyLimit,
   });

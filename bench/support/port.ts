@@ -29,7 +29,14 @@ export class PortRuns {
   }
 
   static async deploy(ledger: Ledger, endpoint: string): Promise<PortRuns> {
-    await ledger.deploy({ name: endpoint, fingerprint: 'bench', queueLimit: 100_000_000, concurrencyLimit: null });
+    await ledger.deploy({
+      name: endpoint,
+      fingerprint: 'bench',
+      spec: 'null',
+      source: 'config',
+      queueLimit: 100_000_000,
+      concurrencyLimit: null,
+    });
     return new PortRuns(ledger, endpoint);
   }
 
@@ -41,6 +48,7 @@ export class PortRuns {
   async claim(count: number): Promise<ClaimedRun[]> {
     const claimed = await this.#ledger.claim({
       endpoint: this.#endpoint,
+      version: 1,
       lane: 'replica',
       slots: Array.from({ length: count }, () => ({ replica: 'bench', coldStart: null })),
       alone: true,

@@ -31,6 +31,7 @@ export interface Lane<S extends LaneSlot> {
 /** What a dispatcher works with. */
 export interface DispatcherParts {
   readonly endpoint: string;
+  readonly version: number;
   readonly owner: string;
   readonly ledger: Ledger;
   readonly leases: Leases;
@@ -96,11 +97,12 @@ export class Dispatcher<S extends LaneSlot> {
 
   async #claim({ slots, alone }: Reservation<S>): Promise<ClaimedRun[]> {
     if (this.#state === 'stopped') return [];
-    const { ledger, endpoint, owner } = this.#parts;
+    const { ledger, endpoint, version, owner } = this.#parts;
     const lane = this.#lane.name;
     try {
       return await ledger.claim({
         endpoint,
+        version,
         lane,
         slots: slots.map(({ replica, coldStart }) => ({ replica, coldStart })),
         alone,

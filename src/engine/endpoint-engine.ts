@@ -59,7 +59,7 @@ export class EndpointEngine {
       if (this.supervisor.trouble() !== null) onTrouble();
     };
     this.supervisor = new Supervisor({ policy: deployed.spec.replicas, launch, clock, onChange });
-    const parts: DispatcherParts = { endpoint: deployed.spec.name, ...shared };
+    const parts: DispatcherParts = { endpoint: deployed.spec.name, version: deployed.version, ...shared };
     const onQueued = (): void => this.#calls.wake();
     // Not waited for when the server stops: the next one finds the run in the ledger.
     const onRetry = (delay: Duration): void => void setTimeout(() => this.#wakeCalls(), delay).unref();

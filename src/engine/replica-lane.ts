@@ -102,10 +102,9 @@ export function replicaLane(parts: ReplicaLaneParts): ReplicaLane {
     if (!supervisor.canGrow && !looks) return false;
     const looked = looks;
     looks = false;
-    const depth = (await ledger.depths()).find(({ endpoint }) => endpoint === deployed.spec.name);
-    const { backlog, alone } = depth ?? { backlog: 0, alone: 0 };
+    const { waiting, alone } = await ledger.backlog(deployed.spec.name, deployed.version);
     // A run that runs alone fills a replica.
-    supervisor.demand(backlog + alone * (concurrency - 1));
+    supervisor.demand(waiting + alone * (concurrency - 1));
     const soloRunWaits = looked && alone > 0;
     looks ||= soloRunWaits;
     return soloRunWaits;

@@ -9,15 +9,35 @@ import type { BlobKey, Payload, PayloadFacts } from '../domain/payload.ts';
 import type { RunKind, RunStatus } from '../domain/run.ts';
 import type { Duration, Instant } from '../domain/time.ts';
 
-/** A deployment as the ledger keeps it; another fingerprint makes a new version. */
+/** A deployment of an endpoint; another fingerprint is another version. */
 export interface Deployment {
   readonly name: string;
   readonly fingerprint: string;
+  /** The specification as JSON text: what a server that starts later needs to run it. */
+  readonly spec: string;
+  /** Whether a configuration names it, or somebody asked a server for it. */
+  readonly source: 'config' | 'api';
   /** Top-level runs that may be queued at once. */
   readonly queueLimit: number;
   /** Calls and chunks that may run at once over all servers, or null for as many as there are slots. */
   readonly concurrencyLimit: number | null;
 }
+
+/** Where a version stands: `superseded` took new runs once, `failed` never did. */
+export type DeploymentState = 'starting' | 'active' | 'superseded' | 'failed';
+
+/** A version of an endpoint as it stands. */
+export interface DeploymentRecord extends Omit<Deployment, 'name' | 'queueLimit' | 'concurrencyLimit'> {
+  readonly endpoint: string;
+  readonly version: number;
+  readonly state: DeploymentState;
+  /** Why it has failed; null unless it has. */
+  readonly reason: string | null;
+  readonly deployedAt: Instant;
+}
+
+/** What a version that was starting has come to. */
+export type Settlement = { readonly state: 'active' } | { readonly state: 'failed'; readonly reason: string };
 
 /** A run to be written down. */
 export interface NewRun {
@@ -86,6 +106,8 @@ export interface Slot {
 /** What a dispatcher asks for: as many runs as it has slots, most urgent first. */
 export interface ClaimRequest {
   readonly endpoint: string;
+  /** Only runs of this version. */
+  readonly version: number;
   /** `replica` takes calls and chunks, `engine` takes batches. */
   readonly lane: 'replica' | 'engine';
   readonly slots: readonly Slot[];
@@ -240,6 +262,14 @@ export interface EndpointDepth {
   readonly oldestQueuedAt: Instant | null;
 }
 
+/** What waits for the replicas of one version, counted up to BACKLOG_COUNT_MAX. */
+export interface Backlog {
+  /** Calls and chunks. */
+  readonly waiting: number;
+  /** Those of them that have lost a worker and are handed out only to a replica which does nothing else. */
+  readonly alone: number;
+}
+
 /** A run that the sweeper ended or put back, for those who wait for it. */
 export interface Swept {
   readonly runId: RunId;
@@ -336,8 +366,23 @@ export interface LedgerStats {
 export interface Ledger {
   /** Whether other servers may write here too; then whoever waits must ask again from time to time. */
   readonly isShared: boolean;
-  /** Records a deployment and answers its version, which rises by one when the fingerprint changes. */
+  /**
+   * Makes a deployment the active one, and answers the version that is active then: one that was deployed before keeps its number, any
+   * other has the next. A configuration that was the last one to be deployed already changes nothing, so that what was deployed through
+   * a server since then stays.
+   */
   deploy(deployment: Deployment): Promise<number>;
+  /** Writes a deployment down without making it the active one, and answers its version. */
+  stage(deployment: Deployment): Promise<number>;
+  /** Makes a version that was staged the active one, or writes down why it could not be. */
+  settle(endpoint: string, version: number, settlement: Settlement): Promise<void>;
+  /** Every version of every endpoint, by endpoint and version. */
+  deployments(): Promise<DeploymentRecord[]>;
+  /**
+   * Hands the queued runs of other versions to this one, and answers how many. Versions that are `served`, or of which something runs,
+   * keep theirs.
+   */
+  adopt(endpoint: string, version: number, served: readonly number[]): Promise<number>;
   /** Writes runs down; each one's result stands at its place. */
   enqueue(runs: readonly NewRun[]): Promise<Enqueued[]>;
   claim(request: ClaimRequest): Promise<ClaimedRun[]>;
@@ -376,9 +421,10 @@ export interface Ledger {
   payload(runId: RunId, role: 'input' | 'output'): Promise<Payload | null>;
   /** Every chunk of a batch, in the order of its rows. */
   chunks(parentId: RunId): Promise<ChunkRecord[]>;
-  /** How many queued runs of its endpoint are more urgent than a run, counted up to BACKLOG_COUNT_MAX. */
+  /** How many queued runs of its endpoint and version are more urgent than a run, counted up to BACKLOG_COUNT_MAX. */
   ahead(runId: RunId): Promise<number>;
   depths(): Promise<EndpointDepth[]>;
+  backlog(endpoint: string, version: number): Promise<Backlog>;
   /** Checks every promise that the tables must keep; empty where all is well. */
   audit(): Promise<Violation[]>;
   /** Calls `listener` with what other servers did; never in a ledger that has one server. */

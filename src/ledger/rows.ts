@@ -12,6 +12,8 @@ import type {
   ChunkRecord,
   ClaimedDelivery,
   DeliveryRecord,
+  Deployment,
+  DeploymentRecord,
   EndpointDepth,
   RunRecord,
 } from './ledger.ts';
@@ -217,6 +219,35 @@ export const toEndpointDepth = ({ oldest_queued_at_ms: oldest, ...counts }: Dept
   ...counts,
   oldestQueuedAt: instantOrNull(oldest),
 });
+
+/** A version of an endpoint as the database returns it. */
+export type DeploymentRow = Omit<DeploymentRecord, 'deployedAt'> & { deployed_at_ms: number };
+
+/** The port's record of it. */
+export const toDeploymentRecord = (row: DeploymentRow): DeploymentRecord => ({
+  endpoint: row.endpoint,
+  version: row.version,
+  fingerprint: row.fingerprint,
+  spec: row.spec,
+  source: row.source,
+  state: row.state,
+  reason: row.reason,
+  deployedAt: instant(row.deployed_at_ms),
+});
+
+/** What an endpoint's row says of its active version, and of what a configuration said last. */
+export interface Standing {
+  version: number;
+  fingerprint: string;
+  config_fingerprint: string | null;
+}
+
+/** Whether a configuration says what it said before, and what is active now was deployed through a server since. */
+export const staysAsItIs = (
+  { source, fingerprint }: Deployment,
+  standing: Standing | undefined,
+): standing is Standing =>
+  source === 'config' && standing?.config_fingerprint === fingerprint && standing.fingerprint !== fingerprint;
 
 /** A delivery as the database returns it. */
 export interface DeliveryRow {

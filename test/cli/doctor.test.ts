@@ -60,6 +60,7 @@ function claim(ledger: Ledger, lane: 'replica' | 'engine', slots: number): Promi
   const slot = { replica: lane === 'engine' ? null : 'r', coldStart: null };
   return ledger.claim({
     endpoint: 'echo',
+    version: 1,
     lane,
     slots: Array.from({ length: slots }, () => slot),
     alone: false,

@@ -17,7 +17,14 @@ const TABLE = `id,text\n1,${'x'.repeat(20_000)}\n2,short\n`;
 async function tablesOfBatches(keptBytesMax?: number) {
   const ledger = await openSqliteLedger(':memory:', systemClock);
   onTestFinished(() => ledger.close());
-  await ledger.deploy({ name: 'echo', fingerprint: 'a', queueLimit: 10, concurrencyLimit: null });
+  await ledger.deploy({
+    name: 'echo',
+    fingerprint: 'a',
+    spec: 'null',
+    source: 'config',
+    queueLimit: 10,
+    concurrencyLimit: null,
+  });
   const blobs = await openBlobDirectory(join(await folderForTest(), 'blobs'));
   const payloads = new Payloads(blobs);
   const inputs = new BatchInputs(ledger, payloads, keptBytesMax);

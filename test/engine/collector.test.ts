@@ -56,7 +56,14 @@ async function collectingForTest(queueLimit = 100): Promise<Collecting> {
   const blobs = await openBlobDirectory(folder);
   const [spec] = specsOf({ jobs: { model: './anything.ts', queueLimit } });
   const deployed: Deployed = { spec: spec!, version: 1, takes: 'any' };
-  await ledger.deploy({ name: 'jobs', fingerprint: 'a', queueLimit, concurrencyLimit: null });
+  await ledger.deploy({
+    name: 'jobs',
+    fingerprint: 'a',
+    spec: 'null',
+    source: 'config',
+    queueLimit,
+    concurrencyLimit: null,
+  });
   const log = openLog('silent');
   const logs = new RunLogs(join(data, 'logs'), clock, log);
   const callbacks = await openCallbacks();

@@ -59,7 +59,7 @@ async function engineForTest(
   const specs = specsOf(Object.fromEntries(written));
   const deployed = specs.map((spec): Deployed => ({ spec, version: 1, takes: 'any' }));
   for (const { name, queueLimit, concurrencyLimit } of specs)
-    await ledger.deploy({ name, fingerprint: 'a', queueLimit, concurrencyLimit });
+    await ledger.deploy({ name, fingerprint: 'a', spec: 'null', source: 'config', queueLimit, concurrencyLimit });
   const log = openLog('silent');
   const callbacks = await openCallbacks();
   const engine = new Engine({

@@ -45,6 +45,7 @@ async function lifeForTest(): Promise<Life> {
       const slots = [{ replica: 'a', coldStart: null }];
       const request = {
         endpoint,
+        version: 1,
         lane: 'replica',
         slots,
         alone: true,

@@ -61,7 +61,7 @@ test('chunks that are at work for a batch in the queue are stopped', async () =>
   await ledger.enqueue([table]);
   const lease = seconds(30);
   const slots = [{ replica: null, coldStart: null }];
-  const claimed = { endpoint: 'echo', slots, alone: true, owner: 'me', lease } as const;
+  const claimed = { endpoint: 'echo', version: 1, slots, alone: true, owner: 'me', lease } as const;
   const [taken] = await ledger.claim({ ...claimed, lane: 'engine' });
   const chunk = call({
     kind: 'chunk',

@@ -29,7 +29,14 @@ beforeEach(async () => {
   const url = await postgres.newDatabase();
   onTestFinished(() => postgres.dropDatabase(url));
   [here, elsewhere] = [await openPostgresLedger(url), await openPostgresLedger(url)];
-  await here.deploy({ name: 'echo', fingerprint: 'a', queueLimit: 100, concurrencyLimit: null });
+  await here.deploy({
+    name: 'echo',
+    fingerprint: 'a',
+    spec: 'null',
+    source: 'config',
+    queueLimit: 100,
+    concurrencyLimit: null,
+  });
   const log = openLog('silent');
   leases = new Leases(here, log);
   queued = [];
@@ -43,7 +50,15 @@ beforeEach(async () => {
 async function claimed(ledger: Ledger, run: NewRun, lane: 'replica' | 'engine' = 'replica'): Promise<Claim> {
   await here.enqueue([run]);
   const slots = [{ replica: lane === 'engine' ? null : 'r', coldStart: null }];
-  const [taken] = await ledger.claim({ endpoint: 'echo', lane, slots, alone: true, owner: 'a', lease: seconds(30) });
+  const [taken] = await ledger.claim({
+    endpoint: 'echo',
+    version: 1,
+    lane,
+    slots,
+    alone: true,
+    owner: 'a',
+    lease: seconds(30),
+  });
   return taken!.claim;
 }
 

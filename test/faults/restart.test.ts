@@ -24,6 +24,7 @@ test('starts as many runs as it has slots and no more, those first that the dead
     await dead.enqueue(Array.from({ length: 1_000 }, () => call({ endpoint: 'jobs', input })));
   const begun = await dead.claim({
     endpoint: 'jobs',
+    version: 1,
     lane: 'replica',
     slots: [1, 2, 3, 4].map((number) => ({ replica: `r${number}`, coldStart: null })),
     alone: false,

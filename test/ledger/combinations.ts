@@ -57,7 +57,7 @@ interface Subject {
 
 const claimRuns = async ({ ledger, run }: Subject): Promise<ClaimedRun[]> => {
   const lane = run.kind === 'batch' ? 'engine' : 'replica';
-  return ledger.claim({ endpoint: 'echo', lane, slots: [SLOT], alone: true, owner: ME, lease: LEASE });
+  return ledger.claim({ endpoint: 'echo', version: 1, lane, slots: [SLOT], alone: true, owner: ME, lease: LEASE });
 };
 const claim = async (subject: Subject): Promise<Claim[]> => (await claimRuns(subject)).map((claimed) => claimed.claim);
 const finish = async ({ ledger }: Subject, held: Claim, result: AttemptResult): Promise<unknown> =>
@@ -435,7 +435,7 @@ async function surround(ledger: Ledger): Promise<Surroundings> {
   for (const name of ['echo', 'other']) await ledger.deploy(deployment({ name }));
   await ledger.enqueue([parent, done, running, waiting]);
   const slots = [SLOT, SLOT];
-  const asked = { slots, alone: true, owner: ME, lease: FOR_GOOD };
+  const asked = { version: 1, slots, alone: true, owner: ME, lease: FOR_GOOD };
   const [held] = await ledger.claim({ ...asked, endpoint: 'echo', lane: 'engine' });
   const [first] = await ledger.claim({ ...asked, endpoint: 'other', lane: 'replica' });
   const output = { kind: 'succeeded', output: OUTPUT } as const;

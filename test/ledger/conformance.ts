@@ -48,6 +48,7 @@ export function describeLedger(
     const claim = (slots = 1, owner = ME, lane: 'replica' | 'engine' = 'replica'): Promise<ClaimedRun[]> =>
       ledger.claim({
         endpoint: 'echo',
+        version: 1,
         lane,
         slots: Array.from({ length: slots }, () => ({ replica: 'r1', coldStart: null })),
         alone: true,
@@ -63,14 +64,90 @@ export function describeLedger(
       (await ledger.finish([{ claim: held, result: { kind: 'succeeded', output: inline(text) }, progress: null }]))[0];
     const fail = async (held: Claim) =>
       (await ledger.finish([{ claim: held, result: { kind: 'failed', error: MODEL_ERROR }, progress: null }]))[0];
+    const states = async () => (await ledger.deployments()).map(({ state }) => state);
     const queued = async (): Promise<number | undefined> =>
       (await ledger.depths()).find(({ endpoint }) => endpoint === 'echo')?.queued;
 
     describe('a deployment', () => {
-      test('has version 1 at first, keeps it while its fingerprint stays, and rises with a new one', async () => {
+      test('has version 1 at first, keeps it while its fingerprint stays, and the next number with a new one', async () => {
         expect(await ledger.deploy(deployment({ queueLimit: 5 }))).toBe(1);
         expect(await ledger.deploy(deployment({ fingerprint: 'b', queueLimit: 5 }))).toBe(2);
-        expect(await ledger.deploy(deployment({ queueLimit: 5 }))).toBe(3);
+        expect(await ledger.deploy(deployment({ fingerprint: 'c', queueLimit: 5 }))).toBe(3);
+      });
+
+      test('that comes back is the version that it was', async () => {
+        await ledger.deploy(deployment());
+        await ledger.deploy(deployment({ fingerprint: 'b' }));
+        expect(await ledger.deploy(deployment())).toBe(1);
+        expect(await states()).toEqual(['active', 'superseded']);
+      });
+
+      test('that is staged takes no runs before it is settled, and has the limits of the active one meanwhile', async () => {
+        await ledger.deploy(deployment());
+        expect(await ledger.stage(deployment({ fingerprint: 'b', queueLimit: 0 }))).toBe(2);
+        expect(await states()).toEqual(['active', 'starting']);
+        expect(await ledger.enqueue([call()])).toMatchObject([{ result: 'enqueued' }]);
+        await ledger.settle('echo', 2, { state: 'active' });
+        expect(await states()).toEqual(['superseded', 'active']);
+        expect(await ledger.enqueue([call({ version: 2 })])).toMatchObject([{ result: 'queue-full' }]);
+      });
+
+      test('that fails says why, and changes nothing else', async () => {
+        await ledger.deploy(deployment());
+        await ledger.stage(deployment({ fingerprint: 'b' }));
+        await ledger.settle('echo', 2, { state: 'failed', reason: 'No such file.' });
+        expect(await ledger.deployments()).toMatchObject([
+          { version: 1, state: 'active', reason: null },
+          { version: 2, state: 'failed', reason: 'No such file.' },
+        ]);
+      });
+
+      test('through a server stays when the configuration says what it said before, and not when it says something new', async () => {
+        await ledger.deploy(deployment());
+        await ledger.deploy(deployment({ fingerprint: 'b', source: 'api' }));
+        expect(await ledger.deploy(deployment())).toBe(2);
+        expect(await ledger.deploy(deployment({ fingerprint: 'c' }))).toBe(3);
+      });
+
+      test('keeps its specification, to the character', async () => {
+        const spec = '{"name":"echo","env":{"A":"\u2028\\u0000"}}';
+        await ledger.deploy(deployment({ fingerprint: 'b', spec, source: 'api' }));
+        expect((await ledger.deployments()).at(-1)).toMatchObject({
+          endpoint: 'echo',
+          version: 2,
+          spec,
+          source: 'api',
+        });
+      });
+    });
+
+    describe('a version', () => {
+      test('is what a claim takes runs of', async () => {
+        await ledger.deploy(deployment());
+        await ledger.deploy(deployment({ fingerprint: 'b' }));
+        const [old, young] = [call(), call({ version: 2 })];
+        await ledger.enqueue([old, young]);
+        expect((await claim(2)).map(({ run }) => run.runId)).toEqual([old.runId]);
+        expect(await ledger.backlog('echo', 1)).toEqual({ waiting: 0, alone: 0 });
+        expect(await ledger.backlog('echo', 2)).toEqual({ waiting: 1, alone: 0 });
+      });
+
+      test('that nobody serves leaves its queued runs to another', async () => {
+        await ledger.deploy(deployment());
+        await ledger.deploy(deployment({ fingerprint: 'b' }));
+        const runs = [call(), batch(), call({ version: 2 })];
+        await ledger.enqueue(runs);
+        expect(await ledger.adopt('echo', 2, [1])).toBe(0);
+        expect(await ledger.adopt('echo', 2, [2])).toBe(2);
+        expect(await Promise.all(runs.map(async ({ runId }) => (await ledger.run(runId))!.version))).toEqual([2, 2, 2]);
+      });
+
+      test('of which something runs keeps its queued runs', async () => {
+        await ledger.deploy(deployment());
+        await ledger.deploy(deployment({ fingerprint: 'b' }));
+        await ledger.enqueue([call(), call()]);
+        await claim(1);
+        expect(await ledger.adopt('echo', 2, [])).toBe(0);
       });
     });
 

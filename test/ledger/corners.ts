@@ -31,6 +31,7 @@ export function describeCorners(driver: DriverUnderTest): void {
     const claim = (slots: number, lane: 'replica' | 'engine' = 'replica', alone = true): Promise<ClaimedRun[]> =>
       ledger.claim({
         endpoint: 'echo',
+        version: 1,
         lane,
         slots: Array.from({ length: slots }, () => ({ replica: 'r1', coldStart: null })),
         alone,

@@ -35,6 +35,7 @@ const CALLS = {
     counted(
       await ledger.claim({
         endpoint: 'echo',
+        version: 1,
         lane: 'replica',
         slots: [{ replica: 'r1', coldStart: null }],
         alone: true,

@@ -49,6 +49,7 @@ export function describeLife(
     ) =>
       ledger.claim({
         endpoint: 'echo',
+        version: 1,
         lane,
         slots: Array.from({ length: slots }, () => ({ replica: 'r1', coldStart: null })),
         alone,

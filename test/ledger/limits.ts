@@ -31,6 +31,7 @@ export function describeLimits(driver: DriverUnderTest): void {
     const claim = (ledger: Ledger, slots: number, lane: 'replica' | 'engine' = 'replica'): Promise<ClaimedRun[]> =>
       ledger.claim({
         endpoint: 'echo',
+        version: 1,
         lane,
         slots: times(slots, () => ({ replica: 'r1', coldStart: null })),
         alone: true,

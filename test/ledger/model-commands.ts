@@ -115,18 +115,59 @@ const has =
     picks.every((pick) => picked(model, pick, kind) !== undefined);
 const picksOf = (claims: readonly PickedClaim[]): Pick[] => claims.map(({ pick }) => pick);
 
-const DEPLOY = fc
+const VERSION = oneOf(1, 1, 2);
+const DEPLOYMENT = fc.record({
+  name: oneOf(...ENDPOINTS),
+  fingerprint: oneOf('a', 'b'),
+  spec: oneOf('null'),
+  source: oneOf('config', 'api'),
+  queueLimit: oneOf(0, 3, 6, 100, 100),
+  concurrencyLimit: rarely(1, 2),
+});
+
+const DEPLOY = DEPLOYMENT.map((given: Deployment) =>
+  command(`deploy ${JSON.stringify(given)}`, async (model, ledger) => {
+    const version = await ledger.deploy(given);
+    expect(version).toBe(model.deploy(given));
+    return version;
+  }),
+);
+
+const STAGE = DEPLOYMENT.map((given: Deployment) =>
+  command(`stage ${JSON.stringify(given)}`, async (model, ledger) => {
+    const version = await ledger.stage(given);
+    expect(version).toBe(model.stage(given));
+    return version;
+  }),
+);
+
+const SETTLE = fc
   .record({
-    name: oneOf(...ENDPOINTS),
-    fingerprint: oneOf('a', 'b'),
-    queueLimit: oneOf(0, 3, 6, 100, 100),
-    concurrencyLimit: rarely(1, 2),
+    endpoint: oneOf(...ENDPOINTS),
+    version: VERSION,
+    settlement: fc.oneof(
+      fc.constant({ state: 'active' } as const),
+      fc.constant({ state: 'failed', reason: 'It never became ready.' } as const),
+    ),
   })
-  .map((given: Deployment) =>
-    command(`deploy ${JSON.stringify(given)}`, async (model, ledger) => {
-      const version = await ledger.deploy(given);
-      expect(version).toBe(model.deploy(given));
-      return version;
+  .map(({ endpoint, version, settlement }) =>
+    command(
+      `settle version ${version} of ${endpoint} as ${settlement.state}`,
+      async (model, ledger) => {
+        await ledger.settle(endpoint, version, settlement);
+        model.settle(endpoint, version, settlement);
+      },
+      (model) => model.versions.some((one) => one.name === endpoint && one.version === version),
+    ),
+  );
+
+const ADOPT = fc
+  .record({ endpoint: oneOf(...ENDPOINTS), version: VERSION, served: fc.subarray([1, 2]) })
+  .map(({ endpoint, version, served }) =>
+    command(`adopt for version ${version} of ${endpoint} but from ${served.join(' and ')}`, async (model, ledger) => {
+      const adopted = await ledger.adopt(endpoint, version, served);
+      expect(adopted).toBe(model.adopt(endpoint, version, served));
+      return adopted;
     }),
   );
 
@@ -134,6 +175,7 @@ const NEW_RUN = fc.record({
   kind: fc.oneof({ weight: 2, arbitrary: oneOf('call') }, { weight: 1, arbitrary: oneOf('batch') }),
   endpoint: fc.oneof({ weight: 4, arbitrary: oneOf('echo') }, { weight: 1, arbitrary: oneOf('other') }),
   tenant: oneOf('ada', 'bob', 'cy'),
+  version: VERSION,
   priority: oneOf(0, 0, 0, 1, -1),
   runName: rarely('nightly'),
   idempotencyKey: rarely('k', 'l'),
@@ -188,6 +230,7 @@ const ENQUEUE_CHUNKS = fc
         const chunks = rows.map(([from, to]) => ({
           ...chunk(held, from, to),
           endpoint,
+          version: run.version,
           tenant,
           retention,
           priority,
@@ -217,6 +260,7 @@ async function enqueue(model: ModelLedger, ledger: Ledger, runs: readonly NewRun
 
 const CLAIM_RUNS = fc
   .record({
+    version: VERSION,
     endpoint: fc.oneof({ weight: 4, arbitrary: oneOf('echo') }, { weight: 1, arbitrary: oneOf('other') }),
     lane: fc.oneof({ weight: 2, arbitrary: oneOf('replica') }, { weight: 1, arbitrary: oneOf('engine') }),
     slots: fc.integer({ min: 1, max: 4 }),
@@ -496,6 +540,9 @@ export const COMMANDS: fc.Arbitrary<Command>[] = [
   ...times(2, CANCEL),
   PURGE,
   DEPLOY,
+  STAGE,
+  SETTLE,
+  ADOPT,
   WAIT,
   ...times(3, WAIT_UNTIL_SOMETHING),
   ...times(2, RECLAIM),

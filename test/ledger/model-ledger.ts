@@ -12,6 +12,7 @@ import { after, type Duration, type Instant, minutes, seconds } from '../../src/
 import type {
   AttemptRecord,
   AttemptResult,
+  Backlog,
   Cancelled,
   Claim,
   ClaimedRun,
@@ -19,6 +20,7 @@ import type {
   Deployment,
   DeliveryClaim,
   DeliveryRecord,
+  DeploymentState,
   EndpointDepth,
   Enqueued,
   FinishedAttempt,
@@ -30,6 +32,7 @@ import type {
   Recorded,
   RunRecord,
   Swept,
+  Settlement,
 } from '../../src/ledger/ledger.ts';
 
 /** Stands where the ledger writes a sentence of its own, which is then not compared. */
@@ -57,6 +60,7 @@ export interface ModelRun {
   sequence: number;
   status: RunStatus;
   countedAttempts: number;
+  version: number;
   dueAt: Instant;
   startedAt: Instant | null;
   finishedAt: Instant | null;
@@ -70,9 +74,20 @@ export interface ModelRun {
   keptUntil: Instant | null;
 }
 
-interface ModelEndpoint extends Changing<Deployment> {
+interface ModelEndpoint {
   version: number;
+  queueLimit: number;
+  concurrencyLimit: number | null;
+  /** What a configuration said last. */
+  configFingerprint: string | null;
   readonly lines: Map<string, ModelLine>;
+}
+
+/** A version of an endpoint. */
+export interface ModelVersion extends Changing<Deployment> {
+  readonly version: number;
+  state: DeploymentState;
+  reason: string | null;
 }
 
 /** What waits with one priority, batches apart from the rest. */
@@ -98,6 +113,8 @@ export class ModelLedger {
   now: Instant;
   readonly isShared: boolean;
   readonly endpoints = new Map<string, ModelEndpoint>();
+  /** Every version, in the order of their numbers. */
+  readonly versions: ModelVersion[] = [];
   /** In the order of arrival. */
   runs: ModelRun[] = [];
   deliveries: ModelDelivery[] = [];
@@ -125,18 +142,76 @@ export class ModelLedger {
   }
 
   deploy(deployment: Deployment): number {
-    const known = this.endpoints.get(deployment.name);
-    const version = known === undefined ? 1 : known.version + (known.fingerprint === deployment.fingerprint ? 0 : 1);
-    const { lines = new Map<string, ModelLine>() } = known ?? {};
-    this.endpoints.set(deployment.name, { ...deployment, version, lines });
+    const { name, fingerprint, source } = deployment;
+    const known = this.endpoints.get(name);
+    const standing = known === undefined ? undefined : this.#version(name, known.version);
+    if (source === 'config' && known?.configFingerprint === fingerprint && standing?.fingerprint !== fingerprint)
+      return known.version;
+    const version = this.stage(deployment);
+    this.#makeActive(name, version);
+    if (source === 'config') this.endpoints.get(name)!.configFingerprint = fingerprint;
     return version;
+  }
+
+  stage(deployment: Deployment): number {
+    const ofEndpoint = this.versions.filter(({ name }) => name === deployment.name);
+    const known = ofEndpoint.find(({ fingerprint }) => fingerprint === deployment.fingerprint);
+    if (known === undefined) {
+      const version = ofEndpoint.length + 1;
+      this.versions.push({ ...deployment, version, state: 'starting', reason: null });
+      return version;
+    }
+    const { spec, queueLimit, concurrencyLimit } = deployment;
+    Object.assign(known, { spec, queueLimit, concurrencyLimit, reason: null });
+    if (known.state !== 'active') known.state = 'starting';
+    return known.version;
+  }
+
+  settle(endpoint: string, version: number, settlement: Settlement): void {
+    if (settlement.state === 'active') {
+      this.#makeActive(endpoint, version);
+      return;
+    }
+    const found = this.#version(endpoint, version);
+    if (found.state === 'starting') Object.assign(found, settlement);
+  }
+
+  adopt(endpoint: string, version: number, served: readonly number[]): number {
+    const runs = this.#at(endpoint);
+    const atWork = new Set(runs.filter(({ status }) => status === 'running').map((run) => run.version));
+    const leftBehind = runs.filter(
+      (run) =>
+        run.status === 'queued' &&
+        run.version !== version &&
+        this.versions.some((one) => one.name === endpoint && one.version === run.version) &&
+        !served.includes(run.version) &&
+        !atWork.has(run.version),
+    );
+    for (const run of leftBehind) {
+      run.version = version;
+      this.touched.add(run);
+    }
+    return leftBehind.length;
+  }
+
+  #version(endpoint: string, version: number): ModelVersion {
+    return this.versions.find((one) => one.name === endpoint && one.version === version)!;
+  }
+
+  #makeActive(name: string, version: number): void {
+    for (const one of this.versions) if (one.name === name && one.state === 'active') one.state = 'superseded';
+    const active = this.#version(name, version);
+    Object.assign(active, { state: 'active', reason: null });
+    const { queueLimit, concurrencyLimit } = active;
+    const { lines = new Map<string, ModelLine>(), configFingerprint = null } = this.endpoints.get(name) ?? {};
+    this.endpoints.set(name, { version, queueLimit, concurrencyLimit, configFingerprint, lines });
   }
 
   enqueue(given: readonly NewRun[]): Enqueued[] {
     return given.map((run) => this.#replayOf(run) ?? this.#duplicateOf(run) ?? this.#store(run));
   }
 
-  claim({ endpoint: name, lane, slots, alone, owner, lease }: ClaimRequest): ClaimedRun[] {
+  claim({ endpoint: name, version, lane, slots, alone, owner, lease }: ClaimRequest): ClaimedRun[] {
     const endpoint = this.endpoints.get(name)!;
     const isForBatches = lane === 'engine';
     const running = this.#at(name).filter((run) => run.status === 'running' && isForReplicas(run)).length;
@@ -144,7 +219,8 @@ export class ModelLedger {
       ? Number.POSITIVE_INFINITY
       : (endpoint.concurrencyLimit ?? Number.POSITIVE_INFINITY) - running;
     const taken = this.#at(name)
-      .filter((run) => isForReplicas(run) !== isForBatches && (alone || !run.alone) && this.#canBeClaimed(run))
+      .filter((run) => run.version === version && isForReplicas(run) !== isForBatches && (alone || !run.alone))
+      .filter((run) => this.#canBeClaimed(run))
       .toSorted(byUrgency)
       .slice(0, Math.max(0, Math.min(slots.length, room)));
     return taken.map((run, place) => {
@@ -292,7 +368,7 @@ export class ModelLedger {
       sequence: run.sequence,
       runId: given.runId,
       endpoint: given.endpoint,
-      version: given.version,
+      version: run.version,
       kind: given.kind,
       tenant: given.tenant,
       status: run.status,
@@ -344,7 +420,11 @@ export class ModelLedger {
   /** How many runs of its lane wait that are more urgent than a run. */
   ahead(run: ModelRun): number {
     return this.#at(run.given.endpoint).filter(
-      (one) => one.status === 'queued' && isForReplicas(one) === isForReplicas(run) && byUrgency(one, run) < 0,
+      (one) =>
+        one.status === 'queued' &&
+        one.version === run.version &&
+        isForReplicas(one) === isForReplicas(run) &&
+        byUrgency(one, run) < 0,
     ).length;
   }
 
@@ -362,6 +442,11 @@ export class ModelLedger {
         oldestQueuedAt: topLevel[0]?.createdAt ?? null,
       };
     });
+  }
+
+  backlog(endpoint: string, version: number): Backlog {
+    const queued = this.#at(endpoint).filter((run) => run.status === 'queued' && run.version === version);
+    return { waiting: queued.filter(isForReplicas).length, alone: queued.filter(({ alone }) => alone).length };
   }
 
   #at(endpoint: string): ModelRun[] {
@@ -412,6 +497,7 @@ export class ModelLedger {
       attempts: [],
       sequence: Number.NaN,
       status: 'queued',
+      version: given.version,
       countedAttempts: 0,
       dueAt: this.now,
       startedAt: null,

@@ -63,8 +63,23 @@ async function expectSameRecords(model: ModelLedger, ledger: Ledger): Promise<vo
 }
 
 async function expectSameDepths(model: ModelLedger, ledger: Ledger): Promise<void> {
-  const byName = (a: { endpoint: string }, b: { endpoint: string }): number => (a.endpoint < b.endpoint ? -1 : 1);
+  const byName = (a: { endpoint: string }, b: { endpoint: string }): number => a.endpoint.localeCompare(b.endpoint);
   expect((await ledger.depths()).toSorted(byName)).toEqual(model.depths().toSorted(byName));
+  for (const { name, version } of model.versions)
+    expect(await ledger.backlog(name, version)).toEqual(model.backlog(name, version));
+  const standing = model.versions.map(({ name, version, fingerprint, spec, source, state, reason }) => ({
+    endpoint: name,
+    version,
+    fingerprint,
+    spec,
+    source,
+    state,
+    reason,
+    deployedAt: expect.any(Number) as number,
+  }));
+  expect(await ledger.deployments()).toEqual(
+    standing.toSorted((one, other) => byName(one, other) || one.version - other.version),
+  );
 }
 
 async function expectSameRun(model: ModelLedger, ledger: Ledger, run: ModelRun): Promise<void> {

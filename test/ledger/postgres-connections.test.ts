@@ -42,6 +42,7 @@ async function network(url: string): Promise<Network> {
 const claim = (ledger: Ledger, slots: number): Promise<ClaimedRun[]> =>
   ledger.claim({
     endpoint: 'echo',
+    version: 1,
     lane: 'replica',
     slots: Array.from({ length: slots }, () => ({ replica: 'r1', coldStart: null })),
     alone: true,
@@ -222,6 +223,7 @@ describe('a database', () => {
       { number: 1, name: '0001_runs.sql' },
       { number: 2, name: '0002_whole_life.sql' },
       { number: 3, name: '0003_progress_message.sql' },
+      { number: 4, name: '0004_deployments.sql' },
     ]);
   });
 

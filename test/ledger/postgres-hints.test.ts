@@ -50,6 +50,7 @@ afterEach(async () => {
 const claim = (ledger: Ledger, lane: 'replica' | 'engine' = 'replica', lease = seconds(30)): Promise<ClaimedRun[]> =>
   ledger.claim({
     endpoint: 'echo',
+    version: 1,
     lane,
     slots: [{ replica: 'r1', coldStart: null }],
     alone: true,

@@ -40,7 +40,15 @@ test('a claim takes the next run', async () => {
   await opened.ledger.enqueue([first, second]);
   await hold(first);
   const slots = [{ replica: 'r1', coldStart: null }];
-  const asked = { endpoint: 'echo', lane: 'replica', slots, alone: true, owner: 'me', lease: LEASE } as const;
+  const asked = {
+    endpoint: 'echo',
+    version: 1,
+    lane: 'replica',
+    slots,
+    alone: true,
+    owner: 'me',
+    lease: LEASE,
+  } as const;
   expect((await opened.ledger.claim(asked)).map(({ run }) => run.runId)).toEqual([second.runId]);
 });
 

@@ -1,5 +1,6 @@
 // A database that an earlier claimcheck has filled is brought to the newest migration with everything that is in it.
 
+import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { newRunId } from '../../src/clock.ts';
@@ -12,6 +13,8 @@ import { call, deployment } from './runs.ts';
 
 const FIRST = new URL('../../src/ledger/migrations/postgres/0001_runs.sql', import.meta.url);
 const NAMES = ['queued', 'running', 'succeeded', 'failed', 'cancelled', 'batch', 'chunk'] as const;
+
+const MIGRATIONS = readdirSync(new URL('../../src/ledger/migrations/postgres', import.meta.url)).toSorted();
 
 let server: PostgresServer;
 beforeAll(async () => {
@@ -58,6 +61,7 @@ describe('a database of the first migration', () => {
     const slots = [1, 2].map(() => ({ replica: 'r1', coldStart: null }));
     const claimed = await ledger.claim({
       endpoint: 'echo',
+      version: 1,
       lane: 'replica',
       slots,
       alone: true,
@@ -72,17 +76,15 @@ describe('a database of the first migration', () => {
 
   test('is migrated without being opened, and says what was missing', async () => {
     await fillFirst();
-    expect(await migratePostgres(url)).toEqual({
-      applied: ['0002_whole_life.sql', '0003_progress_message.sql'],
-      schema: 3,
-    });
-    expect(await migratePostgres(url)).toEqual({ applied: [], schema: 3 });
+    expect(await migratePostgres(url)).toEqual({ applied: MIGRATIONS.slice(1), schema: MIGRATIONS.length });
+    expect(await migratePostgres(url)).toEqual({ applied: [], schema: MIGRATIONS.length });
   });
 
   test('is refused by a claimcheck that knows only that, once it is migrated', async () => {
     await migratePostgres(url);
-    await ask(url, `INSERT INTO claimcheck.migrations VALUES (4, '0004_later.sql', 0)`);
-    const refused = /was written by a newer claimcheck \(schema 4; this one knows 3\)/;
+    const later = MIGRATIONS.length + 1;
+    await ask(url, `INSERT INTO claimcheck.migrations VALUES (${later}, 'later.sql', 0)`);
+    const refused = `was written by a newer claimcheck (schema ${later}; this one knows ${MIGRATIONS.length})`;
     await expect(migratePostgres(url)).rejects.toThrow(refused);
     await expect(openPostgresLedger(url)).rejects.toThrow(refused);
   });
@@ -90,8 +92,8 @@ describe('a database of the first migration', () => {
 
 test('an empty database gets every migration', async () => {
   expect(await migratePostgres(url)).toEqual({
-    applied: ['0001_runs.sql', '0002_whole_life.sql', '0003_progress_message.sql'],
-    schema: 3,
+    applied: MIGRATIONS,
+    schema: MIGRATIONS.length,
   });
   const ledger = await openPostgresLedger(url);
   await ledger.deploy(deployment());

@@ -48,6 +48,7 @@ const claim = (
 ): Promise<ClaimedRun[]> =>
   ledger.claim({
     endpoint: 'echo',
+    version: 1,
     lane,
     slots: times(slots, () => ({ replica: 'r1', coldStart: null })),
     alone: true,
@@ -451,8 +452,7 @@ test('a group reads about as many rows as it writes, whatever waits or runs besi
     );
     for (let round = 0; round < 6; round += 1) await claim(ledger, 500);
   });
-  const before = await read();
-  await alone(async (ledger) => {
+  const group = async (ledger: Ledger): Promise<void> => {
     await Promise.all(times(64, () => ledger.enqueue([call()])));
     const held = await claim(ledger, 64);
     await ledger.renew(
@@ -462,9 +462,16 @@ test('a group reads about as many rows as it writes, whatever waits or runs besi
     for (const { claim: one } of held.slice(0, 8)) await ledger.progress(one, { done: 1, total: 2, failed: 0 });
     for (const { claim: one } of held.slice(0, 8)) await ledger.cancel(one.runId);
     await finish(ledger, held);
-  });
-  // It takes about 4,600; one statement that went through the 3,000 others that run, once, would already show.
-  expect((await read()) - before).toBeLessThan(6_500);
+  };
+  const reads: number[] = [];
+  for (let round = 0; round < 3; round += 1) {
+    const before = await read();
+    await alone(group);
+    reads.push((await read()) - before);
+  }
+  // The least of three, since whatever Postgres does by itself at that moment counts as well. It takes about 4,600; one statement that
+  // went through the 3,000 others that run, once, would show every time.
+  expect(Math.min(...reads)).toBeLessThan(6_500);
 });
 
 test('the table that claims are made from is swept of what many runs leave behind', async () => {

@@ -109,6 +109,7 @@ async function fill(ledger: Ledger): Promise<void> {
     const slots = [{ replica: 'r1', coldStart: null }];
     const [claimed] = await ledger.claim({
       endpoint: 'echo',
+      version: 1,
       lane,
       slots,
       alone: true,

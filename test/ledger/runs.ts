@@ -13,6 +13,8 @@ import type { Claim, Deployment, NewRun } from '../../src/ledger/ledger.ts';
 export const deployment = (changes: Partial<Deployment> = {}): Deployment => ({
   name: 'echo',
   fingerprint: 'a',
+  spec: 'null',
+  source: 'config',
   queueLimit: 100,
   concurrencyLimit: null,
   ...changes,

@@ -23,6 +23,7 @@ test('a server that is killed leaves queues and turns as its last answer said', 
   await ledger.enqueue([call({ tenant: 'ada' }), call({ tenant: 'ada' }), call({ tenant: 'bob' })]);
   await ledger.claim({
     endpoint: 'echo',
+    version: 1,
     lane: 'replica',
     slots: [{ replica: 'r1', coldStart: null }],
     alone: true,

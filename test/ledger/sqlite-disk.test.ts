@@ -134,7 +134,14 @@ test.each([
 async function ledgerForTest(file: string, options: SqliteOptions = {}): Promise<Ledger> {
   const ledger = await openSqliteLedger(file, systemClock, options);
   onTestFinished(() => ledger.close());
-  await ledger.deploy({ name: 'echo', fingerprint: 'a', queueLimit: 1_000_000, concurrencyLimit: null });
+  await ledger.deploy({
+    name: 'echo',
+    fingerprint: 'a',
+    spec: 'null',
+    source: 'config',
+    queueLimit: 1_000_000,
+    concurrencyLimit: null,
+  });
   return ledger;
 }
 
@@ -178,6 +185,7 @@ describe.skipIf(noSmallDisk !== null)('a full disk', () => {
     disk.fill(0);
     const [claimed] = await ledger.claim({
       endpoint: 'echo',
+      version: 1,
       lane: 'replica',
       slots: [{ replica: 'r', coldStart: null }],
       alone: false,

@@ -22,7 +22,14 @@ const fileForTest = async (): Promise<string> => join(await folderForTest(), 'da
 async function ledgerForTest(file: string): Promise<Ledger> {
   const ledger = await openSqliteLedger(file, systemClock);
   onTestFinished(() => ledger.close());
-  await ledger.deploy({ name: 'echo', fingerprint: 'a', queueLimit: 1_000_000, concurrencyLimit: null });
+  await ledger.deploy({
+    name: 'echo',
+    fingerprint: 'a',
+    spec: 'null',
+    source: 'config',
+    queueLimit: 1_000_000,
+    concurrencyLimit: null,
+  });
   return ledger;
 }
 
@@ -113,6 +120,7 @@ describe('opening again', () => {
     await first.enqueue([done, waiting, call({ idempotency: { key: 'k', fingerprint: 'f' } })]);
     const [claimed] = await first.claim({
       endpoint: 'echo',
+      version: 1,
       lane: 'replica',
       slots: [{ replica: 'r1', coldStart: seconds(2) }],
       alone: false,
@@ -140,7 +148,16 @@ describe('opening again', () => {
     expect(await again.enqueue([call({ idempotency: { key: 'k', fingerprint: 'f' } })])).toMatchObject([
       { result: 'replayed' },
     ]);
-    expect(await again.deploy({ name: 'echo', fingerprint: 'a', queueLimit: 1, concurrencyLimit: null })).toBe(1);
+    expect(
+      await again.deploy({
+        name: 'echo',
+        fingerprint: 'a',
+        spec: 'null',
+        source: 'config',
+        queueLimit: 1,
+        concurrencyLimit: null,
+      }),
+    ).toBe(1);
   });
 
   test('finds every run that a killed process had acknowledged', async () => {

@@ -19,7 +19,7 @@ const CLAIM: Statement = {
   WITH
   clock AS MATERIALIZED (SELECT claimcheck.now_ms() AS now_ms),
   asked AS MATERIALIZED (
-    SELECT a.request, a.endpoint, a.batches, a.alone, e.concurrency_limit IS NOT NULL AND NOT a.batches AS is_limited,
+    SELECT a.request, a.endpoint, a.version, a.batches, a.alone, e.concurrency_limit IS NOT NULL AND NOT a.batches AS is_limited,
       CASE
         WHEN a.batches OR e.concurrency_limit IS NULL THEN a.slots
         WHEN $11 THEN least(a.slots, greatest(0, e.concurrency_limit - (
@@ -27,8 +27,8 @@ const CLAIM: Statement = {
           WHERE r.endpoint = a.endpoint AND (r.kind = 'batch') = FALSE AND r.status = 'running')))
         ELSE 0
       END AS slots
-    FROM unnest($1::text[], $2::boolean[], $3::boolean[], $4::bigint[])
-      WITH ORDINALITY AS a (endpoint, batches, alone, slots, request)
+    FROM unnest($1::text[], $2::boolean[], $3::boolean[], $4::bigint[], $12::integer[])
+      WITH ORDINALITY AS a (endpoint, batches, alone, slots, version, request)
       LEFT JOIN claimcheck.endpoints e ON e.name = a.endpoint),
   slots AS MATERIALIZED (
     SELECT * FROM unnest($5::bigint[], $6::bigint[], $7::text[], $8::bigint[], $9::text[], $10::bigint[])
@@ -38,7 +38,7 @@ const CLAIM: Statement = {
     FROM asked a CROSS JOIN LATERAL (
       SELECT r.seq, r.priority, r.turn, r.status
       FROM claimcheck.open_runs r
-      WHERE r.endpoint = a.endpoint AND (r.kind = 'batch') = a.batches AND r.status = 'queued'
+      WHERE r.endpoint = a.endpoint AND (r.kind = 'batch') = a.batches AND r.version = a.version AND r.status = 'queued'
         AND r.due_at_ms <= (SELECT now_ms FROM clock)
         AND (r.queue_deadline_ms IS NULL OR r.queue_deadline_ms > (SELECT now_ms FROM clock))
         AND (a.alone OR NOT r.alone)
@@ -129,9 +129,10 @@ interface OwnedSlot {
   readonly asker: number;
 }
 
-/** Requests of the same endpoint and lane as one: asked separately in one statement, they would find the same runs. */
+/** Requests of the same endpoint, version and lane as one: asked separately in one statement, they would find the same runs. */
 interface JointRequest {
   readonly endpoint: string;
+  readonly version: number;
   readonly lane: ClaimRequest['lane'];
   readonly alone: boolean;
   readonly slots: OwnedSlot[];
@@ -205,21 +206,27 @@ export class Claims {
 }
 
 /**
- * Joins the requests of each lane of each endpoint, and sorts them into as few statements as there can be: whoever takes runs that must
- * be alone takes others as well, so both kinds of one endpoint are asked for one after the other.
+ * Joins the requests of each lane of each endpoint, and sorts them into as few statements as there can be: no statement asks twice for
+ * the same lane of an endpoint, where what runs is counted once. So requests for another version, or for runs that must be alone, take
+ * the next one.
  */
 function rounds(requests: readonly ClaimRequest[]): (readonly JointRequest[])[] {
-  const [first, second] = [new Map<string, JointRequest>(), new Map<string, JointRequest>()];
-  requests.forEach(({ endpoint, lane, slots, alone: isAlone, owner, lease }, asker) => {
+  const all: Map<string, JointRequest>[] = [];
+  requests.forEach(({ endpoint, version, lane, slots, alone: isAlone, owner, lease }, asker) => {
     if (slots.length === 0) return;
     const key = `${lane} ${endpoint}`;
     const alone = isAlone || lane === 'engine';
-    const round = (first.get(key)?.alone ?? alone) === alone ? first : second;
-    const request = round.get(key) ?? { endpoint, lane, alone, slots: [] };
+    const hasRoom = (round: Map<string, JointRequest>): boolean => {
+      const there = round.get(key);
+      return there === undefined || (there.alone === alone && there.version === version);
+    };
+    let round = all.find(hasRoom);
+    if (round === undefined) all.push((round = new Map()));
+    const request = round.get(key) ?? { endpoint, version, lane, alone, slots: [] };
     round.set(key, request);
     request.slots.push(...slots.map((slot) => ({ slot, owner, lease, asker })));
   });
-  return [first, second].filter(({ size }) => size > 0).map((round) => [...round.values()]);
+  return all.map((round) => [...round.values()]);
 }
 
 function valuesOf(joint: readonly JointRequest[], haveRows: boolean): unknown[] {
@@ -238,6 +245,7 @@ function valuesOf(joint: readonly JointRequest[], haveRows: boolean): unknown[] 
     slots.map(({ owner }) => owner),
     slots.map(({ lease }) => lease),
     haveRows,
+    joint.map(({ version }) => version),
   ];
 }
 

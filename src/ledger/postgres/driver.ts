@@ -7,6 +7,7 @@ import type { BlobKey, Payload } from '../../domain/payload.ts';
 import { type Duration, seconds } from '../../domain/time.ts';
 import type {
   AttemptRecord,
+  Backlog,
   Cancelled,
   ChunkRecord,
   Claim,
@@ -15,6 +16,7 @@ import type {
   ClaimRequest,
   DeliveryRecord,
   Deployment,
+  DeploymentRecord,
   Enqueued,
   EndpointDepth,
   FinishedAttempt,
@@ -30,6 +32,7 @@ import type {
   RunDetails,
   RunFilter,
   RunRecord,
+  Settlement,
   Swept,
   Violation,
 } from '../ledger.ts';
@@ -38,6 +41,7 @@ import { Cancellation } from './cancel.ts';
 import { Claims, type Renewal } from './claims.ts';
 import type { Connections } from './connections.ts';
 import type { Hints } from './hints.ts';
+import { Deployments } from './deployments.ts';
 import { Intake } from './intake.ts';
 import { Lane, weightOf } from './lane.ts';
 import { openDatabase, type Opened } from './open.ts';
@@ -79,6 +83,7 @@ class PostgresLedger implements Ledger {
   readonly isShared = true;
   readonly #connections: Connections;
   readonly #hints: Hints;
+  readonly #deployments: Deployments;
   readonly #intake: Intake;
   readonly #claims: Claims;
   readonly #cancellation: Cancellation;
@@ -102,6 +107,7 @@ class PostgresLedger implements Ledger {
   constructor({ connections, hints }: Opened) {
     this.#connections = connections;
     this.#hints = hints;
+    this.#deployments = new Deployments(connections);
     this.#intake = new Intake(connections, hints);
     this.#claims = new Claims(connections);
     this.#cancellation = new Cancellation(connections, hints);
@@ -147,7 +153,23 @@ class PostgresLedger implements Ledger {
   }
 
   deploy(deployment: Deployment): Promise<number> {
-    return this.#single(() => this.#intake.deploy(deployment));
+    return this.#single(() => this.#deployments.deploy(deployment));
+  }
+
+  stage(deployment: Deployment): Promise<number> {
+    return this.#single(() => this.#deployments.stage(deployment));
+  }
+
+  settle(endpoint: string, version: number, settlement: Settlement): Promise<void> {
+    return this.#single(() => this.#deployments.settle(endpoint, version, settlement));
+  }
+
+  deployments(): Promise<DeploymentRecord[]> {
+    return this.#read(() => this.#deployments.list());
+  }
+
+  adopt(endpoint: string, version: number, served: readonly number[]): Promise<number> {
+    return this.#single(() => this.#deployments.adopt(endpoint, version, served));
   }
 
   enqueue(runs: readonly NewRun[]): Promise<Enqueued[]> {
@@ -243,6 +265,10 @@ class PostgresLedger implements Ledger {
 
   depths(): Promise<EndpointDepth[]> {
     return this.#read(() => this.#reader.depths());
+  }
+
+  backlog(endpoint: string, version: number): Promise<Backlog> {
+    return this.#read(() => this.#reader.backlog(endpoint, version));
   }
 
   audit(): Promise<Violation[]> {

@@ -3,26 +3,12 @@
 
 import type { RunId } from '../../domain/ids.ts';
 import { instant } from '../../domain/time.ts';
-import type { Deployment, Enqueued, NewRun } from '../ledger.ts';
+import type { Enqueued, NewRun } from '../ledger.ts';
 import type { Connections, Statement, Writer } from './connections.ts';
 import { ENQUEUE, ENQUEUE_CHUNKS, FIND_KEYS, LOCK_PARENTS, valuesOf } from './enqueue.ts';
 import { isRefusedBy, lacks, OutcomeUnknown } from './errors.ts';
 import type { Hints } from './hints.ts';
 import { LOCK_ENDPOINTS } from './places.ts';
-
-const DEPLOY: Statement = {
-  name: 'claimcheck_deploy',
-  text: `
-  INSERT INTO claimcheck.endpoints AS e (name, version, fingerprint, deployed_at_ms, queue_limit, concurrency_limit)
-  VALUES ($1, 1, $2, claimcheck.now_ms(), $3, $4)
-  ON CONFLICT (name) DO UPDATE SET
-    version           = e.version + (e.fingerprint <> excluded.fingerprint)::integer,
-    deployed_at_ms    = CASE WHEN e.fingerprint <> excluded.fingerprint THEN excluded.deployed_at_ms ELSE e.deployed_at_ms END,
-    fingerprint       = excluded.fingerprint,
-    queue_limit       = excluded.queue_limit,
-    concurrency_limit = excluded.concurrency_limit
-  RETURNING version`,
-};
 
 // For a write whose connection was lost: run ids are made by the caller, so a run that is there is there by that write.
 const STORED: Statement = {
@@ -65,7 +51,7 @@ interface Follower {
 }
 const NO_KEYS: KeysRow = { replay_of: null, replay_fingerprint: null, twin: null };
 
-/** Takes deployments and runs in. */
+/** Takes runs in. */
 export class Intake {
   readonly #connections: Connections;
   readonly #hints: Hints;
@@ -73,12 +59,6 @@ export class Intake {
   constructor(connections: Connections, hints: Hints) {
     this.#connections = connections;
     this.#hints = hints;
-  }
-
-  async deploy({ name, fingerprint, queueLimit, concurrencyLimit }: Deployment): Promise<number> {
-    const values = [name, fingerprint, queueLimit, concurrencyLimit];
-    const rows = await this.#connections.untilKnown(() => this.#connections.write<{ version: number }>(DEPLOY, values));
-    return rows[0]!.version;
   }
 
   /** Writes the runs of several callers down in one transaction. */

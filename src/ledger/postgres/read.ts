@@ -5,6 +5,7 @@ import type { Payload } from '../../domain/payload.ts';
 
 import {
   type AttemptRecord,
+  type Backlog,
   BACKLOG_COUNT_MAX,
   type ChunkRecord,
   type EndpointDepth,
@@ -96,7 +97,8 @@ const AHEAD: Statement = {
   SELECT count(*) AS ahead FROM (
     SELECT 1
     FROM claimcheck.runs r
-    JOIN claimcheck.open_runs q ON q.endpoint = r.endpoint AND (q.kind = 'batch') = (r.kind = 'batch') AND q.status = 'queued'
+    JOIN claimcheck.open_runs q ON q.endpoint = r.endpoint AND (q.kind = 'batch') = (r.kind = 'batch') AND q.version = r.version
+      AND q.status = 'queued'
     WHERE r.run_id = $1
       AND (q.priority > r.priority OR (q.priority = r.priority AND (q.turn < r.turn OR (q.turn = r.turn AND q.seq < r.seq))))
     LIMIT ${BACKLOG_COUNT_MAX}) more_urgent`,
@@ -117,6 +119,19 @@ const DEPTHS: Statement = {
       ORDER BY q.seq LIMIT 1) AS oldest_queued_at_ms
   FROM claimcheck.endpoints e
   ORDER BY e.name`,
+};
+
+const BACKLOG: Statement = {
+  name: 'claimcheck_backlog',
+  text: `
+  SELECT
+    (SELECT count(*) FROM (
+      SELECT 1 FROM claimcheck.open_runs q
+      WHERE q.endpoint = $1 AND (q.kind = 'batch') = FALSE AND q.version = $2 AND q.status = 'queued'
+      LIMIT ${BACKLOG_COUNT_MAX}) waiting) AS waiting,
+    (SELECT count(*) FROM (
+      SELECT 1 FROM claimcheck.open_runs q WHERE q.endpoint = $1 AND q.version = $2 AND q.alone AND q.status = 'queued'
+      LIMIT ${BACKLOG_COUNT_MAX}) waiting) AS alone`,
 };
 
 type DetailsRow = PayloadRow & { attempts: AttemptRow[] };
@@ -183,6 +198,11 @@ export class Reader {
 
   async ahead(runId: RunId): Promise<number> {
     return (await this.#connections.read<{ ahead: number }>(AHEAD, [runId]))[0]!.ahead;
+  }
+
+  async backlog(endpoint: string, version: number): Promise<Backlog> {
+    const [row] = await this.#connections.read<Backlog>(BACKLOG, [endpoint, version]);
+    return row!;
   }
 
   async depths(): Promise<EndpointDepth[]> {

@@ -18,7 +18,7 @@ const CLAIM = `
     progress_message = NULL
   WHERE seq IN (
     SELECT seq FROM runs
-    WHERE endpoint = $endpoint AND (kind = 'batch') = $batches AND status = 'queued'
+    WHERE endpoint = $endpoint AND (kind = 'batch') = $batches AND version = $version AND status = 'queued'
       AND due_at_ms <= $now AND (queue_deadline_ms IS NULL OR queue_deadline_ms > $now) AND alone <= $alone
     ORDER BY priority DESC, turn, seq
     LIMIT $limit)
@@ -61,11 +61,12 @@ export class Claims {
     this.#counters = counters;
   }
 
-  claim(now: Instant, { endpoint, lane, slots, alone, owner, lease }: ClaimRequest): ClaimedRun[] {
+  claim(now: Instant, { endpoint, version, lane, slots, alone, owner, lease }: ClaimRequest): ClaimedRun[] {
     const isForBatches = lane === 'engine';
     const taken = this.#claim.all({
       now,
       endpoint,
+      version,
       batches: isForBatches ? 1 : 0,
       alone: alone || isForBatches ? 1 : 0,
       owner,

@@ -100,6 +100,10 @@ class GroupCommit {
     return {
       isShared: false,
       deploy: verb('deploy'),
+      stage: verb('stage'),
+      settle: verb('settle'),
+      deployments: verb('deployments'),
+      adopt: verb('adopt'),
       enqueue: verb('enqueue'),
       claim: verb('claim'),
       renew: verb('renew'),
@@ -123,6 +127,7 @@ class GroupCommit {
       chunks: verb('chunks'),
       ahead: verb('ahead'),
       depths: verb('depths'),
+      backlog: verb('backlog'),
       audit: verb('audit'),
       onHint: () => {},
       stats: () => ({ calls: this.#calls, commits: this.#commits, lost: this.#lost }),

@@ -3,19 +3,8 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { RunId } from '../../domain/ids.ts';
 import { after, type Instant } from '../../domain/time.ts';
-import type { Deployment, Enqueued, NewRun } from '../ledger.ts';
+import type { Enqueued, NewRun } from '../ledger.ts';
 import type { Counters } from './counters.ts';
-
-const DEPLOY = `
-  INSERT INTO endpoints (name, version, fingerprint, deployed_at_ms, queue_limit, concurrency_limit)
-  VALUES ($name, 1, $fingerprint, $now, $queueLimit, $concurrencyLimit)
-  ON CONFLICT (name) DO UPDATE SET
-    version           = version + (fingerprint <> excluded.fingerprint),
-    deployed_at_ms    = iif(fingerprint <> excluded.fingerprint, excluded.deployed_at_ms, deployed_at_ms),
-    fingerprint       = excluded.fingerprint,
-    queue_limit       = excluded.queue_limit,
-    concurrency_limit = excluded.concurrency_limit
-  RETURNING version`;
 
 const FIND_KEY = `SELECT fingerprint, run_id FROM idempotency_keys WHERE tenant = $tenant AND key = $key`;
 const KEEP_KEY = `
@@ -39,9 +28,8 @@ const INSERT_RUN = `
   ON CONFLICT (parent_seq, row_from, row_to) WHERE parent_seq IS NOT NULL DO NOTHING`;
 const INSERT_INPUT = `INSERT INTO inputs (run_seq, body) VALUES (?, ?)`;
 
-/** Takes deployments and runs in. */
+/** Takes runs in. */
 export class Intake {
-  readonly #deploy;
   readonly #findKey;
   readonly #keepKey;
   readonly #findOpen;
@@ -51,7 +39,6 @@ export class Intake {
   readonly #counters: Counters;
 
   constructor(db: DatabaseSync, counters: Counters) {
-    this.#deploy = db.prepare(DEPLOY);
     this.#findKey = db.prepare(FIND_KEY);
     this.#keepKey = db.prepare(KEEP_KEY);
     this.#findOpen = db.prepare(FIND_OPEN);
@@ -59,13 +46,6 @@ export class Intake {
     this.#insertRun = db.prepare(INSERT_RUN);
     this.#insertInput = db.prepare(INSERT_INPUT);
     this.#counters = counters;
-  }
-
-  deploy(now: Instant, { name, fingerprint, queueLimit, concurrencyLimit }: Deployment): number {
-    this.#counters.writeBack();
-    const row = this.#deploy.get({ name, fingerprint, queueLimit, concurrencyLimit, now }) as { version: number };
-    this.#counters.forget();
-    return row.version;
   }
 
   enqueue(now: Instant, runs: readonly NewRun[]): Enqueued[] {

@@ -6,6 +6,7 @@ import type { Payload } from '../../domain/payload.ts';
 
 import {
   type AttemptRecord,
+  type Backlog,
   BACKLOG_COUNT_MAX,
   type ChunkRecord,
   type EndpointDepth,
@@ -55,7 +56,8 @@ const CHUNKS = `
   ORDER BY row_from, row_to`;
 const AHEAD = `
   SELECT count(*) AS ahead FROM (
-    SELECT 1 FROM runs r JOIN runs q ON q.endpoint = r.endpoint AND (q.kind = 'batch') = (r.kind = 'batch') AND q.status = 'queued'
+    SELECT 1 FROM runs r JOIN runs q ON q.endpoint = r.endpoint AND (q.kind = 'batch') = (r.kind = 'batch') AND q.version = r.version
+      AND q.status = 'queued'
     WHERE r.run_id = $runId
       AND (q.priority > r.priority OR (q.priority = r.priority AND (q.turn < r.turn OR (q.turn = r.turn AND q.seq < r.seq))))
     LIMIT ${BACKLOG_COUNT_MAX})`;
@@ -69,6 +71,14 @@ const DEPTHS = `
     (SELECT o.created_at_ms FROM runs o WHERE o.endpoint = e.name AND o.status = 'queued' AND o.parent_seq IS NULL
       ORDER BY o.seq LIMIT 1) AS oldest_queued_at_ms
   FROM endpoints e`;
+const BACKLOG = `
+  SELECT
+    (SELECT count(*) FROM (SELECT 1 FROM runs q
+      WHERE q.endpoint = $endpoint AND (q.kind = 'batch') = 0 AND q.version = $version AND q.status = 'queued'
+      LIMIT ${BACKLOG_COUNT_MAX})) AS waiting,
+    (SELECT count(*) FROM (SELECT 1 FROM runs a
+      WHERE a.endpoint = $endpoint AND a.version = $version AND a.status = 'queued' AND a.alone = 1
+      LIMIT ${BACKLOG_COUNT_MAX})) AS alone`;
 
 /** Reads runs, attempts and payloads. */
 export class Reader {
@@ -81,6 +91,7 @@ export class Reader {
   readonly #chunks;
   readonly #ahead;
   readonly #depths;
+  readonly #backlog;
 
   constructor(db: DatabaseSync) {
     this.#run = db.prepare(RUN);
@@ -92,6 +103,7 @@ export class Reader {
     this.#chunks = db.prepare(CHUNKS);
     this.#ahead = db.prepare(AHEAD);
     this.#depths = db.prepare(DEPTHS);
+    this.#backlog = db.prepare(BACKLOG);
   }
 
   run(runId: RunId): RunRecord | null {
@@ -137,6 +149,10 @@ export class Reader {
 
   ahead(runId: RunId): number {
     return (this.#ahead.get({ runId }) as { ahead: number }).ahead;
+  }
+
+  backlog(endpoint: string, version: number): Backlog {
+    return this.#backlog.get({ endpoint, version }) as unknown as Backlog;
   }
 
   depths(): EndpointDepth[] {

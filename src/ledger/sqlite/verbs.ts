@@ -15,12 +15,14 @@ import type {
   NewRun,
   QueueFilter,
   RunFilter,
+  Settlement,
 } from '../ledger.ts';
 import { AttemptLog } from './attempt-log.ts';
 import { Audit } from './audit.ts';
 import { Cancellation } from './cancel.ts';
 import { Claims } from './claims.ts';
 import { Counters } from './counters.ts';
+import { Deployments } from './deployments.ts';
 import { failureOf } from './failures.ts';
 import { Intake } from './intake.ts';
 import { Outbox } from './outbox.ts';
@@ -52,13 +54,20 @@ function prepareVerbs(db: DatabaseSync, counters: Counters) {
   const cancellation = new Cancellation(db, attempts, counters, outbox);
   const outcomes = new Outcomes(db, { attempts, counters, cancellation, outbox });
   const sweep = new Sweep(db, outcomes, { attempts, counters, cancellation, outbox });
+  const deployments = new Deployments(db, counters);
   const intake = new Intake(db, counters);
   const claims = new Claims(db, attempts, counters);
   const retention = new Retention(db);
   const reader = new Reader(db);
   const audit = new Audit(db);
   return {
-    deploy: (now: Instant, deployment: Deployment) => intake.deploy(now, deployment),
+    deploy: (now: Instant, deployment: Deployment) => deployments.deploy(now, deployment),
+    stage: (now: Instant, deployment: Deployment) => deployments.stage(now, deployment),
+    settle: (_now: Instant, endpoint: string, version: number, settlement: Settlement) =>
+      deployments.settle(endpoint, version, settlement),
+    deployments: () => deployments.list(),
+    adopt: (_now: Instant, endpoint: string, version: number, served: readonly number[]) =>
+      deployments.adopt(endpoint, version, served),
     enqueue: (now: Instant, runs: readonly NewRun[]) => intake.enqueue(now, runs),
     claim: (now: Instant, request: ClaimRequest) => claims.claim(now, request),
     renew: (now: Instant, held: readonly Claim[], lease: Duration) => claims.renew(now, held, lease),
@@ -81,6 +90,7 @@ function prepareVerbs(db: DatabaseSync, counters: Counters) {
     payload: (_now: Instant, runId: RunId, role: 'input' | 'output') => reader.payload(runId, role),
     chunks: (_now: Instant, parentId: RunId) => reader.chunks(parentId),
     ahead: (_now: Instant, runId: RunId) => reader.ahead(runId),
+    backlog: (_now: Instant, endpoint: string, version: number) => reader.backlog(endpoint, version),
     depths: () => {
       counters.writeBack();
       return reader.depths();
