@@ -23,10 +23,9 @@ import { type Log, openLog } from './log.ts';
 import { RunLogs } from './logs/run-logs.ts';
 import type { ModelKind } from './model/load-model.ts';
 import { openCallbacks } from './replicas/callbacks.ts';
-import { launchCommand } from './replicas/runtimes/command.ts';
 import { DiskRoom } from './storage/disk-room.ts';
-import { hasSetpriv, type Launch } from './replicas/runtimes/launch.ts';
-import { inspectModel, launchNode } from './replicas/runtimes/node.ts';
+import { hasSetpriv } from './replicas/runtimes/launch.ts';
+import { inspectEndpoint, launchReplica } from './replicas/runtimes/runtime.ts';
 
 /** How long running work may go on after a stop was asked for, before it is queued again. */
 const STOP_GRACE: Duration = seconds(10);
@@ -61,11 +60,9 @@ export async function inspectModels(config: Config): Promise<ReadonlyMap<string,
   const mistakes: FieldError[] = [];
   await Promise.all(
     config.endpoints.map(async (spec) => {
-      const { name, model } = spec;
-      const inspected =
-        model.runtime === 'node' ? await inspectModel(model.file, spec, config.environment) : { kind: 'any' as const };
-      if ('error' in inspected) mistakes.push({ pointer: `endpoints.${name}.model`, detail: inspected.error });
-      else kinds.set(name, inspected.kind);
+      const inspected = await inspectEndpoint(spec, config.environment);
+      if ('error' in inspected) mistakes.push({ pointer: `endpoints.${spec.name}.model`, detail: inspected.error });
+      else kinds.set(spec.name, inspected.kind);
     }),
   );
   if (mistakes.length > 0) throw new ConfigError(config.file, mistakes);
@@ -107,7 +104,7 @@ export async function startService(config: Config): Promise<Service> {
       clock: systemClock,
       log,
       endpoints,
-      launch: ({ spec }, replicaId) => launch(spec, replicaId, sockets, config.environment),
+      launch: ({ spec }, replicaId) => launchReplica(spec, replicaId, sockets, config.environment),
     });
     const server = buildServer({
       engine,
@@ -197,19 +194,8 @@ async function deploy(ledger: Ledger, spec: EndpointSpec, takes: ModelKind): Pro
 /** Changes when the specification does, or the model file. What the file imports is not followed. */
 function fingerprintOf(spec: EndpointSpec): string {
   const digest = createHash('sha256').update(JSON.stringify(spec));
-  if (spec.model.runtime === 'node') digest.update(readFileSync(spec.model.file));
+  if (spec.model.runtime !== 'command') digest.update(readFileSync(spec.model.file));
   return digest.digest('hex');
-}
-
-async function launch(
-  spec: EndpointSpec,
-  replicaId: string,
-  sockets: string,
-  environment: NodeJS.ProcessEnv,
-): Promise<Launch> {
-  return spec.model.runtime === 'node'
-    ? launchNode(spec.model.file, spec, replicaId, sockets, environment)
-    : launchCommand(spec.model.argv, spec, environment);
 }
 
 function cannotListen({ host, port }: Config, { code, message }: NodeJS.ErrnoException): string {

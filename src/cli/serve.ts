@@ -64,7 +64,7 @@ function announce({ url, endpoints, ledger, caution }: Service, data: string): v
   const { bold, dim, yellow } = coloursFor(process.stdout);
   const width = Math.max(...endpoints.map(({ spec }) => spec.name.length));
   const lines = endpoints.map(({ spec, version }) => {
-    const model = spec.model.runtime === 'node' ? spec.model.file : spec.model.argv.join(' ');
+    const model = spec.model.runtime === 'command' ? spec.model.argv.join(' ') : spec.model.file;
     return `  ${bold(spec.name.padEnd(width))}  ${spec.mode.padEnd(5)}  version ${version}  ${dim(model)}`;
   });
   const warning = caution === null ? [] : [yellow(caution)];

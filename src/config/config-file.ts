@@ -30,7 +30,7 @@ const Retry = Type.Object(
 export const EndpointFile = Type.Object(
   {
     model: Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
-      description: "A file with a defineModel export, or a command like ['python3', 'serve.py'].",
+      description: "A file with a defineModel export, a Python file, or a command like ['python3', 'serve.py'].",
     }),
     mode: Type.Optional(Type.Enum(['sync', 'async'])),
     default: Type.Optional(Type.Boolean()),
@@ -52,6 +52,9 @@ export const EndpointFile = Type.Object(
     retry: Type.Optional(Retry),
     replicas: Type.Optional(Replicas),
     env: Type.Optional(Type.Record(Type.String(), Type.String())),
+    python: Type.Optional(
+      Type.String({ minLength: 1, description: "The interpreter of a Python file: 'python3', './.venv/bin/python'." }),
+    ),
     cwd: Type.Optional(Type.String({ minLength: 1 })),
     features: Type.Optional(Type.Array(Type.String({ minLength: 1 }))),
     tags: Type.Optional(Type.Array(Type.String())),

@@ -1,6 +1,6 @@
 // From an endpoint as it is written to the specification that the engine works with: defaults, durations, paths.
 
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ENDPOINT_NAME, type EndpointSpec, type ModelSource } from '../domain/endpoint.ts';
 import type { FieldError } from '../domain/errors.ts';
@@ -20,7 +20,9 @@ const DEFAULTS = {
 } as const;
 
 /** Files that the Node runtime can import. */
-const MODEL_FILE = /\.(?:[cm]?[jt]s)$/;
+const NODE_FILE = /\.(?:[cm]?[jt]s)$/;
+const PYTHON_FILE = /\.py$/;
+const DEFAULT_PYTHON = 'python3';
 
 /** The specification, null where it has mistakes. */
 export interface ResolvedEndpoint {
@@ -37,7 +39,7 @@ export function resolveEndpoint(name: string, written: EndpointFile, folder: str
     report('', 'is no endpoint name: use lower-case letters, digits and single hyphens, 63 at most');
   if (typeof written !== 'object' || written === null) return { spec: null, mistakes };
   const durations = readDurations(written, report);
-  const model = readModel(written.model, folder, report);
+  const model = readModel(written, folder, report);
   const cwd = resolve(folder, typeof written.cwd === 'string' ? written.cwd : '.');
   if (!existsSync(cwd)) report('cwd', `${cwd} does not exist`);
   const replicas = {
@@ -94,18 +96,32 @@ function readDurations(written: EndpointFile, report: Report) {
   };
 }
 
-function readModel(written: EndpointFile['model'] | undefined, folder: string, report: Report): ModelSource | null {
-  if (Array.isArray(written)) {
-    const [command, ...rest] = written;
+function readModel({ model, python }: EndpointFile, folder: string, report: Report): ModelSource | null {
+  const isPython = typeof model === 'string' && PYTHON_FILE.test(model);
+  if (python !== undefined && !isPython)
+    report('python', 'is for a model that is a .py file; a command names its interpreter itself');
+  if (Array.isArray(model)) {
+    const [command, ...rest] = model;
     return typeof command === 'string' ? { runtime: 'command', argv: [command, ...rest] } : null;
   }
-  if (typeof written !== 'string') return null;
-  const file = resolve(folder, written);
-  if (!MODEL_FILE.test(file))
+  if (typeof model !== 'string') return null;
+  const file = resolve(folder, model);
+  if (!isPython && !NODE_FILE.test(file))
     report(
       'model',
-      `${written} is no .ts or .js file; a program is written as a command, like ["python3", "serve.py"]`,
+      `${model} is no .ts, .js or .py file; a program is written as a command, like ["python3", "serve.py"]`,
     );
   else if (!existsSync(file)) report('model', `${file} does not exist`);
-  return { runtime: 'node', file };
+  return isPython ? { runtime: 'python', file, python: readPython(python, folder, report) } : { runtime: 'node', file };
+}
+
+/** A name is looked for on the PATH when it is used; anything with a slash is a file. */
+function readPython(written: string | undefined, folder: string, report: Report): string {
+  if (typeof written !== 'string' || !written.includes('/')) return written ?? DEFAULT_PYTHON;
+  const file = resolve(folder, written);
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found === undefined) report('python', `${file} does not exist`);
+  else if (!found.isFile())
+    report('python', `${file} is a folder; name the interpreter in it, like ./.venv/bin/python`);
+  return file;
 }

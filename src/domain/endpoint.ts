@@ -3,9 +3,13 @@
 import type { RetryPolicy } from './retry.ts';
 import type { Duration } from './time.ts';
 
-/** Where a model comes from: a file with a `defineModel` export, or a program that answers `/ping` and `/invocations` on `$PORT`. */
+/**
+ * Where a model comes from: a file with a `defineModel` export, a Python file and the interpreter that runs it (a path, or a name on
+ * the PATH), or a program that answers `/ping` and `/invocations` on `$PORT`.
+ */
 export type ModelSource =
   | { readonly runtime: 'node'; readonly file: string }
+  | { readonly runtime: 'python'; readonly file: string; readonly python: string }
   | { readonly runtime: 'command'; readonly argv: readonly [string, ...string[]] };
 
 /** What becomes of the rows that failed alone: named in an `inference_error` column, left out, or the end of the whole batch. */

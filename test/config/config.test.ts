@@ -162,6 +162,17 @@ describe('a configuration', () => {
     });
   });
 
+  test('may name the Python of a Python file, by a name or by a path of its own', async () => {
+    await write('model.py', 'def predict(rows, context):\n    return rows\n');
+    await write('venv/bin/python', '');
+    const pythonOf = async (python?: string) =>
+      (await loadJson(endpoint({ model: './model.py', python }))).endpoints[0];
+    const file = join(folder, 'model.py');
+    expect(await pythonOf()).toMatchObject({ model: { runtime: 'python', file, python: 'python3' } });
+    expect(await pythonOf('python3.12')).toMatchObject({ model: { python: 'python3.12' } });
+    expect(await pythonOf('./venv/bin/python')).toMatchObject({ model: { python: join(folder, 'venv/bin/python') } });
+  });
+
   test("has paths that are relative to its own folder, and not to the server's", async () => {
     await write('deep/models/m.ts', 'export const model = { invoke: () => 1 };');
     const file = await write(
@@ -253,7 +264,13 @@ describe('a configuration with mistakes', () => {
   });
 
   test.each([
-    [{ model: './model.py' }, 'endpoints.a.model', '["python3", "serve.py"]'],
+    [{ model: './model.rb' }, 'endpoints.a.model', '["python3", "serve.py"]'],
+    [{ model: './nowhere.py' }, 'endpoints.a.model', 'nowhere.py does not exist'],
+    [{ model: './model.py', python: './.venv/bin/python' }, 'endpoints.a.python', '.venv/bin/python does not exist'],
+    [{ model: './model.py', python: './' }, 'endpoints.a.python', 'is a folder'],
+    [{ model: './model.py', python: '' }, 'endpoints.a.python', ''],
+    [{ python: 'python3' }, 'endpoints.a.python', 'is for a model that is a .py file'],
+    [{ model: ['python3', 'serve.py'], python: 'python3' }, 'endpoints.a.python', 'a command names its interpreter'],
     [{ model: 7 }, 'endpoints.a.model', ''],
     [{ model: [] }, 'endpoints.a.model', ''],
     [{ model: '' }, 'endpoints.a.model', ''],

@@ -5,9 +5,8 @@ import { onTestFinished } from 'vitest';
 import { type Clock, systemClock } from '../../src/clock.ts';
 import type { EndpointFile } from '../../src/config/config-file.ts';
 import type { Reply } from '../../src/replicas/replica.ts';
-import { launchCommand } from '../../src/replicas/runtimes/command.ts';
 import type { Launch } from '../../src/replicas/runtimes/launch.ts';
-import { launchNode } from '../../src/replicas/runtimes/node.ts';
+import { launchReplica } from '../../src/replicas/runtimes/runtime.ts';
 import { type ReservedSlot, Supervisor } from '../../src/replicas/supervisor.ts';
 import { folderForTest, type WhenDone } from '../support/folder.ts';
 import { FIXTURES, specsOf } from '../support/service.ts';
@@ -45,10 +44,7 @@ export async function fleetForTest(written: EndpointFile, options: FleetOptions 
   let changes = 0;
   const launch = (id: string): Promise<Launch> => {
     launched.push(id);
-    const { model } = spec!;
-    return model.runtime === 'node'
-      ? Promise.resolve(launchNode(model.file, spec!, id, sockets, environment))
-      : launchCommand(model.argv, spec!, environment);
+    return launchReplica(spec!, id, sockets, environment);
   };
   const supervisor = new Supervisor({
     policy: spec!.replicas,

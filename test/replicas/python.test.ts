@@ -1,14 +1,238 @@
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
-import { expect, test } from 'vitest';
-import { FIXTURES } from '../support/service.ts';
-import { fleetForTest, told } from './fleet.ts';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
+import { seconds } from '../../src/domain/time.ts';
+import { startReplica } from '../../src/replicas/replica.ts';
+import { inspectPython } from '../../src/replicas/runtimes/python.ts';
+import { launchReplica } from '../../src/replicas/runtimes/runtime.ts';
+import { decodeRows } from '../../src/table/rows.ts';
+import { folderForTest } from '../support/folder.ts';
+import { hasPython, NO_PYTHON } from '../support/python.ts';
+import { FIXTURES, serviceForTest, specsOf } from '../support/service.ts';
+import { until } from '../support/until.ts';
+import { ask, fleetForTest, told } from './fleet.ts';
 
-// The machine of a contributor need not have Python: the command runtime itself is tested with a program in Node (replica.test.ts).
-const hasPython = spawnSync('python3', ['--version']).status === 0;
+/** A Python file of this text, in a folder of its own. */
+async function fileOf(text: string, name = 'model.py'): Promise<string> {
+  const file = join(await folderForTest(), name);
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, text);
+  return file;
+}
+
+async function inspect(text: string, name?: string) {
+  const file = await fileOf(text, name);
+  return inspectPython({ runtime: 'python', file, python: 'python3' }, { env: {}, cwd: tmpdir() }, process.env);
+}
+
+async function errorOf(text: string, name?: string): Promise<string> {
+  const inspection = await inspect(text, name);
+  if (!('error' in inspection)) throw new Error(`The file was taken as ${inspection.kind}.`);
+  return inspection.error;
+}
+
+/** A replica of a Python file of this text, and the slots of it. */
+const fleetOf = async (text: string, replicas: { concurrency?: number } = {}) =>
+  fleetForTest({ model: await fileOf(text), replicas: { min: 1, ...replicas } });
 
 test.skipIf(!hasPython)('a program in Python is a model', async () => {
   const { slot } = await fleetForTest({ model: ['python3', join(FIXTURES, 'program.py')], replicas: { min: 1 } });
   expect(await told(await slot(), { x: 21 })).toMatchObject({ double: 42 });
   expect(await told(await slot(), { x: 1 })).toMatchObject({ double: 2 });
+});
+
+describe.skipIf(!hasPython)(`a Python file (${NO_PYTHON} where this is skipped)`, () => {
+  test.each([
+    ['rows', 'def predict(rows, context): return rows'],
+    ['rows', 'class Model:\n    def predict(self, rows): return rows\npredict = Model().predict'],
+    ['any', 'def invoke(input, context): return input'],
+    ['any', 'predict = 7\ndef invoke(input): return input'],
+    ['any', 'def model_fn(model_dir): return None'],
+    ['any', 'def predict_fn(data, model): return data\ndef predict(rows): return rows'],
+    ['any', 'def transform_fn(model, body, content_type, accept): return body'],
+  ])('takes %s where it says %j', async (kind, text) => {
+    expect(await inspect(text)).toEqual({ kind });
+  });
+
+  test.each([
+    ['both functions', 'def predict(rows): pass\ndef invoke(input): pass', 'and not both'],
+    ['neither', 'x = 1', 'either predict(rows, context) or invoke(input, context)'],
+    ['half a script', 'def input_fn(body, content_type): pass', 'neither model_fn nor predict_fn'],
+    ['a mistake in its syntax', 'def predict(rows:\n', 'SyntaxError'],
+    ['an import that is not there', 'import there_is_no_such_module', "No module named 'there_is_no_such_module'"],
+    ['an error while it is imported', 'raise ValueError("There are no weights.")', 'ValueError: There are no weights.'],
+    ['an exit while it is imported', 'import sys; sys.exit(4)', 'SystemExit: 4'],
+  ])('with %s is refused with one line that names the file', async (_, text, says) => {
+    const error = await errorOf(text);
+    expect(error).toContain('model.py');
+    expect(error).toContain(says);
+    expect(error).not.toContain('\n');
+  });
+
+  test('that ends its process while it is imported has its last words in the mistake', async () => {
+    const text = 'import os, sys\nprint("CUDA is missing", file=sys.stderr, flush=True)\nos._exit(4)';
+    expect(await errorOf(text)).toContain('CUDA is missing');
+  });
+
+  test('is not loaded when it is looked at, and may print and start threads', async () => {
+    const text = `
+import threading, time
+threading.Thread(target=time.sleep, args=(600,)).start()
+print('{"kind": "lies"}', end="")
+def load(): raise RuntimeError("This is not the time.")
+def invoke(input, context): return input
+`;
+    expect(await inspect(text)).toEqual({ kind: 'any' });
+  });
+
+  test('under an interpreter that is not there is told so', async () => {
+    const file = await fileOf('def predict(rows): return rows');
+    const inspection = await inspectPython(
+      { runtime: 'python', file, python: 'python3.999' },
+      { env: {}, cwd: tmpdir() },
+      process.env,
+    );
+    expect(inspection).toEqual({
+      error: 'There is no program python3.999 on the PATH; install it, or name another in the configuration.',
+    });
+  });
+
+  test('is imported and not run, beside the files of its folder, and leaves nothing of itself there', async () => {
+    const text = `
+import json, sys
+import weights
+def invoke(input): return [__name__, weights.VALUE, sys.argv, sys.modules[__name__].__file__, "runner" in sys.modules]
+if __name__ == "__main__": raise RuntimeError("It was run.")
+`;
+    // Not a name that could be imported, and a folder whose name is in the way of nothing.
+    const file = await fileOf(text, 'models/my model.v2.py');
+    await writeFile(join(dirname(file), 'weights.py'), 'VALUE = 7');
+    const { slot } = await fleetForTest({ model: file, replicas: { min: 1 } });
+    expect(await told(await slot(), 1)).toEqual(['my model.v2', 7, [file], file, false]);
+    // A cached form of the file would be taken for the file itself when that is edited within the same second.
+    expect(await readdir(join(dirname(file), '__pycache__'))).toEqual([expect.stringMatching(/^weights\./)]);
+  });
+
+  test('is loaded once, and worked with in the thread that loaded it', async () => {
+    const { slot } = await fleetOf(`
+import threading
+loads = []
+def load():
+    loads.append(threading.get_ident())
+    return "weights"
+def invoke(input, context):
+    return [context.model, len(loads), loads[0] == threading.get_ident(), threading.current_thread() is threading.main_thread()]
+`);
+    for (let count = 0; count < 3; count += 1)
+      expect(await told(await slot(), null)).toEqual(['weights', 1, true, true]);
+  });
+
+  test('has its functions called with as much as they take, and a load of somebody else is not its own', async () => {
+    const sees = async (text: string) => told(await (await fleetOf(text)).slot(), [{ a: 1 }]);
+    expect(await sees('from pickle import load\ndef invoke(input, context): return context.model')).toBeNull();
+    expect(await sees('def load(path): return 1\ndef invoke(input, context): return context.model')).toBeNull();
+    expect(await sees('def load(path="x"): return path\ndef invoke(input, context): return context.model')).toBe('x');
+    expect(
+      await sees(
+        'import functools\n@functools.cache\ndef load(): return 1\ndef invoke(_, context): return context.model',
+      ),
+    ).toBe(1);
+    expect(await sees('def invoke(input, threshold=0.5): return threshold')).toBe(0.5);
+    expect(await sees('def invoke(input, context=None): return context.run.attempt')).toBe(1);
+    expect(await sees('def invoke(*given): return len(given)')).toBe(2);
+    expect(await sees('class Model:\n    def invoke(self, input): return 1\ninvoke = Model().invoke')).toBe(1);
+    expect(await sees('class Model:\n    def __call__(self, input, context): return 2\ninvoke = Model()')).toBe(2);
+  });
+
+  test('is given as many runs at once as its replicas take', async () => {
+    const { supervisor } = await fleetOf(
+      `
+import threading
+both = threading.Barrier(2)
+def invoke(input, context):
+    both.wait(30)
+    return input
+`,
+      { concurrency: 2 },
+    );
+    await until('a replica is ready', () => supervisor.counts().current === 1);
+    const [first, second] = supervisor.reserve(2);
+    expect(await Promise.all([told(first!, 1), told(second!, 2)])).toEqual([1, 2]);
+  });
+
+  test('that cannot be loaded ends with its reason as the last line, after the traceback', async () => {
+    const file = await fileOf('def load():\n    raise ValueError("There are no weights.")\ndef invoke(input): pass\n');
+    const [spec] = specsOf({ tested: { model: file } });
+    const launch = await launchReplica(spec!, 'r-1', await folderForTest(), process.env);
+    const starting = startReplica('r-1', launch, seconds(60), systemClock, new AbortController().signal);
+    const { message } = await starting.then(
+      () => expect.unreachable('It started.'),
+      (error: Error) => error,
+    );
+    expect(message).toContain('exit code 1.');
+    expect(message).toContain(`File "${file}", line 2, in load`);
+    expect(message).not.toContain('runner.py", line');
+    expect(message.split('\n').at(-1)).toBe(`${file} could not be loaded: ValueError: There are no weights.`);
+  });
+
+  test('has the last lines that it printed in the detail of its crash', async () => {
+    const { slot } = await fleetOf('import os\ndef invoke(input):\n    print("thinking")\n    os._exit(3)\n');
+    expect(await ask(await slot(), 1)).toMatchObject({
+      kind: 'crashed',
+      detail: expect.stringMatching(/exit code 3[^]*thinking/) as string,
+    });
+  });
+
+  test('that is an older Python than 3.9 is needed for is told so by the runner', () => {
+    const runner = join(FIXTURES, '../../src/model/runner.py');
+    const pretend = `import sys; sys.version_info = (3, 8); exec(compile(open(${JSON.stringify(runner)}).read(), "runner.py", "exec"))`;
+    const { stderr } = spawnSync('python3', ['-c', pretend], { encoding: 'utf8' });
+    expect(stderr).toContain('Python 3.9 or newer');
+  });
+});
+
+describe.skipIf(!hasPython)('a server with a Python file', () => {
+  test('runs a table through it: rows in order, and the bad ones named', async () => {
+    const { postRaw } = await serviceForTest({
+      endpoints: { careful: { model: './careful-rows.py', batchSize: 4, retry: { maxAttempts: 1 } } },
+    });
+    const fails = new Map([
+      [3, 'throw'],
+      [7, 'exit'],
+      [12, 'not-a-number'],
+      [13, 'sys-exit'],
+    ]);
+    const ids = Array.from({ length: 30 }, (_, id) => id);
+    const table = `id,fail\n${ids.map((id) => `${id},${fails.get(id) ?? ''}\n`).join('')}`;
+    const { status, bytes } = await postRaw('/endpoints/careful/invoke', 'text/csv', table, { accept: 'text/csv' });
+    expect(status).toBe(200);
+    const rows = decodeRows(bytes, 'csv');
+    expect(rows.map((row) => Number(row['id']))).toEqual(ids);
+    const failed = rows.filter((row) => row['inference_error'] !== '');
+    expect(failed.map((row) => Number(row['id']))).toEqual([...fails.keys()]);
+    expect(failed.map((row) => String(row['inference_error']))).toEqual([
+      expect.stringContaining('Row 3 is bad.'),
+      expect.stringContaining('exit code 3'),
+      expect.stringContaining('NaN'),
+      expect.stringContaining('SystemExit: No more.'),
+    ]);
+  });
+
+  test('has a new version when the file has changed', async () => {
+    const file = await fileOf('def invoke(input): return "old"\n');
+    const data = await folderForTest();
+    const versionAndAnswer = async () => {
+      const { endpoint, post, stop } = await serviceForTest({ data, endpoints: { changing: { model: file } } });
+      const { json } = await post('/endpoints/changing/invoke', { input: 1 });
+      const { version } = await endpoint('changing');
+      await stop();
+      return [version, json.outputs];
+    };
+    expect(await versionAndAnswer()).toEqual([1, 'old']);
+    await writeFile(file, 'def invoke(input): return "new"\n');
+    expect(await versionAndAnswer()).toEqual([2, 'new']);
+  });
 });

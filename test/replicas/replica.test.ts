@@ -1,20 +1,24 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { hasSetpriv } from '../../src/replicas/runtimes/launch.ts';
 import { folderForTest } from '../support/folder.ts';
 import { isAlive } from '../support/processes.ts';
+import { hasPython, NO_PYTHON } from '../support/python.ts';
 import { FIXTURES } from '../support/service.ts';
 import { until } from '../support/until.ts';
 import { ANYTHING, ask, fleetForTest, PROGRAM, told } from './fleet.ts';
 
 const RUNTIMES = [
-  { runtime: 'node', model: ANYTHING },
-  { runtime: 'command', model: PROGRAM },
+  { runtime: 'node', model: ANYTHING, isThere: true },
+  { runtime: 'python', model: './anything.py', isThere: hasPython },
+  { runtime: 'command', model: PROGRAM, isThere: true },
 ] as const;
 
-describe.each(RUNTIMES)('a replica of the $runtime runtime', ({ runtime, model }) => {
+describe.for(RUNTIMES)('a replica of the $runtime runtime', ({ runtime, model, isThere }) => {
+  beforeEach(({ skip }) => skip(!isThere, NO_PYTHON));
+
   const written = { model: typeof model === 'string' ? model : [...model], replicas: { min: 1 } };
 
   test('answers what its model answers', async () => {
@@ -78,8 +82,9 @@ function superviseElsewhere(runtime: string, sockets: string): { server: ChildPr
   return { server, said };
 }
 
-describe('a model of ours', () => {
-  const written = { model: ANYTHING, replicas: { min: 1 } };
+describe.for(RUNTIMES.filter(({ runtime }) => runtime !== 'command'))('a model in $runtime', ({ model, isThere }) => {
+  const written = { model: model as string, replicas: { min: 1 } };
+  beforeEach(({ skip }) => skip(!isThere, NO_PYTHON));
 
   test('that throws fails its invocation and not its replica', async () => {
     const { slot } = await fleetForTest(written);

@@ -1,19 +1,27 @@
 // Stopping replicas that will not stop takes as long as their grace: these tests wait for it together.
 
 import { existsSync, readFileSync } from 'node:fs';
-import { describe, test } from 'vitest';
+import { beforeEach, describe, test } from 'vitest';
 import { Gates } from '../support/gate.ts';
 import { folderForTest, type WhenDone } from '../support/folder.ts';
 import { isAlive } from '../support/processes.ts';
+import { hasPython, NO_PYTHON } from '../support/python.ts';
 import { until } from '../support/until.ts';
 import { ANYTHING, ask, fleetForTest, PROGRAM, told } from './fleet.ts';
 
 const gatesForTest = async (whenDone: WhenDone): Promise<Gates> => new Gates(await folderForTest(whenDone));
 
-describe.concurrent('a model of ours whose run is cancelled', () => {
+const MODELS = [
+  { model: ANYTHING, isThere: true },
+  { model: './anything.py', isThere: hasPython },
+];
+
+describe.concurrent.for(MODELS)('a model ($model) whose run is cancelled', ({ model, isThere }) => {
+  beforeEach(({ skip }) => skip(!isThere, NO_PYTHON));
+
   test('and that listens to its signal stops, and keeps its replica', async ({ expect, onTestFinished: whenDone }) => {
     const gates = await gatesForTest(whenDone);
-    const { slot } = await fleetForTest({ model: ANYTHING, replicas: { min: 1 } }, { whenDone });
+    const { slot } = await fleetForTest({ model, replicas: { min: 1 } }, { whenDone });
     const pid = await told(await slot(), { do: 'pid' });
     const cancel = new AbortController();
     const reply = ask(await slot(), { do: 'hang', log: gates.path('started') }, cancel.signal);
@@ -25,7 +33,7 @@ describe.concurrent('a model of ours whose run is cancelled', () => {
 
   test('is not called stopped before it has stopped', async ({ expect, onTestFinished: whenDone }) => {
     const gates = await gatesForTest(whenDone);
-    const { supervisor, slot } = await fleetForTest({ model: ANYTHING, replicas: { min: 1 } }, { whenDone });
+    const { supervisor, slot } = await fleetForTest({ model, replicas: { min: 1 } }, { whenDone });
     const cancel = new AbortController();
     const wish = { do: 'stubborn', path: gates.path('open'), log: gates.path('started') };
     let stopped = false;
@@ -42,7 +50,7 @@ describe.concurrent('a model of ours whose run is cancelled', () => {
 
   test('and that neither listens nor lets go is killed', async ({ expect, onTestFinished: whenDone }) => {
     const gates = await gatesForTest(whenDone);
-    const { supervisor, slot } = await fleetForTest({ model: ANYTHING, replicas: { min: 1 } }, { whenDone });
+    const { supervisor, slot } = await fleetForTest({ model, replicas: { min: 1 } }, { whenDone });
     const pid = (await told(await slot(), { do: 'pid' })) as number;
     const cancel = new AbortController();
     const wish = { do: 'stubborn', path: gates.path('never opened'), log: gates.path('started') };
@@ -57,7 +65,7 @@ describe.concurrent('a model of ours whose run is cancelled', () => {
   test('goes on with the other runs of its replica', async ({ expect, onTestFinished: whenDone }) => {
     const gates = await gatesForTest(whenDone);
     const replicas = { min: 1, concurrency: 2 };
-    const { supervisor } = await fleetForTest({ model: ANYTHING, replicas }, { whenDone });
+    const { supervisor } = await fleetForTest({ model, replicas }, { whenDone });
     await until('a replica is ready', () => supervisor.counts().current === 1);
     const [hanging, working] = supervisor.reserve(2);
     const cancel = new AbortController();

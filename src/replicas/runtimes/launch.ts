@@ -1,6 +1,9 @@
 // How a replica's process is started, whatever its runtime: what to run, where it answers, and what it gets to see.
 
 import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import type { EndpointSpec } from '../../domain/endpoint.ts';
+import { SOCKET_VARIABLE } from '../../model/protocol.ts';
 
 /** Where a replica answers. */
 export type Address = { readonly socketPath: string } | { readonly port: number };
@@ -23,6 +26,23 @@ export function cleanEnvironment(
 ): Record<string, string> {
   const passed = PASSED_ON.flatMap((name) => (server[name] === undefined ? [] : [[name, server[name]] as const]));
   return Object.assign(Object.fromEntries(passed), ...given) as Record<string, string>;
+}
+
+/** How to start a runner of ours, which answers on a Unix socket in `socketFolder`. */
+export function launchRunner(
+  argv: readonly [string, ...string[]],
+  spec: EndpointSpec,
+  replicaId: string,
+  socketFolder: string,
+  serverEnvironment: NodeJS.ProcessEnv,
+): Launch {
+  const socketPath = join(socketFolder, `${replicaId.slice(-12)}.sock`);
+  return {
+    argv: dieWithServer(argv),
+    env: cleanEnvironment(serverEnvironment, spec.env, { [SOCKET_VARIABLE]: socketPath }),
+    cwd: spec.cwd,
+    address: { socketPath },
+  };
 }
 
 /**

@@ -1,16 +1,10 @@
 // The runtime for `defineModel` files: our runner under this very Node, on a Unix socket.
 
-import { execFile } from 'node:child_process';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import type { EndpointSpec } from '../../domain/endpoint.ts';
 import type { Inspection } from '../../model/inspect.ts';
-import { SOCKET_VARIABLE } from '../../model/protocol.ts';
-import { cleanEnvironment, dieWithServer, type Launch } from './launch.ts';
-
-/** Longest that importing a model file may take when it is inspected. Importing is not loading: a slow model loads in `load`. */
-const INSPECT_MILLISECONDS_MAX = 60_000;
+import { inspectWith } from './inspection.ts';
+import { type Launch, launchRunner } from './launch.ts';
 
 const programOf = (name: 'runner' | 'inspect'): string => {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
@@ -25,30 +19,14 @@ export function launchNode(
   socketFolder: string,
   serverEnvironment: NodeJS.ProcessEnv,
 ): Launch {
-  const socketPath = join(socketFolder, `${replicaId.slice(-12)}.sock`);
-  return {
-    argv: dieWithServer([process.execPath, programOf('runner'), file]),
-    env: cleanEnvironment(serverEnvironment, spec.env, { [SOCKET_VARIABLE]: socketPath }),
-    cwd: spec.cwd,
-    address: { socketPath },
-  };
+  return launchRunner([process.execPath, programOf('runner'), file], spec, replicaId, socketFolder, serverEnvironment);
 }
 
 /** Finds out what a model file takes, in a process of its own that sees what a replica would. */
-export async function inspectModel(
+export function inspectModel(
   file: string,
-  { env, cwd }: Pick<EndpointSpec, 'env' | 'cwd'>,
+  spec: Pick<EndpointSpec, 'env' | 'cwd'>,
   serverEnvironment: NodeJS.ProcessEnv,
 ): Promise<Inspection> {
-  try {
-    const { stdout } = await promisify(execFile)(process.execPath, [programOf('inspect'), file], {
-      env: cleanEnvironment(serverEnvironment, env),
-      cwd,
-      timeout: INSPECT_MILLISECONDS_MAX,
-    });
-    return JSON.parse(stdout.trimEnd().split('\n').at(-1)!) as Inspection;
-  } catch (error) {
-    const { stderr = '', message } = error as Error & { stderr?: string };
-    return { error: stderr.trim().split('\n').slice(-3).join(' ') || message };
-  }
+  return inspectWith([process.execPath, programOf('inspect'), file], spec, serverEnvironment);
 }

@@ -1,0 +1,947 @@
+"""The program of a replica that serves a Python file: imports it, loads its model, answers /ping and /invocations on a Unix socket.
+
+    python runner.py <file>              serves, on the socket that CLAIMCHECK_SOCKET names
+    python runner.py --inspect <file>    prints what the file takes, as JSON on the last line, and loads no model
+
+Needs Python 3.9 and nothing but its standard library. It says what runner.ts says, header for header, and reads and writes
+tables as src/table does. Lives exactly as long as the server that started it, which holds the other end of its standard input.
+
+The main thread loads the model and works with it; another one reads the connections, so that a ping is answered and a
+cancellation is heard while the model is at work. Only where a replica takes several invocations at once are there more threads.
+"""
+
+import sys
+
+if sys.version_info < (3, 9):
+    sys.exit("Models in Python need Python 3.9 or newer; this is " + sys.version.split()[0] + ".")
+
+import json
+import math
+import os
+import queue
+import re
+import selectors
+import socket
+import threading
+from datetime import datetime
+
+# The protocol of protocol.ts.
+RUN_ID_HEADER = "claimcheck-run-id"
+ATTEMPT_HEADER = "claimcheck-attempt"
+DEADLINE_HEADER = "claimcheck-deadline"
+FAILURE_HEADER = "claimcheck-failure"
+BUSY_HEADER = "claimcheck-busy"
+SOCKET_VARIABLE = "CLAIMCHECK_SOCKET"
+
+
+# What a model is handed, and what it answers.
+
+
+class Run:
+    """Which run a call belongs to."""
+
+    def __init__(self, id, attempt, deadline):
+        self.id = id
+        self.attempt = attempt
+        """1 for the first try; counts up when the run is tried again."""
+        self.deadline = deadline
+        """When the attempt is stopped from outside, an aware datetime; None where it has no limit."""
+
+
+class Context:
+    """What a model is handed beside its input."""
+
+    def __init__(self, model, run):
+        self.model = model
+        """What `load` returned; None where the file has no `load`."""
+        self.run = run
+        self.signal = threading.Event()
+        """Set when the run is cancelled, times out, or its caller is gone: stop working and return."""
+
+    @property
+    def cancelled(self):
+        return self.signal.is_set()
+
+
+class Call:
+    """One invocation: what arrived, and what the model is handed beside it."""
+
+    def __init__(self, connection, headers, body, loaded):
+        self.connection = connection
+        self.body = body
+        self.content_type = headers.get("content-type", "application/octet-stream")
+        self.accept = headers.get("accept")
+        deadline = headers.get(DEADLINE_HEADER)
+        self.context = Context(
+            loaded,
+            Run(
+                headers.get(RUN_ID_HEADER, ""),
+                int(headers.get(ATTEMPT_HEADER, 1)),
+                # Python reads the Z of RFC 3339 from 3.11 on.
+                None if deadline is None else datetime.fromisoformat(deadline.replace("Z", "+00:00")),
+            ),
+        )
+
+
+class InvalidOutput(Exception):
+    """A fault of the output and not of the model's work."""
+
+
+class BadInput(Exception):
+    """An input that cannot be read; the message says what is wrong, where, and what to do."""
+
+
+class NoModel(Exception):
+    """A file that is no model; the message says why."""
+
+
+def described(error):
+    """An error in its own words. A missing key and an exit code say nothing without the name of their error."""
+    name, text = type(error).__name__, str(error)
+    if text == "":
+        return name
+    return f"{name}: {text}" if isinstance(error, (KeyError, SystemExit)) else text
+
+
+def print_traceback(error):
+    """Writes what Python writes for an uncaught error, from the first line that is the model's."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    sys.__excepthook__(type(error), error.with_traceback(trace), trace)
+
+
+# Content types, as src/table/format.ts and src/domain/payload.ts read them.
+
+CONTENT_TYPES = {"csv": "text/csv", "jsonl": "application/jsonlines", "json": "application/json"}
+FORMATS = {
+    "text/csv": "csv",
+    "application/csv": "csv",
+    "application/jsonlines": "jsonl",
+    "application/x-jsonlines": "jsonl",
+    "application/jsonl": "jsonl",
+    "application/x-jsonl": "jsonl",
+    "application/ndjson": "jsonl",
+    "application/x-ndjson": "jsonl",
+    "application/json-lines": "jsonl",
+    "application/json": "json",
+}
+
+
+def media_type(content_type):
+    """A content type without its parameters, in lower case."""
+    return content_type.split(";", 1)[0].strip().lower()
+
+
+def table_format_of(content_type):
+    return FORMATS.get(media_type(content_type))
+
+
+def is_json(content_type):
+    media = media_type(content_type)
+    return media == "application/json" or (media.startswith("application/") and media.endswith("+json"))
+
+
+# Values to JSON: what has no honest form is an error that names its place, never a null.
+
+
+def plain(value):
+    """What numpy, pandas and datetime hold, as Python's own values; neither is imported for it."""
+    if getattr(getattr(value, "dtype", None), "kind", None) in ("m", "M"):
+        raise TypeError("dates of numpy have no JSON form")
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    # A date that is none (NaT) differs from itself.
+    if hasattr(value, "isoformat") and value == value:
+        return value.isoformat()
+    raise TypeError(f"a {type(value).__name__} has no JSON form")
+
+
+ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain)
+
+
+def first_fault(value, path=(), above=()):
+    """The first value that JSON cannot hold, as its path and what is wrong with it; None where there is none."""
+    if value is None or isinstance(value, (str, int)):
+        return None
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return None
+        return path, "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if id(value) in above:
+        return path, "a value that holds itself (it is circular)"
+    above += (id(value),)
+    if isinstance(value, dict):
+        for key, member in value.items():
+            if not isinstance(key, (str, int)):
+                return path, f"a {type(key).__name__} as a key"
+            fault = first_fault(member, path + (key,), above)
+            if fault is not None:
+                return fault
+        return None
+    if isinstance(value, (list, tuple)):
+        faults = (first_fault(member, path + (position,), above) for position, member in enumerate(value))
+        return next((fault for fault in faults if fault is not None), None)
+    try:
+        return first_fault(plain(value), path, above)
+    except TypeError:
+        return path, f"a {type(value).__name__}"
+
+
+def json_text(value, refuse):
+    """A value as JSON; `refuse` makes the error from a path and what stands there."""
+    try:
+        return ENCODER.encode(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        path, what = first_fault(value) or ((), str(error))
+        raise refuse(path, what) from None
+
+
+def utf8(json_or_lines):
+    # Half a surrogate pair has no UTF-8; its escape says the same within JSON.
+    return json_or_lines.encode("utf-8", "backslashreplace")
+
+
+def no_output(path, what):
+    where = "".join(f"/{step}" for step in path)
+    place = f" at {where}" if where else ""
+    return InvalidOutput(
+        f"The output has {what}{place}: JSON has no form for it, and null would hide it. "
+        "Return None with a reason beside it, or raise an error."
+    )
+
+
+def no_cell(path, what):
+    row, *column = path
+    if not column:
+        return InvalidOutput(f"Row {row + 1} has {what}; return strings, numbers, booleans, None, lists and dicts.")
+    return InvalidOutput(
+        f"Row {row + 1}, column {json.dumps(column[0])}: the value is or holds {what}, which would hide an error; "
+        "return a finite number, or None or a string if you mean one."
+    )
+
+
+# Tables to rows.
+
+
+def text_of(body):
+    try:
+        return body.decode("utf-8").lstrip("\ufeff")
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        raise BadInput(f"The input is not valid UTF-8 (line {line}); save it as UTF-8.") from None
+
+
+def parsed(text, what, first_line=1):
+    """JSON as RFC 8259 has it: Python alone would take NaN as well."""
+
+    def refuse(name):
+        raise BadInput(f"{what} holds {name}, which is no JSON; send null or a string.")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except json.JSONDecodeError as error:
+        line = error.lineno + first_line - 1
+        raise BadInput(f"{what} cannot be read: {error.msg} (line {line}, column {error.colno}).") from None
+    except RecursionError:
+        raise BadInput(f"{what} is nested too deeply to be read.") from None
+
+
+WANTED = 'send an array of objects, [{"column": value, ...}, ...]'
+
+
+def read_json(text):
+    """The rows of JSON records, and whether they are one object alone, which is one row so that a model can be tried with one."""
+    value = parsed(text, "The JSON table")
+    where = ""
+    if isinstance(value, dict):
+        if not isinstance(value.get("instances"), list):
+            return [value], True
+        if len(value) > 1:
+            other = next(name for name in value if name != "instances")
+            raise BadInput(
+                f'The JSON table has {json.dumps(other)} beside "instances", which nothing would read; leave it out.'
+            )
+        value, where = value["instances"], "/instances"
+    if not isinstance(value, list):
+        raise BadInput(f"The JSON table is not an array; {WANTED}.")
+    for position, row in enumerate(value):
+        if not isinstance(row, dict):
+            raise BadInput(f"Row {position + 1} of the JSON table ({where}/{position}) is not an object; {WANTED}.")
+    return value, False
+
+
+def read_jsonl(text):
+    rows = []
+    # Not splitlines(), which ends lines at eight more characters.
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip(" \t\r") == "":
+            continue
+        row = parsed(line, f"Line {number}", number)
+        if not isinstance(row, dict):
+            raise BadInput(f'Line {number} is not an object; write one object, {{"column": value, ...}}, on each line.')
+        rows.append(row)
+    return rows
+
+
+LONE_RETURN = (
+    "holds a carriage return with no line feed after it; end lines with LF or CRLF, or put quotes around the value."
+)
+
+
+def csv_lines(text):
+    """The lines of a CSV text that is RFC 4180: where each starts, its values exactly as they stand, and whether it is blank."""
+    if "\0" in text:
+        raise csv_fault(text, text.index("\0"), "holds a NUL byte; save the table as UTF-8 text (it may be UTF-16 now).")
+    if '"' in text:
+        return quoted_csv_lines(text)
+    text = text.replace("\r\n", "\n")
+    if "\r" in text:
+        raise csv_fault(text, text.index("\r"), LONE_RETURN)
+    lines = text.split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    return ((number, line.split(","), line == "") for number, line in enumerate(lines, 1))
+
+
+CSV_FIELD = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|((?!")[^,\r\n]*))(,|\r?\n|\Z)')
+
+
+def quoted_csv_lines(text):
+    at, number = 0, 1
+    while at < len(text):
+        start, values, end = at, [], ","
+        while end == ",":
+            field = CSV_FIELD.match(text, at)
+            if field is None:
+                raise csv_fault(text, at, why_no_field(text, at))
+            quoted, bare, end = field.groups()
+            values.append(bare if quoted is None else quoted.replace('""', '"'))
+            at = field.end()
+        yield number, values, values == [""] and quoted is None
+        number += text.count("\n", start, at)
+
+
+def why_no_field(text, at):
+    if text[at] != '"':
+        return LONE_RETURN
+    end = text.find('"', at + 1)
+    while end != -1 and text[end + 1 : end + 2] == '"':
+        end = text.find('"', end + 2)
+    if end == -1:
+        return "has a quote that is never closed; close it, and write a quote inside a value as two quotes."
+    if text[end + 1] == "\r":
+        return LONE_RETURN
+    return "has text after a closing quote; write a quote inside a value as two quotes."
+
+
+def csv_fault(text, at, fault):
+    line = text.count("\n", 0, at) + 1
+    return BadInput(f"The CSV table (line {line}) {fault}")
+
+
+def read_csv(text):
+    """Every value the string that stands in the file: no trimming, no numbers, no nulls."""
+    lines = iter(csv_lines(text))
+    header = next(((number, values) for number, values, is_blank in lines if not is_blank), None)
+    if header is None:
+        raise BadInput("The CSV table is empty; it needs a header line with the names of its columns.")
+    number, names = header
+    check_names(names, BadInput, f" (line {number})")
+    rows, blanks = [], 0
+    for number, values, is_blank in lines:
+        if is_blank:
+            blanks += 1
+            continue
+        if len(values) != len(names):
+            raise BadInput(
+                f"Row {len(rows) + 1} (line {number}) has {len(values)} values where the header names {len(names)}; "
+                "write the missing ones between commas, and put quotes around a value that holds a comma."
+            )
+        # A blank line inside a table of one column is an empty value; elsewhere, and after the last row, it is nothing.
+        if len(names) == 1:
+            rows.extend({names[0]: ""} for _ in range(blanks))
+        blanks = 0
+        rows.append(dict(zip(names, values)))
+    return rows
+
+
+def check_names(names, error, place=""):
+    """Names that are empty or there twice are refused: rows are dicts, and one of two equal names would be lost."""
+    seen = set()
+    for position, name in enumerate(names, 1):
+        if name == "":
+            raise error(f"Column {position} of the header{place} has no name; give every column one (pandas: index=False).")
+        if "\0" in name:
+            raise error(f"The name of column {position}{place} holds a NUL character; rename the column.")
+        if name in seen:
+            raise error(f"The header{place} names {json.dumps(name)} more than once; give every column a name of its own.")
+        seen.add(name)
+
+
+def read_rows(body, table_format):
+    """The rows of a table, and whether they are one JSON object alone."""
+    text = text_of(body)
+    if table_format == "json":
+        return read_json(text)
+    return (read_csv(text) if table_format == "csv" else read_jsonl(text)), False
+
+
+# Rows to tables.
+
+
+def is_frame(value):
+    """Whether a value is a DataFrame, told by what it can do: pandas may not be there to ask."""
+    return hasattr(value, "to_dict") and hasattr(value, "columns")
+
+
+def frame_rows(frame):
+    names = list(frame.columns)
+    if len(set(names)) < len(names):
+        raise InvalidOutput("The DataFrame has two columns of the same name; give every column a name of its own.")
+    return frame.to_dict(orient="records")
+
+
+def columns_of(rows):
+    """The keys of all rows, in the order first seen."""
+    columns = {}
+    for position, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            kind = "None" if row is None else f"a {type(row).__name__}"
+            raise InvalidOutput(f"Row {position} is {kind}; every row must be a dict, {{column: value, ...}}.")
+        columns.update(row)
+    for name in columns:
+        if not isinstance(name, str):
+            raise InvalidOutput(
+                f"A column is named {name!r}, a {type(name).__name__}; the names of columns must be strings."
+            )
+    return list(columns)
+
+
+def write_rows(rows, table_format):
+    columns = columns_of(rows)
+    if table_format == "csv":
+        return write_csv(rows, columns)
+    if table_format == "json":
+        return utf8(json_text(rows, no_cell))
+    return utf8("".join(f"{json_text(row, at_row(position))}\n" for position, row in enumerate(rows)))
+
+
+def at_row(position):
+    return lambda path, what: no_cell((position, *path), what)
+
+
+def write_csv(rows, columns):
+    if not columns:
+        if not rows:
+            return b""
+        raise InvalidOutput("The rows have no columns, so a CSV table cannot hold them; return at least one column.")
+    check_names(columns, InvalidOutput)
+    lines = [csv_line(columns)]
+    for position, row in enumerate(rows):
+        lines.append(csv_line([csv_text(row.get(column), position, column) for column in columns]))
+    lines.append("")
+    text = "\n".join(lines)
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InvalidOutput("A text holds half of a surrogate pair, which UTF-8 cannot; return JSON.") from None
+
+
+def csv_text(value, row, column):
+    """A value as it stands in a CSV file before quoting: None is empty, a string is itself, all else is its JSON."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        value = json_text(value, lambda path, what: no_cell((row, column, *path), what))
+        if not value.startswith('"'):
+            return value
+        # A date, and all else that becomes a JSON string, is that string.
+        value = json.loads(value)
+    if "\0" in value:
+        raise no_cell((row, column), "a NUL character")
+    return value
+
+
+def csv_line(texts):
+    # A lone empty value is written "": a blank line would not be a row.
+    return ",".join([csv_field(text) for text in texts]) or '""'
+
+
+def csv_field(text):
+    """Quotes around what needs them, and around blanks at either side, because some readers trim those."""
+    if text == "":
+        return text
+    needs_quotes = (
+        text[0] <= " "
+        or text[-1] <= " "
+        or text[0] == "\ufeff"
+        or '"' in text
+        or "," in text
+        or "\n" in text
+        or "\r" in text
+    )
+    return '"' + text.replace('"', '""') + '"' if needs_quotes else text
+
+
+# The kinds of model.
+
+
+class RowModel:
+    """predict(rows, context): one chunk of rows in, exactly as many out, in the same order."""
+
+    takes = "rows"
+
+    def __init__(self, module):
+        self.load = load_of(module)
+        self.predict = with_context(module.predict)
+
+    def answer(self, call):
+        table_format = table_format_of(call.content_type)
+        if table_format is None:
+            raise BadInput(
+                f"This model takes tables (CSV, JSON Lines, JSON records) and was sent {call.content_type}."
+            )
+        rows, alone = read_rows(call.body, table_format)
+        count = len(rows)
+        outputs = self.predict(rows, call.context)
+        if is_frame(outputs):
+            outputs = frame_rows(outputs)
+        if not isinstance(outputs, (list, tuple)):
+            raise InvalidOutput(f"predict() must return a list of rows, and returned a {type(outputs).__name__}.")
+        if len(outputs) != count:
+            raise InvalidOutput(f"predict() was given {count} rows and returned {len(outputs)}.")
+        wanted = (call.accept and table_format_of(call.accept)) or table_format
+        body = write_rows(outputs, wanted)
+        # One object is answered with one object.
+        return CONTENT_TYPES[wanted], body[1:-1] if alone and wanted == "json" else body
+
+
+class AnyModel:
+    """invoke(input, context): any JSON value, or the bytes of any other content type."""
+
+    takes = "any"
+
+    def __init__(self, module):
+        self.load = load_of(module)
+        self.invoke = with_context(module.invoke)
+
+    def answer(self, call):
+        given = parsed(text_of(call.body), "The input") if is_json(call.content_type) else call.body
+        output = self.invoke(given, call.context)
+        if isinstance(output, (bytes, bytearray, memoryview)):
+            return call.accept or "application/octet-stream", bytes(output)
+        return CONTENT_TYPES["json"], utf8(json_text(output, no_output))
+
+
+def parameters_of(function):
+    """The names of a function's positional parameters, how many must be given, and whether it takes more; None where it does not say."""
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    if not hasattr(function, "__code__"):
+        function = getattr(function, "__call__", None)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return None
+    names = code.co_varnames[1 if hasattr(function, "__self__") else 0 : code.co_argcount]
+    takes_more = code.co_flags & 0x04 != 0
+    return names, len(names) - len(function.__defaults__ or ()), takes_more
+
+
+def with_context(function):
+    """A function that has no place for the context is called without it."""
+    names, required, takes_more = parameters_of(function) or ((), 0, True)
+    has_place = takes_more or required > 1 or names[1:2] == ("context",)
+    return function if has_place else lambda given, _: function(given)
+
+
+def load_of(module):
+    """The file's load(), or None. One that needs a parameter is another's: many files import the load of pickle or joblib."""
+    load = getattr(module, "load", None)
+    parameters = parameters_of(load)
+    return load if parameters is not None and parameters[1] == 0 else None
+
+
+class Script:
+    """A SageMaker script: model_fn, input_fn, predict_fn and output_fn, or transform_fn in place of the last three."""
+
+    takes = "any"
+    functions = ("model_fn", "input_fn", "predict_fn", "output_fn", "transform_fn")
+
+    def __init__(self, module):
+        self.model_dir = os.environ.get("SM_MODEL_DIR") or os.path.dirname(module.__file__)
+        self.accept = os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or CONTENT_TYPES["json"]
+        self.model_fn, self.input_fn, self.predict_fn, self.output_fn, self.transform_fn = (
+            getattr(module, name, None) for name in self.functions
+        )
+
+    def load(self):
+        return None if self.model_fn is None else self.model_fn(self.model_dir)
+
+    def answer(self, call):
+        model = call.context.model
+        # Scripts compare types as wholes, so they are told them without parameters.
+        content_type = media_type(call.content_type)
+        accept = self.accept if call.accept in (None, "", "*/*") else media_type(call.accept)
+        body = text_of(call.body) if is_text(content_type) else call.body
+        if self.transform_fn is not None:
+            return sent(self.transform_fn(model, body, content_type, accept), accept, "transform_fn")
+        headed = True
+        if self.input_fn is not None:
+            data = self.input_fn(body, content_type)
+        else:
+            data, headed = default_input(body, content_type)
+        prediction = model.predict(data) if self.predict_fn is None else self.predict_fn(data, model)
+        if self.output_fn is not None:
+            return sent(self.output_fn(prediction, accept), accept, "output_fn")
+        return default_output(prediction, accept, headed)
+
+
+def is_text(content_type):
+    """What a script's input_fn gets as str; everything else it gets as bytes."""
+    return content_type.startswith("text/") or is_json(content_type) or content_type in FORMATS
+
+
+def default_input(body, content_type):
+    """What SageMaker hands to predict_fn where there is no input_fn, as lists; and whether a CSV had a header line."""
+    table_format = table_format_of(content_type)
+    if table_format == "csv":
+        return numbers_of(body)
+    if table_format == "jsonl":
+        lines = body.split("\n")
+        return [parsed(line, f"Line {n}", n) for n, line in enumerate(lines, 1) if line.strip(" \t\r")], True
+    if is_json(content_type):
+        return parsed(body, "The input"), True
+    raise BadInput(f"This script has no input_fn, and without one it takes JSON and CSV; it was sent {content_type}.")
+
+
+def numbers_of(text):
+    """The numbers of a CSV. A first line without any number is a header; anything else that is no number is an error."""
+    lines = [(number, values) for number, values, is_blank in csv_lines(text) if not is_blank]
+    headed = bool(lines) and not any(is_number(value) for value in lines[0][1])
+    rows = []
+    for number, values in lines[1:] if headed else lines:
+        wrong = next((value for value in values if not is_number(value)), None)
+        if wrong is not None:
+            raise BadInput(
+                f"Line {number} of the CSV has a value that is no number; without an input_fn every value must be one."
+            )
+        rows.append([float(value) for value in values])
+    return rows, headed
+
+
+def is_number(text):
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def default_output(prediction, accept, headed):
+    """What SageMaker answers where there is no output_fn: JSON, or CSV with a header unless the input came without one."""
+    if is_frame(prediction):
+        prediction = frame_rows(prediction)
+    elif hasattr(prediction, "tolist"):
+        prediction = prediction.tolist()
+    if is_json(accept):
+        return accept, utf8(json_text(prediction, no_output))
+    table_format = table_format_of(accept)
+    if table_format is None or not isinstance(prediction, (list, tuple)):
+        raise InvalidOutput(
+            "This script has no output_fn, and without one it answers JSON, or lists as CSV and JSON Lines; "
+            f"{accept} was asked for, and predict_fn returned a {type(prediction).__name__}."
+        )
+    if table_format == "jsonl":
+        return accept, utf8("".join(f"{json_text(row, at_row(n))}\n" for n, row in enumerate(prediction)))
+    table = write_rows(prediction_rows(prediction), "csv")
+    return accept, table if headed else table.partition(b"\n")[2]
+
+
+def prediction_rows(prediction):
+    """Rows as they are; numbers and lists of numbers under names that they need in a table."""
+    if any(isinstance(row, dict) for row in prediction):
+        return prediction
+    lists = [row if isinstance(row, (list, tuple)) else [row] for row in prediction]
+    widths = {len(row) for row in lists}
+    if len(widths) > 1:
+        raise InvalidOutput(f"predict_fn returned lists of {min(widths)} to {max(widths)} values; a table has as many in each.")
+    width = max(widths, default=1)
+    names = ["prediction"] if width == 1 else [f"prediction_{n}" for n in range(1, width + 1)]
+    return [dict(zip(names, row)) for row in lists]
+
+
+def sent(output, accept, name):
+    """What a script's function returned: a text or bytes, or one of these with its content type. It is passed on as it is."""
+    if isinstance(output, tuple) and len(output) == 2:
+        output, accept = output
+    if isinstance(output, str):
+        output = output.encode("utf-8")
+    if not isinstance(output, (bytes, bytearray, memoryview)) or not isinstance(accept, str):
+        raise InvalidOutput(f"{name} must return str, bytes, or one of them and its content type as a tuple.")
+    return accept, bytes(output)
+
+
+# From a file to a model.
+
+
+def import_file(file):
+    """The file as a module that is not __main__, so that what a script does when it is run stays undone."""
+    import importlib.util
+
+    name = os.path.splitext(os.path.basename(file))[0]
+    if name in sys.modules:
+        name = "claimcheck_model"
+    # What the file lies beside can be imported, as if it were run; what lies beside this program cannot.
+    own = os.path.dirname(os.path.realpath(__file__))
+    sys.path[:] = [os.path.dirname(file), *(path for path in sys.path if os.path.realpath(path) != own)]
+    sys.argv = [file]
+    spec = importlib.util.spec_from_file_location(name, file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    # Compiled anew: a cached form is told from an older one by whole seconds, and the file may have been edited within one.
+    code = spec.loader.source_to_code(spec.loader.get_data(file), file)
+    exec(code, module.__dict__)
+    return module
+
+
+def load_file(file):
+    """The model of a file, imported and not loaded; NoModel where there is none."""
+    file = os.path.abspath(file)
+    try:
+        module = import_file(file)
+    except BaseException as error:
+        print_traceback(error)
+        raise NoModel(f"{file} cannot be imported: {type(error).__name__}: {error}") from None
+    defined = {
+        name for name in ("predict", "invoke", *Script.functions) if callable(getattr(module, name, None))
+    }
+    script = defined.intersection(Script.functions)
+    if script:
+        if script.isdisjoint(("model_fn", "predict_fn", "transform_fn")):
+            raise NoModel(f"{file} defines {' and '.join(sorted(script))}, but neither model_fn nor predict_fn.")
+        return Script(module)
+    if ("predict" in defined) == ("invoke" in defined):
+        raise NoModel(
+            f"{file} must define either predict(rows, context) or invoke(input, context), and not both; "
+            "or model_fn, input_fn, predict_fn and output_fn, as a SageMaker script does."
+        )
+    return RowModel(module) if "predict" in defined else AnyModel(module)
+
+
+# The server.
+
+
+class Workers:
+    """The threads that work with the model: the main one, and more only while it is not enough."""
+
+    def __init__(self, model):
+        self.model = model
+        self.calls = queue.SimpleQueue()
+        self.lock = threading.Lock()
+        self.free = 1
+        self.busy = 0
+
+    def hand(self, call):
+        with self.lock:
+            self.busy += 1
+            is_short = self.free == 0
+            if not is_short:
+                self.free -= 1
+        if is_short:
+            threading.Thread(target=or_die, args=(self.work,), daemon=True).start()
+        self.calls.put(call)
+
+    def work(self):
+        while True:
+            call = self.calls.get()
+            response = reply(self.model, call)
+            with self.lock:
+                # Before the answer is sent: who has it and pings finds it no longer at work.
+                self.busy -= 1
+                self.free += 1
+            call.connection.finish(response)
+
+
+def reply(model, call):
+    if call.context.cancelled:
+        return b""
+    try:
+        content_type, body = model.answer(call)
+        if not content_type.isprintable() or not content_type.isascii():
+            raise InvalidOutput(f"The output came with {content_type!a}, which is no content type.")
+        return response("200 OK", body, ("content-type", content_type))
+    except (InvalidOutput, BadInput) as error:
+        kind, detail = "invalid-output" if isinstance(error, InvalidOutput) else "model-error", str(error)
+    # An exit is no exception to Python, but must not end the replica without a word.
+    except BaseException as error:
+        print_traceback(error)
+        kind, detail = "model-error", described(error)
+    return response(
+        "500 Internal Server Error", utf8(detail), ("content-type", "text/plain; charset=utf-8"), (FAILURE_HEADER, kind)
+    )
+
+
+def response(status, body, *headers):
+    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers), f"content-length: {len(body)}"]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+class Connection:
+    """A connection of the server's: one request at a time, and its end is the end of the call that it waits for."""
+
+    read_size = 256 * 1024
+
+    def __init__(self, peer, workers, loaded):
+        self.peer = peer
+        self.workers = workers
+        self.loaded = loaded
+        self.buffer = bytearray()
+        self.request = None
+        self.call = None
+        self.is_gone = False
+        self.lock = threading.Lock()
+
+    def receive(self):
+        """Reads what there is; False once the connection is of no more use."""
+        try:
+            some = self.peer.recv(self.read_size)
+        except OSError:
+            return False
+        self.buffer += some
+        return len(some) > 0 and self.advance()
+
+    def advance(self):
+        if self.request is None:
+            end = self.buffer.find(b"\r\n\r\n")
+            if end == -1:
+                return True
+            request_line, *lines = self.buffer[:end].decode("latin-1").split("\r\n")
+            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+            # The server always knows how long a body is.
+            if "transfer-encoding" in headers:
+                return False
+            self.request = request_line.rpartition(" ")[0], headers, int(headers.get("content-length", 0))
+            del self.buffer[: end + 4]
+        target, headers, size = self.request
+        if len(self.buffer) < size:
+            return True
+        body = bytes(self.buffer) if len(self.buffer) == size else bytes(self.buffer[:size])
+        del self.buffer[:size]
+        self.request = None
+        return self.handle(target, headers, body)
+
+    def handle(self, target, headers, body):
+        if target == "POST /invocations":
+            self.call = Call(self, headers, body, self.loaded)
+            self.workers.hand(self.call)
+            return True
+        if target == "GET /ping":
+            return self.send(response("200 OK", b"", (BUSY_HEADER, str(self.workers.busy))))
+        return self.send(response("404 Not Found", b""))
+
+    def finish(self, data):
+        """Answers the call, from the thread that worked on it."""
+        with self.lock:
+            self.call = None
+            is_gone = self.is_gone
+        if is_gone:
+            self.peer.close()
+        else:
+            self.send(data)
+
+    def hang_up(self):
+        """The other side has closed the connection, which is how a call is cancelled."""
+        with self.lock:
+            self.is_gone = True
+            call = self.call
+        if call is None:
+            self.peer.close()
+        else:
+            call.context.signal.set()
+
+    def send(self, data):
+        try:
+            self.peer.sendall(data)
+            return True
+        except OSError:
+            # There is nobody left to answer; the reading side hears of it too.
+            return False
+
+
+def listen(listener, workers, loaded):
+    with selectors.DefaultSelector() as selector:
+        selector.register(listener, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                connection = key.data
+                if connection is None:
+                    peer, _ = listener.accept()
+                    selector.register(peer, selectors.EVENT_READ, Connection(peer, workers, loaded))
+                elif not connection.receive():
+                    selector.unregister(connection.peer)
+                    connection.hang_up()
+
+
+def or_die(work, *parts):
+    """A replica that has lost one of its threads must not live on and be waited for."""
+    try:
+        work(*parts)
+    except BaseException as error:
+        sys.__excepthook__(type(error), error, error.__traceback__)
+    finally:
+        os._exit(1)
+
+
+def die_with_server():
+    # A descriptor of its own, so that neither the model nor a program that it starts reads from it, or waits for it.
+    watched = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+
+    def watch():
+        while os.read(watched, 1024):
+            pass
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def serve(file):
+    die_with_server()
+    try:
+        model = load_file(file)
+        try:
+            loaded = None if model.load is None else model.load()
+        except BaseException as error:
+            print_traceback(error)
+            raise NoModel(f"{file} could not be loaded: {type(error).__name__}: {error}") from None
+    except NoModel as error:
+        print(error, file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        # Threads that the file has started must not keep the process.
+        os._exit(1)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(os.environ[SOCKET_VARIABLE])
+    listener.listen(128)
+    workers = Workers(model)
+    threading.Thread(target=or_die, args=(listen, listener, workers, loaded), daemon=True).start()
+    or_die(workers.work)
+
+
+def inspect(file):
+    try:
+        inspection = {"kind": load_file(file).takes}
+    except NoModel as error:
+        inspection = {"error": str(error)}
+    # A file may have printed, and started threads: the answer is the last line, and nothing is waited for.
+    print(f"\n{json.dumps(inspection)}", flush=True)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+    if sys.argv[1] == "--inspect":
+        inspect(sys.argv[2])
+    else:
+        serve(sys.argv[1])

@@ -1,0 +1,32 @@
+// The runtime for Python files: our runner under the Python that the endpoint names, on a Unix socket. Nothing is installed in it.
+
+import { fileURLToPath } from 'node:url';
+import type { EndpointSpec, ModelSource } from '../../domain/endpoint.ts';
+import type { Inspection } from '../../model/inspect.ts';
+import { inspectWith } from './inspection.ts';
+import { type Launch, launchRunner } from './launch.ts';
+
+/** A model that is a Python file. */
+export type PythonSource = Extract<ModelSource, { readonly runtime: 'python' }>;
+
+const RUNNER = fileURLToPath(new URL('../../model/runner.py', import.meta.url));
+
+/** How to start a replica of a Python file; `socketFolder` must be short, for a Unix socket's path has 108 bytes at the most. */
+export function launchPython(
+  { python, file }: PythonSource,
+  spec: EndpointSpec,
+  replicaId: string,
+  socketFolder: string,
+  serverEnvironment: NodeJS.ProcessEnv,
+): Launch {
+  return launchRunner([python, RUNNER, file], spec, replicaId, socketFolder, serverEnvironment);
+}
+
+/** Finds out what a Python file takes: imports it, and loads no model. */
+export function inspectPython(
+  { python, file }: PythonSource,
+  spec: Pick<EndpointSpec, 'env' | 'cwd'>,
+  serverEnvironment: NodeJS.ProcessEnv,
+): Promise<Inspection> {
+  return inspectWith([python, RUNNER, '--inspect', file], spec, serverEnvironment);
+}

@@ -1,0 +1,39 @@
+// From an endpoint to its runtime: the one place that knows all of them.
+
+import type { EndpointSpec } from '../../domain/endpoint.ts';
+import type { Inspection } from '../../model/inspect.ts';
+import { launchCommand } from './command.ts';
+import type { Launch } from './launch.ts';
+import { inspectModel, launchNode } from './node.ts';
+import { inspectPython, launchPython } from './python.ts';
+
+/** How to start a replica of an endpoint's model; `socketFolder` must be short, for a Unix socket's path has 108 bytes at the most. */
+export async function launchReplica(
+  spec: EndpointSpec,
+  replicaId: string,
+  socketFolder: string,
+  serverEnvironment: NodeJS.ProcessEnv,
+): Promise<Launch> {
+  const { model } = spec;
+  switch (model.runtime) {
+    case 'node':
+      return launchNode(model.file, spec, replicaId, socketFolder, serverEnvironment);
+    case 'python':
+      return launchPython(model, spec, replicaId, socketFolder, serverEnvironment);
+    case 'command':
+      return launchCommand(model.argv, spec, serverEnvironment);
+  }
+}
+
+/** Finds out what an endpoint's model takes, or why it cannot be used. A program is not asked: it takes what it takes. */
+export async function inspectEndpoint(spec: EndpointSpec, serverEnvironment: NodeJS.ProcessEnv): Promise<Inspection> {
+  const { model } = spec;
+  switch (model.runtime) {
+    case 'node':
+      return inspectModel(model.file, spec, serverEnvironment);
+    case 'python':
+      return inspectPython(model, spec, serverEnvironment);
+    case 'command':
+      return { kind: 'any' };
+  }
+}
