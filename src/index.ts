@@ -24,6 +24,7 @@ export {
   PayloadTooLargeError,
   QueueExpiredError,
   QueueFullError,
+  OutOfMemoryError,
   ReplicaCrashedError,
   ReplicaUnavailableError,
   RequestTimeoutError,

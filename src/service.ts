@@ -1,16 +1,13 @@
 // The composition root: the only file that names drivers. Starts everything in order, stops it in reverse.
 
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { readFileSync, statSync } from 'node:fs';
 import { type AddressInfo, isIPv4 } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { openBlobDirectory } from './blobs/directory.ts';
 import { systemClock } from './clock.ts';
 import { blobFolder, type Config, ConfigError, ledgerFile, logFolder } from './config/config.ts';
 import type { EndpointSpec } from './domain/endpoint.ts';
-import type { FieldError, StorageBroken } from './domain/errors.ts';
+import type { StorageBroken } from './domain/errors.ts';
 import { after, type Duration, hours, seconds } from './domain/time.ts';
 import type { Deployed } from './engine/deployment.ts';
 import { Engine } from './engine/engine.ts';
@@ -23,8 +20,12 @@ import { type Log, openLog } from './log.ts';
 import { RunLogs } from './logs/run-logs.ts';
 import type { ModelKind } from './model/load-model.ts';
 import { openCallbacks } from './replicas/callbacks.ts';
+import { chooseUsers } from './replicas/isolation/choice.ts';
+import { type Isolation, openIsolation } from './replicas/isolation/isolation.ts';
+import { gapsOf, levelsOf, thisMachine } from './replicas/isolation/machine.ts';
+import { runAs } from './replicas/isolation/user.ts';
 import { DiskRoom } from './storage/disk-room.ts';
-import { hasSetpriv } from './replicas/runtimes/launch.ts';
+import type { Launch } from './replicas/runtimes/launch.ts';
 import { inspectEndpoint, launchReplica } from './replicas/runtimes/runtime.ts';
 
 /** How long running work may go on after a stop was asked for, before it is queued again. */
@@ -42,8 +43,10 @@ export interface Service {
   readonly ledger: string;
   /** How the ledger has been writing. */
   stats(): LedgerStats;
-  /** What this machine cannot do that a reader of the docs would rely on, as a sentence; null where there is nothing. */
-  readonly caution: string | null;
+  /** What keeps its replicas apart from it and from each other: names of rows in docs/isolation.md. */
+  readonly isolation: readonly string[];
+  /** What this machine, or the configuration, does not do that a reader of the docs would rely on, in sentences. */
+  readonly cautions: readonly string[];
   /** Resolves when the store can no longer be trusted: the process must end, without stopping the service first. */
   readonly broken: Promise<StorageBroken>;
   /** Takes no new work, gives running work its grace, queues the rest again, and lets go of everything. `hurry` ends the grace. */
@@ -56,17 +59,29 @@ export interface Service {
  * @throws ConfigError that names every model which cannot be used, and why
  */
 export async function inspectModels(config: Config): Promise<ReadonlyMap<string, ModelKind>> {
+  return (await examine(config)).kinds;
+}
+
+interface Examined {
+  readonly kinds: ReadonlyMap<string, ModelKind>;
+  readonly users: ReadonlyMap<string, number | null>;
+  readonly cautions: readonly string[];
+}
+
+/** What every model takes, and which user it runs as. */
+async function examine(config: Config): Promise<Examined> {
   const kinds = new Map<string, ModelKind>();
-  const mistakes: FieldError[] = [];
+  const { users, cautions, mistakes } = chooseUsers(config, thisMachine());
   await Promise.all(
     config.endpoints.map(async (spec) => {
-      const inspected = await inspectEndpoint(spec, config.environment);
+      const uid = users.get(spec.name) ?? null;
+      const inspected = await inspectEndpoint(spec, config.environment, uid === null ? [] : runAs(uid));
       if ('error' in inspected) mistakes.push({ pointer: `endpoints.${spec.name}.model`, detail: inspected.error });
       else kinds.set(spec.name, inspected.kind);
     }),
   );
   if (mistakes.length > 0) throw new ConfigError(config.file, mistakes);
-  return kinds;
+  return { kinds, users, cautions };
 }
 
 /**
@@ -75,7 +90,8 @@ export async function inspectModels(config: Config): Promise<ReadonlyMap<string,
  * @throws ConfigError, or Error when the data folder or the port is taken: the message says what to do
  */
 export async function startService(config: Config): Promise<Service> {
-  const kinds = await inspectModels(config);
+  const { kinds, users, cautions } = await examine(config);
+  const machine = thisMachine();
   const log = openLog(config.logLevel);
   const undo = new AsyncDisposableStack();
   try {
@@ -89,9 +105,8 @@ export async function startService(config: Config): Promise<Service> {
       onBroken,
       ...(ledger.isShared && { abandonedBefore: after(systemClock.now(), ABANDONED_SINCE) }),
     });
-    // Short on purpose: the path of a Unix socket has 108 bytes at the most, and a data folder may be deep.
-    const sockets = undo.adopt(await mkdtemp(join(tmpdir(), 'claimcheck-')), (folder) =>
-      rm(folder, { recursive: true, force: true }),
+    const isolation = undo.adopt(await openIsolation({ data: config.data, machine, users, log }), (opened) =>
+      opened.close(),
     );
     const endpoints = await Promise.all(config.endpoints.map((spec) => deploy(ledger, spec, kinds.get(spec.name)!)));
     const callbacks = undo.adopt(await openCallbacks(), (opened) => opened.close());
@@ -104,7 +119,7 @@ export async function startService(config: Config): Promise<Service> {
       clock: systemClock,
       log,
       endpoints,
-      launch: ({ spec }, replicaId) => launchReplica(spec, replicaId, sockets, config.environment),
+      launch: ({ spec }, replicaId) => launch(spec, replicaId, isolation, config.environment),
     });
     const server = buildServer({
       engine,
@@ -123,9 +138,8 @@ export async function startService(config: Config): Promise<Service> {
       ledger: placeOf(config),
       stats: () => ledger.stats(),
       broken,
-      caution: hasSetpriv()
-        ? null
-        : 'There is no setpriv on this machine: replicas of commands outlive a server that is killed with SIGKILL.',
+      isolation: levelsOf(machine),
+      cautions: [...gapsOf(machine), ...cautions, ...openTo(config.data, users)],
       async stop(hurry) {
         engine.drain();
         server.release();
@@ -196,6 +210,25 @@ function fingerprintOf(spec: EndpointSpec): string {
   const digest = createHash('sha256').update(JSON.stringify(spec));
   if (spec.model.runtime !== 'command') digest.update(readFileSync(spec.model.file));
   return digest.digest('hex');
+}
+
+async function launch(
+  spec: EndpointSpec,
+  replicaId: string,
+  isolation: Isolation,
+  environment: NodeJS.ProcessEnv,
+): Promise<Launch> {
+  const folder = isolation.folderFor(spec, replicaId);
+  const bare = await launchReplica(spec, replicaId, folder, environment);
+  return isolation.confine(bare, spec, replicaId, folder);
+}
+
+/** A data folder that was made by somebody else may be open to other users, replicas among them; its rights are theirs to change. */
+function openTo(data: string, users: ReadonlyMap<string, number | null>): string[] {
+  const isOpen = (statSync(data).mode & 0o007) !== 0;
+  return isOpen && [...users.values()].some((uid) => uid !== null)
+    ? [`Other users of this machine may look into ${data}, replicas among them. Close it with: chmod o= ${data}`]
+    : [];
 }
 
 function cannotListen({ host, port }: Config, { code, message }: NodeJS.ErrnoException): string {

@@ -1,10 +1,11 @@
-import { readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ConfigError } from '../src/config/config.ts';
+import { gapsOf, levelsOf, thisMachine } from '../src/replicas/isolation/machine.ts';
 import { inspectModels, isLoopback, migrateLedger, startService } from '../src/service.ts';
 import { folderForTest } from './support/folder.ts';
 import { send } from './support/http.ts';
@@ -91,6 +92,38 @@ describe('a server', () => {
     await server.stop();
     // Other tests start servers, too: what matters is that one of those that came is gone.
     expect(sockets().filter((name) => mine.includes(name)).length).toBeLessThan(mine.length);
+  });
+
+  test('says what keeps its replicas apart, and what of that a reader would miss', async () => {
+    const folder = await folderForTest();
+    const file = join(folder, 'model.mjs');
+    writeFileSync(file, 'export const model = { invoke: () => 1 };');
+    const written = { closed: { model: file, replicas: { memory: '64MiB' } } };
+    const { service } = await serviceForTest({ endpoints: { ...endpoints, ...written } });
+    expect(service.isolation).toEqual(levelsOf(thisMachine()));
+    const gaps = gapsOf(thisMachine());
+    expect(service.cautions.slice(0, gaps.length)).toEqual(gaps);
+    const cautions = service.cautions.slice(gaps.length).join('\n');
+    const { users, cgroups } = thisMachine();
+    expect(cautions.includes(`cannot read ${folder}`)).toBe(users);
+    expect(cautions.includes('replicas.memory of closed is not kept')).toBe(cgroups.folders.memory === undefined);
+  });
+
+  test('cautions that others may look into its data, where replicas are such others, and changes nothing', async () => {
+    const data = await folderForTest();
+    chmodSync(data, 0o755);
+    const { service } = await serviceForTest({ endpoints, data });
+    expect(service.cautions.some((caution) => caution.includes(`chmod o= ${data}`))).toBe(thisMachine().users);
+    expect(statSync(data).mode & 0o777).toBe(0o755);
+  });
+
+  test('that cannot keep the promise of a user of its own does not start', async () => {
+    const folder = await folderForTest();
+    const file = join(folder, 'model.mjs');
+    writeFileSync(file, 'export const model = { invoke: () => 1 };');
+    const written = { closed: { model: file, isolation: { user: 'own' } } } as const;
+    const refused = startService(testConfig({ endpoints: written, data: join(folder, 'data') }));
+    await expect(refused).rejects.toThrow(/endpoints\.closed\.isolation\.user {2}is 'own'/);
   });
 
   test('can be stopped twice', async () => {

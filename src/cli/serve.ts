@@ -60,15 +60,15 @@ async function serve(options: ServeOptions): Promise<void> {
   await write(process.stdout, 'Stopped.\n');
 }
 
-function announce({ url, endpoints, ledger, caution }: Service, data: string): void {
+function announce({ url, endpoints, ledger, isolation, cautions }: Service, data: string): void {
   const { bold, dim, yellow } = coloursFor(process.stdout);
   const width = Math.max(...endpoints.map(({ spec }) => spec.name.length));
   const lines = endpoints.map(({ spec, version }) => {
     const model = spec.model.runtime === 'command' ? spec.model.argv.join(' ') : spec.model.file;
     return `  ${bold(spec.name.padEnd(width))}  ${spec.mode.padEnd(5)}  version ${version}  ${dim(model)}`;
   });
-  const warning = caution === null ? [] : [yellow(caution)];
-  const places = [`Runs in ${ledger}`, `Data in ${data}`];
+  const warning = cautions.map((caution) => yellow(caution));
+  const places = [`Runs in ${ledger}`, `Data in ${data}`, `Replicas: ${isolation.join(', ')}`];
   process.stdout.write([`claimcheck listens on ${bold(url)}`, ...lines, ...places, ...warning, ''].join('\n'));
 }
 

@@ -114,6 +114,8 @@ export class ModelError extends problem('model-error') {}
 export class InvalidOutputError extends problem('invalid-output') {}
 /** 424: the process that ran the model ended in the middle of the run, more often than the retry policy allows. */
 export class ReplicaCrashedError extends problem('replica-crashed') {}
+/** 424: the run took more memory than its replica may have. */
+export class OutOfMemoryError extends problem('out-of-memory') {}
 /** 429: the endpoint's queue is full; nothing was stored. */
 export class QueueFullError extends problem('queue-full') {}
 /** 500: a bug, or a failure of the storage; the server's log has the cause under `instance`. */
@@ -154,6 +156,7 @@ const CLASSES: { readonly [Slug in ProblemSlug]: new (facts: ProblemFacts) => Cl
   'model-error': ModelError,
   'invalid-output': InvalidOutputError,
   'replica-crashed': ReplicaCrashedError,
+  'out-of-memory': OutOfMemoryError,
   'queue-full': QueueFullError,
   internal: InternalError,
   draining: DrainingError,

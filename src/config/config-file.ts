@@ -7,6 +7,10 @@ const Duration = Type.Union([Type.String(), Type.Number({ minimum: 0 })], {
   description: "'90s', '10m', '6h', '7d' or a number of seconds.",
 });
 
+const Bytes = Type.Union([Type.String(), Type.Integer({ minimum: 0 })], {
+  description: "'512MB', '2GiB' or a number of bytes.",
+});
+
 const Replicas = Type.Object(
   {
     min: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000 })),
@@ -14,9 +18,16 @@ const Replicas = Type.Object(
     concurrency: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
     idle: Type.Optional(Duration),
     startTimeout: Type.Optional(Duration),
+    memory: Type.Optional(Bytes),
+    pids: Type.Optional(
+      Type.Integer({ minimum: 16, maximum: 4_194_304, description: 'Processes and threads that a replica may have.' }),
+    ),
+    outputBytes: Type.Optional(Bytes),
   },
   { additionalProperties: false },
 );
+
+const Isolation = Type.Object({ user: Type.Optional(Type.Enum(['own', 'server'])) }, { additionalProperties: false });
 
 const Retry = Type.Object(
   {
@@ -51,6 +62,7 @@ export const EndpointFile = Type.Object(
     retention: Type.Optional(Duration),
     retry: Type.Optional(Retry),
     replicas: Type.Optional(Replicas),
+    isolation: Type.Optional(Isolation),
     env: Type.Optional(Type.Record(Type.String(), Type.String())),
     python: Type.Optional(
       Type.String({ minLength: 1, description: "The interpreter of a Python file: 'python3', './.venv/bin/python'." }),
@@ -79,6 +91,12 @@ export const ConfigFile = Type.Object(
       }),
     ),
     logLevel: Type.Optional(Type.Enum(['debug', 'info', 'warn', 'error', 'silent'])),
+    isolation: Type.Optional(
+      Type.Object(
+        { firstUid: Type.Optional(Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 })) },
+        { additionalProperties: false },
+      ),
+    ),
     limits: Type.Optional(
       Type.Object(
         { bodyBytes: Type.Optional(Type.Integer({ minimum: 1_024, maximum: 2 ** 31 - 1 })) },

@@ -37,6 +37,8 @@ export interface Config {
   readonly database: string | null;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   readonly bodyBytesMax: number;
+  /** User id of the first endpoint's replicas, where they have users of their own; null for the default. */
+  readonly firstUid: number | null;
   readonly endpoints: readonly EndpointSpec[];
   /** The server's own environment, of which replicas see a few variables. */
   readonly environment: NodeJS.ProcessEnv;
@@ -96,6 +98,7 @@ export async function loadConfig(overrides: ConfigOverrides): Promise<Config> {
     database: environment['CLAIMCHECK_DATABASE_URL'] ?? written.database ?? null,
     logLevel: written.logLevel ?? 'info',
     bodyBytesMax: written.limits?.bodyBytes ?? BODY_BYTES_MAX,
+    firstUid: written.isolation?.firstUid ?? null,
     endpoints: endpoints.map(({ spec }) => spec!),
     environment,
   };

@@ -2,6 +2,7 @@
 
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { formatBytes, parseBytes } from '../domain/bytes.ts';
 import { ENDPOINT_NAME, type EndpointSpec, type ModelSource } from '../domain/endpoint.ts';
 import type { FieldError } from '../domain/errors.ts';
 import { DEFAULT_RETENTION } from '../domain/retention.ts';
@@ -16,8 +17,22 @@ const DEFAULTS = {
   syncTimeout: seconds(60),
   queueTtl: hours(6),
   queueLimit: 1_000,
-  replicas: { min: 0, max: 1, concurrency: 1, idle: minutes(10), startTimeout: minutes(5) },
+  replicas: {
+    min: 0,
+    max: 1,
+    concurrency: 1,
+    idle: minutes(10),
+    startTimeout: minutes(5),
+    // Far beyond what a numeric library starts on a machine of many cores, and far below what a machine has to give.
+    pids: 4_096,
+    outputBytes: 2 ** 30,
+  },
 } as const;
+
+/** Least that `replicas.memory` may be: Node alone takes about 50 MB. */
+const MEMORY_MIN = 64 * 2 ** 20;
+/** Longest that `replicas.outputBytes` may be: an output is held in memory. */
+const OUTPUT_BYTES_MAX = 2 ** 31 - 1;
 
 /** Files that the Node runtime can import. */
 const NODE_FILE = /\.(?:[cm]?[jt]s)$/;
@@ -47,7 +62,13 @@ export function resolveEndpoint(name: string, written: EndpointFile, folder: str
     ...written.replicas,
     idle: durations.idle,
     startTimeout: durations.startTimeout,
+    memory: readBytes('memory', written, null, report),
+    outputBytes: readBytes('outputBytes', written, DEFAULTS.replicas.outputBytes, report),
   };
+  if (replicas.memory !== null && replicas.memory < MEMORY_MIN)
+    report('replicas.memory', `is less than ${formatBytes(MEMORY_MIN)}, in which no model starts`);
+  if (replicas.outputBytes > OUTPUT_BYTES_MAX)
+    report('replicas.outputBytes', `is more than ${formatBytes(OUTPUT_BYTES_MAX)}`);
   if (replicas.min > replicas.max) report('replicas.min', `is ${replicas.min}, more than max (${replicas.max})`);
   if (mistakes.length > 0 || model === null) return { spec: null, mistakes };
   const spec: EndpointSpec = {
@@ -66,6 +87,7 @@ export function resolveEndpoint(name: string, written: EndpointFile, folder: str
     retention: durations.retention,
     retry: { ...DEFAULT_RETRY, ...written.retry },
     replicas,
+    user: written.isolation?.user ?? null,
     env: written.env ?? {},
     cwd,
     features: written.features ?? [],
@@ -94,6 +116,23 @@ function readDurations(written: EndpointFile, report: Report) {
     idle: read('replicas.idle', written.replicas?.idle, DEFAULTS.replicas.idle),
     startTimeout: read('replicas.startTimeout', written.replicas?.startTimeout, DEFAULTS.replicas.startTimeout),
   };
+}
+
+function readBytes<Fallback extends number | null>(
+  key: 'memory' | 'outputBytes',
+  written: EndpointFile,
+  fallback: Fallback,
+  report: Report,
+): number | Fallback {
+  const value = written.replicas?.[key];
+  if (typeof value !== 'string' && typeof value !== 'number') return fallback;
+  const bytes = parseBytes(value);
+  if (bytes === null)
+    report(
+      `replicas.${key}`,
+      `is ${JSON.stringify(value)}, which is no amount: write '512MB', '2GiB' or a number of bytes`,
+    );
+  return bytes ?? fallback;
 }
 
 function readModel({ model, python }: EndpointFile, folder: string, report: Report): ModelSource | null {

@@ -26,6 +26,12 @@ export interface ReplicaPolicy {
   readonly idle: Duration;
   /** How long a replica may take to answer its first ping with 200. */
   readonly startTimeout: Duration;
+  /** Bytes that all processes of a replica may have together, or null for no limit of its own. */
+  readonly memory: number | null;
+  /** Processes that a replica may have, with every thread counted. */
+  readonly pids: number;
+  /** Longest output of one run, in bytes: what is longer is refused before it is read whole. */
+  readonly outputBytes: number;
 }
 
 /** A named deployment of a model, as the engine sees it. */
@@ -54,6 +60,8 @@ export interface EndpointSpec {
   readonly retention: Duration;
   readonly retry: RetryPolicy;
   readonly replicas: ReplicaPolicy;
+  /** Whom a replica runs as: a user of its endpoint's own, the server's own user, or (null) the first where that can be and the second elsewhere. */
+  readonly user: 'own' | 'server' | null;
   /** Environment variables of a replica; nothing of the server's own environment reaches it beside a short fixed list. */
   readonly env: Readonly<Record<string, string>>;
   /** Working folder of a replica: an absolute path. */

@@ -132,6 +132,13 @@ export const PROBLEMS = {
     retryable: true,
     meaning: 'The process that ran the model ended in the middle of the run, more often than the retry policy allows.',
   },
+  'out-of-memory': {
+    status: 424,
+    title: 'The replica ran out of memory',
+    retryable: false,
+    meaning:
+      'The kernel ended the process that ran the model, and nothing but this run, because it took more memory than it may have. The same input would most likely do that again.',
+  },
   'queue-full': {
     status: 429,
     title: 'The queue is full',
@@ -191,6 +198,7 @@ export const RUN_FAILURES = [
   'model-error',
   'invalid-output',
   'replica-crashed',
+  'out-of-memory',
   'replica-unavailable',
   'run-timeout',
   'queue-expired',

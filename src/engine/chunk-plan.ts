@@ -9,7 +9,13 @@ import type { ChunkRecord } from '../ledger/ledger.ts';
 export type Settled = { readonly rows: RowRange } & ({ readonly chunk: RunId } | { readonly error: string });
 
 /** Failures that one bad row can cause, so that a chunk is halved until the row stands alone. */
-const CAUSED_BY_A_ROW: readonly RunFailure[] = ['model-error', 'invalid-output', 'replica-crashed', 'run-timeout'];
+const CAUSED_BY_A_ROW: readonly RunFailure[] = [
+  'model-error',
+  'invalid-output',
+  'replica-crashed',
+  'out-of-memory',
+  'run-timeout',
+];
 
 const rowsOf = ({ from, to }: RowRange): number => to - from;
 const keyOf = ({ from, to }: RowRange): string => `${from}-${to}`;

@@ -28,6 +28,8 @@ export function failureOf(reply: Reply, reason: StopReason | null, claimed: Clai
       return failed(reply.kind, reply.detail);
     case 'crashed':
       return failed('replica-crashed', reply.detail);
+    case 'out-of-memory':
+      return failed('out-of-memory', reply.detail);
     case 'stopped':
       if (reason !== 'timeout') return { kind: 'released' };
       return failed(

@@ -2,10 +2,13 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
-import { type Dispatcher, Pool } from 'undici';
+import { type Dispatcher, errors, Pool } from 'undici';
 import { type Clock, startTimer } from '../clock.ts';
+import { formatBytes } from '../domain/bytes.ts';
+import type { ReplicaPolicy } from '../domain/endpoint.ts';
 import { between, type Duration, milliseconds, seconds } from '../domain/time.ts';
 import { BUSY_HEADER, FAILURE_HEADER } from '../model/protocol.ts';
+import { readAtMost } from './answer-body.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { OutputTail } from './output-tail.ts';
 import type { Address, Launch } from './runtimes/launch.ts';
@@ -37,7 +40,7 @@ export interface Invocation {
 export type Reply =
   | { readonly kind: 'output'; readonly contentType: string; readonly bytes: Uint8Array }
   | { readonly kind: 'model-error' | 'invalid-output'; readonly detail: string }
-  | { readonly kind: 'crashed'; readonly detail: string }
+  | { readonly kind: 'crashed' | 'out-of-memory'; readonly detail: string }
   | { readonly kind: 'stopped' };
 
 /** Why a replica did not become ready. */
@@ -54,25 +57,36 @@ export class Replica {
   readonly exited: Promise<string>;
   readonly #process: ChildProcess;
   readonly #connections: Pool;
+  readonly #outputBytesMax: number;
   /** Invocations that nobody has stopped. */
   #active = 0;
+  /** How many were lost together with the process. */
+  #lostTogether = 0;
+  #ranOutOfMemory = false;
   #retiring = false;
   #gone = false;
 
-  constructor(id: string, started: Started, connections: Pool, startDuration: Duration) {
+  constructor(id: string, started: Started, connections: Pool, startDuration: Duration, outputBytesMax: number) {
     this.id = id;
     this.startDuration = startDuration;
     this.#process = started.process;
     this.#connections = connections;
-    this.exited = started.exited.then((how) => {
+    this.#outputBytesMax = outputBytesMax;
+    this.exited = started.exited.then(({ how, ranOutOfMemory }) => {
       this.#gone = true;
+      this.#ranOutOfMemory = ranOutOfMemory;
       return `${how}${started.output.quote()}`;
     });
   }
 
-  /** Whether it goes on with an invocation that was stopped: it gets no new ones, and is ended once its others are done. */
+  /** Whether it gets no new invocations, and is ended once those that it has are done. */
   get retiring(): boolean {
     return this.#retiring;
+  }
+
+  /** Makes it a replica that is retiring; whoever gives out its slots ends it. */
+  retire(): void {
+    this.#retiring = true;
   }
 
   /** Hands an invocation to the model. Never rejects for anything that the model or its process did. */
@@ -106,15 +120,15 @@ export class Replica {
     this.#active += 1;
     try {
       const response = await this.#connections.request({ method: 'POST', path: '/invocations', headers, body, signal });
-      const bytes = new Uint8Array(await response.body.arrayBuffer());
-      this.#active -= 1;
-      return replyOf(response, bytes);
+      const bytes = await readAtMost(this.#outputBytesMax, response);
+      return bytes === null ? tooLong(this.#outputBytesMax) : replyOf(response, bytes);
     } catch (error) {
+      if (!signal.aborted) return await this.#lost(error);
+    } finally {
       this.#active -= 1;
-      if (!signal.aborted) return { kind: 'crashed', detail: await this.#crashDetail(error) };
-      await this.#stopWorking();
-      return { kind: 'stopped' };
     }
+    await this.#stopWorking();
+    return { kind: 'stopped' };
   }
 
   /** Ends the process: SIGTERM to its whole group, SIGKILL after the grace. */
@@ -141,18 +155,32 @@ export class Replica {
     await this.stop();
   }
 
-  async #crashDetail(error: unknown): Promise<string> {
+  async #lost(error: unknown): Promise<Reply> {
+    const message = error instanceof Error ? error.message : String(error);
+    if (error instanceof errors.HTTPParserError)
+      return { kind: 'invalid-output', detail: `The replica's answer is not HTTP (${message}).` };
+    // Memory that several have taken together is no one's fault yet: they are crashes, after which each is tried alone.
+    this.#lostTogether = Math.max(this.#lostTogether, this.#active);
     const patience = sleep(STOP_GRACE, null, { ref: false });
     const how = await Promise.race([this.exited, patience]);
-    if (how !== null) return `The replica's process ended in the middle of the run: ${how}`;
+    if (how !== null) {
+      const kind = this.#ranOutOfMemory && this.#lostTogether === 1 ? 'out-of-memory' : 'crashed';
+      return { kind, detail: `The replica's process ended in the middle of the run: ${how}` };
+    }
     await this.stop();
-    return `The replica closed the connection in the middle of the run (${error instanceof Error ? error.message : String(error)}).`;
+    return { kind: 'crashed', detail: `The replica closed the connection in the middle of the run (${message}).` };
   }
+}
+
+interface Ending {
+  /** The end of a sentence. */
+  readonly how: string;
+  readonly ranOutOfMemory: boolean;
 }
 
 interface Started {
   readonly process: ChildProcess;
-  readonly exited: Promise<string>;
+  readonly exited: Promise<Ending>;
   readonly output: OutputTail;
 }
 
@@ -164,7 +192,7 @@ interface Started {
 export async function startReplica(
   id: string,
   launch: Launch,
-  startTimeout: Duration,
+  { startTimeout, outputBytes }: Pick<ReplicaPolicy, 'startTimeout' | 'outputBytes'>,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<Replica> {
@@ -179,14 +207,15 @@ export async function startReplica(
     ready(connections, clock, AbortSignal.any([signal, ended.signal])),
   ]);
   stopTimer();
-  if (state === 'ready') return new Replica(id, started, connections, between(startedAt, clock.now()));
+  if (state === 'ready') return new Replica(id, started, connections, between(startedAt, clock.now()), outputBytes);
   await stopGroup(started.process, started.exited);
   await connections.destroy();
-  const reason = state === 'late' ? `it was not ready within ${startTimeout / 1_000} s (no 200 from GET /ping)` : state;
+  const reason =
+    state === 'late' ? `it was not ready within ${startTimeout / 1_000} s (no 200 from GET /ping)` : state.how;
   throw new StartFailed(`${launch.argv.at(-1)}: ${reason}${started.output.quote()}`);
 }
 
-function startProcess({ argv, env, cwd }: Launch): Started {
+function startProcess({ argv, env, cwd, confinement }: Launch): Started {
   const [command, ...rest] = argv;
   // A group of its own, so that what the model starts can be stopped with it.
   const child = spawn(command, rest, { env, cwd, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
@@ -195,15 +224,23 @@ function startProcess({ argv, env, cwd }: Launch): Started {
   child.stderr.on('data', (bytes: Buffer) => output.add(bytes));
   // A program that closes its standard input is no concern of ours.
   child.stdin.on('error', () => {});
-  const exited = new Promise<string>((resolve) => {
-    child.on('error', (error) => resolve(`it could not be started (${error.message}).`));
+  const exited = new Promise<Ending>((resolve) => {
+    const end = async (how: string, outOfMemory: string | null): Promise<void> => {
+      await confinement?.end();
+      resolve({ how: outOfMemory ?? how, ranOutOfMemory: outOfMemory !== null });
+    };
+    child.on('error', (error) => void end(`it could not be started (${error.message}).`, null));
     // What the process started is ended with it: it would hold the output open, and perhaps a GPU.
     child.on('exit', () => {
       if (child.pid !== undefined) signalGroup(child.pid, 'SIGKILL');
       // A process that left the group keeps the output open: nobody waits for it.
       setTimeout(() => [child.stdout, child.stderr].forEach((stream) => stream.destroy()), LAST_WORDS);
     });
-    child.on('close', (code, signal) => resolve(signal === null ? `exit code ${code}.` : `killed by ${signal}.`));
+    child.on('close', (code, signal) => {
+      // The kernel's way to end what has no memory left is SIGKILL.
+      const outOfMemory = signal === 'SIGKILL' ? (confinement?.outOfMemory() ?? null) : null;
+      void end(signal === null ? `exit code ${code}.` : `killed by ${signal}.`, outOfMemory);
+    });
   });
   return { process: child, exited, output };
 }
@@ -264,6 +301,11 @@ function replyOf({ statusCode, headers }: Dispatcher.ResponseData, bytes: Uint8A
   const kind = single(headers[FAILURE_HEADER]) === 'invalid-output' ? 'invalid-output' : 'model-error';
   return { kind, detail: messageOf(bytes, statusCode) };
 }
+
+const tooLong = (bytesMax: number): Reply => ({
+  kind: 'invalid-output',
+  detail: `The output is longer than ${formatBytes(bytesMax)}, the most that the endpoint takes (replicas.outputBytes).`,
+});
 
 function single(header: string | string[] | undefined): string | null {
   return header === undefined ? null : Array.isArray(header) ? (header[0] ?? null) : header;

@@ -14,6 +14,12 @@ const BACKOFF_MAX = minutes(1);
 const TROUBLE_AFTER = 2;
 /** A replica that has been ready for this long, or has finished an invocation, is none that ends as soon as it is ready. */
 const SETTLED_AFTER = seconds(10);
+/**
+ * Failed invocations in a row after which a replica is taken to be broken, although it is healthy by its own word, and is replaced. Source:
+ * the reliability page (F36). Where its successor fails as well, the fault is rather in the inputs: the number doubles until one succeeds,
+ * so that a table of bad rows does not cost a cold start for every few of them.
+ */
+const FAILURES_IN_A_ROW = 3;
 /** How often idle replicas are looked for. */
 const IDLE_CHECK = seconds(1);
 
@@ -55,6 +61,7 @@ interface Member {
   busy: number;
   used: boolean;
   hasFinishedOne: boolean;
+  failuresInARow: number;
   idleSince: Instant;
 }
 
@@ -68,6 +75,7 @@ export class Supervisor {
   readonly #stops = new Set<Promise<void>>();
   #desired = 0;
   #failures = 0;
+  #failuresTolerated = FAILURES_IN_A_ROW;
   #lastFailure: string | null = null;
   #notBefore: Instant | null = null;
 
@@ -156,24 +164,47 @@ export class Supervisor {
       invoke: async (invocation, signal) => {
         try {
           const reply = await replica.invoke(invocation, signal);
-          if (reply.kind !== 'crashed') this.#finishedOne(member);
+          this.#heard(member, reply.kind);
           return reply;
         } finally {
           keep(0);
           member.idleSince = this.#parts.clock.now();
+          this.#stopRetired(member);
           this.#parts.onChange();
         }
       },
       release: () => {
         keep(0);
         member.used = wasUsed;
+        this.#stopRetired(member);
       },
     };
   }
 
-  #finishedOne(member: Member): void {
+  #heard(member: Member, kind: Reply['kind']): void {
+    if (kind === 'crashed' || kind === 'out-of-memory') return;
     member.hasFinishedOne = true;
     this.#failures = 0;
+    if (kind === 'stopped') return;
+    if (kind === 'output') {
+      member.failuresInARow = 0;
+      this.#failuresTolerated = FAILURES_IN_A_ROW;
+      return;
+    }
+    member.failuresInARow += 1;
+    if (member.failuresInARow < this.#failuresTolerated || member.replica.retiring) return;
+    this.#failuresTolerated *= 2;
+    member.replica.retire();
+  }
+
+  /** A replica that retires is stopped once nobody has a slot on it, in use or about to be. */
+  #stopRetired({ replica, busy }: Member): void {
+    if (replica.retiring && busy === 0) this.#stop(replica);
+  }
+
+  #stop(replica: Replica): void {
+    const stop: Promise<void> = replica.stop().finally(() => this.#stops.delete(stop));
+    this.#stops.add(stop);
   }
 
   #start(): void {
@@ -189,9 +220,17 @@ export class Supervisor {
     const { launch, policy, clock } = this.#parts;
     const id = randomUUID();
     try {
-      const replica = await startReplica(id, await launch(id), policy.startTimeout, clock, this.#closing.signal);
+      const replica = await startReplica(id, await launch(id), policy, clock, this.#closing.signal);
       const now = clock.now();
-      const member = { replica, readySince: now, busy: 0, used: false, hasFinishedOne: false, idleSince: now };
+      const member: Member = {
+        replica,
+        readySince: now,
+        busy: 0,
+        used: false,
+        hasFinishedOne: false,
+        failuresInARow: 0,
+        idleSince: now,
+      };
       this.#members.set(id, member);
       void replica.exited.then((how) => this.#exited(member, how));
     } catch (error) {
@@ -226,8 +265,7 @@ export class Supervisor {
       // Out of the list first: whoever asks for a slot from now on gets none on it.
       this.#members.delete(id);
       this.#desired = Math.max(policy.min, this.#members.size);
-      const stop: Promise<void> = member.replica.stop().finally(() => this.#stops.delete(stop));
-      this.#stops.add(stop);
+      this.#stop(member.replica);
     }
   }
 }

@@ -96,7 +96,17 @@ describe('a configuration', () => {
         concurrencyLimit: null,
         retention: minutes(7 * 24 * 60),
         retry: { maxAttempts: 3, on: ['replica-crashed'] },
-        replicas: { min: 0, max: 1, concurrency: 1, idle: minutes(10), startTimeout: minutes(5) },
+        replicas: {
+          min: 0,
+          max: 1,
+          concurrency: 1,
+          idle: minutes(10),
+          startTimeout: minutes(5),
+          memory: null,
+          pids: 4_096,
+          outputBytes: 2 ** 30,
+        },
+        user: null,
         env: {},
         cwd: folder,
         features: [],
@@ -113,6 +123,7 @@ describe('a configuration', () => {
       data: 'd',
       logLevel: 'silent',
       limits: { bodyBytes: 2_048 },
+      isolation: { firstUid: 70_000 },
       endpoints: {
         a: {
           model: ['python3', 'serve.py'],
@@ -128,7 +139,17 @@ describe('a configuration', () => {
           concurrencyLimit: 5,
           retention: '1h',
           retry: { maxAttempts: 2, on: ['model-error'] },
-          replicas: { min: 1, max: 2, concurrency: 3, idle: '1h', startTimeout: 12.5 },
+          replicas: {
+            min: 1,
+            max: 2,
+            concurrency: 3,
+            idle: '1h',
+            startTimeout: 12.5,
+            memory: '2GB',
+            pids: 100,
+            outputBytes: '1MiB',
+          },
+          isolation: { user: 'server' },
           env: { A: 'b' },
           cwd: '.',
           features: ['smiles'],
@@ -137,7 +158,7 @@ describe('a configuration', () => {
         },
       },
     });
-    expect(config).toMatchObject({ host: '::1', port: 0, logLevel: 'silent', bodyBytesMax: 2_048 });
+    expect(config).toMatchObject({ host: '::1', port: 0, logLevel: 'silent', bodyBytesMax: 2_048, firstUid: 70_000 });
     expect(config.endpoints[0]).toEqual({
       name: 'a',
       mode: 'async',
@@ -153,7 +174,17 @@ describe('a configuration', () => {
       concurrencyLimit: 5,
       retention: minutes(60),
       retry: { maxAttempts: 2, on: ['model-error'] },
-      replicas: { min: 1, max: 2, concurrency: 3, idle: minutes(60), startTimeout: 12_500 },
+      replicas: {
+        min: 1,
+        max: 2,
+        concurrency: 3,
+        idle: minutes(60),
+        startTimeout: 12_500,
+        memory: 2_000_000_000,
+        pids: 100,
+        outputBytes: 1_048_576,
+      },
+      user: 'server',
       env: { A: 'b' },
       cwd: folder,
       features: ['smiles'],
@@ -233,6 +264,17 @@ describe('a configuration with mistakes', () => {
     ])
       expect(error.message).toContain(`\n  ${place}`);
     expect(error.mistakes).toHaveLength(7);
+  });
+
+  test.each([
+    ['memory', '2 gigs', 'is no amount'],
+    ['memory', '1MB', 'in which no model starts'],
+    ['outputBytes', '4GiB', 'is more than'],
+    ['pids', 1, 'must be'],
+  ])('is told that replicas.%s cannot be %s', async (key, value, why) => {
+    const { message } = await refusal({ endpoints: { a: { model: './model.ts', replicas: { [key]: value } } } });
+    expect(message).toContain(`endpoints.a.replicas.${key}  `);
+    expect(message).toContain(why);
   });
 
   test('has one line for each, that can be read without knowing the code', async () => {

@@ -74,7 +74,7 @@ describe('a plan', () => {
     expect(plan.firstFailure).toEqual({ from: 0, to: 1, error: 'model-error: no' });
   });
 
-  test.each(['model-error', 'invalid-output', 'replica-crashed', 'run-timeout'] as const)(
+  test.each(['model-error', 'invalid-output', 'replica-crashed', 'out-of-memory', 'run-timeout'] as const)(
     'halves a chunk that ended with %s, which one row can cause',
     (type) => {
       const plan = new ChunkPlan(4, 4, []);

@@ -59,6 +59,9 @@ describe('the reply to a call', () => {
     expect(failureOf({ kind: 'crashed', detail: 'exit code 3' }, null, claimed())).toEqual(
       failed('replica-crashed', 'exit code 3'),
     );
+    expect(failureOf({ kind: 'out-of-memory', detail: 'limit 1 GB' }, null, claimed())).toEqual(
+      failed('out-of-memory', 'limit 1 GB'),
+    );
   });
 
   test('that was stopped is a timeout where that is why, with how long it had', () => {

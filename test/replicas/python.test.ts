@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
-import { seconds } from '../../src/domain/time.ts';
 import { startReplica } from '../../src/replicas/replica.ts';
 import { inspectPython } from '../../src/replicas/runtimes/python.ts';
 import { launchReplica } from '../../src/replicas/runtimes/runtime.ts';
@@ -167,7 +166,7 @@ def invoke(input, context):
     const file = await fileOf('def load():\n    raise ValueError("There are no weights.")\ndef invoke(input): pass\n');
     const [spec] = specsOf({ tested: { model: file } });
     const launch = await launchReplica(spec!, 'r-1', await folderForTest(), process.env);
-    const starting = startReplica('r-1', launch, seconds(60), systemClock, new AbortController().signal);
+    const starting = startReplica('r-1', launch, spec!.replicas, systemClock, new AbortController().signal);
     const { message } = await starting.then(
       () => expect.unreachable('It started.'),
       (error: Error) => error,

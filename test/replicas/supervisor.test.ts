@@ -334,3 +334,16 @@ describe.concurrent('a model that ends as soon as it is ready', () => {
     }
   });
 });
+
+test('a replica that is to be replaced gets nothing new, and is ended once nobody has a slot on it', async () => {
+  const { supervisor } = await fleetForTest({ model: ANYTHING, replicas: { min: 1, concurrency: 5 } });
+  await until('a replica is ready', () => supervisor.counts().current === 1);
+  const slots = supervisor.reserve(5);
+  const pid = (await told(slots[0]!, { do: 'pid' })) as number;
+  for (const slot of slots.slice(1, 4))
+    expect(await ask(slot, { do: 'throw' }, never)).toMatchObject({ kind: 'model-error' });
+  expect(supervisor.reserve(5)).toEqual([]);
+  // Whoever had a slot already uses it as if nothing had been.
+  expect(await told(slots[4]!, { do: 'pid' })).toBe(pid);
+  await until('it is gone', () => !isAlive(pid));
+});

@@ -1,6 +1,6 @@
 // A gate that a model waits at until the test opens it: how a test holds a run for as long as it needs, without any time in it.
 
-import { writeFileSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Gates are files; a model waits until its file is there (see fixtures/anything.ts). */
@@ -9,6 +9,8 @@ export class Gates {
 
   constructor(folder: string) {
     this.#folder = folder;
+    // A model may run as a user of its own.
+    chmodSync(folder, 0o777);
   }
 
   /** The path to hand to the model. */

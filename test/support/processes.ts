@@ -1,6 +1,6 @@
 // Looking at processes from outside.
 
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** Whether a process runs. One that has ended but was not waited for yet (a zombie) does not. */
 export function isAlive(pid: number): boolean {
@@ -14,5 +14,23 @@ export function isAlive(pid: number): boolean {
   } catch {
     // No /proc on this system, or the process is gone since.
     return process.platform !== 'linux';
+  }
+}
+
+/** The processes that run and have something in their environment; those of other users are seen by root alone. */
+export function processesWith(marker: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => environmentOf(pid).includes(marker))
+    .map(Number)
+    .filter(isAlive);
+}
+
+function environmentOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'latin1');
+  } catch {
+    // Somebody else's, or gone since.
+    return '';
   }
 }

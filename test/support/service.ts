@@ -79,6 +79,7 @@ export function testConfig(options: TestServiceOptions & { readonly data: string
     database: options.database ?? null,
     logLevel: 'silent',
     bodyBytesMax: options.bodyBytesMax ?? 16 * 1_024 * 1_024,
+    firstUid: null,
     endpoints: specsOf(options.endpoints),
     environment: options.environment ?? process.env,
   };

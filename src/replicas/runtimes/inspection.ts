@@ -9,12 +9,14 @@ import { cleanEnvironment } from './launch.ts';
 /** Longest that importing a model file may take when it is inspected. Importing is not loading: a slow model loads in `load`. */
 const INSPECT_MILLISECONDS_MAX = 60_000;
 
-/** Runs a program that inspects a model file; whatever goes wrong is an error in its last words. */
+/** Runs a program that inspects a model file, behind a `prefix` such as the one that changes the user; whatever goes wrong is an error in its last words. */
 export async function inspectWith(
-  [program, ...rest]: readonly [string, ...string[]],
+  argv: readonly [string, ...string[]],
   { env, cwd }: Pick<EndpointSpec, 'env' | 'cwd'>,
   serverEnvironment: NodeJS.ProcessEnv,
+  prefix: readonly string[],
 ): Promise<Inspection> {
+  const [program, ...rest] = [...prefix, ...argv] as [string, ...string[]];
   try {
     const { stdout } = await promisify(execFile)(program, rest, {
       env: cleanEnvironment(serverEnvironment, env),
@@ -25,7 +27,7 @@ export async function inspectWith(
   } catch (error) {
     const { stderr = '', message, code } = error as Error & { stderr?: string; code?: unknown };
     if (code === 'ENOENT')
-      return { error: `There is no program ${program} on the PATH; install it, or name another in the configuration.` };
+      return { error: `There is no program ${argv[0]} on the PATH; install it, or name another in the configuration.` };
     return { error: stderr.trim().split('\n').slice(-3).join(' ') || message };
   }
 }

@@ -14,6 +14,16 @@ export interface Launch {
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   readonly address: Address;
+  /** What holds its processes beyond their group; absent where nothing does. */
+  readonly confinement?: Confinement;
+}
+
+/** What holds the processes of one replica. */
+export interface Confinement {
+  /** Whether the kernel ended one of them because there was no memory left: the end of a sentence about it, or null. */
+  outOfMemory(): string | null;
+  /** Ends all that is left of the replica, whatever group it is in, and wipes its folder. Never rejects. */
+  end(): Promise<void>;
 }
 
 /** Variables of the server that a replica sees; all else is the server's own business (it may hold keys and passwords). */
@@ -46,12 +56,13 @@ export function launchRunner(
 }
 
 /**
- * Prefixes a command so that the kernel kills it when the server dies, also by `kill -9`, where nobody is left to do it.
+ * Prefixes a command so that the kernel kills it when the server dies, also by `kill -9`, where nobody is left to do it; and so that
+ * no program that it starts, such as sudo, has more rights than it.
  * Without `setpriv` (it is part of Linux's util-linux) the command is left as it is, and only our own runner,
  * which watches its standard input, is sure to go with the server.
  */
 export function dieWithServer(argv: readonly [string, ...string[]]): readonly [string, ...string[]] {
-  return hasSetpriv() ? ['setpriv', '--pdeathsig', 'KILL', '--', ...argv] : argv;
+  return hasSetpriv() ? ['setpriv', '--pdeathsig', 'KILL', '--no-new-privs', '--', ...argv] : argv;
 }
 
 let setpriv: boolean | undefined;

@@ -22,11 +22,12 @@ export function launchNode(
   return launchRunner([process.execPath, programOf('runner'), file], spec, replicaId, socketFolder, serverEnvironment);
 }
 
-/** Finds out what a model file takes, in a process of its own that sees what a replica would. */
+/** Finds out what a model file takes, in a process of its own that sees what a replica would; `prefix` stands before its command. */
 export function inspectModel(
   file: string,
   spec: Pick<EndpointSpec, 'env' | 'cwd'>,
   serverEnvironment: NodeJS.ProcessEnv,
+  prefix: readonly string[] = [],
 ): Promise<Inspection> {
-  return inspectWith([process.execPath, programOf('inspect'), file], spec, serverEnvironment);
+  return inspectWith([process.execPath, programOf('inspect'), file], spec, serverEnvironment, prefix);
 }

@@ -22,11 +22,12 @@ export function launchPython(
   return launchRunner([python, RUNNER, file], spec, replicaId, socketFolder, serverEnvironment);
 }
 
-/** Finds out what a Python file takes: imports it, and loads no model. */
+/** Finds out what a Python file takes: imports it, and loads no model; `prefix` stands before its command. */
 export function inspectPython(
   { python, file }: PythonSource,
   spec: Pick<EndpointSpec, 'env' | 'cwd'>,
   serverEnvironment: NodeJS.ProcessEnv,
+  prefix: readonly string[] = [],
 ): Promise<Inspection> {
-  return inspectWith([python, RUNNER, '--inspect', file], spec, serverEnvironment);
+  return inspectWith([python, RUNNER, '--inspect', file], spec, serverEnvironment, prefix);
 }

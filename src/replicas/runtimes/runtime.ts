@@ -25,14 +25,19 @@ export async function launchReplica(
   }
 }
 
-/** Finds out what an endpoint's model takes, or why it cannot be used. A program is not asked: it takes what it takes. */
-export async function inspectEndpoint(spec: EndpointSpec, serverEnvironment: NodeJS.ProcessEnv): Promise<Inspection> {
+/** Finds out what an endpoint's model takes, or why it cannot be used. A program is not asked: it takes what it takes.
+ * `prefix` stands before the command that asks. */
+export async function inspectEndpoint(
+  spec: EndpointSpec,
+  serverEnvironment: NodeJS.ProcessEnv,
+  prefix: readonly string[] = [],
+): Promise<Inspection> {
   const { model } = spec;
   switch (model.runtime) {
     case 'node':
-      return inspectModel(model.file, spec, serverEnvironment);
+      return inspectModel(model.file, spec, serverEnvironment, prefix);
     case 'python':
-      return inspectPython(model, spec, serverEnvironment);
+      return inspectPython(model, spec, serverEnvironment, prefix);
     case 'command':
       return { kind: 'any' };
   }

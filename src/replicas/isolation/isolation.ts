@@ -1,0 +1,115 @@
+// Keeps the replicas of a server apart from it and from each other, as far as the machine allows.
+
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { formatBytes } from '../../domain/bytes.ts';
+import type { EndpointSpec } from '../../domain/endpoint.ts';
+import type { Log } from '../../log.ts';
+import type { Confinement, Launch } from '../runtimes/launch.ts';
+import { type Cgroup, createCgroup } from './cgroup.ts';
+import { FOLDER_PREFIX, recordServer, sweepLeftovers } from './leftovers.ts';
+import type { Machine } from './machine.ts';
+import { runAs } from './user.ts';
+
+/** Environment variable with a replica's own folder, which is empty at its start and gone after its end. */
+export const SCRATCH_VARIABLE = 'CLAIMCHECK_SCRATCH';
+
+/** Enters the cgroups whose doors are named before `--`, and becomes the command behind it: no process of it is ever outside. */
+const ENTER = 'ulimit -c 0; while [ "$1" != -- ]; do echo $$ > "$1" || exit 125; shift; done; shift; exec "$@"';
+
+/** What the isolation needs to know. */
+export interface IsolationParts {
+  /** The server's data folder. */
+  readonly data: string;
+  readonly machine: Machine;
+  /** Endpoint → the user of its replicas; null for the server's own. */
+  readonly users: ReadonlyMap<string, number | null>;
+  readonly log: Log;
+}
+
+/** The isolation of one server's replicas. Made by `openIsolation`. */
+export class Isolation {
+  readonly #parts: IsolationParts;
+  readonly #folder: string;
+
+  constructor(parts: IsolationParts, folder: string) {
+    this.#parts = parts;
+    this.#folder = folder;
+  }
+
+  /** A folder for one replica, which nobody but its user can look into. Its path is short enough for a Unix socket's, which has 108 bytes at the most. */
+  folderFor(spec: EndpointSpec, replicaId: string): string {
+    const folder = join(this.#folder, replicaId.slice(-12));
+    const uid = this.#parts.users.get(spec.name) ?? null;
+    for (const path of [folder, join(folder, 'scratch')]) {
+      mkdirSync(path, { mode: 0o700 });
+      if (uid !== null) chownSync(path, uid, uid);
+    }
+    return folder;
+  }
+
+  /** The same launch behind all that keeps it apart; `folder` is what `folderFor` answered. */
+  confine(launch: Launch, spec: EndpointSpec, replicaId: string, folder: string): Launch {
+    const { machine, users } = this.#parts;
+    const uid = users.get(spec.name) ?? null;
+    const { memory, pids } = spec.replicas;
+    const name = `${basename(this.#folder)}-${replicaId.slice(-12)}`;
+    const cgroup = createCgroup(machine.cgroups, name, { memory, pids });
+    const scratch = join(folder, 'scratch');
+    // The server's home is closed to another user, and nothing of one replica should be another's to find.
+    const places = { TMPDIR: scratch, ...(uid === null ? {} : { HOME: scratch }) };
+    return {
+      ...launch,
+      argv: ['/bin/sh', '-c', ENTER, 'sh', ...cgroup.doors, '--', ...(uid === null ? [] : runAs(uid)), ...launch.argv],
+      env: { ...launch.env, ...places, ...spec.env, [SCRATCH_VARIABLE]: scratch },
+      confinement: this.#confinement(cgroup, folder, memory),
+    };
+  }
+
+  /** Removes what is left of the replicas' folders, once they have all ended. */
+  async close(): Promise<void> {
+    await this.#wipe(this.#folder);
+  }
+
+  #confinement(cgroup: Cgroup, folder: string, memory: number | null): Confinement {
+    return {
+      outOfMemory: () => {
+        if (cgroup.oomKills() === 0) return null;
+        return memory === null
+          ? 'out of memory (the whole machine, or what the server itself may have).'
+          : `out of memory (limit ${formatBytes(memory)}).`;
+      },
+      end: async () => {
+        const hasEnded = await cgroup.end().catch((error: unknown) => {
+          this.#parts.log.warn({ err: error, folder }, 'the cgroup of a replica cannot be ended');
+          return true;
+        });
+        if (!hasEnded) this.#parts.log.warn({ folder }, 'a process of a replica does not die');
+        await this.#wipe(folder);
+      },
+    };
+  }
+
+  async #wipe(folder: string): Promise<void> {
+    if (!existsSync(folder)) return;
+    try {
+      // Closed first to whoever shares its user: what is removed with the server's rights must not be swapped for something else meanwhile.
+      if (process.getuid?.() === 0) chownSync(folder, 0, 0);
+      await rm(folder, { recursive: true, force: true });
+    } catch (error) {
+      this.#parts.log.warn({ err: error, folder }, 'the folder of a replica cannot be removed');
+    }
+  }
+}
+
+/** Clears away what dead servers of the same data folder left, and makes the folder for this one's replicas. */
+export async function openIsolation(parts: IsolationParts): Promise<Isolation> {
+  await sweepLeftovers(parts.data);
+  const folder = mkdtempSync(join(tmpdir(), FOLDER_PREFIX));
+  // Others may pass through it to a folder of theirs, and see nothing on the way.
+  chmodSync(folder, 0o711);
+  recordServer(folder, parts.data, parts.machine.cgroups);
+  return new Isolation(parts, folder);
+}
