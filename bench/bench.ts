@@ -5,7 +5,10 @@ import { parseArgs } from 'node:util';
 import { accept } from './accept.ts';
 import { backlog } from './backlog.ts';
 import { churn } from './churn.ts';
+import { cold } from './cold.ts';
 import { runs } from './runs.ts';
+import { scale } from './scale.ts';
+import { sync } from './sync.ts';
 import { waiters } from './waiters.ts';
 
 /** How a bench is run. */
@@ -20,6 +23,9 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<void>>
   backlog,
   churn,
   waiters,
+  sync,
+  cold,
+  scale,
 };
 
 const { values: options, positionals: asked } = parseArgs({

@@ -3,7 +3,13 @@
 export type { RetryOptions } from './client/backoff.ts';
 export { Claimcheck, connect, type ConnectOptions, type RunsFilter } from './client/connect.ts';
 export type { Content } from './client/content.ts';
-export { Endpoint, type InferenceOptions, type InvokeOptions, type PurgeOptions } from './client/endpoint.ts';
+export {
+  Endpoint,
+  type InferenceOptions,
+  type InvokeOptions,
+  type PurgeOptions,
+  type WarmOptions,
+} from './client/endpoint.ts';
 export {
   ClaimcheckError,
   ConnectionError,

@@ -1,11 +1,11 @@
 // The composition root: the only file that names drivers. Starts everything in order, stops it in reverse.
 
-import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { type AddressInfo, isIPv4 } from 'node:net';
 import { openBlobDirectory } from './blobs/directory.ts';
 import { systemClock } from './clock.ts';
-import { blobFolder, type Config, ConfigError, ledgerFile, logFolder } from './config/config.ts';
+import { blobFolder, type Config, ledgerFile, logFolder } from './config/config.ts';
+import { Deployer } from './deployments.ts';
 import type { EndpointSpec } from './domain/endpoint.ts';
 import type { StorageBroken } from './domain/errors.ts';
 import { after, type Duration, hours, seconds } from './domain/time.ts';
@@ -20,16 +20,19 @@ import { type Log, openLog } from './log.ts';
 import { RunLogs } from './logs/run-logs.ts';
 import type { ModelKind } from './model/load-model.ts';
 import { openCallbacks } from './replicas/callbacks.ts';
-import { chooseUsers } from './replicas/isolation/choice.ts';
+import { Users } from './replicas/isolation/choice.ts';
 import { type Isolation, openIsolation } from './replicas/isolation/isolation.ts';
 import { gapsOf, levelsOf, thisMachine } from './replicas/isolation/machine.ts';
-import { runAs } from './replicas/isolation/user.ts';
 import { DiskRoom } from './storage/disk-room.ts';
 import type { Launch } from './replicas/runtimes/launch.ts';
-import { inspectEndpoint, launchReplica } from './replicas/runtimes/runtime.ts';
+import { launchReplica } from './replicas/runtimes/runtime.ts';
 
 /** How long running work may go on after a stop was asked for, before it is queued again. */
 const STOP_GRACE: Duration = seconds(10);
+
+/** Whoever deploys makes the server run a program. */
+const DEPLOYING_REFUSED =
+  'This server listens to other machines, and lets none of them deploy. Change its configuration and start it again.';
 
 /** Servers that share a ledger share the data folder too, and none of them takes an hour to write a file. */
 const ABANDONED_SINCE: Duration = hours(-1);
@@ -59,30 +62,12 @@ export interface Service {
  * @throws ConfigError that names every model which cannot be used, and why
  */
 export async function inspectModels(config: Config): Promise<ReadonlyMap<string, ModelKind>> {
-  return (await examine(config)).kinds;
+  const deployer = new Deployer({ config, users: usersOf(config), log: openLog('silent') });
+  return (await deployer.examineConfig()).kinds;
 }
 
-interface Examined {
-  readonly kinds: ReadonlyMap<string, ModelKind>;
-  readonly users: ReadonlyMap<string, number | null>;
-  readonly cautions: readonly string[];
-}
-
-/** What every model takes, and which user it runs as. */
-async function examine(config: Config): Promise<Examined> {
-  const kinds = new Map<string, ModelKind>();
-  const { users, cautions, mistakes } = chooseUsers(config, thisMachine());
-  await Promise.all(
-    config.endpoints.map(async (spec) => {
-      const uid = users.get(spec.name) ?? null;
-      const inspected = await inspectEndpoint(spec, config.environment, uid === null ? [] : runAs(uid));
-      if ('error' in inspected) mistakes.push({ pointer: `endpoints.${spec.name}.model`, detail: inspected.error });
-      else kinds.set(spec.name, inspected.kind);
-    }),
-  );
-  if (mistakes.length > 0) throw new ConfigError(config.file, mistakes);
-  return { kinds, users, cautions };
-}
+const usersOf = ({ environment, firstUid }: Config): Users =>
+  new Users({ machine: thisMachine(), environment, firstUid });
 
 /**
  * Starts a server; when this resolves it takes requests, and what an earlier server left behind is queued again.
@@ -90,9 +75,11 @@ async function examine(config: Config): Promise<Examined> {
  * @throws ConfigError, or Error when the data folder or the port is taken: the message says what to do
  */
 export async function startService(config: Config): Promise<Service> {
-  const { kinds, users, cautions } = await examine(config);
   const machine = thisMachine();
   const log = openLog(config.logLevel);
+  const users = usersOf(config);
+  const deployer = new Deployer({ config, users, log });
+  const { kinds, cautions } = await deployer.examineConfig();
   const undo = new AsyncDisposableStack();
   try {
     const { promise: broken, resolve: onBroken } = Promise.withResolvers<StorageBroken>();
@@ -108,7 +95,7 @@ export async function startService(config: Config): Promise<Service> {
     const isolation = undo.adopt(await openIsolation({ data: config.data, machine, users, log }), (opened) =>
       opened.close(),
     );
-    const endpoints = await Promise.all(config.endpoints.map((spec) => deploy(ledger, spec, kinds.get(spec.name)!)));
+    const endpoints = await deployer.atStart(ledger, kinds);
     const callbacks = undo.adopt(await openCallbacks(), (opened) => opened.close());
     const engine = new Engine({
       ledger,
@@ -123,6 +110,7 @@ export async function startService(config: Config): Promise<Service> {
     });
     const server = buildServer({
       engine,
+      deployments: deployer.running(ledger, engine, isLoopback(config.host) ? null : DEPLOYING_REFUSED),
       log,
       hosts: isLoopback(config.host) ? [] : null,
       bodyBytesMax: config.bodyBytesMax,
@@ -193,40 +181,22 @@ export async function migrateLedger(place: LedgerPlace): Promise<MigratedLedger>
   return { ledger: placeOf(place), ...(await migratePostgres(database)) };
 }
 
-async function deploy(ledger: Ledger, spec: EndpointSpec, takes: ModelKind): Promise<Deployed> {
-  const version = await ledger.deploy({
-    name: spec.name,
-    fingerprint: fingerprintOf(spec),
-    spec: JSON.stringify(spec),
-    source: 'config',
-    queueLimit: spec.queueLimit,
-    concurrencyLimit: spec.concurrencyLimit,
-  });
-  return { spec, version, takes };
-}
-
-/** Changes when the specification does, or the model file. What the file imports is not followed. */
-function fingerprintOf(spec: EndpointSpec): string {
-  const digest = createHash('sha256').update(JSON.stringify(spec));
-  if (spec.model.runtime !== 'command') digest.update(readFileSync(spec.model.file));
-  return digest.digest('hex');
-}
-
 async function launch(
   spec: EndpointSpec,
   replicaId: string,
   isolation: Isolation,
   environment: NodeJS.ProcessEnv,
 ): Promise<Launch> {
+  if (spec.model.runtime === 'remote') return { url: spec.model.url };
   const folder = isolation.folderFor(spec, replicaId);
   const bare = await launchReplica(spec, replicaId, folder, environment);
-  return isolation.confine(bare, spec, replicaId, folder);
+  return 'url' in bare ? bare : isolation.confine(bare, spec, replicaId, folder);
 }
 
 /** A data folder that was made by somebody else may be open to other users, replicas among them; its rights are theirs to change. */
-function openTo(data: string, users: ReadonlyMap<string, number | null>): string[] {
+function openTo(data: string, users: Users): string[] {
   const isOpen = (statSync(data).mode & 0o007) !== 0;
-  return isOpen && [...users.values()].some((uid) => uid !== null)
+  return isOpen && users.any
     ? [`Other users of this machine may look into ${data}, replicas among them. Close it with: chmod o= ${data}`]
     : [];
 }

@@ -13,13 +13,13 @@ export interface ServerOptions {
   readonly data: string;
   /** URL of a Postgres database for the ledger; null for the embedded one. */
   readonly database: string | null;
-  /** `noop` answers its input, 64 at a time; `never` does not become ready, so that what is accepted stays queued. */
-  readonly model: 'noop' | 'never';
+  /** `noop` answers its input, 64 at a time; `never` does not become ready, so that what is accepted stays queued. Or endpoints of the bench's own. */
+  readonly model: 'noop' | 'never' | Readonly<Record<string, EndpointFile>>;
 }
 
 /** Beyond whatever a bench queues. */
 const QUEUE_LIMIT = 100_000_000;
-const MODELS: Readonly<Record<ServerOptions['model'], Pick<EndpointFile, 'model' | 'replicas'>>> = {
+const MODELS: Readonly<Record<'noop' | 'never', Pick<EndpointFile, 'model' | 'replicas'>>> = {
   noop: {
     model: fileURLToPath(new URL('./noop-model.ts', import.meta.url)),
     replicas: { min: 1, max: 1, concurrency: 64 },
@@ -28,11 +28,17 @@ const MODELS: Readonly<Record<ServerOptions['model'], Pick<EndpointFile, 'model'
 };
 
 const options = JSON.parse(process.argv[2]!) as ServerOptions;
-const { spec } = resolveEndpoint(
-  'noop',
-  { ...MODELS[options.model], mode: 'async', queueLimit: QUEUE_LIMIT, queueTtl: '7d' },
-  options.data,
-);
+const written =
+  typeof options.model === 'string' ? { noop: { ...MODELS[options.model], mode: 'async' as const } } : options.model;
+const endpoints = Object.entries(written).map(([name, endpoint]) => {
+  const { spec, mistakes } = resolveEndpoint(
+    name,
+    { queueLimit: QUEUE_LIMIT, queueTtl: '7d', ...endpoint },
+    options.data,
+  );
+  if (spec === null) throw new Error(`The bench's endpoint has mistakes: ${JSON.stringify(mistakes)}`);
+  return spec;
+});
 const config: Config = {
   file: 'bench',
   host: '127.0.0.1',
@@ -43,7 +49,7 @@ const config: Config = {
   logLevel: 'error',
   bodyBytesMax: 2 ** 20,
   firstUid: null,
-  endpoints: [spec!],
+  endpoints,
   environment: process.env,
 };
 const service = await startService(config);

@@ -36,6 +36,25 @@ function readStat(pid: number): { parent: number; ticks: number } | null {
   }
 }
 
+/** The value that a variable had when the processes below a process were started, where any of them had one. */
+export function variableBelow(pid: number, name: string): string | null {
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry) || readStat(Number(entry))?.parent !== pid) continue;
+    const found = environmentOf(Number(entry)).find((variable) => variable.startsWith(`${name}=`));
+    if (found !== undefined) return found.slice(name.length + 1);
+  }
+  return null;
+}
+
+function environmentOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+  } catch {
+    // It ended, or is somebody else's.
+    return [];
+  }
+}
+
 /** Most memory that a process has had resident since it started, in bytes. */
 export function peakMemory(pid: number): number {
   const kibibytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];

@@ -60,16 +60,19 @@ export function runDetails(run: RunBody, colours: Colours): string {
 /** Endpoints as a table. */
 export function endpointTable(endpoints: readonly EndpointBody[], colours: Colours): string {
   if (endpoints.length === 0) return 'No endpoints.\n';
-  const lines = endpoints.map(({ name, mode, version, replicas, queued, running, trouble, default: isDefault }) => [
+  const lines = endpoints.map(({ name, mode, version, state, replicas, queued, running, default: isDefault }) => [
     isDefault ? `${name} (default)` : name,
     mode,
     String(version),
+    state,
     `${replicasText(replicas)} of ${replicas.max}`,
     String(queued),
     String(running),
-    trouble === null ? '' : 'no replica becomes ready',
   ]);
-  const [head = '', ...rest] = columns([['NAME', 'MODE', 'VERSION', 'REPLICAS', 'QUEUED', 'RUNNING', ''], ...lines])
+  const [head = '', ...rest] = columns([
+    ['NAME', 'MODE', 'VERSION', 'STATE', 'REPLICAS', 'QUEUED', 'RUNNING'],
+    ...lines,
+  ])
     .trimEnd()
     .split('\n');
   return [colours.dim(head), ...rest, ''].join('\n');
@@ -82,7 +85,8 @@ export function endpointDetails(endpoint: EndpointBody, colours: Colours): strin
     ['endpoint', `${endpoint.name}${endpoint.default ? ' (default)' : ''}, version ${endpoint.version}`],
     endpoint.description === null ? null : ['about', endpoint.description],
     ['mode', endpoint.mode],
-    ['replicas', `${replicasText(replicas)}, ${replicas.min} to ${replicas.max}`],
+    ['state', stateText(endpoint)],
+    ['replicas', `${replicasText(replicas)}, ${replicas.min} to ${replicas.max}${lastStartText(endpoint)}`],
     [
       'queue',
       `${endpoint.queued} of ${endpoint.queue_limit} queued${oldestText(endpoint)}, ${endpoint.running} running${limitText(endpoint)}${drainRate === null ? '' : `, ${drainRate.toFixed(2)} runs/s`}`,
@@ -97,6 +101,20 @@ export function endpointDetails(endpoint: EndpointBody, colours: Colours): strin
   return facts
     .flatMap((fact) => (fact === null ? [] : [`${colours.dim(fact[0].padEnd(10))} ${plainLine(fact[1])}\n`]))
     .join('');
+}
+
+/** `ready`, or `failing, 3 times in a row, tried again at …`. */
+function stateText({ state, failures, retry_at: retryAt }: EndpointBody): string {
+  const parts = [
+    state,
+    failures === 0 ? null : `${failures} ${failures === 1 ? 'failure' : 'failures in a row'}`,
+    retryAt === null ? null : `tried again at ${retryAt}`,
+  ];
+  return parts.filter((part) => part !== null).join(', ');
+}
+
+function lastStartText({ last_start_seconds: lastStart }: EndpointBody): string {
+  return lastStart === null ? '' : ` (the last start took ${timeText(lastStart)})`;
 }
 
 function oldestText({ oldest_age_seconds: age }: EndpointBody): string {
@@ -117,9 +135,20 @@ function messageText({ progress }: Pick<RunLine, 'progress'>): string {
   return progress === null || progress.message === null ? '' : `, ${progress.message}`;
 }
 
-function attemptText({ outcome, replica, cold_start_seconds: coldStart, error }: RunBody['attempts'][number]): string {
+/** `failed after 1.2 s, replica …, cold start 0.4 s, replica-crashed`. */
+function attemptText(attempt: RunBody['attempts'][number]): string {
+  const {
+    outcome,
+    replica,
+    cold_start_seconds: coldStart,
+    started_at: started,
+    finished_at: finished,
+    error,
+  } = attempt;
   const parts = [
-    outcome ?? 'running',
+    outcome === null || finished === null
+      ? 'running'
+      : `${outcome} after ${timeText(secondsBetween(started, finished))}`,
     replica === null ? null : `replica ${replica}`,
     coldStart === null ? null : `cold start ${timeText(coldStart)}`,
     error?.type ?? null,

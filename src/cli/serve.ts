@@ -1,6 +1,7 @@
 // claimcheck serve
 
 import { Command, InvalidArgumentError } from 'commander';
+import type { ModelSource } from '../domain/endpoint.ts';
 import type { Service } from '../service.ts';
 import { Interrupts } from './interrupts.ts';
 import { coloursFor, write } from './text.ts';
@@ -64,12 +65,23 @@ function announce({ url, endpoints, ledger, isolation, cautions }: Service, data
   const { bold, dim, yellow } = coloursFor(process.stdout);
   const width = Math.max(...endpoints.map(({ spec }) => spec.name.length));
   const lines = endpoints.map(({ spec, version }) => {
-    const model = spec.model.runtime === 'command' ? spec.model.argv.join(' ') : spec.model.file;
-    return `  ${bold(spec.name.padEnd(width))}  ${spec.mode.padEnd(5)}  version ${version}  ${dim(model)}`;
+    return `  ${bold(spec.name.padEnd(width))}  ${spec.mode.padEnd(5)}  version ${version}  ${dim(modelText(spec.model))}`;
   });
   const warning = cautions.map((caution) => yellow(caution));
   const places = [`Runs in ${ledger}`, `Data in ${data}`, `Replicas: ${isolation.join(', ')}`];
   process.stdout.write([`claimcheck listens on ${bold(url)}`, ...lines, ...places, ...warning, ''].join('\n'));
+}
+
+function modelText(model: ModelSource): string {
+  switch (model.runtime) {
+    case 'node':
+    case 'python':
+      return model.file;
+    case 'command':
+      return model.argv.join(' ');
+    case 'remote':
+      return model.url;
+  }
 }
 
 function stopAsked(interrupts: Interrupts): Promise<void> {

@@ -35,6 +35,13 @@ export interface PurgeOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What `warm` takes. */
+export interface WarmOptions {
+  /** How many replicas shall be ready; no more than the endpoint may have. Unset, as many as it keeps anyway, and at least one. */
+  readonly replicas?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** One endpoint of a server. */
 export class Endpoint {
   /** null for the server's default endpoint. */
@@ -105,6 +112,19 @@ export class Endpoint {
     if (found === undefined)
       throw new TypeError('The server has no default endpoint. Name one: client.endpoint(name).');
     return found;
+  }
+
+  /**
+   * Has replicas started without any work, so that the next run need not wait for a start. Answers at once with the endpoint as it then
+   * stands, `trouble` included; calling it again does no harm. Replicas without work are stopped when they have been idle.
+   */
+  async warm({ replicas, signal }: WarmOptions = {}): Promise<EndpointBody> {
+    const name = this.name ?? (await this.describe({ signal })).name;
+    const path = `/endpoints/${encodeURIComponent(name)}/warm`;
+    const body = new TextEncoder().encode(JSON.stringify({ replicas }));
+    const headers = { 'content-type': CONTENT_TYPES.json };
+    const request = { method: 'POST', path, headers, body, signal, limitSeconds: DESCRIBE_SECONDS } as const;
+    return jsonOf<EndpointBody>(await this.#transport.send(request), path);
   }
 
   /**

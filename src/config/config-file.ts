@@ -40,9 +40,17 @@ const Retry = Type.Object(
 /** An endpoint as it is written. */
 export const EndpointFile = Type.Object(
   {
-    model: Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
-      description: "A file with a defineModel export, a Python file, or a command like ['python3', 'serve.py'].",
-    }),
+    model: Type.Union(
+      [
+        Type.String({ minLength: 1 }),
+        Type.Array(Type.String({ minLength: 1 }), { minItems: 1 }),
+        Type.Object({ url: Type.String({ minLength: 1 }) }, { additionalProperties: false }),
+      ],
+      {
+        description:
+          "A file with a defineModel export, a Python file, a command like ['python3', 'serve.py'], or a server like { url: 'http://10.0.0.7:8080' }.",
+      },
+    ),
     mode: Type.Optional(Type.Enum(['sync', 'async'])),
     default: Type.Optional(Type.Boolean()),
     batchSize: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),

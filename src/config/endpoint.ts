@@ -70,6 +70,11 @@ export function resolveEndpoint(name: string, written: EndpointFile, folder: str
   if (replicas.outputBytes > OUTPUT_BYTES_MAX)
     report('replicas.outputBytes', `is more than ${formatBytes(OUTPUT_BYTES_MAX)}`);
   if (replicas.min > replicas.max) report('replicas.min', `is ${replicas.min}, more than max (${replicas.max})`);
+  if (model?.runtime === 'remote' && replicas.max > 1)
+    report(
+      'replicas.max',
+      `is ${replicas.max}, but a server that is reached by its URL is one replica: raise concurrency`,
+    );
   if (mistakes.length > 0 || model === null) return { spec: null, mistakes };
   const spec: EndpointSpec = {
     name,
@@ -143,6 +148,7 @@ function readModel({ model, python }: EndpointFile, folder: string, report: Repo
     const [command, ...rest] = model;
     return typeof command === 'string' ? { runtime: 'command', argv: [command, ...rest] } : null;
   }
+  if (typeof model === 'object' && model !== null) return readRemote(model.url, report);
   if (typeof model !== 'string') return null;
   const file = resolve(folder, model);
   if (!isPython && !NODE_FILE.test(file))
@@ -163,4 +169,21 @@ function readPython(written: string | undefined, folder: string, report: Report)
   else if (!found.isFile())
     report('python', `${file} is a folder; name the interpreter in it, like ./.venv/bin/python`);
   return file;
+}
+
+/** An origin alone: a path would be lost, and a password would be shown wherever the endpoint is. */
+function readRemote(written: unknown, report: Report): ModelSource | null {
+  if (typeof written !== 'string') return null;
+  const url = URL.parse(written);
+  const wrong =
+    url === null || !['http:', 'https:'].includes(url.protocol)
+      ? "is no http or https URL: write { url: 'http://host:port' }"
+      : url.username !== '' || url.password !== ''
+        ? 'names a user or a password, which would be shown wherever the endpoint is'
+        : url.pathname !== '/' || url.search !== '' || url.hash !== ''
+          ? `goes on after the host: GET /ping and POST /invocations are asked of ${url.origin} itself`
+          : null;
+  if (wrong === null) return { runtime: 'remote', url: url!.origin };
+  report('model.url', wrong);
+  return null;
 }

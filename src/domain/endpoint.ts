@@ -5,12 +5,14 @@ import type { Duration } from './time.ts';
 
 /**
  * Where a model comes from: a file with a `defineModel` export, a Python file and the interpreter that runs it (a path, or a name on
- * the PATH), or a program that answers `/ping` and `/invocations` on `$PORT`.
+ * the PATH), a program that answers `/ping` and `/invocations` on `$PORT`, or a server that somebody else runs and that answers them at
+ * an origin.
  */
 export type ModelSource =
   | { readonly runtime: 'node'; readonly file: string }
   | { readonly runtime: 'python'; readonly file: string; readonly python: string }
-  | { readonly runtime: 'command'; readonly argv: readonly [string, ...string[]] };
+  | { readonly runtime: 'command'; readonly argv: readonly [string, ...string[]] }
+  | { readonly runtime: 'remote'; readonly url: string };
 
 /** What becomes of the rows that failed alone: named in an `inference_error` column, left out, or the end of the whole batch. */
 export type OnRowError = 'mark' | 'drop' | 'fail';

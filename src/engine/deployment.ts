@@ -1,13 +1,42 @@
 // An endpoint as it is deployed on this server: its specification, its version, and what runs it.
 
 import type { EndpointSpec } from '../domain/endpoint.ts';
+import type { DeploymentRecord } from '../ledger/ledger.ts';
 import type { ModelKind } from '../model/load-model.ts';
 
 /** What the engine needs to know of an endpoint. */
 export interface Deployed {
   readonly spec: EndpointSpec;
-  /** 1 for the first deployment; rises whenever the specification or the model file changes. */
+  /** 1 for the first deployment; another specification or model file is another version. */
   readonly version: number;
   /** Whether its model takes rows; a program's is not known, so it counts as `any`. */
   readonly takes: ModelKind;
+}
+
+/** What a deployment has begun: a new endpoint, or a version that is tried; `unchanged` where that version is active already. */
+export interface Deploying {
+  readonly version: number;
+  readonly outcome: 'created' | 'starting' | 'unchanged';
+}
+
+/** Deploying while the server runs. */
+export interface Deployments {
+  /**
+   * Deploys an endpoint, given as a configuration file would have it.
+   *
+   * @throws ServiceError `invalid-request` with every mistake and its place, `forbidden` where this server lets nobody deploy
+   */
+  deploy(name: string, written: unknown): Promise<Deploying>;
+  /**
+   * Deploys a version of before again; null for the one that was active last.
+   *
+   * @throws ServiceError `endpoint-not-found`; `invalid-request` where there is no such version, or its model has changed; `forbidden`
+   */
+  rollBack(name: string, version: number | null): Promise<Deploying>;
+  /**
+   * Every version of an endpoint, oldest first.
+   *
+   * @throws ServiceError `endpoint-not-found`
+   */
+  versions(name: string): Promise<DeploymentRecord[]>;
 }

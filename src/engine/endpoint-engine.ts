@@ -50,13 +50,13 @@ export class EndpointEngine {
     shared: SharedParts,
     deployed: Deployed,
     launch: (replicaId: string) => Promise<Launch>,
-    onTrouble: () => void,
+    onReplicas: () => void,
   ) {
     const { clock } = shared;
     this.deployed = deployed;
     const onChange = (): void => {
       this.#calls.wake();
-      if (this.supervisor.trouble() !== null) onTrouble();
+      onReplicas();
     };
     this.supervisor = new Supervisor({ policy: deployed.spec.replicas, launch, clock, onChange });
     const parts: DispatcherParts = { endpoint: deployed.spec.name, version: deployed.version, ...shared };

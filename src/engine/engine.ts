@@ -20,7 +20,7 @@ import type { Log } from '../log.ts';
 import type { RunLogs } from '../logs/run-logs.ts';
 import type { Callbacks } from '../replicas/callbacks.ts';
 import type { DiskRoom } from '../storage/disk-room.ts';
-import type { ReplicaCounts } from '../replicas/supervisor.ts';
+import type { ReplicaCounts, ReplicaHealth } from '../replicas/supervisor.ts';
 import { BatchInputs } from './batch-inputs.ts';
 import { Collector } from './collector.ts';
 import type { Deployed } from './deployment.ts';
@@ -35,10 +35,14 @@ import { retrySubmission } from './retry.ts';
 import { RunEvents } from './run-events.ts';
 import { readStored, type Stored } from './stored.ts';
 import { Sweeper } from './sweeper.ts';
+import { type Rollout, Versions } from './versions.ts';
 import { Watch } from './watch.ts';
 
 /** What a refused client is told to wait while the server stops. */
 const DRAINING_RETRY = seconds(5);
+
+/** Pause between two looks at versions whose runs may all have ended, or that nobody serves any more. */
+const TIDY_PAUSE = seconds(5);
 
 /** What the engine works with. */
 export interface EngineParts {
@@ -78,18 +82,20 @@ export interface EndpointSight {
   readonly oldestAge: Duration | null;
   /** Calls and batches that ended per second lately, or null before that is known. */
   readonly drainRate: number | null;
-  /** Why no replica becomes ready, or null. */
-  readonly trouble: string | null;
+  readonly health: ReplicaHealth;
+  /** The version that is tried now, or was tried last and failed; null where the last one succeeded. */
+  readonly rollout: Rollout | null;
 }
 
 /** Runs everything between the transport and the stores. */
 export class Engine {
   readonly #parts: EngineParts;
   readonly #shared: SharedParts;
-  readonly #endpoints: ReadonlyMap<string, EndpointEngine>;
+  readonly #endpoints = new Map<string, Versions>();
   readonly #sweeper: Sweeper;
   readonly #collector: Collector;
   readonly #troubleListeners = new Set<() => void>();
+  #tidying: NodeJS.Timeout | undefined;
   #draining = false;
 
   constructor(parts: EngineParts) {
@@ -99,7 +105,8 @@ export class Engine {
     const owner = randomUUID();
     const events = new RunEvents();
     const leases = new Leases(ledger, log);
-    const onQueued = (endpoint: string): void => this.#endpoints.get(endpoint)?.wake();
+    const onQueued = (endpoint: string): void =>
+      this.#endpoints.get(endpoint)?.all.forEach((version) => version.wake());
     this.#shared = {
       owner,
       ledger,
@@ -114,13 +121,7 @@ export class Engine {
       clock,
       log,
     };
-    const troubled = (): void => this.#troubleListeners.forEach((listener) => listener());
-    this.#endpoints = new Map(
-      parts.endpoints.map((deployed) => [
-        deployed.spec.name,
-        new EndpointEngine(this.#shared, deployed, (replicaId) => parts.launch(deployed, replicaId), troubled),
-      ]),
-    );
+    for (const deployed of parts.endpoints) this.#add(deployed);
     this.#sweeper = new Sweeper({ ledger, owner, events, log, onSwept: () => this.#wakeAll() });
     this.#collector = new Collector({ ledger, blobs, logs, clock, log });
   }
@@ -128,7 +129,9 @@ export class Engine {
   /** Takes up what an earlier server left behind, and begins. */
   async start(): Promise<void> {
     await this.#sweeper.sweep();
+    await this.#tidyVersions();
     this.#sweeper.start();
+    this.#tidying = setInterval(() => void this.#tidyVersions(), TIDY_PAUSE);
     this.#collector.start();
   }
 
@@ -145,14 +148,17 @@ export class Engine {
   /** Lets running work go on until `graceOver`, queues the rest again without counting the attempt, and stops the replicas. */
   async stop(graceOver: AbortSignal): Promise<void> {
     this.drain();
-    await Promise.all([this.#sweeper.stop(), this.#collector.stop()]);
+    clearInterval(this.#tidying);
+    const endpoints = [...this.#endpoints.values()];
+    await Promise.all([this.#sweeper.stop(), this.#collector.stop(), ...endpoints.map((versions) => versions.stop())]);
+    const atWork = endpoints.flatMap(({ all }) => all);
     const handBack = (): void => this.#shared.leases.stopAll('draining');
     if (graceOver.aborted) handBack();
     graceOver.addEventListener('abort', handBack, { once: true });
-    await Promise.all([...this.#endpoints.values()].map((endpoint) => endpoint.stopDispatching()));
+    await Promise.all(atWork.map((version) => version.stopDispatching()));
     graceOver.removeEventListener('abort', handBack);
     this.#shared.leases.close();
-    await Promise.all([...this.#endpoints.values()].map(({ supervisor }) => supervisor.close()));
+    await Promise.all(atWork.map(({ supervisor }) => supervisor.close()));
   }
 
   /**
@@ -161,11 +167,11 @@ export class Engine {
    * @throws ServiceError `endpoint-not-found`
    */
   endpoint(name: string | null): Deployed {
-    const all = [...this.#endpoints.values()].map(({ deployed }) => deployed);
+    const all = [...this.#endpoints.values()].map(({ active }) => active.deployed);
     const found =
       name === null
         ? (all.find(({ spec }) => spec.isDefault) ?? (all.length === 1 ? all[0] : undefined))
-        : this.#endpoints.get(name)?.deployed;
+        : this.#endpoints.get(name)?.active.deployed;
     if (found !== undefined) return found;
     const names = all.map(({ spec }) => spec.name).join(', ');
     throw new ServiceError(
@@ -176,16 +182,31 @@ export class Engine {
     );
   }
 
+  /** The active version of an endpoint, or null where there is no such endpoint. */
+  find(name: string): Deployed | null {
+    return this.#endpoints.get(name)?.active.deployed ?? null;
+  }
+
+  /** The name of the endpoint that is marked as the default, or null. */
+  default(): string | null {
+    const marked = [...this.#endpoints.values()].find(({ active }) => active.deployed.spec.isDefault);
+    return marked?.active.deployed.spec.name ?? null;
+  }
+
   async endpoints(): Promise<EndpointSight[]> {
     const depths = new Map((await this.#parts.ledger.depths()).map((depth) => [depth.endpoint, depth]));
-    return [...this.#endpoints.entries()].map(([name, { deployed, supervisor, drainRates }]) => ({
-      deployed,
-      replicas: supervisor.counts(),
-      depth: depths.get(name)!,
-      oldestAge: this.#ageOf(depths.get(name)!.oldestQueuedAt),
-      drainRate: drainRates.topLevel.perSecond(this.#parts.clock.now()),
-      trouble: supervisor.trouble(),
-    }));
+    return [...this.#endpoints.entries()].map(([name, versions]) => {
+      const { deployed, supervisor, drainRates } = versions.active;
+      return {
+        deployed,
+        replicas: { ...supervisor.counts(), current: sum(versions.all.map((one) => one.supervisor.counts().current)) },
+        depth: depths.get(name)!,
+        oldestAge: this.#ageOf(depths.get(name)!.oldestQueuedAt),
+        drainRate: drainRates.topLevel.perSecond(this.#parts.clock.now()),
+        health: supervisor.health(),
+        rollout: versions.rollout,
+      };
+    });
   }
 
   /**
@@ -194,27 +215,32 @@ export class Engine {
    * @throws ServiceError as `accept` of intake.ts says, and `draining`
    */
   async submit(submission: Submission): Promise<Accepted> {
-    if (this.#draining) {
-      throw new ServiceError(
-        'draining',
-        'The server is stopping and takes no new work; nothing was stored. Try again after the time in Retry-After.',
-        {
-          headers: { 'retry-after': String(DRAINING_RETRY / 1_000) },
-        },
-      );
-    }
+    if (this.#draining) throw draining('takes no new work; nothing was stored');
     this.#shared.room.assertRoom();
     const { ledger, payloads } = this.#shared;
-    const endpoint = this.#endpoints.get(submission.deployed.spec.name)!;
+    const { name } = submission.deployed.spec;
+    const endpoint = this.#endpoints.get(name)!.of(submission.deployed.version) ?? this.#endpoints.get(name)!.active;
     const retryAfter = (): Duration => endpoint.drainRates.topLevel.retryAfter(this.#parts.clock.now());
     const accepted = await accept({ ledger, payloads, retryAfter }, submission);
     if (accepted.kind === 'new') endpoint.queued(accepted.run.kind);
     return accepted;
   }
 
+  /**
+   * Has replicas of an endpoint ready without any work; answers at once, and does nothing where they are there.
+   *
+   * @param replicas how many, `max` at most; null for as many as it keeps anyway, and at least one
+   * @throws ServiceError `endpoint-not-found`, `draining`
+   */
+  warm(name: string, replicas: number | null): void {
+    const { spec } = this.endpoint(name);
+    if (this.#draining) throw draining('starts no replicas');
+    this.#endpoints.get(spec.name)!.active.supervisor.warm(replicas ?? Math.max(1, spec.replicas.min));
+  }
+
   /** Why the replicas of an endpoint do not become ready, or null. */
   trouble(endpoint: string): string | null {
-    return this.#endpoints.get(endpoint)?.supervisor.trouble() ?? null;
+    return this.#endpoints.get(endpoint)?.active.supervisor.trouble() ?? null;
   }
 
   /**
@@ -330,6 +356,34 @@ export class Engine {
     return 'cancelled';
   }
 
+  /** Takes an endpoint up that the ledger has just been told of; or, where there is one of that name, tries its new version out. */
+  async deploy(deployed: Deployed): Promise<void> {
+    const versions = this.#endpoints.get(deployed.spec.name);
+    if (versions === undefined) this.#add(deployed);
+    else await versions.tryOut(deployed);
+  }
+
+  #add(deployed: Deployed): void {
+    const { ledger, log, launch } = this.#parts;
+    const open = (version: Deployed, onChange: () => void): EndpointEngine => {
+      const engine: EndpointEngine = new EndpointEngine(
+        this.#shared,
+        version,
+        (replicaId) => launch(version, replicaId),
+        () => {
+          if (engine.supervisor.trouble() !== null) this.#troubleListeners.forEach((listener) => listener());
+          onChange();
+        },
+      );
+      return engine;
+    };
+    this.#endpoints.set(deployed.spec.name, new Versions({ ledger, log, open }, deployed));
+  }
+
+  async #tidyVersions(): Promise<void> {
+    await Promise.all([...this.#endpoints.values()].map((versions) => versions.tidy()));
+  }
+
   async #details(runId: RunId): Promise<RunDetails> {
     const details = await this.#parts.ledger.details(runId);
     if (details === null) throw runNotFound(runId);
@@ -348,7 +402,7 @@ export class Engine {
   }
 
   #wakeAll(): void {
-    for (const endpoint of this.#endpoints.values()) endpoint.wake();
+    for (const { all } of this.#endpoints.values()) all.forEach((version) => version.wake());
   }
 
   #waitingOn(run: RunRecord): WaitingOn | null {
@@ -356,7 +410,9 @@ export class Engine {
     if (run.status !== 'queued') return null;
     if (this.#draining) return 'draining';
     if (run.dueAt > this.#parts.clock.now()) return 'retry_delay';
-    return this.#endpoints.get(run.endpoint)?.supervisor.counts().current === 0 ? 'cold_start' : 'capacity';
+    const versions = this.#endpoints.get(run.endpoint);
+    const current = (versions?.of(run.version) ?? versions?.active)?.supervisor.counts().current;
+    return current === 0 ? 'cold_start' : 'capacity';
   }
 
   #ageOf(since: Instant | null): Duration | null {
@@ -365,13 +421,25 @@ export class Engine {
 
   /** When those ahead will have ended, at the rate at which their line has been moving. */
   #estimatedStart(run: RunRecord, ahead: number): Duration | null {
-    const rates = this.#endpoints.get(run.endpoint)?.drainRates;
+    const rates = this.#endpoints.get(run.endpoint)?.active.drainRates;
     const rate = rates?.laneOf(run.kind).perSecond(this.#parts.clock.now()) ?? null;
     return rate === null ? null : milliseconds(Math.round((ahead / rate) * 1_000));
   }
 }
 
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0);
+
 /** The answer to an id that names no run, or somebody else's. */
 export function runNotFound(runId: string): ServiceError {
   return new ServiceError('run-not-found', `There is no run ${runId}, or it is no longer kept.`);
+}
+
+function draining(refusal: string): ServiceError {
+  return new ServiceError(
+    'draining',
+    `The server is stopping and ${refusal}. Try again after the time in Retry-After.`,
+    {
+      headers: { 'retry-after': String(DRAINING_RETRY / 1_000) },
+    },
+  );
 }

@@ -5,7 +5,7 @@ import { EMBEDDED_JSON_BYTES_MAX, isJson } from '../domain/payload.ts';
 import { afterFailure, type RetryPolicy } from '../domain/retry.ts';
 import { inSeconds } from '../domain/time.ts';
 import type { AttemptResult, ClaimedRun } from '../ledger/ledger.ts';
-import type { Reply } from '../replicas/replica.ts';
+import type { Reply } from '../replicas/contract.ts';
 
 import { TableError, tableFormatOf } from '../table/format.ts';
 import { checkOutput } from '../table/merge.ts';

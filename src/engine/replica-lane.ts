@@ -25,7 +25,7 @@ import {
 } from '../model/protocol.ts';
 import type { RunLogs } from '../logs/run-logs.ts';
 import type { Callbacks } from '../replicas/callbacks.ts';
-import type { Reply } from '../replicas/replica.ts';
+import type { Reply } from '../replicas/contract.ts';
 import type { ReservedSlot, Supervisor } from '../replicas/supervisor.ts';
 import type { DiskRoom } from '../storage/disk-room.ts';
 import type { BatchInputs } from './batch-inputs.ts';
@@ -72,6 +72,8 @@ export function replicaLane(parts: ReplicaLaneParts): ReplicaLane {
   const { deployed, supervisor, ledger } = parts;
   const { concurrency } = deployed.spec.replicas;
   let looks = false;
+  /** Whether what waits is counted with the next reservation also where no replica can be added: fewer may be needed. */
+  let counts = true;
 
   return {
     name: 'replica',
@@ -95,13 +97,15 @@ export function replicaLane(parts: ReplicaLaneParts): ReplicaLane {
 
   function lookForSoloRuns(): void {
     looks = concurrency > 1;
+    counts = true;
   }
 
   /** Starts replicas for what waits, and tells whether some of it must run alone; asks the ledger only where the answer matters. */
   async function takeStock(): Promise<boolean> {
-    if (!supervisor.canGrow && !looks) return false;
+    if (!supervisor.canGrow && !looks && !counts) return false;
     const looked = looks;
     looks = false;
+    counts = false;
     const { waiting, alone } = await ledger.backlog(deployed.spec.name, deployed.version);
     // A run that runs alone fills a replica.
     supervisor.demand(waiting + alone * (concurrency - 1));

@@ -93,7 +93,8 @@ export function endpointBody({
   depth,
   oldestAge,
   drainRate,
-  trouble,
+  health,
+  rollout,
 }: EndpointSight): EndpointBody {
   const { spec, version } = deployed;
   return {
@@ -118,7 +119,12 @@ export function endpointBody({
     running: depth.running,
     oldest_age_seconds: oldestAge === null ? null : inSeconds(oldestAge),
     drain_rate: drainRate,
-    trouble,
+    state: health.state,
+    trouble: health.trouble,
+    failures: health.failures,
+    retry_at: timeOrNull(health.retryAt),
+    rollout,
+    last_start_seconds: health.lastStart === null ? null : inSeconds(health.lastStart),
   };
 }
 

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { PROBLEMS, type ProblemSlug, ServiceError, StorageFull } from '../domain/errors.ts';
 import { inSeconds, seconds } from '../domain/time.ts';
+import type { Deployments } from '../engine/deployment.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Log } from '../log.ts';
 import { PROBLEM_TYPE } from '../wire/problems.ts';
@@ -16,6 +17,7 @@ import { endpointRoutes } from './routes/endpoints.ts';
 import { healthRoutes } from './routes/health.ts';
 import { invokeRoutes } from './routes/invoke.ts';
 import { runRoutes } from './routes/runs.ts';
+import { versionRoutes } from './routes/versions.ts';
 
 /** Limits that keep slow or greedy clients from holding the server. Source: control S9 of the reliability page. */
 const HEADERS_TIMEOUT = seconds(15);
@@ -25,6 +27,7 @@ const KEEP_ALIVE = seconds(72);
 /** What the server needs. */
 export interface ServerParts {
   readonly engine: Engine;
+  readonly deployments: Deployments;
   readonly log: Log;
   /** Names that the Host header may have beside the loopback's; null for any. */
   readonly hosts: readonly string[] | null;
@@ -46,7 +49,7 @@ export interface HttpServer {
 }
 
 /** Builds the server. */
-export function buildServer({ engine, log, hosts, bodyBytesMax }: ServerParts): HttpServer {
+export function buildServer({ engine, deployments, log, hosts, bodyBytesMax }: ServerParts): HttpServer {
   const closing = new AbortController();
   const newRequestId = requestIds();
   const app = fastify({
@@ -79,9 +82,14 @@ export function buildServer({ engine, log, hosts, bodyBytesMax }: ServerParts): 
   app.setErrorHandler((error: FastifyError, request, reply) => sendError(log, error, request, reply));
   const routes = rememberRoutes(app);
   app.setNotFoundHandler((request, reply) => sendProblem(reply, unknownPath(routes, request)));
-  const parts: HttpParts = { engine, waitSignal: (reply) => AbortSignal.any([closing.signal, goneSignal(reply)]) };
+  const parts: HttpParts = {
+    engine,
+    deployments,
+    waitSignal: (reply) => AbortSignal.any([closing.signal, goneSignal(reply)]),
+  };
   healthRoutes(app, parts);
   endpointRoutes(app, parts);
+  versionRoutes(app, parts);
   invokeRoutes(app, parts);
   runRoutes(app, parts);
   return { app, release: () => closing.abort(), close: closer(app) };

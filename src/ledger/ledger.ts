@@ -425,6 +425,8 @@ export interface Ledger {
   ahead(runId: RunId): Promise<number>;
   depths(): Promise<EndpointDepth[]>;
   backlog(endpoint: string, version: number): Promise<Backlog>;
+  /** Whether any run of a version, of whatever kind, has not ended. */
+  hasOpenRuns(endpoint: string, version: number): Promise<boolean>;
   /** Checks every promise that the tables must keep; empty where all is well. */
   audit(): Promise<Violation[]>;
   /** Calls `listener` with what other servers did; never in a ledger that has one server. */

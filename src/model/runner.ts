@@ -3,6 +3,7 @@
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { ModelRun } from './define-model.ts';
+import { flushCompileCache } from 'node:module';
 import { answer, type Answer } from './invocation.ts';
 import { loadModel } from './load-model.ts';
 import { reportingOutput, watchOutput } from './printed-output.ts';
@@ -46,6 +47,9 @@ createServer({ requestTimeout: 0, keepAliveTimeout: 0, maxHeaderSize: RUNNER_HEA
     response.writeHead(404).end();
   }
 }).listen(socket);
+
+// Left to its end, it would be lost with a process that is killed. Once it has time: nobody waits for it.
+setImmediate(flushCompileCache);
 
 async function invocation(request: IncomingMessage, response: ServerResponse): Promise<void> {
   busy += 1;

@@ -2,58 +2,54 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
-import { type Dispatcher, errors, Pool } from 'undici';
+import { errors, type Pool } from 'undici';
 import { type Clock, startTimer } from '../clock.ts';
-import { formatBytes } from '../domain/bytes.ts';
 import type { ReplicaPolicy } from '../domain/endpoint.ts';
 import { between, type Duration, milliseconds, seconds } from '../domain/time.ts';
-import { BUSY_HEADER, FAILURE_HEADER } from '../model/protocol.ts';
-import { readAtMost } from './answer-body.ts';
+import { connectTo, type Destination, exchange, type Invocation, ping, type Reply, untilReady } from './contract.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { OutputTail } from './output-tail.ts';
-import type { Address, Launch } from './runtimes/launch.ts';
+import type { Address, ProcessLaunch } from './runtimes/launch.ts';
 
-/** Pauses between pings while a replica starts: a tenth of the time that it has taken so far, so that nobody waits much longer than it took. */
-const PING_SHARE = 0.1;
-const PING_PAUSE_MIN = milliseconds(5);
-const PING_PAUSE_MAX = seconds(1);
 /** Pause between questions whether a replica still works on what was stopped. */
 const BUSY_PAUSE = milliseconds(20);
-/** Longest wait for one ping's answer. */
-const PING_MAX = seconds(2);
 /** How long a replica may go on with an invocation that was cancelled, or live on after SIGTERM, before it is killed. */
 const STOP_GRACE = seconds(5);
 /** How long the output of a process that has ended is still read. */
 const LAST_WORDS = milliseconds(200);
-/** How much of a model's error message is kept, in characters. */
-const DETAIL_MAX = 4_000;
-
-/** What a replica is asked to do. */
-export interface Invocation {
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: Uint8Array;
-  /** Called with every line that the replica prints while it works on this; unset where it may work on something else as well. */
-  readonly onLine?: (stream: 'stdout' | 'stderr', line: string) => void;
-}
-
-/** What came of it. `stopped` answers an abort, once the replica has really stopped working on it. */
-export type Reply =
-  | { readonly kind: 'output'; readonly contentType: string; readonly bytes: Uint8Array }
-  | { readonly kind: 'model-error' | 'invalid-output'; readonly detail: string }
-  | { readonly kind: 'crashed' | 'out-of-memory'; readonly detail: string }
-  | { readonly kind: 'stopped' };
 
 /** Why a replica did not become ready. */
 export class StartFailed extends Error {
   override readonly name = 'StartFailed';
 }
 
-/** A replica that is ready. Made by `startReplica`. */
-export class Replica {
+/** A replica that is ready. */
+export interface Replica {
   readonly id: string;
-  /** From the start of its process to its first good ping. */
+  /** From its start to its first good ping. */
   readonly startDuration: Duration;
-  /** Resolves, once the process is gone, to how it ended. */
+  /** Whether it is a server that somebody else runs: then what has become of it is found out by asking it again. */
+  readonly isRemote: boolean;
+  /** Whether its last answer speaks against itself rather than its model: then it is none that has finished an invocation. */
+  readonly isSuspect: boolean;
+  /** Resolves, once it takes nothing more, to how that came. */
+  readonly exited: Promise<string>;
+  /** Whether it goes on with an invocation that was stopped: it gets no new ones, and is ended once its others are done. */
+  readonly retiring: boolean;
+  /** Makes it a replica that is retiring; whoever gives out its slots ends it. */
+  retire(): void;
+  /** Hands an invocation to the model. Never rejects for anything that the model or its process did. */
+  invoke(invocation: Invocation, signal: AbortSignal): Promise<Reply>;
+  /** Ends it: it is given nothing more, and resolves once nothing of it is left here. */
+  stop(): Promise<void>;
+}
+
+/** A replica with a process of ours. Made by `startReplica`. */
+class ProcessReplica implements Replica {
+  readonly isRemote = false;
+  readonly isSuspect = false;
+  readonly id: string;
+  readonly startDuration: Duration;
   readonly exited: Promise<string>;
   readonly #process: ChildProcess;
   readonly #connections: Pool;
@@ -79,17 +75,14 @@ export class Replica {
     });
   }
 
-  /** Whether it gets no new invocations, and is ended once those that it has are done. */
   get retiring(): boolean {
     return this.#retiring;
   }
 
-  /** Makes it a replica that is retiring; whoever gives out its slots ends it. */
   retire(): void {
     this.#retiring = true;
   }
 
-  /** Hands an invocation to the model. Never rejects for anything that the model or its process did. */
   async invoke(invocation: Invocation, signal: AbortSignal): Promise<Reply> {
     const { onLine } = invocation;
     if (onLine === undefined) return this.#invoke(invocation, signal);
@@ -115,13 +108,11 @@ export class Replica {
     return () => stops.forEach((stop) => stop());
   }
 
-  async #invoke({ headers, body }: Invocation, signal: AbortSignal): Promise<Reply> {
+  async #invoke(invocation: Invocation, signal: AbortSignal): Promise<Reply> {
     if (signal.aborted) return { kind: 'stopped' };
     this.#active += 1;
     try {
-      const response = await this.#connections.request({ method: 'POST', path: '/invocations', headers, body, signal });
-      const bytes = await readAtMost(this.#outputBytesMax, response);
-      return bytes === null ? tooLong(this.#outputBytesMax) : replyOf(response, bytes);
+      return (await exchange(this.#connections, invocation, this.#outputBytesMax, signal)).reply;
     } catch (error) {
       if (!signal.aborted) return await this.#lost(error);
     } finally {
@@ -144,10 +135,7 @@ export class Replica {
   async #stopWorking(): Promise<void> {
     const graceOver = AbortSignal.timeout(STOP_GRACE);
     while (!this.#gone && !(this.#retiring && this.#active === 0)) {
-      const busy = await ping(this.#connections).then(
-        (reply) => reply.busy,
-        () => null,
-      );
+      const busy = (await ping(this.#connections))?.busy ?? null;
       if (busy !== null && busy <= this.#active) return;
       this.#retiring ||= graceOver.aborted;
       await sleep(BUSY_PAUSE);
@@ -191,23 +179,24 @@ interface Started {
  */
 export async function startReplica(
   id: string,
-  launch: Launch,
+  launch: ProcessLaunch,
   { startTimeout, outputBytes }: Pick<ReplicaPolicy, 'startTimeout' | 'outputBytes'>,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<Replica> {
   const startedAt = clock.now();
   const started = startProcess(launch);
-  const connections = connect(launch.address);
+  const connections = connectTo(destinationOf(launch.address));
   const ended = new AbortController();
   void started.exited.then(() => ended.abort());
   const stopTimer = startTimer(startTimeout, () => ended.abort());
   const state = await Promise.race([
     started.exited,
-    ready(connections, clock, AbortSignal.any([signal, ended.signal])),
+    untilReady(connections, clock, AbortSignal.any([signal, ended.signal])),
   ]);
   stopTimer();
-  if (state === 'ready') return new Replica(id, started, connections, between(startedAt, clock.now()), outputBytes);
+  if (state === 'ready')
+    return new ProcessReplica(id, started, connections, between(startedAt, clock.now()), outputBytes);
   await stopGroup(started.process, started.exited);
   await connections.destroy();
   const reason =
@@ -215,7 +204,7 @@ export async function startReplica(
   throw new StartFailed(`${launch.argv.at(-1)}: ${reason}${started.output.quote()}`);
 }
 
-function startProcess({ argv, env, cwd, confinement }: Launch): Started {
+function startProcess({ argv, env, cwd, confinement }: ProcessLaunch): Started {
   const [command, ...rest] = argv;
   // A group of its own, so that what the model starts can be stopped with it.
   const child = spawn(command, rest, { env, cwd, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
@@ -245,37 +234,8 @@ function startProcess({ argv, env, cwd, confinement }: Launch): Started {
   return { process: child, exited, output };
 }
 
-function connect(address: Address): Pool {
-  const url = 'port' in address ? `http://127.0.0.1:${address.port}` : 'http://replica';
-  // A run may take an hour: its limits are the engine's, never those of the connection.
-  const limits = { headersTimeout: 0, bodyTimeout: 0, pipelining: 1 };
-  return new Pool(url, 'port' in address ? limits : { ...limits, socketPath: address.socketPath });
-}
-
-async function ready(connections: Pool, clock: Clock, giveUp: AbortSignal): Promise<'ready' | 'late'> {
-  const startedAt = clock.now();
-  while (!giveUp.aborted) {
-    const status = await ping(connections).then(
-      (reply) => reply.status,
-      () => null,
-    );
-    if (status === 200) return 'ready';
-    const pause = between(startedAt, clock.now()) * PING_SHARE;
-    await sleep(Math.min(PING_PAUSE_MAX, Math.max(PING_PAUSE_MIN, pause)));
-  }
-  return 'late';
-}
-
-async function ping(connections: Pool): Promise<{ status: number; busy: number | null }> {
-  const { statusCode, headers, body } = await connections.request({
-    method: 'GET',
-    path: '/ping',
-    signal: AbortSignal.timeout(PING_MAX),
-  });
-  await body.dump();
-  const busy = single(headers[BUSY_HEADER]);
-  return { status: statusCode, busy: busy === null ? null : Number(busy) };
-}
+const destinationOf = (address: Address): Destination =>
+  'port' in address ? { origin: `http://127.0.0.1:${address.port}` } : { origin: 'http://replica', ...address };
 
 async function stopGroup(child: ChildProcess, exited: Promise<unknown>): Promise<void> {
   if (child.pid === undefined) return;
@@ -291,40 +251,5 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
     process.kill(-pid, signal);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
-}
-
-function replyOf({ statusCode, headers }: Dispatcher.ResponseData, bytes: Uint8Array): Reply {
-  if (statusCode === 200) {
-    return { kind: 'output', contentType: single(headers['content-type']) ?? 'application/octet-stream', bytes };
-  }
-  const kind = single(headers[FAILURE_HEADER]) === 'invalid-output' ? 'invalid-output' : 'model-error';
-  return { kind, detail: messageOf(bytes, statusCode) };
-}
-
-const tooLong = (bytesMax: number): Reply => ({
-  kind: 'invalid-output',
-  detail: `The output is longer than ${formatBytes(bytesMax)}, the most that the endpoint takes (replicas.outputBytes).`,
-});
-
-function single(header: string | string[] | undefined): string | null {
-  return header === undefined ? null : Array.isArray(header) ? (header[0] ?? null) : header;
-}
-
-/** A model's own words: `{"error": "…"}`, `{"detail": "…"}`, or the text as it is. */
-function messageOf(bytes: Uint8Array, status: number): string {
-  const text = new TextDecoder().decode(bytes.subarray(0, DETAIL_MAX)).trim();
-  return text === '' ? `The model answered with status ${status} and no message.` : (memberOf(text) ?? text);
-}
-
-function memberOf(text: string): string | null {
-  if (!text.startsWith('{')) return null;
-  try {
-    const { error, detail, message } = JSON.parse(text) as Record<string, unknown>;
-    const said = [error, detail, message].find((value) => typeof value === 'string');
-    return said ?? null;
-  } catch {
-    // Not JSON after all: the text itself is the message.
-    return null;
   }
 }

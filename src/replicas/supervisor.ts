@@ -4,8 +4,11 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { ReplicaPolicy } from '../domain/endpoint.ts';
 import { after, between, type Duration, type Instant, milliseconds, minutes, seconds } from '../domain/time.ts';
-import { type Invocation, type Replica, type Reply, startReplica } from './replica.ts';
+import type { Invocation, Reply } from './contract.ts';
+import { startRemote } from './remote.ts';
+import { type Replica, startReplica } from './replica.ts';
 import type { Launch } from './runtimes/launch.ts';
+import { RecentMean, replicasFor } from './scaling.ts';
 
 /** Pause before a failed start is tried again; it doubles with every failure in a row, up to the limit. */
 const FIRST_BACKOFF = seconds(1);
@@ -20,15 +23,36 @@ const SETTLED_AFTER = seconds(10);
  * so that a table of bad rows does not cost a cold start for every few of them.
  */
 const FAILURES_IN_A_ROW = 3;
-/** How often idle replicas are looked for. */
+/** How often idle replicas are looked for; more often where they may be idle for less than that. */
 const IDLE_CHECK = seconds(1);
+const IDLE_CHECK_MIN = milliseconds(20);
 
 /** How many replicas there are and how many there should be. */
 export interface ReplicaCounts {
   readonly current: number;
+  /** What the work that is there asks for. More than `current` while replicas start, less while they are kept for work that may come. */
   readonly desired: number;
   readonly min: number;
   readonly max: number;
+}
+
+/**
+ * How an endpoint's replicas do: none and none needed, the first one starting, at least one ready, none and a pause before the next start
+ * because one failed, or none because one start after the other fails.
+ */
+export type ReplicaState = 'idle' | 'starting' | 'ready' | 'backing-off' | 'failing';
+
+/** The state of an endpoint's replicas, and what there is to say about it. */
+export interface ReplicaHealth {
+  readonly state: ReplicaState;
+  /** Why no replica becomes ready, once that has happened more than by accident; null while all is well. */
+  readonly trouble: string | null;
+  /** Starts that failed, and replicas that were lost before they had done anything, in a row. */
+  readonly failures: number;
+  /** Before when no replica is started; null where one may be started now. */
+  readonly retryAt: Instant | null;
+  /** How long the replica that became ready last took for it, or null before there was one. */
+  readonly lastStart: Duration | null;
 }
 
 /** A place on a replica that nobody else has: for one invocation, or to be given back. */
@@ -73,7 +97,19 @@ export class Supervisor {
   readonly #closing = new AbortController();
   readonly #starts = new Set<Promise<void>>();
   readonly #stops = new Set<Promise<void>>();
+  readonly #serviceTime = new RecentMean();
+  readonly #startTime = new RecentMean();
+  /** When each invocation began that is being worked on. */
+  readonly #invocations = new Set<{ readonly since: Instant }>();
+  #waiting = 0;
+  /** When runs were last known to wait: until then, no replica was without work. */
+  #waitedUntil: Instant | null = null;
   #desired = 0;
+  /** Replicas that somebody wants to be ready without any work; 0 once they have been, or it is known that they cannot. */
+  #warming = 0;
+  /** Whether a server that somebody else runs was lost, and is asked until it is well again. */
+  #probing = false;
+  #lastStart: Duration | null = null;
   #failures = 0;
   #failuresTolerated = FAILURES_IN_A_ROW;
   #lastFailure: string | null = null;
@@ -81,7 +117,8 @@ export class Supervisor {
 
   constructor(parts: SupervisorParts) {
     this.#parts = parts;
-    this.#idleCheck = setInterval(() => this.#stopIdle(), IDLE_CHECK);
+    const pause = Math.min(IDLE_CHECK, Math.max(IDLE_CHECK_MIN, parts.policy.idle));
+    this.#idleCheck = setInterval(() => this.#stopIdle(), pause);
     this.demand(0);
   }
 
@@ -95,21 +132,31 @@ export class Supervisor {
     return this.#members.size === 0 && this.#failures >= TROUBLE_AFTER ? this.#lastFailure : null;
   }
 
-  /** Whether another replica could be started now: while it could not, nobody needs to count what waits. */
-  get canGrow(): boolean {
-    const isBackingOff = this.#notBefore !== null && this.#parts.clock.now() < this.#notBefore;
-    return !isBackingOff && this.#members.size + this.#starts.size < this.#parts.policy.max;
+  health(): ReplicaHealth {
+    const trouble = this.trouble();
+    const retryAt = this.#isBackingOff ? this.#notBefore : null;
+    return { state: this.#state(trouble), trouble, failures: this.#failures, retryAt, lastStart: this.#lastStart };
   }
 
-  /** Hears how many runs wait, and starts replicas for them: as many as they can keep busy, `max` at most. */
-  demand(backlog: number): void {
-    const { min, max, concurrency } = this.#parts.policy;
-    const busy = [...this.#members.values()].reduce((sum, member) => sum + member.busy, 0);
-    const needed = Math.min(max, Math.max(min, Math.ceil((backlog + busy) / concurrency)));
-    // Scaling in is left to the idle check, so that a short gap between runs costs no cold start.
-    this.#desired = Math.max(needed, this.#members.size);
-    for (let missing = needed - this.#members.size - this.#starts.size; missing > 0 && this.canGrow; missing -= 1)
-      this.#start();
+  /** Whether another replica could be started now: while it could not, nobody needs to count what waits. */
+  get canGrow(): boolean {
+    return !this.#isBackingOff && this.#members.size + this.#starts.size < this.#parts.policy.max;
+  }
+
+  /** Hears how many runs wait, and starts replicas for them: as many as finish something sooner than those that are there (see scaling.ts). */
+  demand(waiting: number): void {
+    this.#waiting = waiting;
+    if (waiting > 0) this.#waitedUntil = this.#parts.clock.now();
+    this.#scale();
+  }
+
+  /** Has so many replicas ready without any work, `max` at most; as if they had been used now, they are stopped when they have been idle. */
+  warm(replicas: number): void {
+    const now = this.#parts.clock.now();
+    for (const member of this.#members.values()) member.idleSince = now;
+    const count = Math.min(this.#parts.policy.max, replicas);
+    if (this.#members.size < count) this.#warming = count;
+    this.#scale();
   }
 
   /**
@@ -142,6 +189,49 @@ export class Supervisor {
     await Promise.all([...this.#stops, ...[...this.#members.values()].map(({ replica }) => replica.stop())]);
   }
 
+  get #isBackingOff(): boolean {
+    return this.#notBefore !== null && this.#parts.clock.now() < this.#notBefore;
+  }
+
+  #state(trouble: string | null): ReplicaState {
+    if (trouble !== null) return 'failing';
+    if (this.#members.size > 0) return 'ready';
+    if (this.#starts.size > 0) return 'starting';
+    return this.#isBackingOff ? 'backing-off' : 'idle';
+  }
+
+  /** Starts what is missing. What is too many is left to the idle check, so that a short gap between runs costs no cold start. */
+  #scale(): void {
+    const wanted = this.#wanted();
+    for (let missing = wanted - this.#members.size - this.#starts.size; missing > 0 && this.canGrow; missing -= 1)
+      this.#start();
+    // What is being started will be there, also where it is not needed anymore.
+    const coming = this.#starts.size === 0 ? 0 : this.#members.size + this.#starts.size;
+    this.#desired = Math.max(wanted, coming);
+  }
+
+  #wanted(): number {
+    const { min, max, concurrency } = this.#parts.policy;
+    const busy = [...this.#members.values()].reduce((sum, member) => sum + member.busy, 0);
+    const deserved = replicasFor({
+      waiting: this.#waiting,
+      busy,
+      concurrency,
+      serviceTime: this.#expectedServiceTime(),
+      startTime: this.#startTime.value,
+    });
+    return Math.min(max, Math.max(min, this.#warming, this.#probing ? 1 : 0, deserved));
+  }
+
+  /** What has been measured, or how long the invocations have been going on that are not over, where that is longer. */
+  #expectedServiceTime(): Duration | null {
+    const measured = this.#serviceTime.value;
+    if (this.#invocations.size === 0) return measured;
+    const now = this.#parts.clock.now();
+    const sum = [...this.#invocations].reduce((total, { since }) => total + between(since, now), 0);
+    return milliseconds(Math.max(measured ?? 0, sum / this.#invocations.size));
+  }
+
   #leastBusyFirst(): Member[] {
     return [...this.#members.values()].filter(({ replica }) => !replica.retiring).sort((a, b) => a.busy - b.busy);
   }
@@ -162,11 +252,17 @@ export class Supervisor {
       coldStart,
       share: () => keep(1),
       invoke: async (invocation, signal) => {
+        const begun = { since: this.#parts.clock.now() };
+        this.#invocations.add(begun);
         try {
           const reply = await replica.invoke(invocation, signal);
-          this.#heard(member, reply.kind);
+          if (!replica.isSuspect) this.#heard(member, reply.kind);
+          // Whatever was stopped, or broke off, took less than it would have.
+          if (reply.kind !== 'crashed' && reply.kind !== 'out-of-memory' && reply.kind !== 'stopped')
+            this.#serviceTime.add(between(begun.since, this.#parts.clock.now()));
           return reply;
         } finally {
+          this.#invocations.delete(begun);
           keep(0);
           member.idleSince = this.#parts.clock.now();
           this.#stopRetired(member);
@@ -220,7 +316,11 @@ export class Supervisor {
     const { launch, policy, clock } = this.#parts;
     const id = randomUUID();
     try {
-      const replica = await startReplica(id, await launch(id), policy, clock, this.#closing.signal);
+      const launched = await launch(id);
+      const { signal } = this.#closing;
+      const replica = await ('url' in launched
+        ? startRemote(id, launched.url, policy, clock, signal)
+        : startReplica(id, launched, policy, clock, signal));
       const now = clock.now();
       const member: Member = {
         replica,
@@ -232,6 +332,10 @@ export class Supervisor {
         idleSince: now,
       };
       this.#members.set(id, member);
+      this.#startTime.add(replica.startDuration);
+      this.#lastStart = replica.startDuration;
+      this.#probing = false;
+      if (this.#members.size >= this.#warming) this.#warming = 0;
       void replica.exited.then((how) => this.#exited(member, how));
     } catch (error) {
       if (this.#closing.signal.aborted) return;
@@ -245,13 +349,22 @@ export class Supervisor {
     this.#failures += 1;
     this.#lastFailure = reason;
     this.#notBefore = after(this.#parts.clock.now(), milliseconds(backoff));
+    if (this.#failures >= TROUBLE_AFTER) this.#warming = 0;
+  }
+
+  /** A server that somebody else runs has been failing for a while, and nobody starts it again for us: that is trouble at once. */
+  #lost(how: string): void {
+    this.#failures = Math.max(this.#failures, TROUBLE_AFTER - 1);
+    this.#failed(how);
+    this.#probing = true;
   }
 
   #exited(member: Member, how: string): void {
     const { replica, readySince, hasFinishedOne, busy } = member;
     const wasStopped = !this.#members.delete(replica.id) || replica.retiring;
     const hasSettled = hasFinishedOne || between(readySince, this.#parts.clock.now()) >= SETTLED_AFTER;
-    if (wasStopped || hasSettled) this.#failures = 0;
+    if (replica.isRemote && !wasStopped) this.#lost(how);
+    else if (wasStopped || hasSettled) this.#failures = 0;
     // In the middle of an invocation it may be that one's fault, whose caller is told; who waits for another is not told of trouble.
     else this.#failed(busy > 0 ? null : how);
     this.#parts.onChange();
@@ -259,12 +372,14 @@ export class Supervisor {
 
   #stopIdle(): void {
     const { policy, clock } = this.#parts;
+    const now = clock.now();
+    if (this.#waitedUntil !== null && between(this.#waitedUntil, now) < policy.idle) return;
     for (const [id, member] of this.#members) {
       if (this.#members.size <= policy.min) return;
-      if (member.busy > 0 || between(member.idleSince, clock.now()) < policy.idle) continue;
-      // Out of the list first: whoever asks for a slot from now on gets none on it.
+      if (member.busy > 0 || between(member.idleSince, now) < policy.idle) continue;
+      // Nobody has a slot on it, and out of the list nobody gets one: both in this very turn of the event loop.
       this.#members.delete(id);
-      this.#desired = Math.max(policy.min, this.#members.size);
+      this.#desired = this.#wanted();
       this.#stop(member.replica);
     }
   }

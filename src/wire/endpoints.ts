@@ -25,13 +25,33 @@ export const EndpointBody = Type.Object({
   retention: Type.Number({
     description: 'How long inputs and outputs are kept after the end of their run, in seconds.',
   }),
-  replicas: Type.Object({ current: Type.Integer(), desired: Type.Integer(), min: Type.Integer(), max: Type.Integer() }),
+  replicas: Type.Object({
+    current: Type.Integer({ description: 'Replicas that are ready.' }),
+    desired: Type.Integer({ description: 'Replicas that the work which is there asks for.' }),
+    min: Type.Integer(),
+    max: Type.Integer(),
+  }),
   queued: Type.Integer(),
   backlog: Type.Integer({ description: 'Calls and chunks that wait for a replica.' }),
   running: Type.Integer(),
   oldest_age_seconds: Nullable(Type.Number({ description: 'How long the run has waited that waits longest.' })),
   drain_rate: Nullable(Type.Number({ description: 'Calls and batches that ended per second lately.' })),
+  state: Type.Enum(['idle', 'starting', 'ready', 'backing-off', 'failing']),
+  rollout: Nullable(
+    Type.Object({
+      version: Type.Integer(),
+      state: Type.Enum(['starting', 'failed']),
+      reason: Nullable(Type.String({ description: 'Why it never became ready.' })),
+    }),
+  ),
   trouble: Nullable(Type.String({ description: 'Why no replica becomes ready.' })),
+  failures: Type.Integer({
+    description: 'Starts in a row that failed, or whose replica was lost before it had done anything.',
+  }),
+  retry_at: Nullable(Type.String({ description: 'No replica is started before that time, as one has failed.' })),
+  last_start_seconds: Nullable(
+    Type.Number({ description: 'How long the last replica that became ready took for it.' }),
+  ),
 });
 /** See the schema of the same name. */
 export type EndpointBody = Static<typeof EndpointBody>;
@@ -40,6 +60,22 @@ export type EndpointBody = Static<typeof EndpointBody>;
 export const EndpointList = Type.Object({ endpoints: Type.Array(EndpointBody) });
 /** See the schema of the same name. */
 export type EndpointList = Static<typeof EndpointList>;
+
+/** The body of `POST /endpoints/{endpoint}/warm`, which may be left out. */
+export const WarmRequest = Type.Object(
+  {
+    replicas: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 1_000,
+        description: 'How many shall be ready; max at most. Without it as many as are kept anyway, and at least one.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+/** See the schema of the same name. */
+export type WarmRequest = Static<typeof WarmRequest>;
 
 /** The query of `DELETE /endpoints/{endpoint}/queue`, once its texts have been read. */
 export const PurgeQuery = Type.Object(

@@ -349,6 +349,16 @@ describe('endpoints and the version', () => {
     expect(JSON.parse(json.stdout)).toMatchObject({ name: 'rows', default: true });
   });
 
+  test('an endpoint is warmed, and shown as it then stands', async () => {
+    const warmed = await claimcheck(['endpoints', 'warm', 'narrow']);
+    expect(warmed).toMatchObject({ code: 0, stderr: '' });
+    expect(warmed.stdout).toMatch(/^state +(?:starting|ready)$/m);
+    expect(warmed.stdout).toMatch(/^replicas +(?:0→1|1|1→0), 0 to 1/m);
+    const json = await claimcheck(['endpoints', 'warm', 'narrow', '--replicas', '7', '--json']);
+    expect(JSON.parse(json.stdout)).toMatchObject({ name: 'narrow', replicas: { max: 1 } });
+    await expect(claimcheck(['endpoints', 'warm', 'narrow', '--replicas', '0'])).resolves.toMatchObject({ code: 2 });
+  });
+
   test('the version is that of the package', async () => {
     const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
       version: string;

@@ -40,6 +40,18 @@ const runsNamed = async (runName: string): Promise<RunLine[]> => {
   return runs;
 };
 
+test('an endpoint that is warmed has a replica before there is work', async () => {
+  const warmed = await client.endpoint('slow-sync').warm({ replicas: 1 });
+  expect(warmed).toMatchObject({ name: 'slow-sync', replicas: { max: 1 } });
+  const ready = await until('it is ready', async () => {
+    const endpoint = await client.endpoint('slow-sync').describe();
+    return endpoint.state === 'ready' ? endpoint : null;
+  });
+  expect(ready.replicas.current).toBe(1);
+  // The default endpoint has no name here.
+  expect(await client.endpoint().warm()).toMatchObject({ name: 'rows', default: true });
+});
+
 describe('inference', () => {
   test('as many rows come back as were sent, in their order, with values that kept their types', async () => {
     const values = ['00123', '1e5', 'NA', '', null, 5, 0.1, true, 'ä\u{1f9ea}"\n,', [1, { a: 'b' }]];

@@ -4,7 +4,7 @@ import { RUN_FAILURES, type RunFailure } from '../../src/domain/errors.ts';
 import { milliseconds, seconds } from '../../src/domain/time.ts';
 import { type Failure, failureOf, resultOfFailure } from '../../src/engine/outcome.ts';
 import type { ClaimedRun, RunRecord } from '../../src/ledger/ledger.ts';
-import type { Reply } from '../../src/replicas/replica.ts';
+import type { Reply } from '../../src/replicas/contract.ts';
 
 /** A claimed run, of which only what the outcome depends on matters. */
 function claimed(run: Partial<RunRecord> = {}, countedAttempts = 1): ClaimedRun {

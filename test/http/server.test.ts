@@ -84,7 +84,11 @@ test('GET /endpoints lists every endpoint as GET /endpoints/{endpoint} shows it'
     running: 0,
     oldest_age_seconds: null,
     drain_rate: null,
+    state: 'idle',
     trouble: null,
+    failures: 0,
+    retry_at: null,
+    last_start_seconds: null,
   });
   expect(await server.endpoint('rows')).toEqual(endpoints[0]);
   expect(endpoints[1]).toMatchObject({

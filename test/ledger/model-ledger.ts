@@ -449,6 +449,10 @@ export class ModelLedger {
     return { waiting: queued.filter(isForReplicas).length, alone: queued.filter(({ alone }) => alone).length };
   }
 
+  hasOpenRuns(endpoint: string, version: number): boolean {
+    return this.#at(endpoint).some((run) => run.version === version && isOpen(run));
+  }
+
   #at(endpoint: string): ModelRun[] {
     return this.runs.filter(({ given }) => given.endpoint === endpoint);
   }

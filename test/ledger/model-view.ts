@@ -65,8 +65,10 @@ async function expectSameRecords(model: ModelLedger, ledger: Ledger): Promise<vo
 async function expectSameDepths(model: ModelLedger, ledger: Ledger): Promise<void> {
   const byName = (a: { endpoint: string }, b: { endpoint: string }): number => a.endpoint.localeCompare(b.endpoint);
   expect((await ledger.depths()).toSorted(byName)).toEqual(model.depths().toSorted(byName));
-  for (const { name, version } of model.versions)
+  for (const { name, version } of model.versions) {
     expect(await ledger.backlog(name, version)).toEqual(model.backlog(name, version));
+    expect(await ledger.hasOpenRuns(name, version)).toBe(model.hasOpenRuns(name, version));
+  }
   const standing = model.versions.map(({ name, version, fingerprint, spec, source, state, reason }) => ({
     endpoint: name,
     version,

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { Pool } from 'undici';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import type { Reply } from '../../src/replicas/replica.ts';
+import type { Reply } from '../../src/replicas/contract.ts';
 import { decodeRows, encodeRows, type Row } from '../../src/table/rows.ts';
 import { CONTENT_TYPES, type TableFormat } from '../../src/table/format.ts';
 import { fleetForTest } from '../replicas/fleet.ts';

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { startReplica } from '../../src/replicas/replica.ts';
 import { inspectPython } from '../../src/replicas/runtimes/python.ts';
-import { launchReplica } from '../../src/replicas/runtimes/runtime.ts';
+import { launchPython } from '../../src/replicas/runtimes/python.ts';
 import { decodeRows } from '../../src/table/rows.ts';
 import { folderForTest } from '../support/folder.ts';
 import { hasPython, NO_PYTHON } from '../support/python.ts';
@@ -165,7 +165,9 @@ def invoke(input, context):
   test('that cannot be loaded ends with its reason as the last line, after the traceback', async () => {
     const file = await fileOf('def load():\n    raise ValueError("There are no weights.")\ndef invoke(input): pass\n');
     const [spec] = specsOf({ tested: { model: file } });
-    const launch = await launchReplica(spec!, 'r-1', await folderForTest(), process.env);
+    const { model } = spec!;
+    if (model.runtime !== 'python') throw new Error('The model is a Python file.');
+    const launch = launchPython(model, spec!, 'r-1', await folderForTest(), process.env);
     const starting = startReplica('r-1', launch, spec!.replicas, systemClock, new AbortController().signal);
     const { message } = await starting.then(
       () => expect.unreachable('It started.'),

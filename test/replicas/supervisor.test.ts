@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { minutes, seconds } from '../../src/domain/time.ts';
+import { milliseconds, minutes, seconds } from '../../src/domain/time.ts';
 import { ManualClock } from '../ledger/manual-clock.ts';
 import { Gates } from '../support/gate.ts';
 import { folderForTest } from '../support/folder.ts';
@@ -21,17 +21,54 @@ test('no replica runs before there is work, and one run starts one and not the f
   expect(supervisor.counts()).toEqual({ current: 1, desired: 1, min: 0, max: 4 });
 });
 
+test('a thousand runs start one replica while nothing is known of them, and as many as there may be once one of them has ended', async () => {
+  // Time stands still: a run takes as long as a start, so each deserves a replica of its own.
+  const clock = new ManualClock();
+  const { supervisor, launched, slot } = await fleetForTest({ model: ANYTHING, replicas: { max: 3 } }, { clock });
+  supervisor.demand(1_000);
+  expect(supervisor.counts()).toEqual({ current: 0, desired: 1, min: 0, max: 3 });
+  await told(await slot(), { do: 'pid' });
+  expect(launched).toHaveLength(1);
+  supervisor.demand(999);
+  expect(launched).toHaveLength(3);
+  expect(supervisor.counts()).toEqual({ current: 1, desired: 3, min: 0, max: 3 });
+  await until('three replicas are ready', () => supervisor.counts().current === 3);
+  supervisor.demand(0);
+  expect(supervisor.counts()).toEqual({ current: 3, desired: 0, min: 0, max: 3 });
+});
+
+test('a run that has been going on for longer than a start has others start beside it, though none has ended', async () => {
+  const clock = new ManualClock();
+  const gates = new Gates(await folderForTest());
+  const { supervisor, launched, slot } = await fleetForTest({ model: ANYTHING, replicas: { max: 2 } }, { clock });
+  const taken = await slot();
+  supervisor.demand(1);
+  expect(launched).toHaveLength(1);
+  const held = told(taken, { do: 'say', value: 'done', path: gates.path('open') });
+  clock.advance(seconds(1));
+  supervisor.demand(1);
+  expect(launched).toHaveLength(2);
+  gates.open('open');
+  expect(await held).toBe('done');
+});
+
 test('however much waits, there are never more replicas than max', async () => {
   const { supervisor, launched } = await fleetForTest({ model: ANYTHING, replicas: { max: 2 } });
-  supervisor.demand(1_000);
+  supervisor.warm(1_000);
   await until('two replicas are ready', () => supervisor.counts().current === 2);
-  supervisor.demand(1_000);
+  await Promise.all(supervisor.reserve(2).map((slot) => told(slot, { do: 'pid' })));
+  supervisor.demand(1_000_000);
   expect(launched).toHaveLength(2);
   expect(supervisor.counts()).toMatchObject({ current: 2, desired: 2 });
 });
 
 test('replicas that take several runs at once are started for as many as they can keep busy', async () => {
-  const { supervisor, launched } = await fleetForTest({ model: ANYTHING, replicas: { max: 4, concurrency: 3 } });
+  const replicas = { max: 4, concurrency: 3 };
+  const { supervisor, launched, slot } = await fleetForTest(
+    { model: ANYTHING, replicas },
+    { clock: new ManualClock() },
+  );
+  await told(await slot(), { do: 'pid' });
   supervisor.demand(4);
   await until('two replicas are ready', () => supervisor.counts().current === 2);
   expect(launched).toHaveLength(2);
@@ -95,9 +132,12 @@ test('a replica that does anything cannot be had whole, and becomes idle once it
 });
 
 test('replicas are started beside one that is taken whole', async () => {
-  const { supervisor, launched } = await fleetForTest({ model: ANYTHING, replicas: { max: 2, concurrency: 4 } });
-  supervisor.demand(1);
-  await until('a replica is ready', () => supervisor.counts().current === 1);
+  const replicas = { max: 2, concurrency: 4 };
+  const { supervisor, launched, slot } = await fleetForTest(
+    { model: ANYTHING, replicas },
+    { clock: new ManualClock() },
+  );
+  await told(await slot(), { do: 'pid' });
   expect(supervisor.reserveWhole()).not.toBeNull();
   supervisor.demand(1);
   expect(launched).toHaveLength(2);
@@ -148,12 +188,62 @@ test('a supervisor that is closed has stopped every replica, also those that wer
   const { supervisor, launched } = await fleetForTest({ model: ANYTHING, replicas: { min: 1, max: 3 } });
   await until('a replica is ready', () => supervisor.counts().current === 1);
   const pid = (await told(supervisor.reserve(1)[0]!, { do: 'pid' })) as number;
-  supervisor.demand(3);
+  supervisor.warm(3);
   await supervisor.close();
   expect(isAlive(pid)).toBe(false);
   expect(launched).toHaveLength(3);
-  supervisor.demand(3);
+  supervisor.warm(3);
   expect(launched).toHaveLength(3);
+});
+
+describe('replicas that are warmed', () => {
+  test('are started without any work, once however often it is asked for, and are idle like any others', async () => {
+    const clock = new ManualClock();
+    const { supervisor, launched } = await fleetForTest({ model: ANYTHING, replicas: { max: 3 } }, { clock });
+    supervisor.warm(2);
+    expect(supervisor.counts()).toEqual({ current: 0, desired: 2, min: 0, max: 3 });
+    expect(supervisor.health()).toMatchObject({ state: 'starting', lastStart: null });
+    supervisor.warm(2);
+    await until('two replicas are ready', () => supervisor.counts().current === 2);
+    supervisor.warm(1);
+    expect(launched).toHaveLength(2);
+    supervisor.demand(0);
+    expect(supervisor.counts()).toEqual({ current: 2, desired: 0, min: 0, max: 3 });
+    expect(supervisor.health()).toMatchObject({ state: 'ready', lastStart: 0 });
+    clock.advance(minutes(10));
+    await until('they are gone', () => supervisor.counts().current === 0);
+    expect(supervisor.health()).toMatchObject({ state: 'idle' });
+  });
+
+  test('are idle from then on, also those that were there', async () => {
+    const clock = new ManualClock();
+    const { supervisor } = await fleetForTest({ model: ANYTHING, replicas: { max: 2 } }, { clock });
+    supervisor.warm(2);
+    await until('two replicas are ready', () => supervisor.counts().current === 2);
+    clock.advance(minutes(9));
+    const [kept] = supervisor.reserve(1);
+    kept!.release();
+    supervisor.warm(1);
+    clock.advance(minutes(9));
+    const pids = await Promise.all(supervisor.reserve(2).map((slot) => told(slot, { do: 'pid' })));
+    expect(new Set(pids).size).toBe(2);
+  });
+
+  test('are tried once more where a start has failed, and given up where it is trouble', async () => {
+    const clock = new ManualClock();
+    const { supervisor, launched } = await fleetForTest({ model: PROGRAM, env: { DIES: '1' } }, { clock });
+    supervisor.warm(1);
+    await until('the first start has failed', () => supervisor.health().state === 'backing-off');
+    expect(supervisor.health()).toMatchObject({ trouble: null, failures: 1, retryAt: clock.now() + seconds(1) });
+    clock.advance(seconds(1));
+    supervisor.demand(0);
+    await until('it is trouble', () => supervisor.health().state === 'failing');
+    expect(supervisor.health()).toMatchObject({ failures: 2, retryAt: clock.now() + seconds(2) });
+    clock.advance(seconds(2));
+    supervisor.demand(0);
+    expect(launched).toHaveLength(2);
+    expect(supervisor.counts().desired).toBe(0);
+  });
 });
 
 // These wait for pauses of the supervisor, and do so together.
@@ -165,7 +255,7 @@ describe.concurrent('an idle replica', () => {
       { model: ANYTHING, replicas: { min: 1, max: 3, idle: '10m' } },
       { clock, whenDone },
     );
-    supervisor.demand(3);
+    supervisor.warm(3);
     await until('three replicas are ready', () => supervisor.counts().current === 3);
     const pids = await Promise.all(supervisor.reserve(3).map((slot) => told(slot, { do: 'pid' })));
     const [busy] = supervisor.reserve(1);
@@ -183,7 +273,7 @@ describe.concurrent('an idle replica', () => {
       { model: ANYTHING, replicas: { max: 2, idle: '10m' } },
       { clock, whenDone },
     );
-    supervisor.demand(2);
+    supervisor.warm(2);
     await until('two replicas are ready', () => supervisor.counts().current === 2);
     const [used, unused] = supervisor.reserve(2);
     unused!.release();
@@ -193,6 +283,27 @@ describe.concurrent('an idle replica', () => {
     await until('the unused one is gone', () => supervisor.counts().current === 1);
     expect(await told(supervisor.reserve(1)[0]!, { do: 'pid' })).toBe(pid);
   });
+});
+
+test('no replica is idle as long as runs are known to wait', async () => {
+  const clock = new ManualClock();
+  const { supervisor } = await fleetForTest({ model: ANYTHING, replicas: { idle: '20ms' } }, { clock });
+  supervisor.demand(1);
+  await until('a replica is ready', () => supervisor.counts().current === 1);
+  const [other] = supervisor.reserve(1);
+  clock.advance(seconds(1));
+  supervisor.demand(1);
+  other!.release();
+  // Whoever looks for idle replicas has looked by the time that another one of this pace is gone.
+  const faster = await fleetForTest({ model: ANYTHING, replicas: { idle: 0 } });
+  faster.supervisor.warm(1);
+  await until(
+    'the other one has come and gone',
+    () => faster.launched.length === 1 && faster.supervisor.health().state === 'idle',
+  );
+  expect(supervisor.counts().current).toBe(1);
+  clock.advance(milliseconds(20));
+  await until('it is gone', () => supervisor.counts().current === 0);
 });
 
 describe.concurrent('a model that does not start', () => {

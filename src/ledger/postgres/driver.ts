@@ -267,6 +267,10 @@ class PostgresLedger implements Ledger {
     return this.#read(() => this.#reader.depths());
   }
 
+  hasOpenRuns(endpoint: string, version: number): Promise<boolean> {
+    return this.#read(() => this.#reader.hasOpenRuns(endpoint, version));
+  }
+
   backlog(endpoint: string, version: number): Promise<Backlog> {
     return this.#read(() => this.#reader.backlog(endpoint, version));
   }

@@ -134,6 +134,11 @@ const BACKLOG: Statement = {
       LIMIT ${BACKLOG_COUNT_MAX}) waiting) AS alone`,
 };
 
+const OPEN: Statement = {
+  name: 'claimcheck_open',
+  text: `SELECT EXISTS (SELECT 1 FROM claimcheck.open_runs r WHERE r.endpoint = $1 AND r.version = $2) AS open`,
+};
+
 type DetailsRow = PayloadRow & { attempts: AttemptRow[] };
 
 /** Reads runs, attempts and payloads. */
@@ -198,6 +203,11 @@ export class Reader {
 
   async ahead(runId: RunId): Promise<number> {
     return (await this.#connections.read<{ ahead: number }>(AHEAD, [runId]))[0]!.ahead;
+  }
+
+  async hasOpenRuns(endpoint: string, version: number): Promise<boolean> {
+    const [row] = await this.#connections.read<{ open: boolean }>(OPEN, [endpoint, version]);
+    return row!.open;
   }
 
   async backlog(endpoint: string, version: number): Promise<Backlog> {

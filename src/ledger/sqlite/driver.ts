@@ -128,6 +128,7 @@ class GroupCommit {
       ahead: verb('ahead'),
       depths: verb('depths'),
       backlog: verb('backlog'),
+      hasOpenRuns: verb('hasOpenRuns'),
       audit: verb('audit'),
       onHint: () => {},
       stats: () => ({ calls: this.#calls, commits: this.#commits, lost: this.#lost }),

@@ -79,6 +79,10 @@ const BACKLOG = `
     (SELECT count(*) FROM (SELECT 1 FROM runs a
       WHERE a.endpoint = $endpoint AND a.version = $version AND a.status = 'queued' AND a.alone = 1
       LIMIT ${BACKLOG_COUNT_MAX})) AS alone`;
+const OPEN = `
+  SELECT EXISTS (SELECT 1 FROM runs q WHERE q.endpoint = $endpoint AND (q.kind = 'batch') = 0 AND q.version = $version AND q.status = 'queued')
+    OR EXISTS (SELECT 1 FROM runs b WHERE b.endpoint = $endpoint AND (b.kind = 'batch') = 1 AND b.version = $version AND b.status = 'queued')
+    OR EXISTS (SELECT 1 FROM runs w WHERE w.endpoint = $endpoint AND w.version = $version AND w.status = 'running') AS open`;
 
 /** Reads runs, attempts and payloads. */
 export class Reader {
@@ -92,6 +96,7 @@ export class Reader {
   readonly #ahead;
   readonly #depths;
   readonly #backlog;
+  readonly #open;
 
   constructor(db: DatabaseSync) {
     this.#run = db.prepare(RUN);
@@ -104,6 +109,7 @@ export class Reader {
     this.#ahead = db.prepare(AHEAD);
     this.#depths = db.prepare(DEPTHS);
     this.#backlog = db.prepare(BACKLOG);
+    this.#open = db.prepare(OPEN);
   }
 
   run(runId: RunId): RunRecord | null {
@@ -149,6 +155,10 @@ export class Reader {
 
   ahead(runId: RunId): number {
     return (this.#ahead.get({ runId }) as { ahead: number }).ahead;
+  }
+
+  hasOpenRuns(endpoint: string, version: number): boolean {
+    return (this.#open.get({ endpoint, version }) as { open: number }).open === 1;
   }
 
   backlog(endpoint: string, version: number): Backlog {

@@ -90,6 +90,7 @@ function prepareVerbs(db: DatabaseSync, counters: Counters) {
     payload: (_now: Instant, runId: RunId, role: 'input' | 'output') => reader.payload(runId, role),
     chunks: (_now: Instant, parentId: RunId) => reader.chunks(parentId),
     ahead: (_now: Instant, runId: RunId) => reader.ahead(runId),
+    hasOpenRuns: (_now: Instant, endpoint: string, version: number) => reader.hasOpenRuns(endpoint, version),
     backlog: (_now: Instant, endpoint: string, version: number) => reader.backlog(endpoint, version),
     depths: () => {
       counters.writeBack();

@@ -7,7 +7,8 @@ import { basename, join } from 'node:path';
 import { formatBytes } from '../../domain/bytes.ts';
 import type { EndpointSpec } from '../../domain/endpoint.ts';
 import type { Log } from '../../log.ts';
-import type { Confinement, Launch } from '../runtimes/launch.ts';
+import type { Confinement, ProcessLaunch } from '../runtimes/launch.ts';
+import type { Users } from './choice.ts';
 import { type Cgroup, createCgroup } from './cgroup.ts';
 import { FOLDER_PREFIX, recordServer, sweepLeftovers } from './leftovers.ts';
 import type { Machine } from './machine.ts';
@@ -24,8 +25,7 @@ export interface IsolationParts {
   /** The server's data folder. */
   readonly data: string;
   readonly machine: Machine;
-  /** Endpoint → the user of its replicas; null for the server's own. */
-  readonly users: ReadonlyMap<string, number | null>;
+  readonly users: Users;
   readonly log: Log;
 }
 
@@ -42,7 +42,7 @@ export class Isolation {
   /** A folder for one replica, which nobody but its user can look into. Its path is short enough for a Unix socket's, which has 108 bytes at the most. */
   folderFor(spec: EndpointSpec, replicaId: string): string {
     const folder = join(this.#folder, replicaId.slice(-12));
-    const uid = this.#parts.users.get(spec.name) ?? null;
+    const uid = this.#parts.users.of(spec.name);
     for (const path of [folder, join(folder, 'scratch')]) {
       mkdirSync(path, { mode: 0o700 });
       if (uid !== null) chownSync(path, uid, uid);
@@ -51,21 +51,36 @@ export class Isolation {
   }
 
   /** The same launch behind all that keeps it apart; `folder` is what `folderFor` answered. */
-  confine(launch: Launch, spec: EndpointSpec, replicaId: string, folder: string): Launch {
+  confine(launch: ProcessLaunch, spec: EndpointSpec, replicaId: string, folder: string): ProcessLaunch {
     const { machine, users } = this.#parts;
-    const uid = users.get(spec.name) ?? null;
+    const uid = users.of(spec.name);
     const { memory, pids } = spec.replicas;
     const name = `${basename(this.#folder)}-${replicaId.slice(-12)}`;
     const cgroup = createCgroup(machine.cgroups, name, { memory, pids });
     const scratch = join(folder, 'scratch');
     // The server's home is closed to another user, and nothing of one replica should be another's to find.
-    const places = { TMPDIR: scratch, ...(uid === null ? {} : { HOME: scratch }) };
+    const places = {
+      TMPDIR: scratch,
+      // What Node has compiled for one replica, the next one of its endpoint need not: about 90 of the 210 ms of a start.
+      NODE_COMPILE_CACHE: this.#sharedFolderOf(spec),
+      ...(uid === null ? {} : { HOME: scratch }),
+    };
     return {
       ...launch,
       argv: ['/bin/sh', '-c', ENTER, 'sh', ...cgroup.doors, '--', ...(uid === null ? [] : runAs(uid)), ...launch.argv],
       env: { ...launch.env, ...places, ...spec.env, [SCRATCH_VARIABLE]: scratch },
       confinement: this.#confinement(cgroup, folder, memory),
     };
+  }
+
+  /** A folder that all replicas of an endpoint share, and nobody else. */
+  #sharedFolderOf({ name }: EndpointSpec): string {
+    const folder = join(this.#folder, name);
+    if (existsSync(folder)) return folder;
+    mkdirSync(folder, { mode: 0o700 });
+    const uid = this.#parts.users.of(name);
+    if (uid !== null) chownSync(folder, uid, uid);
+    return folder;
   }
 
   /** Removes what is left of the replicas' folders, once they have all ended. */

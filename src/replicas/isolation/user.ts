@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { EndpointSpec } from '../../domain/endpoint.ts';
+import type { EndpointSpec, ModelSource } from '../../domain/endpoint.ts';
 
 /**
  * User id of the first endpoint's replicas; the next one's is one more. Source: systemd's table of user ids, in which 60578 to 61183 belong to
@@ -35,13 +35,14 @@ export function chooseUser(
   isPossible: boolean,
   environment: NodeJS.ProcessEnv,
 ): ChosenUser {
-  if (spec.user === 'server') return { uid: null, caution: null };
+  // A server that somebody else runs is none of ours to run as anybody.
+  if (spec.user === 'server' || spec.model.runtime === 'remote') return { uid: null, caution: null };
   if (!isPossible) {
     return spec.user === 'own'
       ? { mistake: `is 'own', which takes a server that runs as root, and setpriv` }
       : { uid: null, caution: null };
   }
-  const hidden = hiddenFrom(uid, spec, environment);
+  const hidden = hiddenFrom(uid, { model: spec.model, cwd: spec.cwd }, environment);
   if (hidden === null) return { uid, caution: null };
   const why = `user ${uid}, which its replicas would run as, cannot read ${hidden}`;
   return spec.user === 'own'
@@ -59,12 +60,14 @@ command -v "$2" >/dev/null || { echo "$2"; exit; }
 shift 2
 for file do test -r "$file" || { echo "$file"; exit; }; done`;
 
+/** A model that runs in a process of this server's, and where. */
+interface OwnModel {
+  readonly model: Exclude<ModelSource, { readonly runtime: 'remote' }>;
+  readonly cwd: string;
+}
+
 /** The first of what a model needs that a user cannot read, or null. Asked as that user, so that access lists and folders on the way count. */
-function hiddenFrom(
-  uid: number,
-  { model, cwd }: Pick<EndpointSpec, 'model' | 'cwd'>,
-  environment: NodeJS.ProcessEnv,
-): string | null {
+function hiddenFrom(uid: number, { model, cwd }: OwnModel, environment: NodeJS.ProcessEnv): string | null {
   const [command, ...rest] = 'file' in model ? [process.execPath, model.file] : model.argv;
   const files = rest.map((argument) => resolve(cwd, argument)).filter((file) => existsSync(file));
   // This very file stands for the runner that it is installed with.

@@ -3,14 +3,14 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import type { EndpointSpec } from '../../domain/endpoint.ts';
-import { cleanEnvironment, dieWithServer, type Launch } from './launch.ts';
+import { cleanEnvironment, dieWithServer, type ProcessLaunch } from './launch.ts';
 
 /** How to start a replica of a program. */
 export async function launchCommand(
   argv: readonly [string, ...string[]],
   spec: EndpointSpec,
   serverEnvironment: NodeJS.ProcessEnv,
-): Promise<Launch> {
+): Promise<ProcessLaunch> {
   const port = await freePort();
   return {
     argv: dieWithServer(argv),

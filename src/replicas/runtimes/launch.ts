@@ -8,8 +8,16 @@ import { SOCKET_VARIABLE } from '../../model/protocol.ts';
 /** Where a replica answers. */
 export type Address = { readonly socketPath: string } | { readonly port: number };
 
-/** Everything needed to start one replica. */
-export interface Launch {
+/** Everything needed to start one replica: a process, or connections to a server that somebody else runs. */
+export type Launch = ProcessLaunch | RemoteLaunch;
+
+/** A server that somebody else runs, by its origin. */
+export interface RemoteLaunch {
+  readonly url: string;
+}
+
+/** A process of ours. */
+export interface ProcessLaunch {
   readonly argv: readonly [string, ...string[]];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
@@ -45,7 +53,7 @@ export function launchRunner(
   replicaId: string,
   socketFolder: string,
   serverEnvironment: NodeJS.ProcessEnv,
-): Launch {
+): ProcessLaunch {
   const socketPath = join(socketFolder, `${replicaId.slice(-12)}.sock`);
   return {
     argv: dieWithServer(argv),

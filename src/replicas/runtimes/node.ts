@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { EndpointSpec } from '../../domain/endpoint.ts';
 import type { Inspection } from '../../model/inspect.ts';
 import { inspectWith } from './inspection.ts';
-import { type Launch, launchRunner } from './launch.ts';
+import { launchRunner, type ProcessLaunch } from './launch.ts';
 
 const programOf = (name: 'runner' | 'inspect'): string => {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
@@ -18,7 +18,7 @@ export function launchNode(
   replicaId: string,
   socketFolder: string,
   serverEnvironment: NodeJS.ProcessEnv,
-): Launch {
+): ProcessLaunch {
   return launchRunner([process.execPath, programOf('runner'), file], spec, replicaId, socketFolder, serverEnvironment);
 }
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { EndpointSpec, ModelSource } from '../../domain/endpoint.ts';
 import type { Inspection } from '../../model/inspect.ts';
 import { inspectWith } from './inspection.ts';
-import { type Launch, launchRunner } from './launch.ts';
+import { launchRunner, type ProcessLaunch } from './launch.ts';
 
 /** A model that is a Python file. */
 export type PythonSource = Extract<ModelSource, { readonly runtime: 'python' }>;
@@ -18,7 +18,7 @@ export function launchPython(
   replicaId: string,
   socketFolder: string,
   serverEnvironment: NodeJS.ProcessEnv,
-): Launch {
+): ProcessLaunch {
   return launchRunner([python, RUNNER, file], spec, replicaId, socketFolder, serverEnvironment);
 }
 

@@ -22,6 +22,8 @@ export async function launchReplica(
       return launchPython(model, spec, replicaId, socketFolder, serverEnvironment);
     case 'command':
       return launchCommand(model.argv, spec, serverEnvironment);
+    case 'remote':
+      return { url: model.url };
   }
 }
 
@@ -39,6 +41,7 @@ export async function inspectEndpoint(
     case 'python':
       return inspectPython(model, spec, serverEnvironment, prefix);
     case 'command':
+    case 'remote':
       return { kind: 'any' };
   }
 }

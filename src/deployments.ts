@@ -1,0 +1,238 @@
+// From an endpoint as somebody wrote it to a version that is at work: when the server starts, for what the configuration names and what was
+// deployed through a server before; and while it runs.
+
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { EndpointFile } from './config/config-file.ts';
+import { type Config, ConfigError } from './config/config.ts';
+import { resolveEndpoint } from './config/endpoint.ts';
+import type { EndpointSpec } from './domain/endpoint.ts';
+import { type FieldError, ServiceError } from './domain/errors.ts';
+import type { Deployed, Deploying, Deployments } from './engine/deployment.ts';
+import type { Engine } from './engine/engine.ts';
+import type { DeploymentRecord, Ledger } from './ledger/ledger.ts';
+import type { Log } from './log.ts';
+import type { ModelKind } from './model/load-model.ts';
+import type { Users } from './replicas/isolation/choice.ts';
+import { runAs } from './replicas/isolation/user.ts';
+import { inspectEndpoint } from './replicas/runtimes/runtime.ts';
+import { compileCheck } from './validation.ts';
+
+const checkEndpoint = compileCheck(EndpointFile);
+
+/** What a model takes and whom its replicas run as, with what an operator should know; or what is wrong with it. */
+type Examined =
+  | { readonly takes: ModelKind; readonly cautions: readonly string[] }
+  | { readonly mistakes: readonly FieldError[] };
+
+/** What deploying works with. */
+export interface DeployerParts {
+  readonly config: Config;
+  readonly users: Users;
+  readonly log: Log;
+}
+
+/** Examines endpoints, and deploys them. */
+export class Deployer {
+  readonly #parts: DeployerParts;
+
+  constructor(parts: DeployerParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * What every endpoint's model takes, found out before anything is started.
+   *
+   * @throws ConfigError that names every model which cannot be used, and why
+   */
+  async examineConfig(): Promise<{ kinds: ReadonlyMap<string, ModelKind>; cautions: readonly string[] }> {
+    const { file, endpoints } = this.#parts.config;
+    const examined = await Promise.all(endpoints.map(async (spec) => [spec.name, await this.#examine(spec)] as const));
+    const mistakes = examined.flatMap(([name, one]) =>
+      'mistakes' in one
+        ? one.mistakes.map(({ pointer, detail }) => ({ pointer: `endpoints.${name}.${pointer}`, detail }))
+        : [],
+    );
+    if (mistakes.length > 0) throw new ConfigError(file, mistakes);
+    const fine = examined.flatMap(([name, one]) => ('takes' in one ? [{ name, ...one }] : []));
+    return {
+      kinds: new Map(fine.map(({ name, takes }) => [name, takes])),
+      cautions: fine.flatMap(({ cautions }) => cautions),
+    };
+  }
+
+  /**
+   * What is to be at work when the server starts: the endpoints of the configuration, each in the version that was deployed through a
+   * server since the configuration said something new; and endpoints that were deployed through a server alone. A version that can no
+   * longer be used gives way to the configuration's.
+   */
+  async atStart(ledger: Ledger, kinds: ReadonlyMap<string, ModelKind>): Promise<Deployed[]> {
+    const { config, log } = this.#parts;
+    const fromConfig = await Promise.all(
+      config.endpoints.map(async (spec): Promise<Deployed> => {
+        const deployment = deploymentOf(spec, 'config');
+        const version = await ledger.deploy(deployment);
+        const active = (await ledger.deployments()).find(
+          (one) => one.endpoint === spec.name && one.version === version,
+        );
+        if (active!.fingerprint === deployment.fingerprint) return { spec, version, takes: kinds.get(spec.name)! };
+        const standing = await this.#standing(active!);
+        if ('deployed' in standing) return standing.deployed;
+        log.warn({ endpoint: spec.name, version, reason: standing.reason }, 'the configuration takes over again');
+        return { spec, version: await ledger.deploy({ ...deployment, source: 'api' }), takes: kinds.get(spec.name)! };
+      }),
+    );
+    const known = new Set(config.endpoints.map(({ name }) => name));
+    const deployments = await ledger.deployments();
+    const others = await Promise.all(
+      deployments
+        .filter(({ endpoint, state, source }) => state === 'active' && source === 'api' && !known.has(endpoint))
+        .map(async (record) => {
+          const standing = await this.#standing(record);
+          if ('deployed' in standing) return [standing.deployed];
+          log.error({ endpoint: record.endpoint, reason: standing.reason }, 'an endpoint cannot be started');
+          return [];
+        }),
+    );
+    for (const { endpoint, version, state } of deployments) {
+      if (state === 'starting')
+        await ledger.settle(endpoint, version, { state: 'failed', reason: 'The server ended before it was ready.' });
+    }
+    return [...fromConfig, ...others.flat()];
+  }
+
+  /** Deploying while the server runs. `refusal` says why nobody may; null where everybody may who can reach the server. */
+  running(ledger: Ledger, engine: Engine, refusal: string | null): Deployments {
+    const recordsOf = async (name: string): Promise<DeploymentRecord[]> =>
+      (await ledger.deployments()).filter(({ endpoint }) => endpoint === engine.endpoint(name).spec.name);
+    const assertAllowed = (): void => {
+      if (refusal !== null) throw new ServiceError('forbidden', refusal);
+    };
+    const tryOut = async (spec: EndpointSpec): Promise<Deploying> => {
+      const examined = await this.#examine(spec);
+      if ('mistakes' in examined) throw invalid(examined.mistakes);
+      const deployment = deploymentOf(spec, 'api');
+      const standing = engine.find(spec.name);
+      if (standing === null) {
+        const version = await ledger.deploy(deployment);
+        await engine.deploy({ spec, version, takes: examined.takes });
+        return { version, outcome: 'created' };
+      }
+      const active = (await recordsOf(spec.name)).find(({ state }) => state === 'active');
+      if (active?.fingerprint === deployment.fingerprint) return { version: active.version, outcome: 'unchanged' };
+      const version = await ledger.stage(deployment);
+      await engine.deploy({ spec, version, takes: examined.takes });
+      return { version, outcome: 'starting' };
+    };
+    return {
+      versions: recordsOf,
+      deploy: async (name, written) => {
+        assertAllowed();
+        const spec = this.#read(name, written);
+        const other = engine.default();
+        if (spec.isDefault && other !== null && other !== name)
+          throw invalid([{ pointer: 'default', detail: `is true, but ${other} is the default already` }]);
+        return tryOut(spec);
+      },
+      rollBack: async (name, version) => {
+        assertAllowed();
+        const records = await recordsOf(name);
+        const before = records
+          .filter(({ state }) => state === 'superseded')
+          .toSorted((a, b) => b.deployedAt - a.deployedAt);
+        const wanted = version === null ? before[0] : records.find((record) => record.version === version);
+        if (wanted === undefined) throw noSuchVersion(name, version, records);
+        const standing = await this.#standing(wanted);
+        if ('reason' in standing) throw new ServiceError('invalid-request', standing.reason);
+        return tryOut(standing.deployed.spec);
+      },
+    };
+  }
+
+  /** A version of before, if it is still what it was. */
+  async #standing(record: DeploymentRecord): Promise<{ deployed: Deployed } | { reason: string }> {
+    const { endpoint, version, fingerprint, spec: text } = record;
+    const spec = JSON.parse(text) as EndpointSpec | null;
+    const again = `Deploy ${endpoint} again, which makes a new version.`;
+    if (spec === null)
+      return {
+        reason: `Version ${version} was deployed by an older claimcheck, which kept no specification. ${again}`,
+      };
+    if (currentFingerprint(spec) !== fingerprint)
+      return { reason: `The model of version ${version} has changed since it was deployed, or is gone. ${again}` };
+    const examined = await this.#examine(spec);
+    return 'mistakes' in examined
+      ? { reason: `Version ${version} can no longer be used: ${examined.mistakes[0]!.detail}. ${again}` }
+      : { deployed: { spec, version, takes: examined.takes } };
+  }
+
+  /** Reads an endpoint as a configuration file would have it; paths are relative to the server's configuration. */
+  #read(name: string, written: unknown): EndpointSpec {
+    const errors = checkEndpoint(written);
+    if (errors.length > 0) throw new ServiceError('invalid-request', 'The endpoint is not valid.', { errors });
+    const { spec, mistakes } = resolveEndpoint(name, written as EndpointFile, dirname(this.#parts.config.file));
+    if (spec !== null) return spec;
+    const prefix = `endpoints.${name}`;
+    throw invalid(mistakes.map(({ pointer, detail }) => ({ pointer: pointer.slice(prefix.length + 1), detail })));
+  }
+
+  async #examine(spec: EndpointSpec): Promise<Examined> {
+    const { config, users } = this.#parts;
+    const user = users.choose(spec);
+    if ('mistake' in user) return { mistakes: [{ pointer: 'isolation.user', detail: user.mistake }] };
+    const inspected = await inspectEndpoint(spec, config.environment, user.uid === null ? [] : runAs(user.uid));
+    if ('error' in inspected) return { mistakes: [{ pointer: 'model', detail: inspected.error }] };
+    const cautions = [user.caution, users.unkept(spec)].filter((caution) => caution !== null);
+    return { takes: inspected.kind, cautions };
+  }
+}
+
+function deploymentOf(spec: EndpointSpec, source: 'config' | 'api') {
+  return {
+    name: spec.name,
+    fingerprint: fingerprintOf(spec),
+    spec: JSON.stringify(spec),
+    source,
+    queueLimit: spec.queueLimit,
+    concurrencyLimit: spec.concurrencyLimit,
+  };
+}
+
+/** Changes when the specification does, or the model file. What the file imports is not followed. */
+function fingerprintOf(spec: EndpointSpec): string {
+  const digest = createHash('sha256').update(JSON.stringify(spec));
+  if ('file' in spec.model) digest.update(readFileSync(spec.model.file));
+  return digest.digest('hex');
+}
+
+/** Null where the model file is gone. */
+function currentFingerprint(spec: EndpointSpec): string | null {
+  try {
+    return fingerprintOf(spec);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+/** Keys as they stand in a file are pointers in a request. */
+function invalid(mistakes: readonly FieldError[]): ServiceError {
+  const errors = mistakes.map(({ pointer, detail }) => ({
+    pointer: pointer === '' ? '' : `/${pointer.replaceAll('.', '/')}`,
+    detail,
+  }));
+  const sentences = mistakes.map(({ pointer, detail }) => `${pointer} ${detail}`.trim()).join('; ');
+  return new ServiceError('invalid-request', `The endpoint is not valid: ${sentences}`, { errors });
+}
+
+function noSuchVersion(name: string, version: number | null, records: readonly DeploymentRecord[]): ServiceError {
+  const known = records.map((record) => `${record.version} (${record.state})`).join(', ');
+  return new ServiceError(
+    'invalid-request',
+    version === null
+      ? `No version of ${name} came before the one that is active. There are: ${known}.`
+      : `${name} has no version ${version}. There are: ${known}.`,
+    version === null ? {} : { errors: [{ pointer: '/version', detail: 'is no version of this endpoint' }] },
+  );
+}

@@ -1,0 +1,139 @@
+// What is said to a replica over HTTP, whoever has started it: pings until it is ready, and invocations.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Dispatcher, Pool } from 'undici';
+import type { Clock } from '../clock.ts';
+import { formatBytes } from '../domain/bytes.ts';
+import { between, milliseconds, seconds } from '../domain/time.ts';
+import { BUSY_HEADER, FAILURE_HEADER } from '../model/protocol.ts';
+import { readAtMost } from './answer-body.ts';
+
+/** Pauses between pings while a replica starts: a tenth of the time that it has taken so far, so that nobody waits much longer than it took. */
+const PING_SHARE = 0.1;
+const PING_PAUSE_MIN = milliseconds(5);
+const PING_PAUSE_MAX = seconds(1);
+/** Longest wait for one ping's answer. */
+const PING_MAX = seconds(2);
+/** How much of a model's error message is kept, in characters. */
+const DETAIL_MAX = 4_000;
+
+/** What a replica is asked to do. */
+export interface Invocation {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+  /** Called with every line that the replica prints while it works on this; unset where it may work on something else as well. */
+  readonly onLine?: (stream: 'stdout' | 'stderr', line: string) => void;
+}
+
+/** What came of it. `stopped` answers an abort, once the replica has really stopped working on it. */
+export type Reply =
+  | { readonly kind: 'output'; readonly contentType: string; readonly bytes: Uint8Array }
+  | { readonly kind: 'model-error' | 'invalid-output'; readonly detail: string }
+  | { readonly kind: 'crashed' | 'out-of-memory'; readonly detail: string }
+  | { readonly kind: 'stopped' };
+
+/** Where connections lead, and over what: an origin, and the Unix socket where it is one. */
+export interface Destination {
+  readonly origin: string;
+  readonly socketPath?: string;
+}
+
+/** Connections to a replica. Redirects are not followed: they are answers like any other. */
+export function connectTo({ origin, ...over }: Destination): Pool {
+  // A run may take an hour: its limits are the engine's, never those of the connection.
+  return new Pool(origin, { headersTimeout: 0, bodyTimeout: 0, pipelining: 1, ...over });
+}
+
+/** Pings until the answer is a 200, or until it is given up; then `late`. */
+export async function untilReady(connections: Pool, clock: Clock, giveUp: AbortSignal): Promise<'ready' | 'late'> {
+  const startedAt = clock.now();
+  while (!giveUp.aborted) {
+    if ((await ping(connections))?.status === 200) return 'ready';
+    const pause = between(startedAt, clock.now()) * PING_SHARE;
+    await sleep(Math.min(PING_PAUSE_MAX, Math.max(PING_PAUSE_MIN, pause)));
+  }
+  return 'late';
+}
+
+/** What a ping was answered with; `busy` is null where the replica does not say how many invocations it works on. */
+export interface Pong {
+  readonly status: number;
+  readonly busy: number | null;
+}
+
+/** Pings once; null where there is no answer in time. */
+export async function ping(connections: Pool): Promise<Pong | null> {
+  try {
+    const { statusCode, headers, body } = await connections.request({
+      method: 'GET',
+      path: '/ping',
+      signal: AbortSignal.timeout(PING_MAX),
+    });
+    await body.dump();
+    const busy = single(headers[BUSY_HEADER]);
+    return { status: statusCode, busy: busy === null ? null : Number(busy) };
+  } catch {
+    // Whatever went wrong, it is not there: who asks decides what that means.
+    return null;
+  }
+}
+
+/** An answer to an invocation, and the reply that it means. */
+export interface Answered {
+  readonly status: number;
+  /** Whether the replica has said itself that the model has failed, as our runner does. */
+  readonly isDeclaredFailure: boolean;
+  readonly reply: Reply;
+}
+
+/** Hands an invocation over, and reads at most so much of what it is answered with; rejects where the connection breaks, or `signal` aborts. */
+export async function exchange(
+  connections: Pool,
+  { headers, body }: Invocation,
+  outputBytesMax: number,
+  signal: AbortSignal,
+): Promise<Answered> {
+  const response = await connections.request({ method: 'POST', path: '/invocations', headers, body, signal });
+  const bytes = await readAtMost(outputBytesMax, response);
+  const isDeclaredFailure = single(response.headers[FAILURE_HEADER]) !== null;
+  return {
+    status: response.statusCode,
+    isDeclaredFailure,
+    reply: bytes === null ? tooLong(outputBytesMax) : replyOf(response, bytes),
+  };
+}
+
+function replyOf({ statusCode, headers }: Dispatcher.ResponseData, bytes: Uint8Array): Reply {
+  if (statusCode === 200) {
+    return { kind: 'output', contentType: single(headers['content-type']) ?? 'application/octet-stream', bytes };
+  }
+  const kind = single(headers[FAILURE_HEADER]) === 'invalid-output' ? 'invalid-output' : 'model-error';
+  return { kind, detail: messageOf(bytes, statusCode) };
+}
+
+const tooLong = (bytesMax: number): Reply => ({
+  kind: 'invalid-output',
+  detail: `The output is longer than ${formatBytes(bytesMax)}, the most that the endpoint takes (replicas.outputBytes).`,
+});
+
+function single(header: string | string[] | undefined): string | null {
+  return header === undefined ? null : Array.isArray(header) ? (header[0] ?? null) : header;
+}
+
+/** A model's own words: `{"error": "…"}`, `{"detail": "…"}`, or the text as it is. */
+function messageOf(bytes: Uint8Array, status: number): string {
+  const text = new TextDecoder().decode(bytes.subarray(0, DETAIL_MAX)).trim();
+  return text === '' ? `The model answered with status ${status} and no message.` : (memberOf(text) ?? text);
+}
+
+function memberOf(text: string): string | null {
+  if (!text.startsWith('{')) return null;
+  try {
+    const { error, detail, message } = JSON.parse(text) as Record<string, unknown>;
+    const said = [error, detail, message].find((value) => typeof value === 'string');
+    return said ?? null;
+  } catch {
+    // Not JSON after all: the text itself is the message.
+    return null;
+  }
+}

@@ -1,0 +1,121 @@
+// A model that somebody else runs: a server that answers GET /ping and POST /invocations, reached over the network and known by its answers alone.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Pool } from 'undici';
+import type { Clock } from '../clock.ts';
+import type { ReplicaPolicy } from '../domain/endpoint.ts';
+import { between, type Duration, inSeconds, milliseconds } from '../domain/time.ts';
+import { connectTo, exchange, type Invocation, ping, type Reply, untilReady } from './contract.ts';
+import { type Replica, StartFailed } from './replica.ts';
+
+/** Failures in a row after which nothing more is sent there: one may be an accident, and two an unlucky restart. */
+const FAILURES_MAX = 3;
+/** Pause between pings to a server that has broken a connection. */
+const PROBE_PAUSE = milliseconds(100);
+
+/** A server that has answered a ping. Made by `startRemote`. */
+class RemoteReplica implements Replica {
+  readonly isRemote = true;
+  /** A closed connection is all that a server of somebody else can be told: nobody waits for it to stop. */
+  readonly retiring = false;
+  readonly id: string;
+  readonly startDuration: Duration;
+  readonly exited: Promise<string>;
+  readonly #url: string;
+  readonly #connections: Pool;
+  readonly #outputBytesMax: number;
+  readonly #exit: (how: string) => void;
+  #failures = 0;
+  #gone = false;
+
+  constructor(id: string, url: string, connections: Pool, startDuration: Duration, outputBytesMax: number) {
+    this.id = id;
+    this.startDuration = startDuration;
+    this.#url = url;
+    this.#connections = connections;
+    this.#outputBytesMax = outputBytesMax;
+    ({ promise: this.exited, resolve: this.#exit } = Promise.withResolvers<string>());
+  }
+
+  get isSuspect(): boolean {
+    return this.#failures > 0;
+  }
+
+  async invoke(invocation: Invocation, signal: AbortSignal): Promise<Reply> {
+    if (signal.aborted) return { kind: 'stopped' };
+    try {
+      const { status, isDeclaredFailure, reply } = await exchange(
+        this.#connections,
+        invocation,
+        this.#outputBytesMax,
+        signal,
+      );
+      if (status >= 500 && !isDeclaredFailure) this.#failed(`it answered with status ${status}`);
+      else this.#failures = 0;
+      return reply;
+    } catch (error) {
+      if (signal.aborted) return { kind: 'stopped' };
+      const reason = reasonOf(error);
+      this.#failed(reason);
+      await this.#probe(reason);
+      return { kind: 'crashed', detail: `The connection to ${this.#url} broke in the middle of the run: ${reason}.` };
+    }
+  }
+
+  /** Nobody here could replace it. */
+  retire(): void {}
+
+  async stop(): Promise<void> {
+    this.#gone = true;
+    this.#exit('it is not needed anymore.');
+    await this.#connections.destroy();
+  }
+
+  /** Asks a server that broke a connection whether it is still there, so that one run loses no more than one attempt to a server that is gone. */
+  async #probe(reason: string): Promise<void> {
+    while (!this.#gone && (await ping(this.#connections)) === null) {
+      this.#failed(reason);
+      await sleep(PROBE_PAUSE);
+    }
+  }
+
+  #failed(reason: string): void {
+    this.#failures += 1;
+    if (this.#failures < FAILURES_MAX || this.#gone) return;
+    this.#gone = true;
+    this.#exit(`${this.#url} failed ${FAILURES_MAX} times in a row, at last because ${reason}.`);
+    // What is still being answered there is waited for, and nothing more is sent.
+    void this.#connections.close();
+  }
+}
+
+/**
+ * Connects to a server and waits until it answers a ping with 200, or until `signal` calls it off.
+ *
+ * @throws StartFailed when it does not in time; the message says what it answered last
+ */
+export async function startRemote(
+  id: string,
+  url: string,
+  { startTimeout, outputBytes }: Pick<ReplicaPolicy, 'startTimeout' | 'outputBytes'>,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<Replica> {
+  const startedAt = clock.now();
+  const connections = connectTo({ origin: url });
+  const giveUp = AbortSignal.any([signal, AbortSignal.timeout(startTimeout)]);
+  if ((await untilReady(connections, clock, giveUp)) === 'ready')
+    return new RemoteReplica(id, url, connections, between(startedAt, clock.now()), outputBytes);
+  const last = signal.aborted ? null : await ping(connections);
+  await connections.destroy();
+  const seen = last === null ? 'nothing answers there' : `its last answer had status ${last.status}`;
+  throw new StartFailed(
+    `${url}: it was not ready within ${inSeconds(startTimeout)} s (no 200 from GET /ping; ${seen}).`,
+  );
+}
+
+/** What Node says of a connection that broke; where it tried several addresses, it has no message but a code. */
+function reasonOf(error: unknown): string {
+  const { message, code } = error as NodeJS.ErrnoException;
+  return message === '' ? (code ?? 'no reason was given') : message;
+}

@@ -1,0 +1,27 @@
+// The versions of an endpoint as they travel.
+
+import { type Static, Type } from 'typebox';
+
+/** One version: `active` takes new runs, `superseded` once did, `failed` never became ready. */
+export const VersionBody = Type.Object({
+  version: Type.Integer(),
+  state: Type.Enum(['starting', 'active', 'superseded', 'failed']),
+  reason: Type.Union([Type.String({ description: 'Why it never became ready.' }), Type.Null()]),
+  source: Type.Enum(['config', 'api']),
+  deployed_at: Type.String(),
+});
+/** See the schema of the same name. */
+export type VersionBody = Static<typeof VersionBody>;
+
+/** Every version of an endpoint, oldest first. */
+export const VersionList = Type.Object({ versions: Type.Array(VersionBody) });
+/** See the schema of the same name. */
+export type VersionList = Static<typeof VersionList>;
+
+/** What may be said with a rollback; without a version, the one that was active last. */
+export const RollbackRequest = Type.Object(
+  { version: Type.Optional(Type.Integer({ minimum: 1 })) },
+  { additionalProperties: false },
+);
+/** See the schema of the same name. */
+export type RollbackRequest = Static<typeof RollbackRequest>;
