@@ -3,7 +3,8 @@
 import { Command } from 'commander';
 import type { EndpointBody } from '../wire/endpoints.ts';
 import { clientOf, type ConnectionOptions, withConnection } from './connection.ts';
-import { endpointDetails, endpointTable } from './run-text.ts';
+import { outcomeText, settled } from './deploy.ts';
+import { endpointDetails, endpointTable, versionTable } from './run-text.ts';
 import { coloursFor, jsonText, write } from './text.ts';
 import { readCount } from './values.ts';
 
@@ -14,7 +15,7 @@ interface WarmOptions extends ConnectionOptions {
 /** The commands about endpoints. */
 export function endpointsCommand(): Command {
   return new Command('endpoints')
-    .summary('list, show and warm endpoints')
+    .summary('list, show, warm and roll back endpoints')
     .description('Endpoints that the server has deployed.')
     .addCommand(
       withConnection(new Command('list'))
@@ -45,6 +46,25 @@ export function endpointsCommand(): Command {
         )
         .addHelpText('after', '\nExample:\n  $ claimcheck endpoints warm smiles-to-3d')
         .action(warm),
+    )
+    .addCommand(
+      withConnection(new Command('versions'))
+        .summary('list the versions of an endpoint')
+        .description('Lists every version of an endpoint that was ever deployed, and why one failed.')
+        .argument('[name]', "the endpoint (default: the server's default one)")
+        .addHelpText('after', '\nExample:\n  $ claimcheck endpoints versions smiles-to-3d')
+        .action(versions),
+    )
+    .addCommand(
+      withConnection(new Command('rollback'))
+        .summary('go back to a version of before')
+        .description(
+          'Deploys a version of before again, under its own number, and waits until it has taken over. Its model file must be what it was.',
+        )
+        .argument('<name>', 'the endpoint')
+        .argument('[version]', 'the version (default: the one that was active last)', readCount)
+        .addHelpText('after', '\nExample:\n  $ claimcheck endpoints rollback smiles-to-3d 2')
+        .action(rollBack),
     );
 }
 
@@ -62,6 +82,20 @@ async function show(name: string | undefined, options: ConnectionOptions): Promi
 
 async function warm(name: string | undefined, options: WarmOptions): Promise<void> {
   await print(await clientOf(options).endpoint(name).warm({ replicas: options.replicas }), options);
+}
+
+async function versions(name: string | undefined, options: ConnectionOptions): Promise<void> {
+  const all = await clientOf(options).endpoint(name).versions();
+  await write(process.stdout, options.json === true ? jsonText(all) : versionTable(all, coloursFor(process.stdout)));
+}
+
+async function rollBack(name: string, version: number | undefined, options: ConnectionOptions): Promise<void> {
+  const endpoint = clientOf(options).endpoint(name);
+  const before = await endpoint.describe();
+  await endpoint.rollBack(version);
+  const after = await settled(endpoint);
+  await write(process.stdout, options.json === true ? jsonText(after) : outcomeText(before, after));
+  if (after.rollout !== null) throw new Error(`${name} stays at version ${after.version}.`);
 }
 
 async function print(endpoint: EndpointBody, options: ConnectionOptions): Promise<void> {

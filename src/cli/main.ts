@@ -3,6 +3,7 @@
 import { Command, CommanderError } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
 import { checkCommand } from './check.ts';
+import { deployCommand } from './deploy.ts';
 import { doctorCommand } from './doctor.ts';
 import { endpointsCommand } from './endpoints.ts';
 import { EXIT, reportOf } from './failure.ts';
@@ -33,6 +34,7 @@ function program(): Command {
     .addHelpText('after', EXAMPLES)
     .addCommand(serveCommand())
     .addCommand(checkCommand())
+    .addCommand(deployCommand())
     .addCommand(doctorCommand())
     .addCommand(migrateCommand())
     .addCommand(invokeCommand())

@@ -4,6 +4,7 @@ import { systemClock } from '../clock.ts';
 import { between, inSeconds, parseRfc3339, toRfc3339 } from '../domain/time.ts';
 import type { EndpointBody } from '../wire/endpoints.ts';
 import type { RunBody, RunLine } from '../wire/runs.ts';
+import type { VersionBody } from '../wire/versions.ts';
 import { replicasText } from './progress.ts';
 import { timeText } from './rate.ts';
 import { columns, type coloursFor, plainLine } from './text.ts';
@@ -81,6 +82,7 @@ export function endpointTable(endpoints: readonly EndpointBody[], colours: Colou
 /** An endpoint, a fact a line. */
 export function endpointDetails(endpoint: EndpointBody, colours: Colours): string {
   const { replicas, drain_rate: drainRate } = endpoint;
+  const rollout = rolloutText(endpoint);
   const facts: (readonly [string, string] | null)[] = [
     ['endpoint', `${endpoint.name}${endpoint.default ? ' (default)' : ''}, version ${endpoint.version}`],
     endpoint.description === null ? null : ['about', endpoint.description],
@@ -96,11 +98,35 @@ export function endpointDetails(endpoint: EndpointBody, colours: Colours): strin
     ['kept', `inputs and outputs for ${timeText(endpoint.retention)}`],
     endpoint.features.length === 0 ? null : ['features', endpoint.features.join(', ')],
     endpoint.tags.length === 0 ? null : ['tags', endpoint.tags.join(', ')],
+    rollout === null ? null : ['rollout', rollout],
     endpoint.trouble === null ? null : ['trouble', endpoint.trouble],
   ];
   return facts
     .flatMap((fact) => (fact === null ? [] : [`${colours.dim(fact[0].padEnd(10))} ${plainLine(fact[1])}\n`]))
     .join('');
+}
+
+/** Versions as a table. */
+export function versionTable(versions: readonly VersionBody[], colours: Colours): string {
+  const lines = versions.map(({ version, state, source, deployed_at: deployedAt, reason }) => [
+    String(version),
+    state,
+    source,
+    deployedAt,
+    reason === null ? '' : plainLine(reason),
+  ]);
+  const [head = '', ...rest] = columns([['VERSION', 'STATE', 'SOURCE', 'DEPLOYED', 'REASON'], ...lines])
+    .trimEnd()
+    .split('\n');
+  return [colours.dim(head), ...rest, ''].join('\n');
+}
+
+/** A version that is tried, or that failed. */
+function rolloutText({ rollout }: EndpointBody): string | null {
+  if (rollout === null) return null;
+  return rollout.state === 'starting'
+    ? `version ${rollout.version} is being tried`
+    : `version ${rollout.version} failed: ${rollout.reason}`;
 }
 
 /** `ready`, or `failing, 3 times in a row, tried again at …`. */

@@ -2,6 +2,7 @@
 
 import { encodeRows, type Row } from '../table/rows.ts';
 import type { EndpointBody, EndpointList, PurgeBody } from '../wire/endpoints.ts';
+import type { VersionBody, VersionList } from '../wire/versions.ts';
 import { CONTENT_TYPES } from '../table/format.ts';
 import { type Content, isContent } from './content.ts';
 import { fetchResult } from './output.ts';
@@ -119,12 +120,29 @@ export class Endpoint {
    * stands, `trouble` included; calling it again does no harm. Replicas without work are stopped when they have been idle.
    */
   async warm({ replicas, signal }: WarmOptions = {}): Promise<EndpointBody> {
-    const name = this.name ?? (await this.describe({ signal })).name;
-    const path = `/endpoints/${encodeURIComponent(name)}/warm`;
-    const body = new TextEncoder().encode(JSON.stringify({ replicas }));
-    const headers = { 'content-type': CONTENT_TYPES.json };
-    const request = { method: 'POST', path, headers, body, signal, limitSeconds: DESCRIBE_SECONDS } as const;
-    return jsonOf<EndpointBody>(await this.#transport.send(request), path);
+    return this.#change('POST', '/warm', { replicas }, signal);
+  }
+
+  /**
+   * Deploys the endpoint, given as a configuration file has it; paths are relative to the server's own configuration. Answers it as it then
+   * stands: where there was one of that name, the new version is tried first, and `rollout` says how that goes.
+   *
+   * @throws InvalidRequestError that names every mistake and its place
+   */
+  deploy(written: object, { signal }: Pick<WaitOptions, 'signal'> = {}): Promise<EndpointBody> {
+    return this.#change('PUT', '', written, signal);
+  }
+
+  /** Deploys a version of before again, under its own number; without one, the version that was active last. Answers as `deploy` does. */
+  rollBack(version?: number, { signal }: Pick<WaitOptions, 'signal'> = {}): Promise<EndpointBody> {
+    return this.#change('POST', '/rollback', { version }, signal);
+  }
+
+  /** Every version that was ever deployed, oldest first. */
+  async versions({ signal }: Pick<WaitOptions, 'signal'> = {}): Promise<VersionBody[]> {
+    const path = `${await this.#path(signal)}/versions`;
+    const request = { method: 'GET', path, signal, limitSeconds: DESCRIBE_SECONDS } as const;
+    return jsonOf<VersionList>(await this.#transport.send(request), path).versions;
   }
 
   /**
@@ -132,16 +150,35 @@ export class Endpoint {
    * meanwhile stay. With `dryRun`, answers how many there are.
    */
   async purgeQueue({ olderThan, runName, dryRun, signal }: PurgeOptions = {}): Promise<{ readonly cancelled: number }> {
-    const name = this.name ?? (await this.describe({ signal })).name;
-    const path = `/endpoints/${encodeURIComponent(name)}/queue`;
+    const path = `${await this.#path(signal)}/queue`;
     const query = { older_than: olderThan, run_name: runName, dry_run: dryRun };
     const request = { method: 'DELETE', path, query, signal, limitSeconds: PURGE_SECONDS } as const;
     const { cancelled } = jsonOf<PurgeBody>(await this.#transport.send(request), path);
     return { cancelled };
   }
+
+  async #change(
+    method: 'PUT' | 'POST',
+    what: string,
+    value: object,
+    signal: AbortSignal | undefined,
+  ): Promise<EndpointBody> {
+    const path = `${await this.#path(signal)}${what}`;
+    const body = new TextEncoder().encode(JSON.stringify(value));
+    const headers = { 'content-type': CONTENT_TYPES.json };
+    const request = { method, path, headers, body, signal, limitSeconds: CHANGE_SECONDS } as const;
+    return jsonOf<EndpointBody>(await this.#transport.send(request), path);
+  }
+
+  async #path(signal: AbortSignal | undefined): Promise<string> {
+    const name = this.name ?? (await this.describe({ signal })).name;
+    return `/endpoints/${encodeURIComponent(name)}`;
+  }
 }
 
 const DESCRIBE_SECONDS = 30;
+/** A model file that is deployed is imported first, which may take a minute. */
+const CHANGE_SECONDS = 90;
 /** A purge goes through the queue a thousand runs at a time. */
 const PURGE_SECONDS = 300;
 

@@ -19,7 +19,7 @@ export type Query = Readonly<Record<string, string | number | boolean | undefine
 
 /** A request. It may be sent more than once, so a POST carries an idempotency key. */
 export interface ServerRequest {
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly path: string;
   readonly query?: Query | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;

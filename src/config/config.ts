@@ -8,8 +8,8 @@ import { parse as parseYaml } from 'yaml';
 import type { EndpointSpec } from '../domain/endpoint.ts';
 import type { FieldError } from '../domain/errors.ts';
 import { compileCheck } from '../validation.ts';
-import { ConfigFile } from './config-file.ts';
-import { resolveEndpoint } from './endpoint.ts';
+import { ConfigFile, type EndpointFile } from './config-file.ts';
+import { resolveEndpoint, withAbsolutePaths } from './endpoint.ts';
 
 /** Names that are looked for, in this order, where no file is given. */
 const FILE_NAMES = [
@@ -102,6 +102,29 @@ export async function loadConfig(overrides: ConfigOverrides): Promise<Config> {
     endpoints: endpoints.map(({ spec }) => spec!),
     environment,
   };
+}
+
+/**
+ * The endpoints of a configuration as they are written, with every path absolute: to be handed to a server that runs elsewhere on this machine.
+ *
+ * @param names which ones; none for all
+ * @throws ConfigError with every mistake, Error where there is no file or no such endpoint
+ */
+export async function readEndpoints(
+  config: string | undefined,
+  names: readonly string[],
+): Promise<Readonly<Record<string, EndpointFile>>> {
+  const file = findFile(config ?? process.env['CLAIMCHECK_CONFIG']);
+  const { endpoints = {} } = ((await readConfigFile(file)) ?? {}) as Partial<ConfigFile>;
+  const unknown = names.filter((name) => !Object.hasOwn(endpoints, name));
+  if (unknown.length > 0)
+    throw new Error(
+      `${basename(file)} has no endpoint ${unknown.join(', ')}; it has ${Object.keys(endpoints).join(', ')}.`,
+    );
+  const chosen = Object.entries(endpoints).filter(([name]) => names.length === 0 || names.includes(name));
+  const mistakes = chosen.flatMap(([name, endpoint]) => resolveEndpoint(name, endpoint, dirname(file)).mistakes);
+  if (mistakes.length > 0) throw new ConfigError(basename(file), mistakes);
+  return Object.fromEntries(chosen.map(([name, endpoint]) => [name, withAbsolutePaths(endpoint, dirname(file))]));
 }
 
 /**

@@ -102,6 +102,17 @@ export function resolveEndpoint(name: string, written: EndpointFile, folder: str
   return { spec, mistakes };
 }
 
+/** The same endpoint, meaning the same wherever it is read: a path in it is relative to `folder`. */
+export function withAbsolutePaths(written: EndpointFile, folder: string): EndpointFile {
+  const { model, python, cwd = '.' } = written;
+  return {
+    ...written,
+    model: typeof model === 'string' ? resolve(folder, model) : model,
+    cwd: resolve(folder, cwd),
+    ...(python?.includes('/') === true && { python: resolve(folder, python) }),
+  };
+}
+
 type Report = (key: string, detail: string) => void;
 
 function readDurations(written: EndpointFile, report: Report) {

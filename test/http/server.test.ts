@@ -86,6 +86,7 @@ test('GET /endpoints lists every endpoint as GET /endpoints/{endpoint} shows it'
     drain_rate: null,
     state: 'idle',
     trouble: null,
+    rollout: null,
     failures: 0,
     retry_at: null,
     last_start_seconds: null,

@@ -1,5 +1,6 @@
 // A whole server for a test: real ledger, real replicas, real sockets, in a folder of its own.
 
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import type { Config } from '../../src/config/config.ts';
@@ -72,7 +73,7 @@ export function specsOf(endpoints: TestServiceOptions['endpoints']): EndpointSpe
 /** A configuration for tests. */
 export function testConfig(options: TestServiceOptions & { readonly data: string }): Config {
   return {
-    file: 'test',
+    file: join(FIXTURES, 'claimcheck.config.ts'),
     host: '127.0.0.1',
     port: 0,
     data: options.data,
