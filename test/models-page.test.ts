@@ -1,4 +1,4 @@
-// The models of docs/models.md, run as they stand.
+// The models of docs/models.md and docs/model-context.md, run as they stand.
 
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,9 +7,11 @@ import type { EndpointFile } from '../src/config/config-file.ts';
 import { hasPython } from './support/python.ts';
 import { serviceForTest } from './support/service.ts';
 
-const page = await readFile(new URL('../docs/models.md', import.meta.url), 'utf8');
+const pages = await Promise.all(
+  ['models', 'model-context'].map((name) => readFile(new URL(`../docs/${name}.md`, import.meta.url), 'utf8')),
+);
 const models = [
-  ...page.matchAll(/<!-- model: (\S+)( as a command)?, given (.*?), expect (.*?) -->\n```\w+\n(.*?)```/gs),
+  ...pages.join('\n').matchAll(/<!-- model: (\S+)( as a command)?, given (.*?), expect (.*?) -->\n```\w+\n(.*?)```/gs),
 ].map(([, name, command, given, expected, text]) => ({
   name: name!,
   isCommand: command !== undefined,
@@ -25,8 +27,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-test('every kind of model has an example on the page', () => {
-  expect(models.map(({ name }) => name)).toEqual(['doubled.ts', 'doubled.py', 'script.py', 'serve.py']);
+test('every kind of model has an example', () => {
+  expect(models.map(({ name }) => name)).toEqual(['doubled.ts', 'doubled.py', 'script.py', 'serve.py', 'mixing.py']);
 });
 
 for (const { name, isCommand, given, expected, text } of models) {

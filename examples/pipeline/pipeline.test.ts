@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connect, type RunBody } from '../../src/index.ts';
@@ -12,6 +12,8 @@ let server: TestService;
 let work: string;
 beforeAll(async () => {
   work = await newFolder();
+  // The model may run as a user of its own.
+  chmodSync(work, 0o777);
   const model = resolve(import.meta.dirname, 'pipeline.ts');
   server = await startTestService({ endpoints: { pipeline: { model, mode: 'async', env: { WORK: work } } } });
 });

@@ -191,7 +191,7 @@ async function invoke(
 ): Promise<Reply> {
   const { run, claim } = claimed;
   const { replicas, model } = parts.deployed.spec;
-  const isOurRunner = model.runtime === 'node';
+  const isOurRunner = model.runtime === 'node' || model.runtime === 'python';
   const stopTimer = run.timeout === null ? null : startTimer(run.timeout, () => held.stop('timeout'));
   const headers: Record<string, string> = {
     'content-type': contentType,

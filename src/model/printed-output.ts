@@ -10,13 +10,28 @@ export function reportingOutput<Result>(reports: Reports, work: () => Promise<Re
   return invocation.run(reports, work);
 }
 
-/** From now on what is printed goes to the invocation that prints it, and to the standard output or error as before. */
+/**
+ * From now on what is printed goes to the invocation that prints it, and to the standard output or error as before.
+ *
+ * A stream is watched from its first use: Node sets the descriptor of a stream that it has made to never wait, and whatever writes to
+ * the descriptor itself (`writeSync(1, …)`, code in C) would fail with EAGAIN as soon as the server reads more slowly than it writes.
+ */
 export function watchOutput(): void {
-  for (const stream of ['stdout', 'stderr'] as const) {
-    const write = process[stream].write.bind(process[stream]) as (...given: readonly unknown[]) => boolean;
-    process[stream].write = (chunk: string | Uint8Array, ...rest: readonly unknown[]): boolean => {
-      invocation.getStore()?.printed(stream, typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString('utf8'));
-      return write(chunk, ...rest);
-    };
+  for (const name of ['stdout', 'stderr'] as const) {
+    const made = Object.getOwnPropertyDescriptor(process, name)!;
+    let stream: NodeJS.WriteStream | undefined;
+    Object.defineProperty(process, name, {
+      ...made,
+      get: () => (stream ??= watched(name, made.get!.call(process) as NodeJS.WriteStream)),
+    });
   }
+}
+
+function watched(name: 'stdout' | 'stderr', stream: NodeJS.WriteStream): NodeJS.WriteStream {
+  const write = stream.write.bind(stream) as (...given: readonly unknown[]) => boolean;
+  stream.write = (chunk: string | Uint8Array, ...rest: readonly unknown[]): boolean => {
+    invocation.getStore()?.printed(name, typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString('utf8'));
+    return write(chunk, ...rest);
+  };
+  return stream;
 }

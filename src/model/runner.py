@@ -7,7 +7,8 @@ Needs Python 3.9 and nothing but its standard library. It says what runner.ts sa
 tables as src/table does. Lives exactly as long as the server that started it, which holds the other end of its standard input.
 
 The main thread loads the model and works with it; another one reads the connections, so that a ping is answered and a
-cancellation is heard while the model is at work. Only where a replica takes several invocations at once are there more threads.
+cancellation is heard while the model is at work. Only where a replica takes several invocations at once do more work with the model; each
+that reports has one that sends its reports.
 """
 
 import sys
@@ -15,6 +16,7 @@ import sys
 if sys.version_info < (3, 9):
     sys.exit("Models in Python need Python 3.9 or newer; this is " + sys.version.split()[0] + ".")
 
+import io
 import json
 import math
 import os
@@ -23,12 +25,16 @@ import re
 import selectors
 import socket
 import threading
+from contextvars import ContextVar
 from datetime import datetime
+from functools import cached_property
 
 # The protocol of protocol.ts.
 RUN_ID_HEADER = "claimcheck-run-id"
 ATTEMPT_HEADER = "claimcheck-attempt"
 DEADLINE_HEADER = "claimcheck-deadline"
+METADATA_HEADER = "claimcheck-metadata"
+CALLBACK_HEADER = "claimcheck-callback"
 FAILURE_HEADER = "claimcheck-failure"
 BUSY_HEADER = "claimcheck-busy"
 SOCKET_VARIABLE = "CLAIMCHECK_SOCKET"
@@ -40,21 +46,32 @@ SOCKET_VARIABLE = "CLAIMCHECK_SOCKET"
 class Run:
     """Which run a call belongs to."""
 
-    def __init__(self, id, attempt, deadline):
-        self.id = id
-        self.attempt = attempt
+    def __init__(self, headers):
+        self.id = headers.get(RUN_ID_HEADER, "")
+        self.attempt = int(headers.get(ATTEMPT_HEADER, 1))
         """1 for the first try; counts up when the run is tried again."""
-        self.deadline = deadline
+        deadline = headers.get(DEADLINE_HEADER)
+        # Python reads the Z of RFC 3339 from 3.11 on.
+        self.deadline = None if deadline is None else datetime.fromisoformat(deadline.replace("Z", "+00:00"))
         """When the attempt is stopped from outside, an aware datetime; None where it has no limit."""
+        self.metadata_text = headers.get(METADATA_HEADER, "{}")
+
+    @cached_property
+    def metadata(self):
+        """What whoever submitted the run has said about it; {} where nothing was. A chunk of a batch has none."""
+        return json.loads(self.metadata_text)
 
 
 class Context:
     """What a model is handed beside its input."""
 
-    def __init__(self, model, run):
+    def __init__(self, model, state, run, reports):
         self.model = model
         """What `load` returned; None where the file has no `load`."""
+        self.state = state
+        """What `init` returned; None where the file has no `init`. Shared by all invocations, also those at the same time."""
         self.run = run
+        self.reports = reports
         self.signal = threading.Event()
         """Set when the run is cancelled, times out, or its caller is gone: stop working and return."""
 
@@ -62,25 +79,25 @@ class Context:
     def cancelled(self):
         return self.signal.is_set()
 
+    def progress(self, done, total=None, message=None):
+        """Says how far the run has come, in whole numbers from 0 and a text of 1,000 characters; as often as is handy."""
+        self.reports.progress(done, total, message)
+
+    def log(self, message, **fields):
+        """Writes a line to the logs of the run; what is printed while the run is worked on goes there too."""
+        self.reports.line("log", str(message), fields or None)
+
 
 class Call:
     """One invocation: what arrived, and what the model is handed beside it."""
 
-    def __init__(self, connection, headers, body, loaded):
+    def __init__(self, connection, headers, body, loaded, state):
         self.connection = connection
         self.body = body
         self.content_type = headers.get("content-type", "application/octet-stream")
         self.accept = headers.get("accept")
-        deadline = headers.get(DEADLINE_HEADER)
-        self.context = Context(
-            loaded,
-            Run(
-                headers.get(RUN_ID_HEADER, ""),
-                int(headers.get(ATTEMPT_HEADER, 1)),
-                # Python reads the Z of RFC 3339 from 3.11 on.
-                None if deadline is None else datetime.fromisoformat(deadline.replace("Z", "+00:00")),
-            ),
-        )
+        self.reports = Reports(headers.get(CALLBACK_HEADER))
+        self.context = Context(loaded, state, Run(headers), self.reports)
 
 
 class InvalidOutput(Exception):
@@ -219,6 +236,191 @@ def no_cell(path, what):
         f"Row {row + 1}, column {json.dumps(column[0])}: the value is or holds {what}, which would hide an error; "
         "return a finite number, or None or a string if you mean one."
     )
+
+
+# What an invocation reports to the server while it works, as reports.ts has it.
+
+WAITING_MAX = 1024 * 1024
+"""Lines that may wait for their request, in bytes: beyond that a model writes faster than anybody reads, and lines are dropped."""
+REQUEST_MAX = 64 * 1024
+"""Lines of one request, in bytes; the server takes 256 KiB."""
+LINE_MAX = 16_384
+"""Longest line, in characters."""
+REPORT_SECONDS_MAX = 5
+"""Longest wait for the server to take a report."""
+IDLE_SECONDS_MAX = 2
+"""How long a connection is kept without a report; the server closes it after five seconds, and a report on its way would be lost."""
+
+
+class Reports:
+    """Reports of one invocation: they leave in order, one request at a time, from a thread of their own, and what comes meanwhile
+    goes with the next. They never fail an invocation: what the server did not take stands among the lines of the run, or, where it
+    cannot be reached, on standard error."""
+
+    def __init__(self, url):
+        self.url = url
+        """Where the server takes reports of this attempt; None where nobody does, and every report is dropped."""
+        self.process = os.getpid()
+        self.changed = threading.Condition()
+        self.sender = None
+        self.latest = None
+        self.lines = []
+        self.waiting = 0
+        self.dropped = 0
+        self.partial = {"stdout": "", "stderr": ""}
+        self.has_ended = False
+
+    def is_heard(self):
+        # A fork of this process has no thread that sends, and perhaps a lock that nobody will open.
+        return self.url is not None and self.process == os.getpid()
+
+    def progress(self, done, total, message):
+        if not self.is_heard():
+            return
+        try:
+            latest = ENCODER.encode({"done": done, "total": total, "message": message})
+        except (TypeError, ValueError, RecursionError) as error:
+            self.line("log", f"A report was refused: {error}")
+            return
+        with self.changed:
+            self.latest = utf8(latest)
+            self.wake()
+
+    def line(self, stream, message, fields=None):
+        if not self.is_heard():
+            return
+        line = line_of(stream, message[:LINE_MAX], fields)
+        with self.changed:
+            if self.waiting + len(line) > WAITING_MAX:
+                self.dropped += 1
+                return
+            self.waiting += len(line)
+            self.lines.append(line)
+            self.wake()
+
+    def printed(self, stream, text):
+        """Takes what was printed, in pieces as they come, and reports it by the line."""
+        if not self.is_heard():
+            return
+        with self.changed:
+            *lines, rest = (self.partial[stream] + text).split("\n")
+            self.partial[stream] = rest[-LINE_MAX:]
+            for line in lines:
+                self.line(stream, line[:-1] if line.endswith("\r") else line)
+
+    def end(self):
+        """Returns when everything has been sent, or could not be."""
+        if not self.is_heard():
+            return
+        for stream in [stream for stream, rest in self.partial.items() if rest != ""]:
+            self.printed(stream, "\n")
+        with self.changed:
+            if self.dropped > 0:
+                note = f"… {self.dropped} lines dropped: they came faster than they could be sent."
+                self.lines.append(line_of("log", note, None))
+            self.has_ended = True
+            self.changed.notify()
+        if self.sender is not None:
+            self.sender.join()
+        # What a thread of the model's still says is nobody's any more.
+        self.url = None
+
+    def wake(self):
+        self.changed.notify()
+        if self.sender is not None:
+            return
+        self.sender = threading.Thread(target=self.send_all, daemon=True)
+        try:
+            self.sender.start()
+        except RuntimeError as error:
+            # The replica has as many threads as it may have.
+            self.sender = None
+            self.give_up(error)
+
+    def send_all(self):
+        try:
+            # Not before it is needed: a replica would start later by it.
+            from http.client import HTTPConnection
+
+            # Not urllib: it would ask the proxy that the environment names.
+            _, _, host, path = self.url.split("/", 3)
+            connection = HTTPConnection(host, timeout=REPORT_SECONDS_MAX)
+            while True:
+                with self.changed:
+                    if not self.changed.wait_for(self.has_news, IDLE_SECONDS_MAX):
+                        connection.close()
+                        continue
+                    progress, self.latest = self.latest, None
+                    lines = self.take_lines()
+                if progress is None and not lines:
+                    break
+                if progress is not None:
+                    refused = post(connection, f"/{path}/progress", "application/json", progress)
+                    if refused is not None:
+                        self.line("log", refused)
+                if lines:
+                    post(connection, f"/{path}/logs", "application/jsonlines", b"\n".join(lines))
+            connection.close()
+        except Exception as error:
+            self.give_up(error)
+
+    def has_news(self):
+        return self.latest is not None or len(self.lines) > 0 or self.has_ended
+
+    def take_lines(self):
+        length, end = 0, 0
+        while end < len(self.lines) and (end == 0 or length + len(self.lines[end]) <= REQUEST_MAX):
+            length += len(self.lines[end])
+            end += 1
+        taken, self.lines = self.lines[:end], self.lines[end:]
+        self.waiting -= length
+        return taken
+
+    def give_up(self, error):
+        # Once and for all: this very sentence would be reported too.
+        self.url = None
+        print(f"A report could not be sent: {described(error)}", file=sys.stderr)
+
+
+def line_of(stream, message, fields):
+    """A line as it is sent. Fields that are no JSON are left out and said so: a line is no reason to fail."""
+    try:
+        line = utf8(ENCODER.encode({"stream": stream, "message": message, "fields": fields}))
+        if fields is None or len(line) <= REQUEST_MAX:
+            return line
+    except (TypeError, ValueError, RecursionError):
+        # The note below says that they are missing.
+        pass
+    return utf8(ENCODER.encode({"stream": stream, "message": f"{message} (its fields are too long, or no JSON)"}))
+
+
+def post(connection, path, content_type, body):
+    """What the server said against a report, or None. An attempt that is over takes none, and that is nobody's mistake."""
+    connection.request("POST", path, body, {"content-type": content_type})
+    response = connection.getresponse()
+    text = response.read()
+    if response.status < 400 or response.status == 404:
+        return None
+    return f"A report was refused: {json.loads(text)['detail']}"
+
+
+INVOCATION = ContextVar("invocation", default=None)
+"""The reports of the invocation that this thread works on, or that has started this task."""
+
+
+class Heard(io.TextIOWrapper):
+    """Standard output or error, of which the invocation that prints keeps a copy."""
+
+    def __init__(self, stream, name):
+        super().__init__(stream.buffer, encoding=stream.encoding, errors="backslashreplace", line_buffering=True)
+        self.reported_as = name
+
+    def write(self, text):
+        count = super().write(text)
+        reports = INVOCATION.get()
+        if reports is not None:
+            reports.printed(self.reported_as, text)
+        return count
 
 
 # Tables to rows.
@@ -494,6 +696,7 @@ class RowModel:
 
     def __init__(self, module):
         self.load = load_of(module)
+        self.init, self.cleanup = hooks_of(module)
         self.predict = with_context(module.predict)
 
     def answer(self, call):
@@ -524,6 +727,7 @@ class AnyModel:
 
     def __init__(self, module):
         self.load = load_of(module)
+        self.init, self.cleanup = hooks_of(module)
         self.invoke = with_context(module.invoke)
 
     def answer(self, call):
@@ -562,11 +766,25 @@ def load_of(module):
     return load if parameters is not None and parameters[1] == 0 else None
 
 
+def hooks_of(module):
+    """The file's init(model) and, beside it, cleanup(state); None where there is none. One that needs more is another's."""
+    init = hook_of(getattr(module, "init", None))
+    return init, None if init is None else hook_of(getattr(module, "cleanup", None))
+
+
+def hook_of(function):
+    names, required, takes_more = parameters_of(function) or ((), 2, False)
+    if required > 1:
+        return None
+    return function if names or takes_more else lambda _: function()
+
+
 class Script:
     """A SageMaker script: model_fn, input_fn, predict_fn and output_fn, or transform_fn in place of the last three."""
 
     takes = "any"
     functions = ("model_fn", "input_fn", "predict_fn", "output_fn", "transform_fn")
+    init = cleanup = None
 
     def __init__(self, module):
         self.model_dir = os.environ.get("SM_MODEL_DIR") or os.path.dirname(module.__file__)
@@ -734,8 +952,10 @@ def load_file(file):
 class Workers:
     """The threads that work with the model: the main one, and more only while it is not enough."""
 
-    def __init__(self, model):
+    def __init__(self, model, loaded, state):
         self.model = model
+        self.loaded = loaded
+        self.state = state
         self.calls = queue.SimpleQueue()
         self.lock = threading.Lock()
         self.free = 1
@@ -765,6 +985,16 @@ class Workers:
 def reply(model, call):
     if call.context.cancelled:
         return b""
+    before = INVOCATION.set(call.reports)
+    try:
+        return answer(model, call)
+    finally:
+        INVOCATION.reset(before)
+        # First: with the answer the attempt is over, and its reports are no longer taken.
+        call.reports.end()
+
+
+def answer(model, call):
     try:
         content_type, body = model.answer(call)
         if not content_type.isprintable() or not content_type.isascii():
@@ -791,10 +1021,9 @@ class Connection:
 
     read_size = 256 * 1024
 
-    def __init__(self, peer, workers, loaded):
+    def __init__(self, peer, workers):
         self.peer = peer
         self.workers = workers
-        self.loaded = loaded
         self.buffer = bytearray()
         self.request = None
         self.call = None
@@ -832,7 +1061,7 @@ class Connection:
 
     def handle(self, target, headers, body):
         if target == "POST /invocations":
-            self.call = Call(self, headers, body, self.loaded)
+            self.call = Call(self, headers, body, self.workers.loaded, self.workers.state)
             self.workers.hand(self.call)
             return True
         if target == "GET /ping":
@@ -868,7 +1097,7 @@ class Connection:
             return False
 
 
-def listen(listener, workers, loaded):
+def listen(listener, workers):
     with selectors.DefaultSelector() as selector:
         selector.register(listener, selectors.EVENT_READ)
         while True:
@@ -876,7 +1105,7 @@ def listen(listener, workers, loaded):
                 connection = key.data
                 if connection is None:
                     peer, _ = listener.accept()
-                    selector.register(peer, selectors.EVENT_READ, Connection(peer, workers, loaded))
+                    selector.register(peer, selectors.EVENT_READ, Connection(peer, workers))
                 elif not connection.receive():
                     selector.unregister(connection.peer)
                     connection.hang_up()
@@ -892,7 +1121,53 @@ def or_die(work, *parts):
         os._exit(1)
 
 
-def die_with_server():
+class Ending:
+    """The end of the process, which comes once: the model lets go of what it holds, and has five seconds for it."""
+
+    seconds_max = 5
+
+    def __init__(self):
+        self.cleanup = None
+        self.begun = threading.Lock()
+
+    def clean_up_with(self, cleanup):
+        """From now on the process ends in this way on SIGTERM as well, which else ends it at once."""
+        import signal
+
+        self.cleanup = cleanup
+        asked = queue.SimpleQueue()
+
+        def watch():
+            asked.get()
+            self.come()
+
+        # Not in the handler, which runs in the midst of what the model does.
+        threading.Thread(target=watch, daemon=True).start()
+        signal.signal(signal.SIGTERM, lambda *_: asked.put(None))
+        # A process that the model forks has nobody who watches, and hears of no signal before it is ended by it again.
+        os.register_at_fork(
+            before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]),
+            after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL),
+        )
+        for side in ("after_in_child", "after_in_parent"):
+            os.register_at_fork(**{side: lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])})
+
+    def come(self):
+        if not self.begun.acquire(blocking=False):
+            return
+        code = 1
+        try:
+            if self.cleanup is not None:
+                threading.Timer(self.seconds_max, os._exit, (1,)).start()
+                self.cleanup()
+            code = 0
+        except BaseException as error:
+            print_traceback(error)
+        finally:
+            os._exit(code)
+
+
+def die_with_server(ending):
     # A descriptor of its own, so that neither the model nor a program that it starts reads from it, or waits for it.
     watched = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -902,17 +1177,21 @@ def die_with_server():
     def watch():
         while os.read(watched, 1024):
             pass
-        os._exit(0)
+        ending.come()
 
     threading.Thread(target=watch, daemon=True).start()
 
 
 def serve(file):
-    die_with_server()
+    ending = Ending()
+    die_with_server(ending)
+    # Before the file is imported: a logger keeps the stream that it finds.
+    sys.stdout, sys.stderr = Heard(sys.stdout, "stdout"), Heard(sys.stderr, "stderr")
     try:
         model = load_file(file)
         try:
             loaded = None if model.load is None else model.load()
+            state = None if model.init is None else model.init(loaded)
         except BaseException as error:
             print_traceback(error)
             raise NoModel(f"{file} could not be loaded: {type(error).__name__}: {error}") from None
@@ -921,11 +1200,13 @@ def serve(file):
         sys.stdout.flush()
         # Threads that the file has started must not keep the process.
         os._exit(1)
+    if model.cleanup is not None:
+        ending.clean_up_with(lambda: model.cleanup(state))
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(os.environ[SOCKET_VARIABLE])
     listener.listen(128)
-    workers = Workers(model)
-    threading.Thread(target=or_die, args=(listen, listener, workers, loaded), daemon=True).start()
+    workers = Workers(model, loaded, state)
+    threading.Thread(target=or_die, args=(listen, listener, workers), daemon=True).start()
     or_die(workers.work)
 
 

@@ -211,7 +211,7 @@ describe.skipIf(!hasPython)('a model in Python that takes anything', () => {
     expect(await python(bytes, 'image/png')).toEqual({
       kind: 'output',
       contentType: 'application/octet-stream',
-      bytes,
+      bytes: Buffer.from(bytes),
     });
   });
 
@@ -263,7 +263,7 @@ describe.skipIf(!hasPython)('a SageMaker script', () => {
     expect(shown(await ask('tuple', 'text/plain'))).toEqual(output('text/html', '<p/>'));
     expect(await ask('bytes', 'text/plain', 'image/png')).toMatchObject({
       contentType: 'image/png',
-      bytes: Uint8Array.of(0, 0xff),
+      bytes: Buffer.of(0, 0xff),
     });
     expect(await ask('dict', 'text/plain')).toEqual(invalid('output_fn must return str, bytes'));
   });

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -192,6 +192,173 @@ def invoke(input, context):
     const pretend = `import sys; sys.version_info = (3, 8); exec(compile(open(${JSON.stringify(runner)}).read(), "runner.py", "exec"))`;
     const { stderr } = spawnSync('python3', ['-c', pretend], { encoding: 'utf8' });
     expect(stderr).toContain('Python 3.9 or newer');
+  });
+});
+
+describe.skipIf(!hasPython)('what a Python file reports', () => {
+  /** The lines of a run of this text, each as its stream and its message. */
+  async function linesOf(text: string, input: unknown = 1) {
+    const server = await serviceForTest({ endpoints: { reporting: { model: await fileOf(text), mode: 'async' } } });
+    const run = await server.ended(await server.submit('reporting', input));
+    const logs = await server.get(`/runs/${run.run_id}/logs`, { accept: 'application/jsonlines' });
+    const lines = logs.text.split('\n').slice(0, -1);
+    return {
+      run,
+      lines: lines.map((line) => JSON.parse(line) as { stream: string; message: string; fields: unknown }),
+    };
+  }
+  const messages = ({ lines }: Awaited<ReturnType<typeof linesOf>>) =>
+    lines.map(({ stream, message }) => `${stream} ${message}`);
+
+  test('is kept of a SageMaker script as well', async () => {
+    const text = `
+import logging
+logging.basicConfig(format="%(levelname)s %(message)s")
+def predict_fn(data, model):
+    print("predicting", data)
+    logging.warning("slowly")
+    return data
+`;
+    expect(messages(await linesOf(text))).toEqual(['stdout predicting 1', 'stderr WARNING slowly']);
+  });
+
+  test('has what a failed invocation has printed, with the traceback of its error', async () => {
+    const { run, lines } = await linesOf('def invoke(input):\n    print("so far")\n    return 1 / 0\n');
+    expect(run).toMatchObject({ status: 'failed', error: { detail: 'division by zero' } });
+    expect(lines[0]).toMatchObject({ stream: 'stdout', message: 'so far' });
+    expect(lines.at(-1)).toMatchObject({ stream: 'stderr', message: 'ZeroDivisionError: division by zero' });
+  });
+
+  test('is its own also in the tasks and threads that it starts with its context', async () => {
+    const text = `
+import asyncio
+async def work(input):
+    await asyncio.to_thread(print, "in a thread")
+    print("in a task")
+def invoke(input): asyncio.run(work(input))
+`;
+    expect(messages(await linesOf(text))).toEqual(['stdout in a thread', 'stdout in a task']);
+  });
+
+  test('never fails it, whatever it hands over', async () => {
+    const text = `
+import sys
+class Odd:
+    dtype = "float32"
+    def tolist(self): return 3
+def invoke(input, context):
+    context.log("not JSON", value={1, 2})
+    context.log("NaN", value=float("nan"))
+    context.log("odd", value=Odd())
+    context.log(ValueError("no text"))
+    context.log("half \\ud800")
+    context.progress(float("inf"))
+    context.progress(Odd(), 4)
+    print("half \\ud800")
+    return "done"
+`;
+    const reported = await linesOf(text);
+    expect(reported.run).toMatchObject({ status: 'succeeded', outputs: 'done', progress: { done: 3, total: 4 } });
+    expect(reported.lines.find(({ message }) => message === 'odd')).toMatchObject({ fields: { value: 3 } });
+    expect(messages(reported)).toEqual([
+      'log not JSON (its fields are too long, or no JSON)',
+      'log NaN (its fields are too long, or no JSON)',
+      'log odd',
+      'log no text',
+      'log half \ud800',
+      expect.stringMatching(/^log A report was refused: .*JSON/),
+      'stdout half \ud800',
+    ]);
+  });
+
+  test('comes from it and not from the processes that it forks, which do not wait for a lock either', async () => {
+    const text = `
+import os
+def invoke(input, context):
+    print("before")
+    child = os.fork()
+    if child == 0:
+        for _ in range(1000): print("in the child")
+        context.log("of the child")
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    print("after")
+    return status
+`;
+    const reported = await linesOf(text);
+    expect(reported.run).toMatchObject({ status: 'succeeded', outputs: 0 });
+    expect(messages(reported)).toEqual(['stdout before', 'stdout after']);
+  });
+
+  test('that nobody takes costs it nothing but a word on standard error', async () => {
+    const { slot } = await fleetOf('def invoke(input, context):\n    context.progress(1)\n    return input\n');
+    const lines: string[] = [];
+    const reply = await (
+      await slot()
+    ).invoke(
+      {
+        // Nothing listens on port 9 of this machine, and if something does it is no server of ours.
+        headers: { 'content-type': 'application/json', 'claimcheck-callback': 'http://127.0.0.1:9/attempts/none' },
+        body: Buffer.from('7'),
+        onLine: (_, line) => lines.push(line),
+      },
+      new AbortController().signal,
+    );
+    expect(reply).toMatchObject({ kind: 'output', bytes: Buffer.from('7') });
+    expect(lines).toEqual([expect.stringContaining('A report could not be sent')]);
+  });
+});
+
+describe.skipIf(!hasPython)('the hooks of a Python file', () => {
+  /** What a file has written of itself, once the server that had one run of it has stopped. */
+  async function traceOf(text: string): Promise<string> {
+    const trace = join(await folderForTest(), 'trace');
+    const head = `def note(text):\n    with open(${JSON.stringify(trace)}, "a") as file: file.write(text + "\\n")\n`;
+    const server = await serviceForTest({ endpoints: { hooked: { model: await fileOf(head + text) } } });
+    await server.ended(await server.submit('hooked', 1));
+    await server.stop();
+    return readFile(trace, 'utf8');
+  }
+
+  test('are called with as much as they take', async () => {
+    const text = `
+def init(): note("init")
+def cleanup(): note("cleanup")
+def invoke(input): note("invoke")
+`;
+    expect(await traceOf(text)).toBe('init\ninvoke\ncleanup\n');
+  });
+
+  test('are not somebody else’s functions of the same name', async () => {
+    const text = `
+def init(weights, bias): note("init")
+def cleanup(text): note("cleanup")
+def invoke(input, context): note(f"invoke {context.state}")
+`;
+    expect(await traceOf(text)).toBe('invoke None\n');
+  });
+
+  test('leave the processes that the model forks as they would be without them', async () => {
+    const text = `
+import os, signal
+def init(model): note("init")
+def cleanup(state): note("cleanup")
+def invoke(input):
+    child = os.fork()
+    if child == 0: signal.pause()
+    os.kill(child, signal.SIGTERM)
+    note(f"child ended by {os.waitpid(child, 0)[1]}")
+`;
+    expect(await traceOf(text)).toBe('init\nchild ended by 15\ncleanup\n');
+  });
+
+  test('that fail at the end are named among the last lines, and keep nothing alive', async () => {
+    const text = `
+def init(model): pass
+def cleanup(state): note("cleanup"); raise RuntimeError("It is stuck.")
+def invoke(input): note("invoke")
+`;
+    expect(await traceOf(text)).toBe('invoke\ncleanup\n');
   });
 });
 
