@@ -10,6 +10,7 @@ import { inspectModels, isLoopback, migrateLedger, startService } from '../src/s
 import { folderForTest } from './support/folder.ts';
 import { send } from './support/http.ts';
 import { startPostgres } from './support/postgres.ts';
+import { until } from './support/until.ts';
 import { serviceForTest, testConfig, type TestServiceOptions } from './support/service.ts';
 
 const endpoints: TestServiceOptions['endpoints'] = { jobs: { model: './anything.ts', mode: 'async' } };
@@ -200,4 +201,11 @@ test.each([
   ['127.0.0.1.example.com', false],
 ])('that only this machine reaches %s is %s', (host, loopback) => {
   expect(isLoopback(host)).toBe(loopback);
+});
+
+test('what Node has compiled for one replica of an endpoint is there for the next one', async () => {
+  const server = await serviceForTest({ endpoints });
+  const { outputs } = await server.ended(await server.submit('jobs', { do: 'environment' }));
+  const folder = outputs.NODE_COMPILE_CACHE as string;
+  await until('it is there', () => readdirSync(folder, { recursive: true }).length > 1);
 });

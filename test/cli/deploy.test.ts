@@ -45,7 +45,7 @@ describe('deploy', () => {
     await model("load() { throw new Error('There are no weights.'); }, invoke: () => 2");
     const { code, stdout, stderr } = await deploy();
     expect(code).toBe(1);
-    expect(stdout).toMatch(/^failed {2}failing {2}version 2: .*There are no weights\.[^]* {8}version 1 goes on\n$/);
+    expect(stdout).toMatch(/^failed {2}failing {2}version 2: [^]*There are no weights\.[^]* {8}version 1 goes on\n$/);
     expect(stderr).toContain('Not deployed: failing.');
     const { stdout: shown } = await claimcheck('endpoints', 'show', 'failing');
     expect(shown).toMatch(/^rollout +version 2 failed: .*There are no weights\./m);

@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
@@ -110,12 +109,6 @@ describe.for(RUNTIMES.filter(({ runtime }) => runtime !== 'command'))('a model i
     expect(await ask(await slot(), { do: 'exit' })).toMatchObject({
       detail: expect.stringContaining('the last words of a replica') as string,
     });
-  });
-
-  test('leaves what Node has compiled for it to the next one', async () => {
-    const { slot } = await fleetForTest(written);
-    const { NODE_COMPILE_CACHE: folder } = (await told(await slot(), { do: 'environment' })) as Record<string, string>;
-    await until('it is there', () => existsSync(folder!) && readdirSync(folder!, { recursive: true }).length > 1);
   });
 
   test('is told which run it works on', async () => {
