@@ -44,6 +44,7 @@ test('with 100,000 runs queued, a start walks through those that ran alone, and 
   };
   const claim = (owner: string, lane: 'replica' | 'engine', count: number) =>
     ask('claim', {
+      version: 1,
       endpoint: 'echo',
       lane,
       slots: Array.from({ length: count }, () => ({ replica: 'r', coldStart: null })),

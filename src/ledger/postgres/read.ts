@@ -121,6 +121,7 @@ const DEPTHS: Statement = {
   ORDER BY e.name`,
 };
 
+// The version is compared outside, past the LIMIT: inside, it would have the planner go by the index of all that is queued.
 const BACKLOG: Statement = {
   name: 'claimcheck_backlog',
   text: `
@@ -130,8 +131,8 @@ const BACKLOG: Statement = {
       WHERE q.endpoint = $1 AND (q.kind = 'batch') = FALSE AND q.version = $2 AND q.status = 'queued'
       LIMIT ${BACKLOG_COUNT_MAX}) waiting) AS waiting,
     (SELECT count(*) FROM (
-      SELECT 1 FROM claimcheck.open_runs q WHERE q.endpoint = $1 AND q.version = $2 AND q.alone AND q.status = 'queued'
-      LIMIT ${BACKLOG_COUNT_MAX}) waiting) AS alone`,
+      SELECT q.version FROM claimcheck.open_runs q WHERE q.endpoint = $1 AND q.alone AND q.status = 'queued'
+      LIMIT ${BACKLOG_COUNT_MAX}) solo WHERE version = $2) AS alone`,
 };
 
 const OPEN: Statement = {

@@ -71,12 +71,13 @@ const DEPTHS = `
     (SELECT o.created_at_ms FROM runs o WHERE o.endpoint = e.name AND o.status = 'queued' AND o.parent_seq IS NULL
       ORDER BY o.seq LIMIT 1) AS oldest_queued_at_ms
   FROM endpoints e`;
+// The index is named, because the planner would go by the one of all that is queued, which has the version.
 const BACKLOG = `
   SELECT
     (SELECT count(*) FROM (SELECT 1 FROM runs q
       WHERE q.endpoint = $endpoint AND (q.kind = 'batch') = 0 AND q.version = $version AND q.status = 'queued'
       LIMIT ${BACKLOG_COUNT_MAX})) AS waiting,
-    (SELECT count(*) FROM (SELECT 1 FROM runs a
+    (SELECT count(*) FROM (SELECT 1 FROM runs a INDEXED BY runs_to_run_alone
       WHERE a.endpoint = $endpoint AND a.version = $version AND a.status = 'queued' AND a.alone = 1
       LIMIT ${BACKLOG_COUNT_MAX})) AS alone`;
 const OPEN = `
