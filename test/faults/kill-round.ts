@@ -109,8 +109,9 @@ interface Victim {
 
 async function startVictim(config: string, data: string, database: string | null): Promise<Victim> {
   const marker = randomUUID();
-  // HOME is one of the few variables that a replica gets from its server.
-  const env = { HOME: `/nowhere/${marker}`, ...(database !== null && { CLAIMCHECK_DATABASE_URL: database }) };
+  // PATH is one of the few variables that a replica has from its server, whichever user it runs as.
+  const path = `${process.env['PATH']}:/nowhere/${marker}`;
+  const env = { PATH: path, ...(database !== null && { CLAIMCHECK_DATABASE_URL: database }) };
   return { served: await serve(serveCommand(config, data), { env, stderr: 'inherit' }), marker };
 }
 
