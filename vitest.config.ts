@@ -9,8 +9,8 @@ export const config = defineConfig({
     exclude: process.env['CLAIMCHECK_TEST_LEDGER'] === 'postgres' ? [] : ['test/ledger/postgres*'],
     globalSetup: 'test/support/every-postgres.ts',
     pool: 'forks',
-    // By default one core is left free; these tests wait for processes and disks more than they compute.
-    maxWorkers: 2,
+    // Three on two cores, where one would be the default: these tests wait for processes and disks more than they compute.
+    maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },
