@@ -8,6 +8,7 @@ import { type Cancelled, type Claim, PURGE_MAX, type Purged, type QueueFilter } 
 import type { AttemptLog } from './attempt-log.ts';
 import type { EndedRow, Outbox } from './outbox.ts';
 import type { Counters } from './counters.ts';
+import { Query } from './query.ts';
 
 const COLUMNS = 'seq, run_id, kind, endpoint, status, attempt, callback_url, callback_events';
 const FIND = `SELECT ${COLUMNS} FROM runs WHERE run_id = $runId`;
@@ -41,10 +42,10 @@ export class Cancellation {
   readonly #outbox: Outbox;
 
   constructor(db: DatabaseSync, attempts: AttemptLog, counters: Counters, outbox: Outbox) {
-    this.#find = db.prepare(FIND);
-    this.#openChildren = db.prepare(OPEN_CHILDREN);
-    this.#findQueued = db.prepare(FIND_QUEUED);
-    this.#countQueued = db.prepare(COUNT_QUEUED);
+    this.#find = new Query<Found>(db, FIND);
+    this.#openChildren = new Query<Found>(db, OPEN_CHILDREN);
+    this.#findQueued = new Query<Found>(db, FIND_QUEUED);
+    this.#countQueued = new Query<{ queued: number }>(db, COUNT_QUEUED);
     this.#cancel = db.prepare(CANCEL);
     this.#attempts = attempts;
     this.#counters = counters;
@@ -52,7 +53,7 @@ export class Cancellation {
   }
 
   cancel(now: Instant, runId: RunId): Cancelled {
-    const run = this.#find.get({ runId }) as Found | undefined;
+    const run = this.#find.first({ runId });
     if (run === undefined) return { result: 'unknown' };
     if (run.status === 'cancelled') return { result: 'already-cancelled' };
     if (run.status !== 'queued' && run.status !== 'running') return { result: 'ended' };
@@ -60,18 +61,18 @@ export class Cancellation {
   }
 
   purge(now: Instant, filter: QueueFilter): Purged {
-    const runs = this.#findQueued.all(valuesOf(filter)) as unknown as Found[];
+    const runs = this.#findQueued.all(valuesOf(filter));
     const stopped = runs.flatMap((run) => [...this.#cancelOne(now, run), ...this.cancelChildren(now, run.seq)]);
     return { cancelled: runs.map(({ run_id: runId }) => runId as RunId), stopped };
   }
 
   countQueued(filter: QueueFilter): number {
-    return (this.#countQueued.get(valuesOf(filter)) as { queued: number }).queued;
+    return this.#countQueued.only(valuesOf(filter)).queued;
   }
 
   /** Cancels the chunks that are left of a run that has ended; answers those that were running. */
   cancelChildren(now: Instant, seq: number): Claim[] {
-    const children = this.#openChildren.all({ seq }) as unknown as Found[];
+    const children = this.#openChildren.all({ seq });
     return children.flatMap((child) => this.#cancelOne(now, child));
   }
 

@@ -9,6 +9,7 @@ import type { Claim, ClaimedRun, ClaimRequest, Recorded, Slot } from '../ledger.
 import type { AttemptLog } from './attempt-log.ts';
 import type { Counters } from './counters.ts';
 import { progressColumns, runColumns, type RunRow, toPayload, toRunRecord } from '../rows.ts';
+import { Query } from './query.ts';
 
 const CLAIM = `
   UPDATE runs SET
@@ -52,9 +53,9 @@ export class Claims {
   readonly #counters: Counters;
 
   constructor(db: DatabaseSync, attempts: AttemptLog, counters: Counters) {
-    this.#claim = db.prepare(CLAIM);
-    this.#read = db.prepare(READ_CLAIMED);
-    this.#running = db.prepare(RUNNING);
+    this.#claim = new Query<Taken>(db, CLAIM);
+    this.#read = new Query<ClaimedRow>(db, READ_CLAIMED);
+    this.#running = new Query<{ running: number }>(db, RUNNING);
     this.#renew = db.prepare(RENEW);
     this.#progress = db.prepare(PROGRESS);
     this.#attempts = attempts;
@@ -72,7 +73,7 @@ export class Claims {
       owner,
       leaseUntil: after(now, lease),
       limit: isForBatches ? slots.length : Math.min(slots.length, this.#room(endpoint)),
-    }) as unknown as Taken[];
+    });
     // RETURNING promises no order.
     taken.sort((a, b) => b.priority - a.priority || a.turn - b.turn || a.seq - b.seq);
     const claimed = taken.map(({ seq }, place) => this.#start(now, seq, slots[place]!));
@@ -95,11 +96,11 @@ export class Claims {
   #room(endpoint: string): number {
     const limit = this.#counters.concurrencyLimit(endpoint);
     if (limit === null) return Number.MAX_SAFE_INTEGER;
-    return Math.max(0, limit - (this.#running.get({ endpoint }) as { running: number }).running);
+    return Math.max(0, limit - this.#running.only({ endpoint }).running);
   }
 
   #start(now: Instant, seq: number, slot: Slot): ClaimedRun {
-    const row = this.#read.get({ seq }) as unknown as ClaimedRow;
+    const row = this.#read.only({ seq });
     this.#attempts.start(now, seq, row.attempt, slot);
     const run = toRunRecord(row);
     return {

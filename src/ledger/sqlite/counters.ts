@@ -3,6 +3,7 @@
 
 import type { DatabaseSync } from 'node:sqlite';
 import type { RunKind } from '../../domain/run.ts';
+import { Query } from './query.ts';
 
 const READ = `SELECT queued, queue_limit, concurrency_limit FROM endpoints WHERE name = $endpoint`;
 const WRITE = `UPDATE endpoints SET queued = $queued WHERE name = $endpoint`;
@@ -56,11 +57,11 @@ export class Counters {
   readonly #changedLines = new Set<Line>();
 
   constructor(db: DatabaseSync) {
-    this.#read = db.prepare(READ);
+    this.#read = new Query<{ queued: number; queue_limit: number; concurrency_limit: number | null }>(db, READ);
     this.#write = db.prepare(WRITE);
-    this.#readLine = db.prepare(READ_LINE);
+    this.#readLine = new Query<{ served_turn: number }>(db, READ_LINE);
     this.#writeLine = db.prepare(WRITE_LINE);
-    this.#readTurn = db.prepare(READ_TURN);
+    this.#readTurn = new Query<{ last_turn: number }>(db, READ_TURN);
     this.#writeTurn = db.prepare(WRITE_TURN);
   }
 
@@ -142,9 +143,7 @@ export class Counters {
   #of(endpoint: string): Counter {
     const known = this.#counters.get(endpoint);
     if (known !== undefined) return known;
-    const row = this.#read.get({ endpoint }) as
-      | { queued: number; queue_limit: number; concurrency_limit: number | null }
-      | undefined;
+    const row = this.#read.first({ endpoint });
     if (row === undefined) throw new Error(`Endpoint ${endpoint} was never deployed to this ledger.`);
     const counter = { queued: row.queued, queueLimit: row.queue_limit, concurrencyLimit: row.concurrency_limit };
     this.#counters.set(endpoint, counter);
@@ -156,13 +155,13 @@ export class Counters {
     const known = this.#lines.get(name);
     if (known !== undefined) return known;
     const key = { endpoint, batches: kind === 'batch' ? 1 : 0, priority } as const;
-    const served = (this.#readLine.get(key) as { served_turn: number } | undefined)?.served_turn ?? 0;
+    const served = this.#readLine.first(key)?.served_turn ?? 0;
     const line: Line = { key, served, isServedChanged: false, drawn: new Map(), changedTenants: new Set() };
     this.#lines.set(name, line);
     return line;
   }
 
   #lastDrawn({ key }: Line, tenant: string): number {
-    return (this.#readTurn.get({ ...key, tenant }) as { last_turn: number } | undefined)?.last_turn ?? 0;
+    return this.#readTurn.first({ ...key, tenant })?.last_turn ?? 0;
   }
 }

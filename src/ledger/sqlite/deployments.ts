@@ -5,6 +5,7 @@ import type { Instant } from '../../domain/time.ts';
 import type { Deployment, DeploymentRecord, Settlement } from '../ledger.ts';
 import { type DeploymentRow, type Standing, staysAsItIs, toDeploymentRecord } from '../rows.ts';
 import type { Counters } from './counters.ts';
+import { Query } from './query.ts';
 
 const STANDING = `SELECT version, fingerprint, config_fingerprint FROM endpoints WHERE name = $name`;
 const REMEMBER_CONFIG = `UPDATE endpoints SET config_fingerprint = $fingerprint WHERE name = $name`;
@@ -49,22 +50,22 @@ export class Deployments {
   readonly #counters: Counters;
 
   constructor(db: DatabaseSync, counters: Counters) {
-    this.#standing = db.prepare(STANDING);
+    this.#standing = new Query<Standing>(db, STANDING);
     this.#rememberConfig = db.prepare(REMEMBER_CONFIG);
-    this.#write = db.prepare(WRITE);
+    this.#write = new Query<{ version: number }>(db, WRITE);
     this.#supersede = db.prepare(SUPERSEDE);
     this.#activate = db.prepare(ACTIVATE);
     this.#fail = db.prepare(FAIL);
     this.#tellEndpoint = db.prepare(TELL_ENDPOINT);
-    this.#list = db.prepare(LIST);
-    this.#leftBehind = db.prepare(LEFT_BEHIND);
+    this.#list = new Query<DeploymentRow>(db, LIST);
+    this.#leftBehind = new Query<{ version: number }>(db, LEFT_BEHIND);
     this.#adopt = db.prepare(ADOPT);
     this.#counters = counters;
   }
 
   deploy(now: Instant, deployment: Deployment): number {
     const { name, fingerprint, source } = deployment;
-    const standing = this.#standing.get({ name }) as Standing | undefined;
+    const standing = this.#standing.first({ name });
     if (staysAsItIs(deployment, standing)) return standing.version;
     const version = this.stage(now, deployment);
     this.#makeActive(name, version);
@@ -73,8 +74,7 @@ export class Deployments {
   }
 
   stage(now: Instant, { name, fingerprint, spec, source, queueLimit, concurrencyLimit }: Deployment): number {
-    const row = this.#write.get({ name, fingerprint, spec, source, queueLimit, concurrencyLimit, now });
-    return (row as { version: number }).version;
+    return this.#write.only({ name, fingerprint, spec, source, queueLimit, concurrencyLimit, now }).version;
   }
 
   settle(name: string, version: number, settlement: Settlement): void {
@@ -83,13 +83,11 @@ export class Deployments {
   }
 
   list(): DeploymentRecord[] {
-    return (this.#list.all() as unknown as DeploymentRow[]).map(toDeploymentRecord);
+    return this.#list.all().map(toDeploymentRecord);
   }
 
   adopt(name: string, version: number, served: readonly number[]): number {
-    const leftBehind = (this.#leftBehind.all({ name, version }) as { version: number }[]).filter(
-      (other) => !served.includes(other.version),
-    );
+    const leftBehind = this.#leftBehind.all({ name, version }).filter((other) => !served.includes(other.version));
     return leftBehind.reduce(
       (count, { version: from }) => count + Number(this.#adopt.run({ name, version, from }).changes),
       0,

@@ -5,6 +5,7 @@ import type { RunId } from '../../domain/ids.ts';
 import { after, type Instant } from '../../domain/time.ts';
 import type { Enqueued, NewRun } from '../ledger.ts';
 import type { Counters } from './counters.ts';
+import { Query } from './query.ts';
 
 const FIND_KEY = `SELECT fingerprint, run_id FROM idempotency_keys WHERE tenant = $tenant AND key = $key`;
 const KEEP_KEY = `
@@ -39,10 +40,10 @@ export class Intake {
   readonly #counters: Counters;
 
   constructor(db: DatabaseSync, counters: Counters) {
-    this.#findKey = db.prepare(FIND_KEY);
+    this.#findKey = new Query<{ fingerprint: string; run_id: string }>(db, FIND_KEY);
     this.#keepKey = db.prepare(KEEP_KEY);
-    this.#findOpen = db.prepare(FIND_OPEN);
-    this.#parentUnderClaim = db.prepare(PARENT_UNDER_CLAIM);
+    this.#findOpen = new Query<{ run_id: string }>(db, FIND_OPEN);
+    this.#parentUnderClaim = new Query<{ seq: number }>(db, PARENT_UNDER_CLAIM);
     this.#insertRun = db.prepare(INSERT_RUN);
     this.#insertInput = db.prepare(INSERT_INPUT);
     this.#counters = counters;
@@ -59,9 +60,7 @@ export class Intake {
 
   #replayOf({ tenant, idempotency }: NewRun): Enqueued | null {
     if (idempotency === null) return null;
-    const found = this.#findKey.get({ tenant, key: idempotency.key }) as
-      | { fingerprint: string; run_id: string }
-      | undefined;
+    const found = this.#findKey.first({ tenant, key: idempotency.key });
     if (found === undefined) return null;
     if (found.fingerprint !== idempotency.fingerprint) return { result: 'key-reused' };
     return { result: 'replayed', runId: found.run_id as RunId };
@@ -69,7 +68,7 @@ export class Intake {
 
   #duplicateOf({ endpoint, tenant, concurrencyKey }: NewRun): Enqueued | null {
     if (concurrencyKey === null) return null;
-    const found = this.#findOpen.get({ endpoint, tenant, concurrencyKey }) as { run_id: string } | undefined;
+    const found = this.#findOpen.first({ endpoint, tenant, concurrencyKey });
     return found === undefined ? null : { result: 'deduplicated', runId: found.run_id as RunId };
   }
 
@@ -83,7 +82,7 @@ export class Intake {
 
   /** A chunk is taken only from who holds its parent's claim: a server that lost it must not start more work. */
   #enqueueChunk(now: Instant, run: NewRun, { claim }: NonNullable<NewRun['parent']>): Enqueued {
-    const parent = this.#parentUnderClaim.get({ ...claim }) as { seq: number } | undefined;
+    const parent = this.#parentUnderClaim.first({ ...claim });
     const sequence = parent === undefined ? null : this.#insert(now, run, parent.seq);
     return sequence === null ? { result: 'refused' } : { result: 'enqueued', sequence, ahead: 0, createdAt: now };
   }

@@ -7,6 +7,7 @@ import type { EndedStatus } from '../../domain/run.ts';
 import { after, type Duration, type Instant } from '../../domain/time.ts';
 import type { ClaimedDelivery, DeliveryRecord, DeliveryResult, FinishedDelivery, Recorded } from '../ledger.ts';
 import { callbackOf, type ClaimedDeliveryRow, type DeliveryRow, toClaimedDelivery, toDeliveryRecord } from '../rows.ts';
+import { Query } from './query.ts';
 
 const WRITE = `
   INSERT INTO deliveries (delivery_id, run_seq, event, url, created_at_ms, due_at_ms)
@@ -46,10 +47,10 @@ export class Outbox {
 
   constructor(db: DatabaseSync) {
     this.#write = db.prepare(WRITE);
-    this.#claim = db.prepare(CLAIM);
+    this.#claim = new Query<ClaimedDeliveryRow>(db, CLAIM);
     this.#end = db.prepare(END);
     this.#postpone = db.prepare(POSTPONE);
-    this.#ofRun = db.prepare(OF_RUN);
+    this.#ofRun = new Query<DeliveryRow>(db, OF_RUN);
   }
 
   /** A run has ended: whoever asked for it will be told. */
@@ -62,7 +63,7 @@ export class Outbox {
   }
 
   claim(now: Instant, limit: number, lease: Duration): ClaimedDelivery[] {
-    const rows = this.#claim.all({ now, limit, leaseUntil: after(now, lease) }) as unknown as ClaimedDeliveryRow[];
+    const rows = this.#claim.all({ now, limit, leaseUntil: after(now, lease) });
     return rows.map(toClaimedDelivery);
   }
 
@@ -73,7 +74,7 @@ export class Outbox {
   }
 
   deliveries(runId: RunId): DeliveryRecord[] {
-    return (this.#ofRun.all({ runId }) as unknown as DeliveryRow[]).map(toDeliveryRecord);
+    return this.#ofRun.all({ runId }).map(toDeliveryRecord);
   }
 
   #finishOne(now: Instant, claim: { deliveryId: DeliveryId; attempt: number }, result: DeliveryResult): number {

@@ -13,6 +13,7 @@ import type { Cancellation } from './cancel.ts';
 import type { EndedRow, Outbox } from './outbox.ts';
 import type { Counters } from './counters.ts';
 import { progressColumns } from '../rows.ts';
+import { Query } from './query.ts';
 
 const SUCCEED = `
   UPDATE runs SET status = 'succeeded', finished_at_ms = $now, owner = NULL, lease_until_ms = NULL,
@@ -59,10 +60,10 @@ export class Outcomes {
   readonly #parts: OutcomeParts;
 
   constructor(db: DatabaseSync, parts: OutcomeParts) {
-    this.#succeed = db.prepare(SUCCEED);
+    this.#succeed = new Query<Changed>(db, SUCCEED);
     this.#keepOutput = db.prepare(KEEP_OUTPUT);
-    this.#fail = db.prepare(FAIL);
-    this.#requeue = db.prepare(REQUEUE);
+    this.#fail = new Query<Changed>(db, FAIL);
+    this.#requeue = new Query<Changed>(db, REQUEUE);
     this.#noteProgress = db.prepare(NOTE_PROGRESS);
     this.#parts = parts;
   }
@@ -81,7 +82,7 @@ export class Outcomes {
 
   /** Null where the claim was lost, here as in the verbs below. */
   fail(now: Instant, claim: Claim, error: RunError, outcome: 'failed' | 'lost'): Changed | null {
-    const changed = this.#fail.get({ ...claim, now, ...error }) as Changed | undefined;
+    const changed = this.#fail.first({ ...claim, now, ...error });
     return changed === undefined ? null : this.#ended(now, changed, claim, 'failed', { outcome, error });
   }
 
@@ -90,7 +91,7 @@ export class Outcomes {
     const dueAt = delay === null ? now : after(now, delay);
     const uncounted = end.outcome === 'released' ? 1 : 0;
     const lostWorker = end.error?.type === 'replica-crashed' ? 1 : 0;
-    const changed = this.#requeue.get({ ...claim, dueAt, uncounted, lostWorker }) as Changed | undefined;
+    const changed = this.#requeue.first({ ...claim, dueAt, uncounted, lostWorker });
     if (changed === undefined) return null;
     this.#parts.attempts.end(now, changed.seq, claim.attempt, end, workOf(end));
     if (changed.kind !== 'chunk') this.#parts.counters.takeBack(changed.endpoint);
@@ -117,7 +118,7 @@ export class Outcomes {
 
   #succeedWith(now: Instant, claim: Claim, { contentType, bytes, sha256, body }: Payload): Changed | null {
     const blob = 'blob' in body ? body.blob : null;
-    const changed = this.#succeed.get({ ...claim, now, type: contentType, bytes, sha256, blob }) as Changed | undefined;
+    const changed = this.#succeed.first({ ...claim, now, type: contentType, bytes, sha256, blob });
     if (changed === undefined) return null;
     if ('inline' in body) this.#keepOutput.run({ seq: changed.seq, body: body.inline });
     return this.#ended(now, changed, claim, 'succeeded', { outcome: 'succeeded', error: null });

@@ -27,6 +27,7 @@ import {
   toEndpointDepth,
   toRunRecord,
 } from '../rows.ts';
+import { Query } from './query.ts';
 
 const RUN = `SELECT ${runColumns('runs')} FROM runs r WHERE r.run_id = $runId`;
 const INPUT = `SELECT ${runColumns('runs')}, (SELECT body FROM inputs b WHERE b.run_seq = r.seq) AS body FROM runs r WHERE r.run_id = $runId`;
@@ -100,26 +101,26 @@ export class Reader {
   readonly #open;
 
   constructor(db: DatabaseSync) {
-    this.#run = db.prepare(RUN);
-    this.#input = db.prepare(INPUT);
-    this.#output = db.prepare(OUTPUT);
-    this.#topLevel = db.prepare(TOP_LEVEL);
-    this.#children = db.prepare(CHILDREN);
-    this.#attempts = db.prepare(ATTEMPTS);
-    this.#chunks = db.prepare(CHUNKS);
-    this.#ahead = db.prepare(AHEAD);
-    this.#depths = db.prepare(DEPTHS);
-    this.#backlog = db.prepare(BACKLOG);
-    this.#open = db.prepare(OPEN);
+    this.#run = new Query<RunRow>(db, RUN);
+    this.#input = new Query<PayloadRow>(db, INPUT);
+    this.#output = new Query<PayloadRow>(db, OUTPUT);
+    this.#topLevel = new Query<RunRow>(db, TOP_LEVEL);
+    this.#children = new Query<RunRow>(db, CHILDREN);
+    this.#attempts = new Query<AttemptRow>(db, ATTEMPTS);
+    this.#chunks = new Query<ChunkRow>(db, CHUNKS);
+    this.#ahead = new Query<{ ahead: number }>(db, AHEAD);
+    this.#depths = new Query<DepthRow>(db, DEPTHS);
+    this.#backlog = new Query<Backlog>(db, BACKLOG);
+    this.#open = new Query<{ open: number }>(db, OPEN);
   }
 
   run(runId: RunId): RunRecord | null {
-    const row = this.#run.get({ runId }) as unknown as RunRow | undefined;
+    const row = this.#run.first({ runId });
     return row === undefined ? null : toRunRecord(row);
   }
 
   details(runId: RunId): RunDetails | null {
-    const row = this.#output.get({ runId }) as unknown as PayloadRow | undefined;
+    const row = this.#output.first({ runId });
     if (row === undefined) return null;
     const ahead = row.status === 'queued' ? this.ahead(runId) : null;
     return { run: toRunRecord(row), attempts: this.attempts(runId), ahead, output: row.body };
@@ -137,36 +138,36 @@ export class Reader {
       limit: filter.limit,
     };
     const rows = parentId === undefined ? this.#topLevel.all(values) : this.#children.all({ ...values, parentId });
-    return (rows as unknown as RunRow[]).map(toRunRecord);
+    return rows.map(toRunRecord);
   }
 
   attempts(runId: RunId): AttemptRecord[] {
-    return (this.#attempts.all({ runId }) as unknown as AttemptRow[]).map(toAttemptRecord);
+    return this.#attempts.all({ runId }).map(toAttemptRecord);
   }
 
   payload(runId: RunId, role: 'input' | 'output'): Payload | null {
     const statement = role === 'input' ? this.#input : this.#output;
-    const row = statement.get({ runId }) as unknown as PayloadRow | undefined;
+    const row = statement.first({ runId });
     return row === undefined ? null : payloadOf(row, role);
   }
 
   chunks(parentId: RunId): ChunkRecord[] {
-    return (this.#chunks.all({ parentId }) as unknown as ChunkRow[]).map(toChunkRecord);
+    return this.#chunks.all({ parentId }).map(toChunkRecord);
   }
 
   ahead(runId: RunId): number {
-    return (this.#ahead.get({ runId }) as { ahead: number }).ahead;
+    return this.#ahead.only({ runId }).ahead;
   }
 
   hasOpenRuns(endpoint: string, version: number): boolean {
-    return (this.#open.get({ endpoint, version }) as { open: number }).open === 1;
+    return this.#open.only({ endpoint, version }).open === 1;
   }
 
   backlog(endpoint: string, version: number): Backlog {
-    return this.#backlog.get({ endpoint, version }) as unknown as Backlog;
+    return this.#backlog.only({ endpoint, version });
   }
 
   depths(): EndpointDepth[] {
-    return (this.#depths.all() as unknown as DepthRow[]).map(toEndpointDepth);
+    return this.#depths.all().map(toEndpointDepth);
   }
 }

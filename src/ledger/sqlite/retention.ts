@@ -6,6 +6,7 @@ import { IDEMPOTENCY_KEY_KEPT, LINE_KEPT } from '../../domain/retention.ts';
 import type { RunKind } from '../../domain/run.ts';
 import { type Instant, minutes } from '../../domain/time.ts';
 import type { LetGo } from '../ledger.ts';
+import { Query } from './query.ts';
 
 /** How much one call lets go of, so that it never keeps other callers waiting for long. */
 const LET_GO_MAX = 1_000;
@@ -58,24 +59,24 @@ export class Retention {
   readonly #isNamed;
 
   constructor(db: DatabaseSync) {
-    this.#due = db.prepare(DUE);
+    this.#due = new Query<DueRow>(db, DUE);
     this.#dropPayloads = db.prepare(DROP_PAYLOADS);
     this.#postpone = db.prepare(POSTPONE);
     this.#deletePayloads = [DELETE_INPUT, DELETE_OUTPUT].map((sql) => db.prepare(sql));
     this.#deleteRun = [DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_RUN].map((sql) => db.prepare(sql));
     this.#deleteKeys = db.prepare(DELETE_KEYS);
-    this.#isNamed = db.prepare(IS_NAMED);
+    this.#isNamed = new Query<{ is_named: number }>(db, IS_NAMED);
   }
 
   letGo(now: Instant): LetGo {
     this.#deleteKeys.run({ now });
-    const due = this.#due.all({ now }) as unknown as DueRow[];
+    const due = this.#due.all({ now });
     return { runs: due.length, blobs: due.flatMap((run) => this.#letGoOf(now, run)) };
   }
 
   unreferenced(blobs: readonly BlobKey[]): BlobKey[] {
     return blobs.filter((blob) => {
-      const found = this.#isNamed.get({ runId: blob.slice(0, RUN_ID_LENGTH), blob }) as { is_named: number };
+      const found = this.#isNamed.only({ runId: blob.slice(0, RUN_ID_LENGTH), blob });
       return found.is_named === 0;
     });
   }

@@ -7,6 +7,7 @@ import type { Instant } from '../../domain/time.ts';
 import type { Swept } from '../ledger.ts';
 import type { EndedRow } from './outbox.ts';
 import type { Outcomes, OutcomeParts } from './outcomes.ts';
+import { Query } from './query.ts';
 
 /** How many runs one sweep takes, so that it never keeps other callers waiting for long; the caller sweeps again while there are more. */
 const SWEEP_MAX = 1_000;
@@ -46,15 +47,15 @@ export class Sweep {
   readonly #parts: OutcomeParts;
 
   constructor(db: DatabaseSync, outcomes: Outcomes, parts: OutcomeParts) {
-    this.#lost = db.prepare(LOST);
-    this.#expire = db.prepare(EXPIRE);
+    this.#lost = new Query<Lost>(db, LOST);
+    this.#expire = new Query<EndedRow & { endpoint: string }>(db, EXPIRE);
     this.#outcomes = outcomes;
     this.#parts = parts;
   }
 
   /** One server at a time has this file, so a claim of another owner is a dead one's, whatever its lease says. */
   reclaim(now: Instant, owner: string): Swept[] {
-    return (this.#lost.all({ now, owner }) as unknown as Lost[]).map((run) => {
+    return this.#lost.all({ now, owner }).map((run) => {
       const claim = { runId: run.run_id as RunId, attempt: run.attempt };
       const error = lostWorker(run.counted_attempts);
       const isCause = run.lost_workers_max !== null && run.counted_attempts >= run.lost_workers_max;
@@ -66,7 +67,7 @@ export class Sweep {
   }
 
   expire(now: Instant): Swept[] {
-    const expired = this.#expire.all({ now }) as unknown as (EndedRow & { endpoint: string })[];
+    const expired = this.#expire.all({ now });
     return expired.map((run) => {
       const { seq, run_id: runId, endpoint } = run;
       this.#parts.counters.free(endpoint);
