@@ -192,8 +192,14 @@ const CLAIMS: readonly Mutation[] = [
   {
     breaks: 'A claim that must not have lonely runs is joined with one that may',
     file: 'claims.ts',
-    find: '(first.get(key)?.alone ?? alone) === alone ? first : second',
-    replace: 'first',
+    find: '(there.alone === alone && there.version === version)',
+    replace: 'there.version === version',
+  },
+  {
+    breaks: 'Claims of two versions are joined, and one of them gets the runs of the other',
+    file: 'claims.ts',
+    find: '(there.alone === alone && there.version === version)',
+    replace: 'there.alone === alone',
   },
   {
     breaks: 'A claim goes by arrival and not by turn',
@@ -210,14 +216,20 @@ const CLAIMS: readonly Mutation[] = [
   {
     breaks: 'A claim looks at every lane',
     file: 'claims.ts',
-    find: `(r.kind = 'batch') = a.batches AND r.status`,
-    replace: 'r.status',
+    find: `(r.kind = 'batch') = a.batches AND r.version`,
+    replace: 'r.version',
   },
   {
     breaks: 'A claim looks at what runs as well',
     file: 'claims.ts',
-    find: `a.batches AND r.status = 'queued'`,
-    replace: 'a.batches',
+    find: `AND r.version = a.version AND r.status = 'queued'`,
+    replace: 'AND r.version = a.version',
+  },
+  {
+    breaks: 'A claim takes runs of any version',
+    file: 'claims.ts',
+    find: `AND r.version = a.version AND r.status = 'queued'`,
+    replace: `AND r.status = 'queued'`,
   },
   {
     breaks: 'A claim waits for the runs that another one takes, and then has none',

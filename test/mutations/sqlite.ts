@@ -175,8 +175,26 @@ const CLAIMS: readonly Mutation[] = [
   {
     breaks: 'A claim looks at what is not queued as well',
     file: 'claims.ts',
-    find: `AND (kind = 'batch') = $batches AND status = 'queued'`,
-    replace: `AND (kind = 'batch') = $batches`,
+    find: `AND version = $version AND status = 'queued'`,
+    replace: `AND version = $version`,
+  },
+  {
+    breaks: 'A claim takes runs of any version',
+    file: 'claims.ts',
+    find: `AND version = $version AND status = 'queued'`,
+    replace: `AND $version > 0 AND status = 'queued'`,
+  },
+  {
+    breaks: 'A version that has runs at work loses its queued ones to another',
+    file: 'deployments.ts',
+    find: `AND NOT EXISTS (SELECT 1 FROM runs w`,
+    replace: `AND EXISTS (SELECT 1 FROM runs w`,
+  },
+  {
+    breaks: 'A configuration that says what it said before takes over from what was deployed since',
+    file: 'deployments.ts',
+    find: `if (staysAsItIs(deployment, standing)) return`,
+    replace: `if (staysAsItIs(deployment, undefined)) return`,
   },
   {
     breaks: 'A claim forgets when a run first started',
@@ -211,8 +229,8 @@ const CLAIMS: readonly Mutation[] = [
   {
     breaks: 'One run more runs than the concurrency limit',
     file: 'claims.ts',
-    find: 'Math.max(0, limit - (',
-    replace: 'Math.max(0, limit + 1 - (',
+    find: 'Math.max(0, limit - this',
+    replace: 'Math.max(0, limit + 1 - this',
   },
   {
     breaks: 'There is no concurrency limit',
