@@ -8,7 +8,7 @@ import { startService } from '../../src/service.ts';
 import { decodeRows, encodeRows, type Row } from '../../src/table/rows.ts';
 import { folderForTest } from '../../test/support/folder.ts';
 import { send } from '../../test/support/http.ts';
-import { hasPython } from '../../test/support/python.ts';
+import { hasPython, NO_PYTHON } from '../../test/support/python.ts';
 
 const HERE = import.meta.dirname;
 const TARGET = 'Class_number_of_rings';
@@ -17,20 +17,29 @@ const TARGET = 'Class_number_of_rings';
 const heldOut = async (): Promise<Row[]> =>
   decodeRows(await readFile(join(HERE, 'data/abalone.csv')), 'csv').filter((_, position) => position % 5 === 0);
 
-/** Sends a table to the example's endpoint, on a server of its own. */
-async function predicted(table: Uint8Array, contentType: string, accept: string): Promise<Row[]> {
+/** Sends a table to endpoints of the example, on a server of its own, and answers their tables. */
+async function tablesOf(endpoints: readonly string[], table: Uint8Array): Promise<Buffer[]> {
   const config = await loadConfig({ config: join(HERE, 'claimcheck.config.ts'), port: 0, data: await folderForTest() });
   const service = await startService(config);
-  try {
-    const answer = await send(service.url, 'POST', '/endpoints/abalone-rings/invoke', {
-      headers: { 'content-type': contentType, accept },
+  const ask = async (endpoint: string): Promise<Buffer> => {
+    const answer = await send(service.url, 'POST', `/endpoints/${endpoint}/invoke`, {
+      headers: { 'content-type': 'text/csv', accept: 'text/csv' },
       body: table,
     });
     if (answer.status !== 200) throw new Error(answer.text);
-    return decodeRows(answer.bytes, accept === 'text/csv' ? 'csv' : 'json');
+    return answer.bytes;
+  };
+  try {
+    return await Promise.all(endpoints.map(ask));
   } finally {
     await service.stop(AbortSignal.abort());
   }
+}
+
+/** The rows of what the example's script makes of a table. */
+async function predicted(table: Uint8Array): Promise<Row[]> {
+  const [answer] = await tablesOf(['abalone-rings'], table);
+  return decodeRows(answer!, 'csv');
 }
 
 const without = (row: Row, column: string): Row =>
@@ -39,7 +48,7 @@ const without = (row: Row, column: string): Row =>
 const rootMeanSquare = (errors: readonly number[]): number =>
   Math.sqrt(errors.reduce((sum, error) => sum + error * error, 0) / errors.length);
 
-describe.skipIf(!hasPython)('the example with abalone', () => {
+describe.skipIf(!hasPython)(`the example with abalone (${NO_PYTHON} where this is skipped)`, () => {
   let rows: Row[];
   let rings: number[];
   beforeAll(async () => {
@@ -50,7 +59,7 @@ describe.skipIf(!hasPython)('the example with abalone', () => {
   test('predicts rows that it was not fitted on, in their order, with an error of at most 2.3 rings', async () => {
     // What is to be predicted is not sent along, so that it cannot be looked up.
     const asked = rows.map((row) => without(row, TARGET));
-    const answers = await predicted(encodeRows(asked, 'csv'), 'text/csv', 'text/csv');
+    const answers = await predicted(encodeRows(asked, 'csv'));
     expect(answers.map((row) => without(row, 'predicted_rings'))).toEqual(asked);
     const error = rootMeanSquare(answers.map((row, k) => Number(row['predicted_rings']) - rings[k]!));
     expect(error).toBeLessThan(2.3);
@@ -59,11 +68,28 @@ describe.skipIf(!hasPython)('the example with abalone', () => {
     expect(error * 1.4).toBeLessThan(rootMeanSquare(rings.map((value) => value - mean)));
   });
 
-  test('names a row whose sex it does not know, and predicts the others', async () => {
-    const asked = rows.slice(0, 9).map((row, k) => (k === 4 ? { ...row, Sex: 'X' } : row));
-    const answers = await predicted(encodeRows(asked, 'csv'), 'text/csv', 'text/csv');
-    expect(answers.map((row) => row['predicted_rings'] === '')).toEqual(asked.map((_, k) => k === 4));
-    expect(answers[4]!['inference_error']).toContain("Sex is 'X'");
+  test('gives the same table as a script, as a program and as a file in TypeScript', async () => {
+    const table = await readFile(join(HERE, 'data/abalone.csv'));
+    const [script, program, file] = await tablesOf(
+      ['abalone-rings', 'abalone-rings-program', 'abalone-rings-file'],
+      table,
+    );
+    expect(script!.toString().split('\n')).toHaveLength(1 + 4_177 + 1);
+    expect(program!.equals(script!)).toBe(true);
+    // Byte for byte as well, but for one thing: Python writes a whole number of rings as 9.0, and JavaScript as 9.
+    expect(file!.toString()).toBe(script!.toString().replaceAll(/\.0$/gm, ''));
+  });
+
+  test('names a row whose sex it does not know, and predicts the others, whichever way it is served', async () => {
+    const table = encodeRows(
+      rows.slice(0, 9).map((row, k) => (k === 4 ? { ...row, Sex: 'X' } : row)),
+      'csv',
+    );
+    const tables = await tablesOf(['abalone-rings', 'abalone-rings-program', 'abalone-rings-file'], table);
+    for (const answers of tables.map((bytes) => decodeRows(bytes, 'csv'))) {
+      expect(answers.map((row) => row['predicted_rings'] === '')).toEqual(rows.slice(0, 9).map((_, k) => k === 4));
+      expect(answers[4]!['inference_error']).toContain("Sex is 'X'; it must be F, I (infant) or M.");
+    }
   });
 
   test('has the weights that its own script fits', async () => {

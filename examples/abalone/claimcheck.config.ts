@@ -1,28 +1,35 @@
-// A SageMaker script as an endpoint: the file is all there is to it.
+// One model in three ways: a script as SageMaker runs them, a file in TypeScript, and a program of its own. Their tables are the same.
 
 import { defineConfig } from 'claimcheck';
+
+const regression = {
+  // A script and a program take anything; with a batch size, a table goes to them in chunks.
+  batchSize: 500,
+  features: ['Sex', 'Length', 'Diameter', 'Height', 'Whole_weight', 'Shucked_weight', 'Viscera_weight', 'Shell_weight'],
+  tags: ['regression'],
+};
 
 export const config = defineConfig({
   logLevel: 'warn',
   endpoints: {
     'abalone-rings': {
+      ...regression,
       model: './inference.py',
       mode: 'sync',
       default: true,
       description: 'The number of rings in the shell of an abalone, by ordinary least squares',
-      // A script takes anything; with a batch size, a table goes to it in chunks.
-      batchSize: 500,
-      features: [
-        'Sex',
-        'Length',
-        'Diameter',
-        'Height',
-        'Whole_weight',
-        'Shucked_weight',
-        'Viscera_weight',
-        'Shell_weight',
-      ],
-      tags: ['regression'],
+    },
+    'abalone-rings-file': {
+      ...regression,
+      model: './rings.ts',
+      mode: 'sync',
+      description: 'The same model as a file in TypeScript',
+    },
+    'abalone-rings-program': {
+      ...regression,
+      model: ['python3', 'serve.py'],
+      mode: 'sync',
+      description: 'The same model as a program that answers on $PORT',
     },
   },
 });

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import type { ModelContext, Row, RowModel } from 'claimcheck/model';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { decodeRows } from '../../src/table/rows.ts';
+import { serviceForTest } from '../../test/support/service.ts';
 import { AtomicMasses } from './models/molecule-3d.ts';
 import { model as model2d } from './models/smiles-to-2d.ts';
 import { LIMITS, model as model3d, type ShapeColumns, shapeColumns } from './models/smiles-to-3d.ts';
@@ -116,6 +118,29 @@ describe('smiles-to-2d', () => {
     controller.abort(new Error('cancelled by its owner'));
     await expect(answer).rejects.toThrow('cancelled by its owner');
   });
+});
+
+test('the 2D model as a program gives the same bytes as the model file, for every 20th molecule of ESOL and for what is none', async () => {
+  const inHere = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+  const { post } = await serviceForTest({
+    endpoints: {
+      file: { model: inHere('models/smiles-to-2d.ts'), batchSize: 25 },
+      program: { model: [process.execPath, inHere('serve.ts')], batchSize: 25 },
+    },
+  });
+  const odd = ['', 'THIS_IS_NOT_VALID_SMILES', '[Na+].[Cl-]', '[2H]', 'C'.repeat(401)].map((smiles) => ({ smiles }));
+  const asked = [...esol().filter((_, position) => position % 20 === 0), ...odd];
+  expect(asked).toHaveLength(57 + 5);
+  const answers = await Promise.all(
+    ['file', 'program'].map((endpoint) =>
+      post(`/endpoints/${endpoint}/invoke`, { input: asked, batch: true }, { accept: 'application/json' }),
+    ),
+  );
+  expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+  const [file, program] = answers;
+  expect((file!.json.outputs as Row[]).filter((row) => row['status'] === 'ok')).toHaveLength(57 + 2);
+  const table = (text: string): string => text.slice(text.indexOf('"outputs":'));
+  expect(table(program!.text)).toBe(table(file!.text));
 });
 
 interface ReferenceShape {

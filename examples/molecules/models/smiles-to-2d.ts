@@ -7,15 +7,18 @@ import { smilesOf } from './smiles-column.ts';
 /** SMILES in the column `smiles`; out come `status` and RDKit's 43 descriptors (null where the status is not `ok`). */
 export const model = defineModel({
   load: () => RDKit.load(),
-  async predict(rows, { model: rdkit, signal }) {
-    const answers: Row[] = [];
-    for (const row of rows) {
-      await letOthersRun(signal);
-      answers.push(await describeRow(row, rdkit));
-    }
-    return answers;
-  },
+  predict: (rows, { model: rdkit, signal }) => describeRows(rows, rdkit, signal),
 });
+
+/** The rows with what the model adds to each. Rejects only when the signal is aborted: whatever is wrong with a molecule becomes its status. */
+export async function describeRows(rows: readonly Row[], rdkit: RDKit, signal: AbortSignal): Promise<Row[]> {
+  const answers: Row[] = [];
+  for (const row of rows) {
+    await letOthersRun(signal);
+    answers.push(await describeRow(row, rdkit));
+  }
+  return answers;
+}
 
 async function describeRow(row: Row, rdkit: RDKit): Promise<Row> {
   const cell = smilesOf(row);
