@@ -1,0 +1,99 @@
+// A container as a command: the line of docs/models.md as it stands, around an image that is made, without a network, of this machine's Node.
+
+import { execFileSync, spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { copyFileSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { newFolder, removeFolder } from '../support/folder.ts';
+import { processesWith } from '../support/processes.ts';
+import { FIXTURES, serviceForTest, type TestService } from '../support/service.ts';
+import { until } from '../support/until.ts';
+
+const page = readFileSync(new URL('../../docs/models.md', import.meta.url), 'utf8');
+/** The line of the page, with the image `scores:1` and the label `claimcheck=scores`. */
+const line = /'(exec docker run .*)'/.exec(page)?.[1];
+
+/** What runs containers here: Docker, or Podman as root (without that it needs set-user-id programs, which replicas are kept from). */
+const engine = ['docker', ...(process.getuid?.() === 0 ? ['podman'] : [])].find(
+  (name) => process.platform === 'linux' && spawnSync(name, ['info']).status === 0,
+);
+const WHY =
+  engine === undefined ? ' (skipped: neither docker info nor podman info succeeds here, or it is not Linux)' : '';
+
+/** A unique name: of the image, of its containers' label, and in the environment of the commands that run them. */
+const marker = `claimcheck-test-${randomUUID()}`;
+
+const ask = (...argv: string[]): string => execFileSync(engine!, argv, { encoding: 'utf8' }).trim();
+
+/** Containers of this test that there are, whether they run or not. */
+const containers = (): string[] =>
+  ask('ps', '--all', '--quiet', '--filter', `label=claimcheck=${marker}`).split('\n').filter(Boolean);
+
+/** The files of an image in which Node runs `boxed.js`: itself, its libraries, and the program. */
+function archive(folder: string): string {
+  const file = join(folder, 'image.tar');
+  const libraries = execFileSync('ldd', [process.execPath], { encoding: 'utf8' }).matchAll(/(\/\S+) \(0x/g);
+  const paths = [process.execPath, ...[...libraries].map(([, path]) => path!)].map((path) => path.slice(1));
+  copyFileSync(join(FIXTURES, 'boxed.js'), join(folder, 'boxed.mjs'));
+  execFileSync('tar', ['-chf', file, '-C', '/', ...paths, '-C', folder, 'boxed.mjs']);
+  return file;
+}
+
+/** A server with an endpoint that is a container, once that has answered. */
+async function served(): Promise<{ server: TestService; container: string }> {
+  const command = line!.replace('docker', engine!).replace('scores:1', marker).replace('=scores', `=${marker}`);
+  const server = await serviceForTest({
+    endpoints: {
+      boxed: {
+        model: ['sh', '-c', command],
+        isolation: { user: 'server' },
+        // Where the engine is, on machines that say it.
+        env: { MARKER: marker, ...named('DOCKER_HOST'), ...named('CONTAINER_HOST') },
+      },
+    },
+  });
+  const { json } = await server.post('/endpoints/boxed/invoke', { input: { x: 21 } });
+  expect(json).toMatchObject({ status: 'succeeded', outputs: { double: 42 } });
+  const [container] = containers();
+  return { server, container: container! };
+}
+
+function named(variable: string): Record<string, string> {
+  const value = process.env[variable];
+  return value === undefined ? {} : { [variable]: value };
+}
+
+test('the page on models has a line that runs a container', () => {
+  expect(line).toContain(' -p 127.0.0.1:$PORT:8080 ');
+  expect(line).toMatch(/ --label claimcheck=scores .* scores:1$/);
+});
+
+describe.skipIf(engine === undefined)(`a container${WHY}`, () => {
+  beforeAll(async () => {
+    const folder = await newFolder();
+    const entry = `ENTRYPOINT ${JSON.stringify([process.execPath, '/boxed.mjs'])}`;
+    ask('import', '--change', entry, archive(folder), marker);
+    await removeFolder(folder);
+  });
+  afterAll(() => {
+    const left = containers();
+    if (left.length > 0) ask('rm', '--force', ...left);
+    ask('rmi', '--force', marker);
+  });
+
+  test('is a model, what it prints is kept with the run, and nothing of it is left when it is stopped', async () => {
+    const { server } = await served();
+    const run = await server.ended(await server.submit('boxed', { x: 4 }));
+    const { text } = await server.get(`/runs/${run.run_id}/logs`, { accept: 'text/plain' });
+    expect(text).toContain('doubling 4');
+    await server.stop();
+    expect(containers()).toEqual([]);
+  });
+
+  test('that reads its standard input ends also when the command that runs it is killed', async () => {
+    const { container } = await served();
+    for (const pid of processesWith(marker)) process.kill(pid, 'SIGKILL');
+    await until('the container is gone', () => !containers().includes(container));
+  });
+});
