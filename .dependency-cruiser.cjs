@@ -43,7 +43,7 @@ module.exports = {
     may('a-blob-driver-knows-only-its-port', room('blobs'), [room('domain'), FOLDERS]),
     may('storage-knows-only-the-disk', room('storage'), [room('domain'), CLOCK, LOG]),
     may('logs-know-only-the-disk', room('logs'), [room('domain'), CLOCK, LOG]),
-    may('a-model-knows-no-server', room('model'), [room('table'), room('domain')]),
+    may('a-model-knows-no-server', room('model'), [room('table'), room('domain'), VALIDATION]),
     may('replicas-know-no-ledger', room('replicas'), [
       room('domain'),
       '^src/model/(?:protocol|inspect)\\.ts$',

@@ -9,11 +9,10 @@ import { type Config, ConfigError } from './config/config.ts';
 import { resolveEndpoint } from './config/endpoint.ts';
 import type { EndpointSpec } from './domain/endpoint.ts';
 import { type FieldError, ServiceError } from './domain/errors.ts';
-import type { Deployed, Deploying, Deployments } from './engine/deployment.ts';
+import type { Deployed, Deploying, Deployments, ModelInput } from './engine/deployment.ts';
 import type { Engine } from './engine/engine.ts';
 import type { DeploymentRecord, Ledger } from './ledger/ledger.ts';
 import type { Log } from './log.ts';
-import type { ModelKind } from './model/load-model.ts';
 import type { Users } from './replicas/isolation/choice.ts';
 import { runAs } from './replicas/isolation/user.ts';
 import { inspectEndpoint } from './replicas/runtimes/runtime.ts';
@@ -23,7 +22,7 @@ const checkEndpoint = compileCheck(EndpointFile);
 
 /** What a model takes and whom its replicas run as, with what an operator should know; or what is wrong with it. */
 type Examined =
-  | { readonly takes: ModelKind; readonly cautions: readonly string[] }
+  | { readonly input: ModelInput; readonly cautions: readonly string[] }
   | { readonly mistakes: readonly FieldError[] };
 
 /** What deploying works with. */
@@ -46,7 +45,7 @@ export class Deployer {
    *
    * @throws ConfigError that names every model which cannot be used, and why
    */
-  async examineConfig(): Promise<{ kinds: ReadonlyMap<string, ModelKind>; cautions: readonly string[] }> {
+  async examineConfig(): Promise<{ inputs: ReadonlyMap<string, ModelInput>; cautions: readonly string[] }> {
     const { file, endpoints } = this.#parts.config;
     const examined = await Promise.all(endpoints.map(async (spec) => [spec.name, await this.#examine(spec)] as const));
     const mistakes = examined.flatMap(([name, one]) =>
@@ -55,9 +54,9 @@ export class Deployer {
         : [],
     );
     if (mistakes.length > 0) throw new ConfigError(file, mistakes);
-    const fine = examined.flatMap(([name, one]) => ('takes' in one ? [{ name, ...one }] : []));
+    const fine = examined.flatMap(([name, one]) => ('input' in one ? [{ name, ...one }] : []));
     return {
-      kinds: new Map(fine.map(({ name, takes }) => [name, takes])),
+      inputs: new Map(fine.map(({ name, input }) => [name, input])),
       cautions: fine.flatMap(({ cautions }) => cautions),
     };
   }
@@ -67,7 +66,7 @@ export class Deployer {
    * server since the configuration said something new; and endpoints that were deployed through a server alone. A version that can no
    * longer be used gives way to the configuration's.
    */
-  async atStart(ledger: Ledger, kinds: ReadonlyMap<string, ModelKind>): Promise<Deployed[]> {
+  async atStart(ledger: Ledger, inputs: ReadonlyMap<string, ModelInput>): Promise<Deployed[]> {
     const { config, log } = this.#parts;
     const fromConfig = await Promise.all(
       config.endpoints.map(async (spec): Promise<Deployed> => {
@@ -76,11 +75,11 @@ export class Deployer {
         const active = (await ledger.deployments()).find(
           (one) => one.endpoint === spec.name && one.version === version,
         );
-        if (active!.fingerprint === deployment.fingerprint) return { spec, version, takes: kinds.get(spec.name)! };
+        if (active!.fingerprint === deployment.fingerprint) return { spec, version, ...inputs.get(spec.name)! };
         const standing = await this.#standing(active!);
         if ('deployed' in standing) return standing.deployed;
         log.warn({ endpoint: spec.name, version, reason: standing.reason }, 'the configuration takes over again');
-        return { spec, version: await ledger.deploy({ ...deployment, source: 'api' }), takes: kinds.get(spec.name)! };
+        return { spec, version: await ledger.deploy({ ...deployment, source: 'api' }), ...inputs.get(spec.name)! };
       }),
     );
     const known = new Set(config.endpoints.map(({ name }) => name));
@@ -116,13 +115,13 @@ export class Deployer {
       const standing = engine.find(spec.name);
       if (standing === null) {
         const version = await ledger.deploy(deployment);
-        await engine.deploy({ spec, version, takes: examined.takes });
+        await engine.deploy({ spec, version, ...examined.input });
         return { version, outcome: 'created' };
       }
       const active = (await recordsOf(spec.name)).find(({ state }) => state === 'active');
       if (active?.fingerprint === deployment.fingerprint) return { version: active.version, outcome: 'unchanged' };
       const version = await ledger.stage(deployment);
-      await engine.deploy({ spec, version, takes: examined.takes });
+      await engine.deploy({ spec, version, ...examined.input });
       return { version, outcome: 'starting' };
     };
     return {
@@ -164,7 +163,7 @@ export class Deployer {
     const examined = await this.#examine(spec);
     return 'mistakes' in examined
       ? { reason: `Version ${version} can no longer be used: ${examined.mistakes[0]!.detail}. ${again}` }
-      : { deployed: { spec, version, takes: examined.takes } };
+      : { deployed: { spec, version, ...examined.input } };
   }
 
   /** Reads an endpoint as a configuration file would have it; paths are relative to the server's configuration. */
@@ -184,7 +183,7 @@ export class Deployer {
     const inspected = await inspectEndpoint(spec, config.environment, user.uid === null ? [] : runAs(user.uid));
     if ('error' in inspected) return { mistakes: [{ pointer: 'model', detail: inspected.error }] };
     const cautions = [user.caution, users.unkept(spec)].filter((caution) => caution !== null);
-    return { takes: inspected.kind, cautions };
+    return { input: { takes: inspected.kind, inputSchema: inspected.inputSchema ?? null }, cautions };
   }
 }
 

@@ -29,6 +29,8 @@ function describe(errors: readonly SchemaError[], schema: TSchema): FieldError[]
       if (!found.has(pointer)) found.set(pointer, detail);
     }
   }
+  // Nothing may stand where the schema is `false`.
+  if (found.size === 0) return errors.map(({ instancePath }) => ({ pointer: instancePath, detail: 'is not allowed' }));
   return [...found].map(([pointer, detail]) => ({ pointer, detail }));
 }
 

@@ -11,7 +11,12 @@ export interface Deployed {
   readonly version: number;
   /** Whether its model takes rows; a program's is not known, so it counts as `any`. */
   readonly takes: ModelKind;
+  /** The JSON Schema of its input (of a row, where it takes rows); null where that is not known. */
+  readonly inputSchema: object | null;
 }
+
+/** What inspecting a model tells of it. */
+export type ModelInput = Pick<Deployed, 'takes' | 'inputSchema'>;
 
 /** What a deployment has begun: a new endpoint, or a version that is tried; `unchanged` where that version is active already. */
 export interface Deploying {

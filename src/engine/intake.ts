@@ -131,6 +131,13 @@ function queueFull(endpoint: string, queued: number, wait: Duration): ServiceErr
   );
 }
 
+/**
+ * Whether a submission runs as a batch.
+ *
+ * @throws ServiceError `invalid-request` where a batch was asked for and the input is no table
+ */
+export const isBatch = (submission: Submission): boolean => batchFormat(submission) !== null;
+
 /** The table format in which the input runs as a batch, or null when it goes to the model whole. */
 function batchFormat({ deployed, input, batch, inputPointer }: Submission): TableFormat | null {
   if (batch === 'off') return null;

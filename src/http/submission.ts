@@ -5,8 +5,8 @@ import { type FieldError, ServiceError } from '../domain/errors.ts';
 import { isJson } from '../domain/payload.ts';
 import { type Duration, milliseconds, seconds } from '../domain/time.ts';
 import type { Deployed } from '../engine/deployment.ts';
-import type { Submission } from '../engine/intake.ts';
-import { compileCheck } from '../validation.ts';
+import { isBatch, type Submission } from '../engine/intake.ts';
+import { type Check, compileCheck } from '../validation.ts';
 import { InvokeEnvelope, InvokeQuery } from '../wire/invoke.ts';
 import { readAccept } from './accept.ts';
 import { type Envelope, readEnvelope } from './envelope.ts';
@@ -16,6 +16,9 @@ import { textErrors } from './text.ts';
 
 /** Largest metadata of a run, in bytes of JSON text: it is shown with every line of a list. */
 const METADATA_BYTES_MAX = 16 * 1_024;
+
+/** Largest input that is held against the model's schema here, in bytes: checking keeps every other request waiting. The replica checks the rest. */
+const CHECKED_BYTES_MAX = 1_024 * 1_024;
 
 /** What an invocation's request is made of. */
 export interface InvokeRequest {
@@ -77,6 +80,8 @@ function readJson(request: InvokeRequest, deployed: Deployed): ReadRequest {
     batch: batchOf(options.batch),
     metadata: metadataOf(envelope),
   };
+  const misfits = schemaErrors(submission);
+  if (misfits.length > 0) throw invalid("The input does not fit the model's schema", misfits);
   return { submission, async: options.async ?? null };
 }
 
@@ -121,6 +126,24 @@ function inputErrors(envelope: Envelope): FieldError[] {
       detail: given.length === 0 ? 'is required (or "parameters")' : 'and "parameters" exclude each other',
     },
   ];
+}
+
+/** Compiled once for every deployed schema, and gone with it. */
+const schemaChecks = new WeakMap<object, Check>();
+
+/** What of the input the model's schema refuses. Rows are checked where they are worked on, so that the good ones of a table are not lost. */
+function schemaErrors(submission: Submission): FieldError[] {
+  const {
+    deployed: { takes, inputSchema },
+    input: { bytes },
+    inputPointer,
+  } = submission;
+  if (inputSchema === null || takes === 'rows' || bytes.length > CHECKED_BYTES_MAX || isBatch(submission)) return [];
+  const check = schemaChecks.get(inputSchema) ?? compileCheck(inputSchema);
+  schemaChecks.set(inputSchema, check);
+  // A copy, for the check alone: the model gets the bytes.
+  const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+  return check(value).map(({ pointer, detail }) => ({ pointer: `${inputPointer}${pointer}`, detail }));
 }
 
 function metadataOf(envelope: Envelope): string {

@@ -36,6 +36,37 @@ export interface ModelContext<Loaded, State = undefined> {
   log(message: string, fields?: Readonly<Record<string, unknown>>): void;
 }
 
+/** A schema of a library that follows https://standardschema.dev (zod, valibot, ArkType, …), as far as it is used here. */
+export interface StandardSchema {
+  readonly '~standard': {
+    /** Answers the value, which it may have changed, or what is wrong with it. */
+    validate(value: unknown): StandardResult | Promise<StandardResult>;
+    /** The schema as JSON Schema, where the library can say it so; it throws where it cannot. */
+    readonly jsonSchema?: { input(options: { readonly target: 'draft-2020-12' }): object } | undefined;
+  };
+}
+
+/** What a Standard Schema answers. */
+export type StandardResult =
+  | { readonly value: unknown; readonly issues?: undefined }
+  | {
+      readonly issues: readonly {
+        readonly message: string;
+        readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+      }[];
+    };
+
+/** A plain JSON Schema (draft 2020-12) or a Standard Schema: any object, since libraries have types of their own for the first. */
+export type Schema = StandardSchema | object;
+
+/** What inputs and outputs must look like: a row of the table for `predict`, the whole JSON value for `invoke`. Bytes are not checked. */
+export interface ModelSchemas {
+  /** An input that does not fit never reaches the model; what a Standard Schema makes of one that fits is what the model is given. */
+  readonly input?: Schema;
+  /** An output that does not fit is `invalid-output`. */
+  readonly output?: Schema;
+}
+
 /** What a replica does before its first invocation, and after its last. */
 export interface ModelHooks<Loaded, State> {
   /** Runs once when a replica starts, before it takes work: this is the cold start. */
@@ -48,11 +79,13 @@ export interface ModelHooks<Loaded, State> {
 
 /** A model that works on tables: one chunk of rows in, exactly as many rows out, in the same order. */
 export interface RowModel<Loaded, State = undefined> extends ModelHooks<Loaded, State> {
+  readonly schema?: ModelSchemas;
   predict(rows: Row[], context: ModelContext<Loaded, State>): Row[] | Promise<Row[]>;
 }
 
 /** A model that takes any JSON value, or the raw bytes of any other content type, and returns a JSON value or bytes. */
 export interface InvokeModel<Loaded, State = undefined> extends ModelHooks<Loaded, State> {
+  readonly schema?: ModelSchemas;
   invoke(input: unknown, context: ModelContext<Loaded, State>): unknown;
 }
 

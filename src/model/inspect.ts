@@ -2,13 +2,17 @@
 // A process of its own, so that a model's code never runs inside the server.
 
 import { type ModelKind, kindOf, loadModel } from './load-model.ts';
+import { checksOf, inputSchemaOf } from './schema.ts';
 
-/** What the process prints: what the model takes, or why it cannot be used. */
-export type Inspection = { readonly kind: ModelKind } | { readonly error: string };
+/** What the process prints: what the model takes, with its input's schema where it has one as JSON Schema; or why it cannot be used. */
+export type Inspection = { readonly kind: ModelKind; readonly inputSchema?: object } | { readonly error: string };
 
 async function inspect(file: string): Promise<Inspection> {
   try {
-    return { kind: kindOf(await loadModel(file)) };
+    const model = await loadModel(file);
+    await checksOf(model);
+    const inputSchema = await inputSchemaOf(model);
+    return { kind: kindOf(model), ...(inputSchema !== null && { inputSchema }) };
   } catch (error) {
     return { error: error instanceof Error ? error.message : String(error) };
   }

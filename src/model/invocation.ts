@@ -5,9 +5,11 @@ import { CONTENT_TYPES, TableError, tableFormatOf, type TableFormat } from '../t
 import { decodeRows, encodeRows } from '../table/rows.ts';
 import type { InvokeModel, Model, ModelContext, Row, RowModel } from './define-model.ts';
 import { takesRows } from './load-model.ts';
+import { misfitSentence, type ModelChecks, type SchemaCheck } from './schema.ts';
 
 /** What arrived, and what the model is handed beside it. */
 export interface Invocation<Loaded, State> {
+  readonly checks: ModelChecks;
   readonly body: Uint8Array;
   readonly contentType: string;
   /** Content type wanted for the output, or null for the input's. */
@@ -40,17 +42,18 @@ export async function answer<Loaded, State>(
 
 async function answerRows<Loaded, State>(
   model: RowModel<Loaded, State>,
-  { body, contentType, accept, context }: Invocation<Loaded, State>,
+  { checks, body, contentType, accept, context }: Invocation<Loaded, State>,
 ): Promise<Answer> {
   const format = tableFormatOf(contentType);
   if (format === null)
     throw new Error(`This model takes tables (CSV, JSON Lines, JSON records) and was sent ${contentType}.`);
   const single = format === 'json' ? singleRow(body) : null;
-  const rows = single === null ? decodeRows(body, format) : [single];
-  const outputs = await model.predict(rows, context);
-  if (!Array.isArray(outputs)) throw new InvalidOutput('predict() must return an array of rows.');
-  if (outputs.length !== rows.length)
-    throw new InvalidOutput(`predict() was given ${rows.length} rows and returned ${outputs.length}.`);
+  const rows = await fittingInputs(checks.input, single === null ? decodeRows(body, format) : [single]);
+  const returned = await model.predict(rows, context);
+  if (!Array.isArray(returned)) throw new InvalidOutput('predict() must return an array of rows.');
+  if (returned.length !== rows.length)
+    throw new InvalidOutput(`predict() was given ${rows.length} rows and returned ${returned.length}.`);
+  const outputs = await fittingOutputs(checks.output, returned);
   const wanted = (accept === null ? null : tableFormatOf(accept)) ?? format;
   if (single !== null && wanted === 'json') return json(outputs[0]);
   return { kind: 'output', contentType: CONTENT_TYPES[wanted], bytes: encodeOutputs(outputs, wanted) };
@@ -74,12 +77,46 @@ function encodeOutputs(outputs: Row[], format: TableFormat): Uint8Array {
 
 async function answerAny<Loaded, State>(
   model: InvokeModel<Loaded, State>,
-  { body, contentType, accept, context }: Invocation<Loaded, State>,
+  { checks, body, contentType, accept, context }: Invocation<Loaded, State>,
 ): Promise<Answer> {
-  const output = await model.invoke(isJson(contentType) ? JSON.parse(new TextDecoder().decode(body)) : body, context);
+  const input: unknown = isJson(contentType)
+    ? await fitting(checks.input, JSON.parse(new TextDecoder().decode(body)), 'The input', Error)
+    : body;
+  const output = await model.invoke(input, context);
   if (output instanceof Uint8Array)
     return { kind: 'output', contentType: accept ?? 'application/octet-stream', bytes: output };
-  return json(output ?? null);
+  return json(await fitting(checks.output, output ?? null, 'The output', InvalidOutput));
+}
+
+const fittingInputs = (check: SchemaCheck | null, rows: readonly unknown[]): Promise<Row[]> =>
+  fittingRows(check, rows, 'input', Error);
+const fittingOutputs = (check: SchemaCheck | null, rows: readonly unknown[]): Promise<Row[]> =>
+  fittingRows(check, rows, 'output', InvalidOutput);
+
+/** One after the other: the first row that does not fit is the one that is named. */
+async function fittingRows(
+  check: SchemaCheck | null,
+  rows: readonly unknown[],
+  side: 'input' | 'output',
+  Misfit: new (message: string) => Error,
+): Promise<Row[]> {
+  if (check === null) return rows as Row[];
+  const fit: unknown[] = [];
+  for (const [index, row] of rows.entries())
+    fit.push(await fitting(check, row, `Row ${index + 1} of the ${side}`, Misfit));
+  return fit as Row[];
+}
+
+/** The value as the schema gives it back. */
+async function fitting(
+  check: SchemaCheck | null,
+  value: unknown,
+  subject: string,
+  Misfit: new (message: string) => Error,
+): Promise<unknown> {
+  const checked = check === null ? { value } : await check(value);
+  if ('misfits' in checked) throw new Misfit(misfitSentence(subject, checked.misfits));
+  return checked.value;
 }
 
 function json(value: unknown): Answer {

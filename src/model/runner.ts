@@ -19,6 +19,7 @@ import {
   SOCKET_VARIABLE,
 } from './protocol.ts';
 import { Reports } from './reports.ts';
+import { checksOf } from './schema.ts';
 
 /** How long `cleanup` may take where nobody is left to end the process. The server gives it as long after SIGTERM. */
 const CLEANUP_MILLISECONDS_MAX = 5_000;
@@ -30,6 +31,7 @@ let isReady = false;
 process.stdin.resume().on('close', () => void stop());
 
 const model = await loadModel(file);
+const checks = await checksOf(model);
 const loaded = await model.load?.();
 const state = await model.init?.(loaded);
 isReady = true;
@@ -61,6 +63,7 @@ async function invocation(request: IncomingMessage, response: ServerResponse): P
     const work = (): Promise<Answer> =>
       answer(model, {
         body,
+        checks,
         contentType: request.headers['content-type'] ?? 'application/octet-stream',
         accept: request.headers.accept ?? null,
         context: {

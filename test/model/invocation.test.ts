@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { InvokeModel, Model, ModelContext, Row, RowModel } from '../../src/model/define-model.ts';
 import { answer, type Answer } from '../../src/model/invocation.ts';
+import { checksOf, NO_CHECKS } from '../../src/model/schema.ts';
 
 const context: ModelContext<undefined> = {
   model: undefined,
@@ -12,8 +13,14 @@ const context: ModelContext<undefined> = {
 };
 
 /** What a model answers to a body. */
-const ask = (model: Model<undefined>, body: string | Uint8Array, contentType: string, accept: string | null = null) =>
+const ask = async (
+  model: Model<undefined>,
+  body: string | Uint8Array,
+  contentType: string,
+  accept: string | null = null,
+): Promise<Answer> =>
   answer(model, {
+    checks: await checksOf(model),
     body: typeof body === 'string' ? new TextEncoder().encode(body) : body,
     contentType,
     accept,
@@ -87,6 +94,7 @@ describe('a model that takes rows', () => {
       predict: (given, { model: loaded, run }) => given.map(() => ({ loaded, id: run.id })),
     };
     const reply = await answer(model, {
+      checks: NO_CHECKS,
       body: new TextEncoder().encode('[{}]'),
       contentType: 'application/json',
       accept: null,
