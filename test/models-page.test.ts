@@ -28,7 +28,14 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 test('every kind of model has an example', () => {
-  expect(models.map(({ name }) => name)).toEqual(['doubled.ts', 'doubled.py', 'script.py', 'serve.py', 'mixing.py']);
+  expect(models.map(({ name }) => name)).toEqual([
+    'doubled.ts',
+    'discounted.ts',
+    'doubled.py',
+    'script.py',
+    'serve.py',
+    'mixing.py',
+  ]);
 });
 
 for (const { name, isCommand, given, expected, text } of models) {

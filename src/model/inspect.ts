@@ -10,7 +10,9 @@ export type Inspection = { readonly kind: ModelKind; readonly inputSchema?: obje
 async function inspect(file: string): Promise<Inspection> {
   try {
     const model = await loadModel(file);
-    await checksOf(model);
+    await checksOf(model).catch((cause: Error) => {
+      throw new Error(`${file}: ${cause.message}`, { cause });
+    });
     const inputSchema = await inputSchemaOf(model);
     return { kind: kindOf(model), ...(inputSchema !== null && { inputSchema }) };
   } catch (error) {

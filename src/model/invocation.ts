@@ -102,8 +102,11 @@ async function fittingRows(
 ): Promise<Row[]> {
   if (check === null) return rows as Row[];
   const fit: unknown[] = [];
-  for (const [index, row] of rows.entries())
-    fit.push(await fitting(check, row, `Row ${index + 1} of the ${side}`, Misfit));
+  for (const [index, row] of rows.entries()) {
+    // Alone, a row may be any of its table: a number would be taken for its place there.
+    const subject = rows.length === 1 ? `The ${side} row` : `Row ${index + 1} of the ${side}`;
+    fit.push(await fitting(check, row, subject, Misfit));
+  }
   return fit as Row[];
 }
 

@@ -1,7 +1,8 @@
 // Inputs against the schemas of models, through a whole service.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startTestService, type TestService } from '../support/service.ts';
+import { readSubmission } from '../../src/http/submission.ts';
+import { specsOf, startTestService, type TestService } from '../support/service.ts';
 
 let server: TestService;
 beforeAll(async () => {
@@ -18,7 +19,8 @@ afterAll(() => server.stop());
 
 describe('an input that does not fit the schema of its model', () => {
   test('is refused before anything is stored, with every place in the request', async () => {
-    const answer = await server.post('/endpoints/priced/invoke', { input: { order: { price: 'much' }, oder: 1 } });
+    const input = { order: { price: 'much' }, oder: 1 };
+    const answer = await server.post('/endpoints/priced/invoke', { input, run_name: 'unfit' });
     expect(answer.status).toBe(422);
     expect(answer.json).toMatchObject({ type: 'https://claimcheck.dev/problems/invalid-request' });
     expect(answer.json.detail).toContain('/input/order/price must be number');
@@ -28,7 +30,7 @@ describe('an input that does not fit the schema of its model', () => {
         { pointer: '/input/oder', detail: expect.stringContaining('did you mean "order"?') as string },
       ]),
     );
-    const { json } = await server.get('/runs?endpoint=priced&status=failed');
+    const { json } = await server.get('/runs?run_name=unfit');
     expect(json.runs).toEqual([]);
   });
 
@@ -48,22 +50,35 @@ describe('an input that does not fit the schema of its model', () => {
 
   test('reaches the replica where it is too long to be checked at once, and fails there in the same words', async () => {
     const say = 'x'.repeat(1_024 * 1_024);
-    const { json } = await server.post('/endpoints/priced/invoke', { input: { order: { price: 'much' }, say } });
-    expect(json).toMatchObject({
+    const runId = await server.submit('priced', { order: { price: 'much' }, say });
+    expect(await server.ended(runId)).toMatchObject({
       status: 'failed',
       error: {
-        kind: 'model-error',
-        message: "The input does not fit the model's schema: /order/price must be number.",
+        type: 'model-error',
+        detail: "The input does not fit the model's schema: /order/price must be number.",
       },
     });
   });
 });
 
 describe('an input that fits', () => {
-  test('is run, and its numbers are what they were', async () => {
-    const body = '{"input": {"order": {"price": 1.50, "note": 9007199254740993}}}';
-    const { json } = await server.post('/endpoints/priced/invoke', body);
+  test('is run', async () => {
+    const { json } = await server.post('/endpoints/priced/invoke', { input: { order: { price: 1.5 } } });
     expect(json).toMatchObject({ status: 'succeeded', outputs: { paid: 1.5 } });
+  });
+
+  test('goes on byte for byte as it was sent', () => {
+    const [spec] = specsOf({ priced: { model: './priced.ts' } });
+    const input = '{"price": 1.50, "id": 9007199254740993}';
+    const { submission } = readSubmission(
+      {
+        headers: { 'content-type': 'application/json' },
+        query: {},
+        body: new TextEncoder().encode(`{"input": ${input}}`),
+      },
+      { spec: spec!, version: 1, takes: 'any', inputSchema: { properties: { price: { type: 'number' } } } },
+    );
+    expect(new TextDecoder().decode(submission.input.bytes)).toBe(input);
   });
 
   test('may be bytes: those are not checked', async () => {
@@ -73,20 +88,33 @@ describe('an input that fits', () => {
 });
 
 test('an output that does not fit the schema of its model is invalid', async () => {
-  const { json } = await server.post('/endpoints/priced/invoke', { input: { order: { price: 1 }, say: 'much' } });
-  expect(json).toMatchObject({
+  const runId = await server.submit('priced', { order: { price: 1 }, say: 'much' });
+  expect(await server.ended(runId)).toMatchObject({
     status: 'failed',
     error: {
-      kind: 'invalid-output',
-      message: "The output does not fit the model's schema: it must be either object or number.",
+      type: 'invalid-output',
+      detail: "The output does not fit the model's schema: it must be either object or number.",
     },
   });
 });
 
 describe('a table', () => {
-  test('loses only the rows that do not fit, each with its reason', async () => {
-    const runId = await server.submitTable('rows', 'price\n1\n2\nmuch\n4\n600\n');
-    const run = await server.ended(runId);
-    expect(run).toMatchObject({ progress: { done: 5, failed: 2 } });
+  test('loses only the rows that do not fit, each with its reason, and the others come as the schema made them', async () => {
+    const answer = await server.postRaw('/endpoints/rows/invoke', 'text/csv', 'price\n1\n2\nmuch\n4\n600\n', {
+      accept: 'application/json',
+    });
+    const reason = (text: string): unknown => expect.stringContaining(text);
+    expect(answer.json.outputs).toEqual([
+      { double: 2, inference_error: null },
+      { double: 4, inference_error: null },
+      { double: null, inference_error: reason('model-error: The input row does not fit the model') },
+      { double: 8, inference_error: null },
+      { double: null, inference_error: reason('invalid-output: The output row does not fit the model') },
+    ]);
+  });
+
+  test('for a model that takes any input is not held against the schema of the whole', async () => {
+    const answer = await server.post('/endpoints/chunked/invoke', { input: [{ order: 1 }], async: true });
+    expect(answer.status).toBe(202);
   });
 });

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { InvokeModel, Model, ModelContext, Row, RowModel } from '../../src/model/define-model.ts';
 import { answer, type Answer } from '../../src/model/invocation.ts';
 import { checksOf, NO_CHECKS } from '../../src/model/schema.ts';
+import { numberUnder, numberUnderLater } from '../fixtures/standard-schema.ts';
 
 const context: ModelContext<undefined> = {
   model: undefined,
@@ -274,5 +275,77 @@ describe('a model that takes anything', () => {
         'application/json',
       ),
     ).toMatchObject({ kind: 'model-error' });
+  });
+});
+
+describe('the schemas of a model', () => {
+  const order = { type: 'object', properties: { a: { properties: { b: { type: 'number' } } } } };
+  const misfit = (kind: string, detail: string): unknown => ({ kind, detail: `${detail}.` });
+
+  test('keep an input that does not fit from the model', async () => {
+    let calls = 0;
+    const model: InvokeModel<undefined> = { schema: { input: order }, invoke: () => (calls += 1) };
+    expect(await ask(model, '{"a":{"b":"1"}}', 'application/json')).toEqual(
+      misfit('model-error', "The input does not fit the model's schema: /a/b must be number"),
+    );
+    expect(calls).toBe(0);
+    expect(textOf(await ask(model, '{"a":{"b":1}}', 'application/json'))).toBe('1');
+  });
+
+  test('hand the model what a Standard Schema makes of the input', async () => {
+    const model: InvokeModel<undefined> = { schema: { input: numberUnderLater('x') }, invoke: (input) => input };
+    expect(textOf(await ask(model, '{"x":"7"}', 'application/json'))).toBe('{"x":7}');
+    expect(await ask(model, '{"x":"y"}', 'application/json')).toEqual(
+      misfit('model-error', `The input does not fit the model's schema: /x: Expected a number, received "y"`),
+    );
+  });
+
+  test('say nothing of bytes, which come in and go out as they are', async () => {
+    const model: InvokeModel<undefined> = { schema: { input: order, output: order }, invoke: (input) => input };
+    expect(textOf(await ask(model, 'bytes', 'image/png'))).toBe('bytes');
+  });
+
+  test('make an output that does not fit invalid', async () => {
+    const model: InvokeModel<undefined> = { schema: { output: order }, invoke: () => ({ a: { b: null } }) };
+    expect(await ask(model, '1', 'application/json')).toEqual(
+      misfit('invalid-output', "The output does not fit the model's schema: /a/b must be number"),
+    );
+  });
+
+  test('name the row and the column of a table', async () => {
+    const model: RowModel<undefined> = { schema: { input: numberUnder('price') }, predict: (rows) => rows };
+    expect(await ask(model, 'price\n1\n2\nmuch\n', 'text/csv')).toEqual(
+      misfit(
+        'model-error',
+        `Row 3 of the input does not fit the model's schema: /price: Expected a number, received "much"`,
+      ),
+    );
+    expect(await ask(model, 'price\nmuch\n', 'text/csv')).toEqual(
+      misfit(
+        'model-error',
+        `The input row does not fit the model's schema: /price: Expected a number, received "much"`,
+      ),
+    );
+  });
+
+  test('turn the text of a CSV into what the model works with', async () => {
+    const model: RowModel<undefined> = {
+      schema: { input: numberUnder('price') },
+      predict: (rows) => rows.map(({ price }) => ({ type: typeof price })),
+    };
+    expect(textOf(await ask(model, 'price\n1\n', 'text/csv'))).toBe('type\nnumber\n');
+  });
+
+  test('name the row of an output, and put what they make of one in its place', async () => {
+    const model: RowModel<undefined> = { schema: { output: numberUnder('price') }, predict: (rows) => rows };
+    expect(textOf(await ask(model, '[{"price":"1"},{"price":2}]', 'application/json'))).toBe(
+      '[{"price":1},{"price":2}]',
+    );
+    expect(await ask(model, '[{"price":1},{}]', 'application/json')).toEqual(
+      misfit(
+        'invalid-output',
+        "Row 2 of the output does not fit the model's schema: /price: Expected a number, received nothing",
+      ),
+    );
   });
 });

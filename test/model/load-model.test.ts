@@ -112,6 +112,25 @@ describe('a model file', () => {
     expect(await errorOf("console.error('CUDA is missing'); process.exit(4);")).toContain('CUDA is missing');
   });
 
+  test('with a schema hands it on as JSON Schema', async () => {
+    const priced = await inspectModel(join(FIXTURES, 'priced-standard.ts'), { env: {}, cwd: tmpdir() }, process.env);
+    expect(priced).toMatchObject({ kind: 'any', inputSchema: { type: 'object', required: ['price'] } });
+    const { inspection } = await inspect(
+      "export const model = { schema: { input: { type: 'array' }, output: {} }, predict: (rows) => rows };",
+      'model.mjs',
+    );
+    expect(inspection).toEqual({ kind: 'rows', inputSchema: { type: 'array' } });
+  });
+
+  test('with a broken schema is refused, and the place is named', async () => {
+    const error = await errorOf(
+      "export const model = { schema: { output: { properties: { a: { type: 'text' } } } }, invoke: () => 1 };",
+      'model.mjs',
+    );
+    expect(error).toContain("model's schema.output is no JSON Schema: /properties/a/type must be one of");
+    expect(error).toContain('model.mjs');
+  });
+
   test('that does not exist is named', async () => {
     const inspection = await inspectModel('/no/such/model.ts', { env: {}, cwd: tmpdir() }, process.env);
     expect(inspection).toEqual({ error: expect.stringContaining('/no/such/model.ts') as string });
