@@ -2,6 +2,7 @@
 
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { Errors } from 'typebox/schema';
 import type { FieldError } from './domain/errors.ts';
 
 /** Finds what is wrong with a value; an empty list means that it fits. */
@@ -19,6 +20,14 @@ interface SchemaError {
 export function compileCheck(schema: TSchema): Check {
   const compiled = Compile(schema);
   return (value) => (compiled.Check(value) ? [] : describe(compiled.Errors(value), schema));
+}
+
+/** The same for a schema that somebody else wrote: it is read anew for every value, since compiling would make code of it. */
+export function interpretedCheck(schema: TSchema): Check {
+  return (value) => {
+    const [fits, errors] = Errors(schema, value);
+    return fits ? [] : describe(errors, schema);
+  };
 }
 
 function describe(errors: readonly SchemaError[], schema: TSchema): FieldError[] {

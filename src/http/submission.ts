@@ -6,7 +6,7 @@ import { isJson } from '../domain/payload.ts';
 import { type Duration, milliseconds, seconds } from '../domain/time.ts';
 import type { Deployed } from '../engine/deployment.ts';
 import { isBatch, type Submission } from '../engine/intake.ts';
-import { type Check, compileCheck } from '../validation.ts';
+import { compileCheck, interpretedCheck } from '../validation.ts';
 import { InvokeEnvelope, InvokeQuery } from '../wire/invoke.ts';
 import { readAccept } from './accept.ts';
 import { type Envelope, readEnvelope } from './envelope.ts';
@@ -128,9 +128,6 @@ function inputErrors(envelope: Envelope): FieldError[] {
   ];
 }
 
-/** Compiled once for every deployed schema, and gone with it. */
-const schemaChecks = new WeakMap<object, Check>();
-
 /** What of the input the model's schema refuses. Rows are checked where they are worked on, so that the good ones of a table are not lost. */
 function schemaErrors(submission: Submission): FieldError[] {
   const {
@@ -139,11 +136,12 @@ function schemaErrors(submission: Submission): FieldError[] {
     inputPointer,
   } = submission;
   if (inputSchema === null || takes === 'rows' || bytes.length > CHECKED_BYTES_MAX || isBatch(submission)) return [];
-  const check = schemaChecks.get(inputSchema) ?? compileCheck(inputSchema);
-  schemaChecks.set(inputSchema, check);
   // A copy, for the check alone: the model gets the bytes.
   const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
-  return check(value).map(({ pointer, detail }) => ({ pointer: `${inputPointer}${pointer}`, detail }));
+  return interpretedCheck(inputSchema)(value).map(({ pointer, detail }) => ({
+    pointer: `${inputPointer}${pointer}`,
+    detail,
+  }));
 }
 
 function metadataOf(envelope: Envelope): string {
