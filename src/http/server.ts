@@ -50,7 +50,7 @@ export interface HttpServer {
 
 /** Builds the server. */
 export function buildServer({ engine, deployments, log, hosts, bodyBytesMax }: ServerParts): HttpServer {
-  const closing = new AbortController();
+  const waits = new Waits();
   const newRequestId = requestIds();
   const app = fastify({
     bodyLimit: bodyBytesMax,
@@ -85,14 +85,14 @@ export function buildServer({ engine, deployments, log, hosts, bodyBytesMax }: S
   const parts: HttpParts = {
     engine,
     deployments,
-    waitSignal: (reply) => AbortSignal.any([closing.signal, goneSignal(reply)]),
+    waitSignal: (reply) => waits.signal(reply),
   };
   healthRoutes(app, parts);
   endpointRoutes(app, parts);
   versionRoutes(app, parts);
   invokeRoutes(app, parts);
   runRoutes(app, parts);
-  return { app, release: () => closing.abort(), close: closer(app) };
+  return { app, release: () => waits.close(), close: closer(app) };
 }
 
 /** Ids that tell requests apart, also those of servers that ran earlier or run beside this one. */
@@ -118,12 +118,29 @@ function closer(app: FastifyInstance): () => Promise<void> {
   };
 }
 
-/** Aborts when the client closes its connection before it has its answer. */
-function goneSignal({ raw }: FastifyReply): AbortSignal {
-  const gone = new AbortController();
-  // Every answer ends in a close; only one that comes too early is worth an abort, which makes an error with its stack.
-  raw.once('close', () => raw.writableFinished || gone.abort());
-  return gone.signal;
+/** Those who wait for an answer. Not AbortSignal.any: what it makes for every wait is weakly held, which is work for the collector. */
+class Waits {
+  readonly #waiting = new Set<AbortController>();
+  #closed = false;
+
+  /** Aborts when the client closes its connection before it has its answer, or the server stops. */
+  signal({ raw }: FastifyReply): AbortSignal {
+    const wait = new AbortController();
+    if (this.#closed) wait.abort();
+    this.#waiting.add(wait);
+    // Every answer ends in a close; only one that comes too early is worth an abort, which makes an error with its stack.
+    raw.once('close', () => {
+      this.#waiting.delete(wait);
+      if (!raw.writableFinished) wait.abort();
+    });
+    return wait.signal;
+  }
+
+  /** Ends every wait, those to come as well. */
+  close(): void {
+    this.#closed = true;
+    for (const wait of this.#waiting) wait.abort();
+  }
 }
 
 interface Route {
