@@ -1,7 +1,7 @@
 // The versions of one endpoint that are at work on this server. One takes new runs. Those before it finish the runs that were submitted to
 // them, and end; one that is to come after it is tried first: it takes over once a replica of it is ready, and never if none becomes so.
 
-import type { Ledger, Settlement } from '../ledger/ledger.ts';
+import { ADOPT_MAX, type Ledger, type Settlement } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import type { Deployed } from './deployment.ts';
 import type { EndpointEngine } from './endpoint-engine.ts';
@@ -90,6 +90,8 @@ export class Versions {
       const served = this.all.map(({ deployed }) => deployed.version);
       const adopted = await ledger.adopt(spec.name, version, served);
       if (adopted === 0) return;
+      // The rest in its turn, and not before anything else may happen.
+      if (adopted === ADOPT_MAX) setImmediate(() => void this.tidy());
       log.warn({ endpoint: spec.name, version, runs: adopted }, 'runs of a version that nobody serves were taken over');
       this.#active.wake();
     });

@@ -245,6 +245,9 @@ export interface ChunkRecord {
 /** How many runs one purge cancels, so that it never keeps other callers waiting for long. */
 export const PURGE_MAX = 1_000;
 
+/** How many runs one call hands to another version, for the same reason. */
+export const ADOPT_MAX = 1_000;
+
 /** Beyond this many, a backlog is not counted further: whoever asks wants to know how many replicas it keeps busy. */
 export const BACKLOG_COUNT_MAX = 1_000;
 
@@ -379,8 +382,8 @@ export interface Ledger {
   /** Every version of every endpoint, by endpoint and version. */
   deployments(): Promise<DeploymentRecord[]>;
   /**
-   * Hands the queued runs of other versions to this one, and answers how many. Versions that are `served`, or of which something runs,
-   * keep theirs.
+   * Hands queued runs of other versions to this one, ADOPT_MAX at the most, and answers how many: whoever wants them all asks until it
+   * is fewer. Versions that are `served`, or of which something runs, keep theirs.
    */
   adopt(endpoint: string, version: number, served: readonly number[]): Promise<number>;
   /** Writes runs down; each one's result stands at its place. */

@@ -5,7 +5,7 @@ import { newRunId } from '../../src/clock.ts';
 import type { RunError } from '../../src/domain/errors.ts';
 import { LOST_WORKERS_MAX } from '../../src/domain/run.ts';
 import { type Duration, type Instant, milliseconds, minutes, seconds } from '../../src/domain/time.ts';
-import type { Claim, ClaimedRun, Enqueued, Ledger } from '../../src/ledger/ledger.ts';
+import { ADOPT_MAX, type Claim, type ClaimedRun, type Enqueued, type Ledger } from '../../src/ledger/ledger.ts';
 import { describeLife } from './life.ts';
 import { ManualClock } from './manual-clock.ts';
 import { batch, call, chunk, deployment, inline } from './runs.ts';
@@ -140,6 +140,16 @@ export function describeLedger(
         expect(await ledger.adopt('echo', 2, [1])).toBe(0);
         expect(await ledger.adopt('echo', 2, [2])).toBe(2);
         expect(await Promise.all(runs.map(async ({ runId }) => (await ledger.run(runId))!.version))).toEqual([2, 2, 2]);
+      });
+
+      test('that leaves very many leaves them a bounded number at a time, until there are none', async () => {
+        await ledger.deploy(deployment({ queueLimit: 10_000 }));
+        await ledger.enqueue(Array.from({ length: ADOPT_MAX + 7 }, () => call()));
+        await ledger.deploy(deployment({ fingerprint: 'b', queueLimit: 10_000 }));
+        expect(await ledger.adopt('echo', 2, [2])).toBe(ADOPT_MAX);
+        expect(await ledger.adopt('echo', 2, [2])).toBe(7);
+        expect(await ledger.adopt('echo', 2, [2])).toBe(0);
+        expect(await ledger.backlog('echo', 1)).toEqual({ waiting: 0, alone: 0 });
       });
 
       test('of which something runs keeps its queued runs', async () => {

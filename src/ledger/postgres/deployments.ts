@@ -1,6 +1,6 @@
 // Which versions of an endpoint there are, and which one takes new runs.
 
-import type { Deployment, DeploymentRecord, Settlement } from '../ledger.ts';
+import { ADOPT_MAX, type Deployment, type DeploymentRecord, type Settlement } from '../ledger.ts';
 import { type DeploymentRow, type Standing, staysAsItIs, toDeploymentRecord } from '../rows.ts';
 import type { Connections, Statement, Writer } from './connections.ts';
 
@@ -56,7 +56,7 @@ const LIST: Statement = {
   name: 'claimcheck_deployments',
   text: `SELECT * FROM claimcheck.deployments ORDER BY endpoint, version`,
 };
-// Rows that are being claimed at this moment are left to their claim.
+// Rows that are being claimed at this moment are left to their claim, and whoever has locked rows waits for nobody here.
 const ADOPT: Statement = {
   name: 'claimcheck_adopt',
   text: `
@@ -67,10 +67,13 @@ const ADOPT: Statement = {
       AND NOT EXISTS (
         SELECT 1 FROM claimcheck.open_runs w WHERE w.endpoint = $1 AND w.version = d.version AND w.status = 'running')),
   found AS MATERIALIZED (
-    SELECT r.seq, r.status FROM claimcheck.open_runs r
-    WHERE r.endpoint = $1 AND r.version IN (SELECT version FROM left_behind) AND r.status = 'queued'
-    ORDER BY r.seq
-    FOR UPDATE SKIP LOCKED)
+    SELECT r.seq, r.status
+    FROM left_behind l CROSS JOIN (VALUES (FALSE), (TRUE)) AS lane (batches) CROSS JOIN LATERAL (
+      SELECT q.seq, q.status FROM claimcheck.open_runs q
+      WHERE q.endpoint = $1 AND (q.kind = 'batch') = lane.batches AND q.version = l.version AND q.status = 'queued'
+      LIMIT ${ADOPT_MAX}
+      FOR UPDATE SKIP LOCKED) r
+    LIMIT ${ADOPT_MAX})
   UPDATE claimcheck.open_runs r SET version = $2 FROM found f WHERE r.seq = f.seq AND r.status = f.status
   RETURNING r.seq`,
 };

@@ -2,7 +2,7 @@
 
 import type { DatabaseSync } from 'node:sqlite';
 import type { Instant } from '../../domain/time.ts';
-import type { Deployment, DeploymentRecord, Settlement } from '../ledger.ts';
+import { ADOPT_MAX, type Deployment, type DeploymentRecord, type Settlement } from '../ledger.ts';
 import { type DeploymentRow, type Standing, staysAsItIs, toDeploymentRecord } from '../rows.ts';
 import type { Counters } from './counters.ts';
 import { Query } from './query.ts';
@@ -33,7 +33,9 @@ const LEFT_BEHIND = `
   SELECT d.version FROM deployments d
   WHERE d.endpoint = $name AND d.version <> $version
     AND NOT EXISTS (SELECT 1 FROM runs w WHERE w.endpoint = d.endpoint AND w.version = d.version AND w.status = 'running')`;
-const ADOPT = `UPDATE runs SET version = $version WHERE endpoint = $name AND version = $from AND status = 'queued'`;
+const ADOPT = `
+  UPDATE runs SET version = $version WHERE seq IN (
+    SELECT seq FROM runs WHERE endpoint = $name AND (kind = 'batch') = $batches AND version = $from AND status = 'queued' LIMIT $limit)`;
 
 /** Keeps deployments. */
 export class Deployments {
@@ -88,10 +90,11 @@ export class Deployments {
 
   adopt(name: string, version: number, served: readonly number[]): number {
     const leftBehind = this.#leftBehind.all({ name, version }).filter((other) => !served.includes(other.version));
-    return leftBehind.reduce(
-      (count, { version: from }) => count + Number(this.#adopt.run({ name, version, from }).changes),
-      0,
-    );
+    let adopted = 0;
+    for (const { version: from } of leftBehind)
+      for (const batches of [0, 1])
+        adopted += Number(this.#adopt.run({ name, version, from, batches, limit: ADOPT_MAX - adopted }).changes);
+    return adopted;
   }
 
   #makeActive(name: string, version: number): void {
