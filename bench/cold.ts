@@ -25,7 +25,10 @@ const hasPython = spawnSync('python3', ['--version']).status === 0;
 const MODELS: Readonly<Record<string, EndpointFile['model']>> = {
   node: support('noop-model.ts'),
   'command-node': [process.execPath, support('ping-model.mjs')],
-  ...(hasPython && { 'command-python': ['python3', support('ping-model.py')] }),
+  ...(hasPython && {
+    python: support('noop-model.py'),
+    'command-python': ['python3', support('ping-model.py')],
+  }),
 };
 
 /** Milliseconds of one first answer. */

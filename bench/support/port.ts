@@ -28,7 +28,10 @@ export class PortRuns {
     this.#endpoint = endpoint;
   }
 
+  /** Deploys the endpoint, unless a server has done so before: then the runs are that version's. */
   static async deploy(ledger: Ledger, endpoint: string): Promise<PortRuns> {
+    const isDeployed = (await ledger.deployments()).some((one) => one.endpoint === endpoint && one.state === 'active');
+    if (isDeployed) return new PortRuns(ledger, endpoint);
     await ledger.deploy({
       name: endpoint,
       fingerprint: 'bench',

@@ -1,0 +1,5 @@
+# A model that does nothing: what is measured is everything around it.
+
+
+def invoke(input):
+    return input
