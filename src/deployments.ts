@@ -107,6 +107,7 @@ export class Deployer {
       (await ledger.deployments()).filter(({ endpoint }) => endpoint === engine.endpoint(name).spec.name);
     const assertAllowed = (): void => {
       if (refusal !== null) throw new ServiceError('forbidden', refusal);
+      engine.assertNotDraining('deploys nothing');
     };
     const tryOut = async (spec: EndpointSpec): Promise<Deploying> => {
       const examined = await this.#examine(spec);

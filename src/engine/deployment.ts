@@ -29,7 +29,7 @@ export interface Deployments {
   /**
    * Deploys an endpoint, given as a configuration file would have it.
    *
-   * @throws ServiceError `invalid-request` with every mistake and its place, `forbidden` where this server lets nobody deploy
+   * @throws ServiceError `invalid-request` with every mistake and its place, `forbidden` where this server lets nobody deploy, `draining` while it stops
    */
   deploy(name: string, written: unknown): Promise<Deploying>;
   /**

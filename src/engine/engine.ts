@@ -140,6 +140,15 @@ export class Engine {
     return this.#draining;
   }
 
+  /**
+   * Refuses what a server that is stopping does not begin any more; `refusal` says what that is.
+   *
+   * @throws ServiceError `draining`
+   */
+  assertNotDraining(refusal: string): void {
+    if (this.#draining) throw draining(refusal);
+  }
+
   /** Refuses new work from now on. */
   drain(): void {
     this.#draining = true;
@@ -215,7 +224,7 @@ export class Engine {
    * @throws ServiceError as `accept` of intake.ts says, and `draining`
    */
   async submit(submission: Submission): Promise<Accepted> {
-    if (this.#draining) throw draining('takes no new work; nothing was stored');
+    this.assertNotDraining('takes no new work; nothing was stored');
     this.#shared.room.assertRoom();
     const { ledger, payloads } = this.#shared;
     const { name } = submission.deployed.spec;
@@ -234,7 +243,7 @@ export class Engine {
    */
   warm(name: string, replicas: number | null): void {
     const { spec } = this.endpoint(name);
-    if (this.#draining) throw draining('starts no replicas');
+    this.assertNotDraining('starts no replicas');
     this.#endpoints.get(spec.name)!.active.supervisor.warm(replicas ?? Math.max(1, spec.replicas.min));
   }
 

@@ -71,7 +71,7 @@ test('an endpoint that does not exist, a query and a body that is no JSON are re
   expect((await server.post('/endpoints/calls/warm', '{"replicas":')).status).toBe(400);
 });
 
-test('a server that stops starts no replicas anymore', async () => {
+test('a server that stops starts no replicas and deploys nothing anymore', async () => {
   const gates = new Gates(await folderForTest());
   const stopping = await serviceForTest({ endpoints: { calls: { model: './anything.ts', mode: 'async' } } });
   const held = await stopping.submit('calls', { do: 'say', value: 1, path: gates.path('open') });
@@ -84,6 +84,11 @@ test('a server that stops starts no replicas anymore', async () => {
   expect(refused.json).toMatchObject({
     type: expect.stringContaining('draining') as string,
     detail: 'The server is stopping and starts no replicas. Try again after the time in Retry-After.',
+  });
+  const deployment = { headers: { 'content-type': 'application/json' }, body: '{"model":"./anything.ts"}' };
+  expect(await stopping.send('PUT', '/endpoints/other', deployment)).toMatchObject({
+    status: 503,
+    json: { detail: 'The server is stopping and deploys nothing. Try again after the time in Retry-After.' },
   });
   gates.open('open');
   await stopped;
