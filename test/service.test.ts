@@ -209,3 +209,23 @@ test('what Node has compiled for one replica of an endpoint is there for the nex
   const folder = outputs.NODE_COMPILE_CACHE as string;
   await until('it is there', () => readdirSync(folder, { recursive: true }).length > 1);
 });
+
+test('a server that listens to other machines lets nobody deploy, and says so', async () => {
+  const config = { ...testConfig({ endpoints, data: await folderForTest() }), host: '0.0.0.0' };
+  const service = await startService(config);
+  onTestFinished(() => service.stop());
+  const url = `http://127.0.0.1:${new URL(service.url).port}`;
+  const headers = { 'content-type': 'application/json' };
+  const body = '{"model":"./anything.ts"}';
+  for (const [method, path] of [
+    ['PUT', '/endpoints/jobs'],
+    ['POST', '/endpoints/jobs/rollback'],
+  ] as const) {
+    const answer = await send(url, method, path, { headers, body: method === 'PUT' ? body : '{}' });
+    expect(answer).toMatchObject({
+      status: 403,
+      json: { detail: expect.stringContaining('lets none of them deploy') },
+    });
+  }
+  expect((await send(url, 'GET', '/endpoints/jobs/versions')).json.versions).toMatchObject([{ version: 1 }]);
+});
