@@ -6,6 +6,7 @@ import { milliseconds, seconds } from '../../src/domain/time.ts';
 import type { ClaimedRun, FinishedAttempt, Ledger } from '../../src/ledger/ledger.ts';
 import { openPostgresLedger, type PostgresOptions } from '../../src/ledger/postgres/driver.ts';
 import { ask, type Network, networkTo, type PostgresServer, startPostgres } from '../support/postgres.ts';
+import { until } from '../support/until.ts';
 import { call, deployment, inline } from './runs.ts';
 
 let server: PostgresServer;
@@ -144,9 +145,11 @@ describe('while Postgres is away', () => {
     const between = await network(await newDatabase());
     const ledger = await open(between.url);
     between.cut();
-    setTimeout(() => between.mend(), 300);
     const run = call();
-    const [stored, found, depths] = await Promise.all([ledger.enqueue([run]), ledger.run(run.runId), ledger.depths()]);
+    const asked = Promise.all([ledger.enqueue([run]), ledger.run(run.runId), ledger.depths()]);
+    await until('each has been refused more than once', () => between.refusals() > 6);
+    between.mend();
+    const [stored, found, depths] = await asked;
     expect(stored).toMatchObject([{ result: 'enqueued' }]);
     expect([found === null || found.status === 'queued', depths.length]).toEqual([true, 1]);
   });

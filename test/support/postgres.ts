@@ -115,6 +115,8 @@ export interface Network {
   /** Cuts every connection, and lets none through until it is mended. */
   cut(): void;
   mend(): void;
+  /** Connections that were tried while it was cut. */
+  refusals(): number;
   /** From now on keeps back whatever Postgres says without having been asked, as a pooler in transaction mode does. */
   mute(): void;
   close(): Promise<void>;
@@ -130,6 +132,7 @@ export async function networkTo(url: string, refused: string | null = null): Pro
   const sockets = new Set<Socket>();
   let state: 'whole' | 'losing' | 'cut' = 'whole';
   let isMute = false;
+  let refusals = 0;
   const server = createServer((near) => {
     const far = connect(Number(target.port), target.hostname);
     for (const socket of [near, far]) {
@@ -141,7 +144,10 @@ export async function networkTo(url: string, refused: string | null = null): Pro
         far.destroy();
       });
     }
-    if (state === 'cut') near.destroy();
+    if (state === 'cut') {
+      refusals += 1;
+      near.destroy();
+    }
     let isDoomed = false;
     near.on('data', (bytes) => {
       // Hints are sent at times of their own, and lost without a trace anyway.
@@ -169,6 +175,7 @@ export async function networkTo(url: string, refused: string | null = null): Pro
       for (const socket of sockets) socket.destroy();
     },
     mend: () => (state = 'whole'),
+    refusals: () => refusals,
     mute: () => (isMute = true),
     async close() {
       for (const socket of sockets) socket.destroy();
