@@ -104,7 +104,10 @@ export class Versions {
   }
 
   #open(deployed: Deployed): EndpointEngine {
-    return this.#parts.open(deployed, () => void this.#change(() => this.#decide()));
+    // Called with every invocation that ends, so it costs nothing while no version is tried.
+    return this.#parts.open(deployed, () => {
+      if (this.#next !== null) void this.#change(() => this.#decide());
+    });
   }
 
   /** Whether the version that is tried takes over, or is given up. */
