@@ -68,13 +68,13 @@ export class Deployer {
    */
   async atStart(ledger: Ledger, inputs: ReadonlyMap<string, ModelInput>): Promise<Deployed[]> {
     const { config, log } = this.#parts;
+    const written = config.endpoints.map((spec) => ({ spec, deployment: deploymentOf(spec, 'config') }));
+    await Promise.all(written.map(({ deployment }) => ledger.deploy(deployment)));
+    const deployments = await ledger.deployments();
     const fromConfig = await Promise.all(
-      config.endpoints.map(async (spec): Promise<Deployed> => {
-        const deployment = deploymentOf(spec, 'config');
-        const version = await ledger.deploy(deployment);
-        const active = (await ledger.deployments()).find(
-          (one) => one.endpoint === spec.name && one.version === version,
-        );
+      written.map(async ({ spec, deployment }): Promise<Deployed> => {
+        const active = deployments.find(({ endpoint, state }) => endpoint === spec.name && state === 'active');
+        const { version } = active!;
         if (active!.fingerprint === deployment.fingerprint) return { spec, version, ...inputs.get(spec.name)! };
         const standing = await this.#standing(active!);
         if ('deployed' in standing) return standing.deployed;
@@ -83,7 +83,6 @@ export class Deployer {
       }),
     );
     const known = new Set(config.endpoints.map(({ name }) => name));
-    const deployments = await ledger.deployments();
     const others = await Promise.all(
       deployments
         .filter(({ endpoint, state, source }) => state === 'active' && source === 'api' && !known.has(endpoint))
