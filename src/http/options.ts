@@ -1,9 +1,9 @@
 // Bodies that hold nothing but a few options: all may be left out, and so may the body.
 
 import type { Static, TSchema } from 'typebox';
-import { ServiceError } from '../domain/errors.ts';
 import { compileCheck } from '../validation.ts';
 import { readEnvelope } from './envelope.ts';
+import { invalidRequest } from './problem.ts';
 
 /**
  * Makes a reader of such bodies.
@@ -17,7 +17,6 @@ export function readOptions<Schema extends TSchema>(schema: Schema): (body: unkn
     const value = bytes.length === 0 ? {} : readEnvelope(bytes).value;
     const errors = check(value);
     if (errors.length === 0) return value as Static<Schema>;
-    const places = errors.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ');
-    throw new ServiceError('invalid-request', `The request is not valid: ${places}.`, { errors });
+    throw invalidRequest('The request is not valid', errors);
   };
 }

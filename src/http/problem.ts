@@ -1,7 +1,7 @@
 // Every error that leaves the server, as problem+json from the one table.
 
 import type { FastifyReply } from 'fastify';
-import { PROBLEMS, type ProblemSlug, type RunError, ServiceError } from '../domain/errors.ts';
+import { type FieldError, PROBLEMS, type ProblemSlug, type RunError, ServiceError } from '../domain/errors.ts';
 import { inSeconds, toRfc3339 } from '../domain/time.ts';
 import type { RunRecord } from '../ledger/ledger.ts';
 import { PROBLEM_BASE, PROBLEM_TYPE, type ProblemBody } from '../wire/problems.ts';
@@ -57,4 +57,13 @@ export function problemOfRun(run: RunRecord): ServiceError {
   if (run.status === 'cancelled') return new ServiceError('run-cancelled', `Run ${run.runId} was cancelled.`, where);
   const { type, detail } = run.error ?? { type: 'internal' as const, detail: 'The run failed and did not say why.' };
   return new ServiceError(type satisfies ProblemSlug, detail, where);
+}
+
+/** The problem that stands for mistakes of a request; `what` begins its sentence, and every mistake is in it with its place. */
+export function invalidRequest(what: string, errors: readonly FieldError[]): ServiceError {
+  return new ServiceError(
+    'invalid-request',
+    `${what}: ${errors.map(({ pointer, detail }) => `${pointer === '' ? 'the body' : pointer} ${detail}`).join('; ')}.`,
+    { errors },
+  );
 }

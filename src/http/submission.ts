@@ -11,6 +11,7 @@ import { InvokeEnvelope, InvokeQuery } from '../wire/invoke.ts';
 import { readAccept } from './accept.ts';
 import { type Envelope, readEnvelope } from './envelope.ts';
 import { idempotencyKeyOf } from './idempotency.ts';
+import { invalidRequest } from './problem.ts';
 import { queryReader, readNoQuery } from './query.ts';
 import { textErrors } from './text.ts';
 
@@ -70,7 +71,7 @@ function readJson(request: InvokeRequest, deployed: Deployed): ReadRequest {
     ...textErrors('/run_name', envelope.value['run_name']),
     ...textErrors('/concurrency_key', envelope.value['concurrency_key']),
   ];
-  if (errors.length > 0) throw invalid('The request is not valid', errors);
+  if (errors.length > 0) throw invalidRequest('The request is not valid', errors);
   const options = envelope.value as InvokeEnvelope;
   const inputPointer = envelope.member('input') === null ? '/parameters' : '/input';
   const submission: Submission = {
@@ -81,7 +82,7 @@ function readJson(request: InvokeRequest, deployed: Deployed): ReadRequest {
     metadata: metadataOf(envelope),
   };
   const misfits = schemaErrors(submission);
-  if (misfits.length > 0) throw invalid("The input does not fit the model's schema", misfits);
+  if (misfits.length > 0) throw invalidRequest("The input does not fit the model's schema", misfits);
   return { submission, async: options.async ?? null };
 }
 
@@ -148,7 +149,7 @@ function metadataOf(envelope: Envelope): string {
   const bytes = envelope.member('metadata');
   if (bytes === null) return '{}';
   if (bytes.length <= METADATA_BYTES_MAX) return new TextDecoder().decode(bytes);
-  throw invalid('The request is not valid', [
+  throw invalidRequest('The request is not valid', [
     { pointer: '/metadata', detail: `is ${bytes.length} bytes long; ${METADATA_BYTES_MAX} is the limit` },
   ]);
 }
@@ -171,11 +172,3 @@ function headerOf({ headers }: InvokeRequest, name: string): string | null {
 /** At least a millisecond, since nothing can be done in none. */
 const durationOf = (count: number | undefined): Duration | null =>
   count === undefined ? null : milliseconds(Math.max(1, seconds(count)));
-
-function invalid(what: string, errors: readonly FieldError[]): ServiceError {
-  return new ServiceError(
-    'invalid-request',
-    `${what}: ${errors.map(({ pointer, detail }) => `${pointer === '' ? 'the body' : pointer} ${detail}`).join('; ')}.`,
-    { errors },
-  );
-}
