@@ -41,7 +41,9 @@ describe.for(RUNTIMES)('a replica of the $runtime runtime', ({ runtime, model, i
       { environment: { ...process.env, DATABASE_PASSWORD: 'hunter2', NODE_OPTIONS: '--no-warnings' } },
     );
     const environment = (await told(await slot(), { do: 'environment' })) as Record<string, string>;
-    expect(environment).toMatchObject({ PATH: process.env['PATH'], WEIGHTS: '/models/a' });
+    expect(environment).toHaveProperty('WEIGHTS', '/models/a');
+    // A Python that is started by a shim, such as pyenv's, has the shim's own folders before these.
+    expect(environment['PATH']!.endsWith(process.env['PATH']!)).toBe(true);
     expect(JSON.stringify(environment)).not.toContain('hunter2');
     expect(environment).not.toHaveProperty('NODE_OPTIONS');
   });

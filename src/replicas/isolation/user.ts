@@ -1,8 +1,8 @@
 // Which user an endpoint's replicas run as: one that nobody else is, wherever that user can read the model.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { delimiter, join, resolve } from 'node:path';
 import type { EndpointSpec, ModelSource } from '../../domain/endpoint.ts';
 
 /**
@@ -53,12 +53,19 @@ export function chooseUser(
       };
 }
 
-/** Says the first of its parameters that cannot be used: a folder to be in, a command to run, files to read. */
+/**
+ * Says the first of its parameters that cannot be used: a folder to be in, a program to run, files to read. An interpreter is tried as well,
+ * by an empty script of its own language: what it is made of may be hidden where it is not, as in a pyenv below a closed home.
+ */
 const LOOK = `
 cd "$1" 2>/dev/null || { echo "$1"; exit; }
-command -v "$2" >/dev/null || { echo "$2"; exit; }
-shift 2
+test -x "$2" || { echo "$2"; exit; }
+test -z "$3" || "$2" "$3" '' >/dev/null 2>&1 || { echo "$2"; exit; }
+shift 3
 for file do test -r "$file" || { echo "$file"; exit; }; done`;
+
+/** The option by which an interpreter takes a script from its command line. */
+const SCRIPT_OPTION = { node: '--eval', python: '-c', command: '' } as const;
 
 /** A model that runs in a process of this server's, and where. */
 interface OwnModel {
@@ -68,7 +75,7 @@ interface OwnModel {
 
 /** The first of what a model needs that a user cannot read, or null. Asked as that user, so that access lists and folders on the way count. */
 function hiddenFrom(uid: number, { model, cwd }: OwnModel, environment: NodeJS.ProcessEnv): string | null {
-  const [command, ...rest] = 'file' in model ? [process.execPath, model.file] : model.argv;
+  const [command, ...rest] = argvOf(model);
   const files = rest.map((argument) => resolve(cwd, argument)).filter((file) => existsSync(file));
   // This very file stands for the runner that it is installed with.
   const [setpriv, ...asked] = [
@@ -78,7 +85,8 @@ function hiddenFrom(uid: number, { model, cwd }: OwnModel, environment: NodeJS.P
     LOOK,
     'sh',
     cwd,
-    command,
+    programOf(command, cwd, environment),
+    SCRIPT_OPTION[model.runtime],
     import.meta.filename,
     ...files,
   ];
@@ -89,4 +97,26 @@ function hiddenFrom(uid: number, { model, cwd }: OwnModel, environment: NodeJS.P
   });
   if (error !== undefined) throw error;
   return stdout === '' ? null : stdout.trim();
+}
+
+/** What is run for a model, and the files that it is given. */
+function argvOf(model: OwnModel['model']): readonly [string, ...string[]] {
+  if (model.runtime === 'command') return model.argv;
+  return [model.runtime === 'python' ? model.python : process.execPath, model.file];
+}
+
+/** The file of a command, which the server finds: its user may see another one along the PATH, and would not be asked. */
+function programOf(command: string, cwd: string, environment: NodeJS.ProcessEnv): string {
+  if (command.includes('/')) return resolve(cwd, command);
+  const candidates = (environment['PATH'] ?? '').split(delimiter).map((folder) => join(folder, command));
+  return candidates.find(isExecutable) ?? command;
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return statSync(file).isFile();
+  } catch {
+    return false;
+  }
 }

@@ -61,4 +61,32 @@ describe.skipIf(!users)(`where there are other users${WITHOUT_USERS}`, () => {
       });
     },
   );
+
+  describe('a Python', () => {
+    const python = (program: string) =>
+      ({ ...echo, model: { runtime: 'python', python: program, file: echo.model.file } }) as const;
+
+    test('that stands on the PATH in a closed folder is not taken for the next one that they can see', async () => {
+      const folder = await folderForTest();
+      writeFileSync(join(folder, 'python3'), '#!/bin/sh\n');
+      chmodSync(join(folder, 'python3'), 0o755);
+      const environment = { PATH: `${folder}:${process.env['PATH']}` };
+      expect(chooseUser({ ...python('python3'), user: null }, FIRST_UID, true, environment)).toEqual({
+        uid: null,
+        caution: expect.stringContaining(`cannot read ${folder}/python3`) as string,
+      });
+    });
+
+    test('that they can start, and whose own files they cannot read, is named', async () => {
+      const [open, closed] = [await folderForTest(), await folderForTest()];
+      chmodSync(open, 0o755);
+      writeFileSync(join(open, 'python3'), `#!/bin/sh\nexec ${closed}/real "$@"\n`);
+      writeFileSync(join(closed, 'real'), '#!/bin/sh\n');
+      for (const file of [join(open, 'python3'), join(closed, 'real')]) chmodSync(file, 0o755);
+      const chosen = () => chooseUser({ ...python(join(open, 'python3')), user: null }, FIRST_UID, true, process.env);
+      expect(chosen()).toHaveProperty('caution', expect.stringContaining(`cannot read ${open}/python3`));
+      chmodSync(closed, 0o755);
+      expect(chosen()).toEqual({ uid: FIRST_UID, caution: null });
+    });
+  });
 });
