@@ -1,6 +1,7 @@
 // A run, or its output, as an answer.
 
 import type { FastifyReply } from 'fastify';
+import { Type } from 'typebox';
 import { ServiceError } from '../domain/errors.ts';
 import { isJson } from '../domain/payload.ts';
 import { isEnded } from '../domain/run.ts';
@@ -18,6 +19,13 @@ const EXTENSIONS: Readonly<Record<string, string>> = {
   'text/csv': 'csv',
   'text/plain': 'txt',
 };
+
+/** An output as the document describes it. */
+export const RAW_OUTPUT = Type.Unsafe<Uint8Array>({
+  type: 'string',
+  contentEncoding: 'binary',
+  description: 'The bytes that the model returned, with their content type.',
+});
 
 /** Answers with a run; `outputs` is the text of its output where it is shown inside, `isDeduplicated` as `runText` has it. */
 export function sendRun(

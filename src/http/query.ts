@@ -1,7 +1,7 @@
 // Reading a query: texts become the numbers and booleans that the schema asks for, strictly, and whatever does not fit is named.
 
 import { parse } from 'node:querystring';
-import { type Static, type TObject, Type } from 'typebox';
+import type { Static, TObject } from 'typebox';
 import { type FieldError, ServiceError } from '../domain/errors.ts';
 import { compileCheck } from '../validation.ts';
 import { textErrors } from './text.ts';
@@ -44,9 +44,6 @@ function decoded(text: string): string {
     return '\ud800';
   }
 }
-
-/** The reader for routes whose path says it all. */
-export const readNoQuery = queryReader(Type.Object({}, { additionalProperties: false }));
 
 /** A text that is not written exactly like a number or a boolean stays a text, and the schema refuses it. */
 function typed(schema: unknown, value: string | string[]): unknown {

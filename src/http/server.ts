@@ -13,11 +13,7 @@ import { requestGuard } from './guard.ts';
 import type { HttpParts } from './parts.ts';
 import { problemBody, sendProblem } from './problem.ts';
 import { parseQuery } from './query.ts';
-import { endpointRoutes } from './routes/endpoints.ts';
-import { healthRoutes } from './routes/health.ts';
-import { invokeRoutes } from './routes/invoke.ts';
-import { runRoutes } from './routes/runs.ts';
-import { versionRoutes } from './routes/versions.ts';
+import { methodsOf, registerRoutes } from './routes.ts';
 
 /** Limits that keep slow or greedy clients from holding the server. Source: control S9 of the reliability page. */
 const HEADERS_TIMEOUT = seconds(15);
@@ -80,18 +76,13 @@ export function buildServer({ engine, deployments, log, hosts, bodyBytesMax }: S
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.setErrorHandler((error: FastifyError, request, reply) => sendError(log, error, request, reply));
-  const routes = rememberRoutes(app);
-  app.setNotFoundHandler((request, reply) => sendProblem(reply, unknownPath(routes, request)));
+  app.setNotFoundHandler((request, reply) => sendProblem(reply, unknownPath(request)));
   const parts: HttpParts = {
     engine,
     deployments,
     waitSignal: (reply) => waits.signal(reply),
   };
-  healthRoutes(app, parts);
-  endpointRoutes(app, parts);
-  versionRoutes(app, parts);
-  invokeRoutes(app, parts);
-  runRoutes(app, parts);
+  registerRoutes(app, parts, bodyBytesMax);
   return { app, release: () => waits.close(), close: closer(app) };
 }
 
@@ -143,25 +134,8 @@ class Waits {
   }
 }
 
-interface Route {
-  readonly methods: readonly string[];
-  readonly pattern: RegExp;
-}
-
-/** Every route that is registered from now on, so that a wrong method can be told from a wrong path. */
-function rememberRoutes(app: FastifyInstance): readonly Route[] {
-  const routes: Route[] = [];
-  app.addHook('onRoute', ({ method, url }) => {
-    routes.push({ methods: [method].flat(), pattern: new RegExp(`^${url.replaceAll(/:\w+/g, '[^/]+')}$`) });
-  });
-  return routes;
-}
-
-function unknownPath(routes: readonly Route[], { url, method }: FastifyRequest): ServiceError {
-  const path = url.split('?')[0]!;
-  const allowed = [
-    ...new Set(routes.filter(({ pattern }) => pattern.test(path)).flatMap(({ methods }) => methods)),
-  ].join(', ');
+function unknownPath({ url, method }: FastifyRequest): ServiceError {
+  const allowed = methodsOf(url.split('?')[0]!).join(', ');
   if (allowed === '')
     return new ServiceError(
       'not-found',

@@ -7,12 +7,11 @@ import { type Duration, milliseconds, seconds } from '../domain/time.ts';
 import type { Deployed } from '../engine/deployment.ts';
 import { isBatch, type Submission } from '../engine/intake.ts';
 import { compileCheck, interpretedCheck } from '../validation.ts';
-import { InvokeEnvelope, InvokeQuery } from '../wire/invoke.ts';
+import { InvokeEnvelope, type InvokeQuery } from '../wire/invoke.ts';
 import { readAccept } from './accept.ts';
 import { type Envelope, readEnvelope } from './envelope.ts';
 import { idempotencyKeyOf } from './idempotency.ts';
 import { invalidRequest } from './problem.ts';
-import { queryReader, readNoQuery } from './query.ts';
 import { textErrors } from './text.ts';
 
 /** Largest metadata of a run, in bytes of JSON text: it is shown with every line of a list. */
@@ -24,7 +23,7 @@ const CHECKED_BYTES_MAX = 1_024 * 1_024;
 /** What an invocation's request is made of. */
 export interface InvokeRequest {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly query: unknown;
+  readonly query: InvokeQuery;
   readonly body: Uint8Array;
 }
 
@@ -35,7 +34,6 @@ export interface ReadRequest {
 }
 
 const checkEnvelope = compileCheck(InvokeEnvelope);
-const readQuery = queryReader(InvokeQuery);
 
 /**
  * Reads the request of an invocation.
@@ -63,7 +61,11 @@ export function readSubmission(request: InvokeRequest, deployed: Deployed): Read
 
 function readJson(request: InvokeRequest, deployed: Deployed): ReadRequest {
   // An envelope has its options inside: one beside it would be a second opinion.
-  readNoQuery(request.query);
+  const beside = Object.keys(request.query).map((name) => ({
+    pointer: `query:${name}`,
+    detail: 'belongs into the body, beside "input"',
+  }));
+  if (beside.length > 0) throw invalidRequest('The query is not valid', beside);
   const envelope = readEnvelope(request.body);
   const errors = [
     ...checkEnvelope(envelope.value),
@@ -87,7 +89,7 @@ function readJson(request: InvokeRequest, deployed: Deployed): ReadRequest {
 }
 
 function readRaw(request: InvokeRequest, deployed: Deployed, contentType: string): ReadRequest {
-  const options = readQuery(request.query);
+  const options = request.query;
   const choice: Partial<BatchOptions> = {
     ...(options.batch_size === undefined ? {} : { size: options.batch_size }),
     ...(options.max_in_flight === undefined ? {} : { maxInFlight: options.max_in_flight }),

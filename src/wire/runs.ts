@@ -119,3 +119,20 @@ export const RunQuery = Type.Object(
 );
 /** See the schema of the same name. */
 export type RunQuery = Static<typeof RunQuery>;
+
+/** Longest that one poll may wait, in seconds: shorter than the idle limits of common proxies. */
+export const WAIT_SECONDS_MAX = 60;
+
+/** The query of `GET /runs/{id}`, once its texts have been read. */
+export const WaitQuery = Type.Object(
+  {
+    wait: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        maximum: WAIT_SECONDS_MAX,
+        description: 'Answers when the run ends, or so many seconds from now.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);

@@ -1,45 +1,78 @@
 // GET /endpoints, GET /endpoints/{endpoint}, POST /endpoints/{endpoint}/warm and DELETE /endpoints/{endpoint}/queue.
 
-import type { FastifyInstance } from 'fastify';
 import { seconds } from '../../domain/time.ts';
 import type { Engine } from '../../engine/engine.ts';
-import { type EndpointBody, type EndpointList, type PurgeBody, PurgeQuery, WarmRequest } from '../../wire/endpoints.ts';
-import { readOptions } from '../options.ts';
-import type { HttpParts } from '../parts.ts';
-import { queryReader, readNoQuery } from '../query.ts';
+import { EndpointBody, EndpointList, PurgeBody, PurgeQuery, WarmRequest } from '../../wire/endpoints.ts';
+import { optionsBody } from '../body-rules.ts';
+import { type Route, route } from '../route.ts';
 import { endpointBody } from '../run-view.ts';
 
-const readPurgeQuery = queryReader(PurgeQuery);
-const readWarmRequest = readOptions(WarmRequest);
-
-type ByName = { Params: { endpoint: string } };
-
-/** Registers the routes. */
-export function endpointRoutes(app: FastifyInstance, { engine }: HttpParts): void {
-  app.get('/endpoints', async (): Promise<EndpointList> => ({
-    endpoints: (await engine.endpoints()).map(endpointBody),
-  }));
-  app.get<ByName>('/endpoints/:endpoint', (request) => showEndpoint(engine, request.params.endpoint));
-  app.post<ByName>('/endpoints/:endpoint/warm', async (request, reply): Promise<EndpointBody> => {
-    const { spec } = engine.endpoint(request.params.endpoint);
-    readNoQuery(request.query);
-    engine.warm(spec.name, readWarmRequest(request.body).replicas ?? null);
-    reply.code(202);
-    return showEndpoint(engine, spec.name);
-  });
-  app.delete<ByName>('/endpoints/:endpoint/queue', async (request): Promise<PurgeBody> => {
-    const { spec } = engine.endpoint(request.params.endpoint);
-    const { older_than: olderThan, run_name: runName, dry_run: isDryRun } = readPurgeQuery(request.query);
-    const purge = {
-      endpoint: spec.name,
-      olderThan: olderThan === undefined ? null : seconds(olderThan),
-      runName: runName ?? null,
-    };
-    return isDryRun === true
-      ? { cancelled: await engine.countPurgeable(purge), dry_run: true }
-      : { cancelled: await engine.purge(purge) };
-  });
-}
+/** See the head of this file. */
+export const ENDPOINT_ROUTES: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/endpoints',
+    operationId: 'listEndpoints',
+    tag: 'endpoints',
+    summary: 'List what is deployed',
+    scope: 'read',
+    answers: {
+      200: { description: 'Every endpoint as it stands.', content: { 'application/json': EndpointList } },
+    },
+    problems: [],
+    handle: async ({ engine }): Promise<EndpointList> => ({ endpoints: (await engine.endpoints()).map(endpointBody) }),
+  }),
+  route({
+    method: 'GET',
+    path: '/endpoints/:endpoint',
+    operationId: 'getEndpoint',
+    tag: 'endpoints',
+    summary: 'See an endpoint, its replicas and its queue',
+    scope: 'read',
+    answers: { 200: { description: 'The endpoint as it stands.', content: { 'application/json': EndpointBody } } },
+    problems: ['endpoint-not-found'],
+    handle: ({ engine }, { params }) => showEndpoint(engine, params['endpoint']!),
+  }),
+  route({
+    method: 'POST',
+    path: '/endpoints/:endpoint/warm',
+    operationId: 'warmEndpoint',
+    tag: 'endpoints',
+    summary: 'Have replicas ready before there is work',
+    scope: 'manage',
+    body: optionsBody(WarmRequest),
+    answers: { 202: { description: 'They are being started.', content: { 'application/json': EndpointBody } } },
+    problems: ['endpoint-not-found', 'malformed-body', 'draining'],
+    handle({ engine }, { params, body, reply }) {
+      const { spec } = engine.endpoint(params['endpoint']!);
+      engine.warm(spec.name, body.replicas ?? null);
+      reply.code(202);
+      return showEndpoint(engine, spec.name);
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: '/endpoints/:endpoint/queue',
+    operationId: 'purgeQueue',
+    tag: 'endpoints',
+    summary: 'Cancel what is queued',
+    description: 'Cancels every queued run of the endpoint that the query describes. Running ones are not touched.',
+    scope: 'manage',
+    query: PurgeQuery,
+    answers: {
+      200: { description: 'How many were cancelled, or would be.', content: { 'application/json': PurgeBody } },
+    },
+    problems: ['endpoint-not-found'],
+    async handle({ engine }, { params, query }): Promise<PurgeBody> {
+      const { spec } = engine.endpoint(params['endpoint']!);
+      const { older_than: olderThan, run_name: runName = null, dry_run: isDryRun } = query;
+      const purge = { endpoint: spec.name, olderThan: olderThan === undefined ? null : seconds(olderThan), runName };
+      return isDryRun === true
+        ? { cancelled: await engine.countPurgeable(purge), dry_run: true }
+        : { cancelled: await engine.purge(purge) };
+    },
+  }),
+];
 
 /** An endpoint as it stands. */
 export async function showEndpoint(engine: Engine, name: string): Promise<EndpointBody> {

@@ -1,15 +1,35 @@
 // GET /health and GET /ready.
 
-import type { FastifyInstance } from 'fastify';
 import { ServiceError } from '../../domain/errors.ts';
-import type { HttpParts } from '../parts.ts';
+import { HealthBody, ReadyBody } from '../../wire/server.ts';
+import { type Route, route } from '../route.ts';
 
-/** Registers the routes. */
-export function healthRoutes(app: FastifyInstance, { engine }: HttpParts): void {
-  app.get('/health', async () => ({ status: 'alive' }));
-  app.get('/ready', async () => {
-    if (engine.draining)
+/** See the head of this file. */
+export const HEALTH_ROUTES: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/health',
+    operationId: 'getHealth',
+    tag: 'server',
+    summary: 'Ask whether the server is alive',
+    description: 'Answered off the path of work: a server that is busy, or stops, is alive.',
+    scope: null,
+    answers: { 200: { description: 'It is.', content: { 'application/json': HealthBody } } },
+    problems: [],
+    handle: () => ({ status: 'alive' }) satisfies HealthBody,
+  }),
+  route({
+    method: 'GET',
+    path: '/ready',
+    operationId: 'getReadiness',
+    tag: 'server',
+    summary: 'Ask whether the server takes work',
+    scope: null,
+    answers: { 200: { description: 'It does.', content: { 'application/json': ReadyBody } } },
+    problems: ['draining'],
+    handle({ engine }) {
+      if (!engine.draining) return { status: 'ready' } satisfies ReadyBody;
       throw new ServiceError('draining', 'The server is stopping.', { headers: { 'retry-after': '5' } });
-    return { status: 'ready' };
-  });
-}
+    },
+  }),
+];

@@ -1,17 +1,21 @@
 // POST /endpoints/{endpoint}/invoke and POST /invoke.
 
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { ServiceError } from '../../domain/errors.ts';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { RUN_FAILURES, ServiceError } from '../../domain/errors.ts';
 import type { RunId } from '../../domain/ids.ts';
 import { isEnded } from '../../domain/run.ts';
 import { type Duration, inSeconds } from '../../domain/time.ts';
 import type { Deployed } from '../../engine/deployment.ts';
 import type { RunSight } from '../../engine/engine.ts';
-import { sendAccepted, sendOutput, sendSubmitted } from '../answers.ts';
+import { InvokeEnvelope, InvokeQuery } from '../../wire/invoke.ts';
+import { RunBody } from '../../wire/runs.ts';
+import { RAW_OUTPUT, sendAccepted, sendOutput, sendSubmitted } from '../answers.ts';
+import { inputBody } from '../body-rules.ts';
 import type { HttpParts } from '../parts.ts';
 import { runPath } from '../paths.ts';
 import { type Preference, readPreference } from '../prefer.ts';
 import { problemOfRun } from '../problem.ts';
+import { type Call, type Route, route } from '../route.ts';
 import { readSubmission } from '../submission.ts';
 
 /** How an invocation is answered: at once, or after waiting; `afterwards` is what a wait that was not long enough ends in. */
@@ -19,24 +23,71 @@ type Mode =
   | { readonly kind: 'async' }
   | { readonly kind: 'wait'; readonly atMost: Duration; readonly afterwards: 'accepted' | 'problem' };
 
-/** Registers the routes. */
-export function invokeRoutes(app: FastifyInstance, parts: HttpParts): void {
-  app.post<{ Params: { endpoint: string } }>('/endpoints/:endpoint/invoke', (request, reply) =>
-    invoke(parts, request, reply, request.params.endpoint),
-  );
-  app.post('/invoke', (request, reply) => invoke(parts, request, reply, null));
-}
+/** What both routes have in common. */
+const INVOKE = {
+  method: 'POST',
+  tag: 'runs',
+  scope: 'invoke',
+  headers: ['Prefer', 'Idempotency-Key', 'Accept'],
+  query: InvokeQuery,
+  body: inputBody(InvokeEnvelope),
+  answers: {
+    200: {
+      description: 'The run has succeeded. With an `Accept` other than JSON the body is its output alone.',
+      content: { 'application/json': RunBody, '*/*': RAW_OUTPUT },
+      headers: ['Location', 'Run-Id', 'Preference-Applied', 'Vary', 'Idempotency-Replayed', 'Content-Disposition'],
+    },
+    202: {
+      description: 'The run is written down, and will be kept whatever happens to this server.',
+      content: { 'application/json': RunBody },
+      headers: ['Location', 'Run-Id', 'Retry-After', 'Preference-Applied', 'Vary', 'Idempotency-Replayed'],
+    },
+  },
+  problems: [
+    'malformed-body',
+    'unsupported-media-type',
+    'not-acceptable',
+    'endpoint-not-found',
+    'idempotency-mismatch',
+    'queue-full',
+    'draining',
+    'storage-full',
+    'run-cancelled',
+    'output-expired',
+    'wait-exceeded',
+    ...RUN_FAILURES,
+  ],
+} as const;
+
+/** See the head of this file. */
+export const INVOKE_ROUTES: readonly Route[] = [
+  route({
+    ...INVOKE,
+    path: '/endpoints/:endpoint/invoke',
+    operationId: 'invokeEndpoint',
+    summary: 'Run a model',
+    description:
+      'Answers 202 at once, or waits for the end: what the request says counts first, then `Prefer`, then the endpoint’s mode. Options go into the envelope, or, beside a raw body, into the query.',
+    handle: (parts, call) => invoke(parts, call, call.params['endpoint']!),
+  }),
+  route({
+    ...INVOKE,
+    path: '/invoke',
+    operationId: 'invokeDefaultEndpoint',
+    summary: 'Run the default model',
+    description: 'The same for the only endpoint, or the one that is marked as the default.',
+    handle: (parts, call) => invoke(parts, call, null),
+  }),
+];
 
 async function invoke(
   parts: HttpParts,
-  request: FastifyRequest,
-  reply: FastifyReply,
+  { request, reply, query, body }: Call<InvokeQuery, Uint8Array>,
   name: string | null,
 ): Promise<FastifyReply> {
   const { engine } = parts;
   const deployed = engine.endpoint(name);
-  const body = (request.body as Uint8Array | undefined) ?? new Uint8Array();
-  const asked = readSubmission({ headers: request.headers, query: request.query, body }, deployed);
+  const asked = readSubmission({ headers: request.headers, query, body }, deployed);
   const preference = readPreference(singleHeader(request, 'prefer'));
   const mode = modeOf(asked.async, preference, deployed);
   if (preference !== null) reply.header('vary', 'Prefer');

@@ -1,8 +1,8 @@
 // GET /runs, GET /runs/{id}, GET /runs/{id}/output, GET /runs/{id}/logs, DELETE /runs/{id}, POST /runs/{id}/cancel and POST /runs/{id}/retry.
 
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { Type } from 'typebox';
-import { ServiceError } from '../../domain/errors.ts';
+import type { FastifyReply } from 'fastify';
+import { type Static, Type } from 'typebox';
+import { RUN_FAILURES, ServiceError } from '../../domain/errors.ts';
 import { parseRunId, type RunId } from '../../domain/ids.ts';
 import { type LogLine, logLineText } from '../../domain/log-line.ts';
 import { isEnded } from '../../domain/run.ts';
@@ -10,43 +10,154 @@ import { type Instant, parseRfc3339, seconds } from '../../domain/time.ts';
 import { runNotFound } from '../../engine/engine.ts';
 import type { RunFilter } from '../../ledger/ledger.ts';
 import { LogsQuery } from '../../wire/logs.ts';
-import { RunQuery } from '../../wire/runs.ts';
+import { RunBody, RunPage, RunQuery, WaitQuery } from '../../wire/runs.ts';
 import { readAccept } from '../accept.ts';
-import { sendAccepted, sendRawOutput, sendRun, sendRunWithOutput, sendSubmitted } from '../answers.ts';
+import { RAW_OUTPUT, sendAccepted, sendRawOutput, sendRun, sendRunWithOutput, sendSubmitted } from '../answers.ts';
 import { idempotencyKeyOf } from '../idempotency.ts';
 import type { HttpParts } from '../parts.ts';
 import { outputExpired, problemOfRun } from '../problem.ts';
-import { queryReader, readNoQuery } from '../query.ts';
+import { type Call, type Route, route } from '../route.ts';
 import { runLineText } from '../run-view.ts';
 
-const readLogsQuery = queryReader(LogsQuery);
 const PAGE_DEFAULT = 50;
-/** Longest that one poll may wait, in seconds: shorter than the idle limits of common proxies. */
-const WAIT_SECONDS_MAX = 60;
 
-type ById = FastifyRequest<{ Params: { id: string } }>;
+const CANCEL = {
+  tag: 'runs',
+  scope: 'invoke',
+  answers: {
+    200: {
+      description:
+        'It is cancelled, and will never succeed. An attempt’s `stopped_at` says when its replica has really stopped.',
+      content: { 'application/json': RunBody },
+    },
+  },
+  problems: ['run-not-found', 'run-ended'],
+} as const;
 
-const readRunQuery = queryReader(RunQuery);
-const readWait = queryReader(
-  Type.Object(
-    { wait: Type.Optional(Type.Number({ minimum: 0, maximum: WAIT_SECONDS_MAX })) },
-    { additionalProperties: false },
-  ),
-);
+/** See the head of this file. */
+export const RUN_ROUTES: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/runs',
+    operationId: 'listRuns',
+    tag: 'runs',
+    summary: 'List runs, newest first',
+    scope: 'read',
+    query: RunQuery,
+    answers: { 200: { description: 'A page of runs.', content: { 'application/json': RunPage } } },
+    problems: [],
+    handle: listRuns,
+  }),
+  route({
+    method: 'GET',
+    path: '/runs/:id',
+    operationId: 'getRun',
+    tag: 'runs',
+    summary: 'See a run, or wait for its end',
+    scope: 'read',
+    query: WaitQuery,
+    answers: {
+      200: {
+        description: 'The run as it stands.',
+        content: { 'application/json': RunBody },
+        headers: ['Retry-After'],
+      },
+    },
+    problems: ['run-not-found'],
+    handle: showRun,
+  }),
+  route({
+    method: 'GET',
+    path: '/runs/:id/output',
+    operationId: 'getOutput',
+    tag: 'runs',
+    summary: 'Fetch what a run has put out',
+    scope: 'read',
+    answers: {
+      200: {
+        description: 'The output, byte for byte.',
+        content: { '*/*': RAW_OUTPUT },
+        headers: ['Content-Disposition'],
+      },
+      202: {
+        description: 'There is none yet: the run as it stands.',
+        content: { 'application/json': RunBody },
+        headers: ['Location', 'Retry-After'],
+      },
+    },
+    problems: ['run-not-found', 'run-cancelled', 'output-expired', ...RUN_FAILURES],
+    handle: output,
+  }),
+  route({
+    method: 'GET',
+    path: '/runs/:id/logs',
+    operationId: 'getLogs',
+    tag: 'runs',
+    summary: 'Read what the model wrote during a run',
+    scope: 'read',
+    headers: ['Accept'],
+    query: LogsQuery,
+    answers: {
+      200: {
+        description: 'The lines up to now: text for people, or a JSON object per line.',
+        content: {
+          'text/plain': Type.String(),
+          'application/jsonlines': Type.String({ description: 'A `LogLine` per line.' }),
+        },
+      },
+    },
+    problems: ['run-not-found', 'not-acceptable', 'output-expired'],
+    handle: logs,
+  }),
+  route({
+    ...CANCEL,
+    method: 'DELETE',
+    path: '/runs/:id',
+    operationId: 'cancelRun',
+    summary: 'Cancel a run',
+    handle: cancel,
+  }),
+  route({
+    ...CANCEL,
+    method: 'POST',
+    path: '/runs/:id/cancel',
+    operationId: 'cancelRunByPost',
+    summary: 'Cancel a run',
+    description: 'The same for clients that cannot send DELETE.',
+    handle: cancel,
+  }),
+  route({
+    method: 'POST',
+    path: '/runs/:id/retry',
+    operationId: 'retryRun',
+    tag: 'runs',
+    summary: 'Run the same input again',
+    description: 'A new run with the input and the options of one that has ended.',
+    scope: 'invoke',
+    headers: ['Idempotency-Key'],
+    answers: {
+      202: {
+        description: 'The new run; `retry_of` names the old one.',
+        content: { 'application/json': RunBody },
+        headers: ['Location', 'Retry-After', 'Idempotency-Replayed'],
+      },
+    },
+    problems: [
+      'run-not-found',
+      'run-not-ended',
+      'output-expired',
+      'endpoint-not-found',
+      'idempotency-mismatch',
+      'queue-full',
+      'draining',
+      'storage-full',
+    ],
+    handle: retry,
+  }),
+];
 
-/** Registers the routes. */
-export function runRoutes(app: FastifyInstance, parts: HttpParts): void {
-  app.get('/runs', (request, reply) => listRuns(parts, request, reply));
-  app.get('/runs/:id', (request: ById, reply) => showRun(parts, request, reply));
-  app.get('/runs/:id/output', (request: ById, reply) => output(parts, request, reply));
-  app.get('/runs/:id/logs', (request: ById, reply) => logs(parts, request, reply));
-  app.delete('/runs/:id', (request: ById, reply) => cancel(parts, request, reply));
-  app.post('/runs/:id/cancel', (request: ById, reply) => cancel(parts, request, reply));
-  app.post('/runs/:id/retry', (request: ById, reply) => retry(parts, request, reply));
-}
-
-async function listRuns({ engine }: HttpParts, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const filter = filterOf(readRunQuery(request.query));
+async function listRuns({ engine }: HttpParts, { query, reply }: Call<RunQuery, null>): Promise<FastifyReply> {
+  const filter = filterOf(query);
   // One more than asked for, to know whether there is a next page.
   const runs = await engine.runs({ ...filter, limit: filter.limit + 1 });
   const page = runs.slice(0, filter.limit);
@@ -68,10 +179,12 @@ function filterOf(query: RunQuery): RunFilter {
   };
 }
 
-async function showRun(parts: HttpParts, request: ById, reply: FastifyReply): Promise<FastifyReply> {
+async function showRun(
+  parts: HttpParts,
+  { params, query: { wait }, reply }: Call<Static<typeof WaitQuery>, null>,
+): Promise<FastifyReply> {
   const { engine } = parts;
-  const runId = idOf(request.params.id);
-  const { wait } = readWait(request.query);
+  const runId = idOf(params['id']!);
   const sight =
     wait === undefined
       ? await engine.run(runId)
@@ -79,8 +192,8 @@ async function showRun(parts: HttpParts, request: ById, reply: FastifyReply): Pr
   return sendRunWithOutput(engine, reply, sight);
 }
 
-async function output({ engine }: HttpParts, request: ById, reply: FastifyReply): Promise<FastifyReply> {
-  const sight = await engine.run(idOf(request.params.id));
+async function output({ engine }: HttpParts, { params, reply }: Call<object, null>): Promise<FastifyReply> {
+  const sight = await engine.run(idOf(params['id']!));
   const { run } = sight;
   if (run.status === 'succeeded') return sendRawOutput(engine, reply, sight);
   if (isEnded(run.status)) throw problemOfRun(run);
@@ -88,10 +201,12 @@ async function output({ engine }: HttpParts, request: ById, reply: FastifyReply)
 }
 
 /** Text for people, unless the client asks for JSON Lines. */
-async function logs({ engine }: HttpParts, request: ById, reply: FastifyReply): Promise<FastifyReply> {
-  const { after = 0 } = readLogsQuery(request.query);
+async function logs(
+  { engine }: HttpParts,
+  { request, params, query: { after = 0 }, reply }: Call<Static<typeof LogsQuery>, null>,
+): Promise<FastifyReply> {
   const format = logFormatOf(readAccept(request.headers.accept));
-  const { run, lines } = await engine.logs(idOf(request.params.id));
+  const { run, lines } = await engine.logs(idOf(params['id']!));
   if (lines === null) throw outputExpired(run, 'logs were');
   const wanted = lines.slice(after);
   const text = (format === 'jsonl' ? wanted : wanted.map((line) => logLineText(JSON.parse(line) as LogLine)))
@@ -118,8 +233,8 @@ function logFormatOf(accept: string | null): 'text' | 'jsonl' {
   }
 }
 
-async function cancel({ engine }: HttpParts, request: ById, reply: FastifyReply): Promise<FastifyReply> {
-  const runId = idOf(request.params.id);
+async function cancel({ engine }: HttpParts, { params, reply }: Call<object, null>): Promise<FastifyReply> {
+  const runId = idOf(params['id']!);
   const result = await engine.cancel(runId);
   if (result === 'unknown') throw runNotFound(runId);
   const sight = await engine.run(runId);
@@ -132,28 +247,10 @@ async function cancel({ engine }: HttpParts, request: ById, reply: FastifyReply)
   return sendRun(reply, sight, null);
 }
 
-async function retry({ engine }: HttpParts, request: ById, reply: FastifyReply): Promise<FastifyReply> {
-  readNoQuery(request.query);
-  refuseBody(request);
-  const accepted = await engine.retry(idOf(request.params.id), idempotencyKeyOf(request.headers));
+async function retry({ engine }: HttpParts, { request, params, reply }: Call<object, null>): Promise<FastifyReply> {
+  const accepted = await engine.retry(idOf(params['id']!), idempotencyKeyOf(request.headers));
   if (accepted.kind === 'replayed') reply.header('idempotency-replayed', 'true');
   return sendSubmitted(engine, reply, accepted);
-}
-
-/** A retry has the options of the run that it tries again: whoever sends others would believe that they count. */
-function refuseBody({ body }: FastifyRequest): void {
-  const text =
-    body === undefined
-      ? ''
-      : Buffer.from(body as Uint8Array)
-          .toString('utf8')
-          .trim();
-  if (text === '' || text === '{}') return;
-  throw new ServiceError(
-    'invalid-request',
-    'A retry takes no body: it has the input and the options of the run. Submit the input anew to change them.',
-    { errors: [{ pointer: '', detail: 'must be empty' }] },
-  );
 }
 
 function idOf(text: string): RunId {

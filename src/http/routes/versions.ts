@@ -1,61 +1,96 @@
 // PUT /endpoints/{endpoint}, GET /endpoints/{endpoint}/versions and POST /endpoints/{endpoint}/rollback.
 
-import type { FastifyInstance, FastifyReply } from 'fastify';
-import { ServiceError } from '../../domain/errors.ts';
+import type { FastifyReply } from 'fastify';
 import { toRfc3339 } from '../../domain/time.ts';
 import type { Deploying } from '../../engine/deployment.ts';
-import type { EndpointBody } from '../../wire/endpoints.ts';
-import { RollbackRequest, type VersionList } from '../../wire/versions.ts';
-import type { HttpParts } from '../parts.ts';
-import { readNoQuery } from '../query.ts';
-import { readOptions } from '../options.ts';
+import type { Engine } from '../../engine/engine.ts';
+import { EndpointBody } from '../../wire/endpoints.ts';
+import { DeployRequest, RollbackRequest, VersionList } from '../../wire/versions.ts';
+import { jsonBody, optionsBody } from '../body-rules.ts';
+import { type Answer, type Route, route } from '../route.ts';
 import { showEndpoint } from './endpoints.ts';
-
-type ByName = { Params: { endpoint: string } };
 
 /** What each outcome is answered with: a version that is tried is not there yet. */
 const STATUS: Readonly<Record<Deploying['outcome'], number>> = { created: 201, starting: 202, unchanged: 200 };
 
-const readRollback = readOptions(RollbackRequest);
+const answer = (description: string): Answer => ({
+  description,
+  content: { 'application/json': EndpointBody },
+  headers: ['Location'],
+});
 
-/** Registers the routes. */
-export function versionRoutes(app: FastifyInstance, parts: HttpParts): void {
-  const { engine, deployments } = parts;
-  const answer = async (reply: FastifyReply, name: string, deploying: Deploying): Promise<EndpointBody> => {
-    reply.code(STATUS[deploying.outcome]).header('location', `/endpoints/${name}`);
-    return showEndpoint(engine, name);
-  };
-  app.put<ByName>('/endpoints/:endpoint', async (request, reply) => {
-    readNoQuery(request.query);
-    const { endpoint: name } = request.params;
-    return answer(reply, name, await deployments.deploy(name, jsonOf(request.body)));
-  });
-  app.get<ByName>('/endpoints/:endpoint/versions', async (request): Promise<VersionList> => {
-    readNoQuery(request.query);
-    const versions = await deployments.versions(request.params.endpoint);
-    return {
-      versions: versions.map(({ version, state, reason, source, deployedAt }) => ({
-        version,
-        state,
-        reason,
-        source,
-        deployed_at: toRfc3339(deployedAt),
-      })),
-    };
-  });
-  app.post<ByName>('/endpoints/:endpoint/rollback', async (request, reply) => {
-    readNoQuery(request.query);
-    const { spec } = engine.endpoint(request.params.endpoint);
-    const { version = null } = readRollback(request.body);
-    return answer(reply, spec.name, await deployments.rollBack(spec.name, version));
-  });
-}
+/** See the head of this file. */
+export const VERSION_ROUTES: readonly Route[] = [
+  route({
+    method: 'PUT',
+    path: '/endpoints/:endpoint',
+    operationId: 'deployEndpoint',
+    tag: 'endpoints',
+    summary: 'Deploy an endpoint, or a new version of it',
+    description:
+      'The body is the endpoint as a configuration file has it, with absolute paths. New runs go to the new version once a replica of it is ready; old ones finish on theirs.',
+    scope: 'manage',
+    body: jsonBody(DeployRequest),
+    answers: {
+      200: answer('Nothing has changed: this is what is deployed.'),
+      201: answer('The endpoint is new.'),
+      202: answer('The new version is being tried.'),
+    },
+    problems: ['malformed-body', 'draining'],
+    async handle({ engine, deployments }, { params, body, reply }) {
+      const name = params['endpoint']!;
+      return answerDeploying(engine, reply, name, await deployments.deploy(name, body));
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/endpoints/:endpoint/versions',
+    operationId: 'listVersions',
+    tag: 'endpoints',
+    summary: 'List the versions of an endpoint',
+    scope: 'read',
+    answers: { 200: { description: 'Oldest first.', content: { 'application/json': VersionList } } },
+    problems: ['endpoint-not-found'],
+    async handle({ deployments }, { params }): Promise<VersionList> {
+      const versions = await deployments.versions(params['endpoint']!);
+      return {
+        versions: versions.map(({ version, state, reason, source, deployedAt }) => ({
+          version,
+          state,
+          reason,
+          source,
+          deployed_at: toRfc3339(deployedAt),
+        })),
+      };
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/endpoints/:endpoint/rollback',
+    operationId: 'rollBackEndpoint',
+    tag: 'endpoints',
+    summary: 'Go back to an earlier version',
+    scope: 'manage',
+    body: optionsBody(RollbackRequest),
+    answers: {
+      200: answer('That version is the active one already.'),
+      202: answer('That version is being tried.'),
+    },
+    problems: ['endpoint-not-found', 'malformed-body', 'draining'],
+    async handle({ engine, deployments }, { params, body, reply }) {
+      const { spec } = engine.endpoint(params['endpoint']!);
+      const { version = null } = body;
+      return answerDeploying(engine, reply, spec.name, await deployments.rollBack(spec.name, version));
+    },
+  }),
+];
 
-function jsonOf(body: unknown): unknown {
-  const text = new TextDecoder().decode(body instanceof Uint8Array ? body : new Uint8Array());
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new ServiceError('malformed-body', `The body is not JSON: ${(cause as SyntaxError).message}.`, { cause });
-  }
+async function answerDeploying(
+  engine: Engine,
+  reply: FastifyReply,
+  name: string,
+  deploying: Deploying,
+): Promise<EndpointBody> {
+  reply.code(STATUS[deploying.outcome]).header('location', `/endpoints/${name}`);
+  return showEndpoint(engine, name);
 }

@@ -1,0 +1,88 @@
+// What the body of a route may be, and how it is read.
+
+import { type Static, type TSchema, Type } from 'typebox';
+import { ServiceError } from '../domain/errors.ts';
+import { compileCheck } from '../validation.ts';
+import { readEnvelope } from './envelope.ts';
+import { invalidRequest } from './problem.ts';
+
+/** Longest body that holds nothing but options, in bytes. Far more than any takes, and little to hold. */
+const OPTIONS_BYTES_MAX = 64 * 1_024;
+
+/** The rule of a route's body. */
+export interface BodyRule<Body> {
+  readonly required: boolean;
+  /** Its schema by content type; empty where there is no body. */
+  readonly content: Readonly<Record<string, TSchema>>;
+  /** Longest that it may be, in bytes; null for what the configuration allows an input. */
+  readonly bytesMax: number | null;
+  /**
+   * Reads it.
+   *
+   * @param bytes undefined where the request has none
+   * @throws ServiceError `malformed-body` or `invalid-request`, with the place
+   */
+  read(bytes: Uint8Array | undefined): Body;
+}
+
+const EMPTY = new Uint8Array();
+
+/** No body: whoever sends one believes that it counts. An empty object says nothing and is let pass, since some clients always send one. */
+export const NO_BODY: BodyRule<null> = {
+  required: false,
+  content: {},
+  bytesMax: OPTIONS_BYTES_MAX,
+  read(bytes) {
+    const text = bytes === undefined ? '' : new TextDecoder().decode(bytes).trim();
+    if (text === '' || text === '{}') return null;
+    throw invalidRequest('This request takes no body', [{ pointer: '', detail: 'must be empty' }]);
+  },
+};
+
+/** A JSON object of options, all of which may be left out, and so may the body. */
+export function optionsBody<Schema extends TSchema>(schema: Schema): BodyRule<Static<Schema>> {
+  const check = compileCheck(schema);
+  return {
+    required: false,
+    content: { 'application/json': schema },
+    bytesMax: OPTIONS_BYTES_MAX,
+    read(bytes = EMPTY) {
+      const value = bytes.length === 0 ? {} : readEnvelope(bytes).value;
+      const errors = check(value);
+      if (errors.length === 0) return value as Static<Schema>;
+      throw invalidRequest('The request is not valid', errors);
+    },
+  };
+}
+
+/** A JSON document that whoever handles it checks. */
+export function jsonBody(schema: TSchema): BodyRule<unknown> {
+  return {
+    required: true,
+    content: { 'application/json': schema },
+    bytesMax: 1_024 * 1_024,
+    read(bytes = EMPTY) {
+      try {
+        return JSON.parse(new TextDecoder().decode(bytes));
+      } catch (cause) {
+        throw new ServiceError('malformed-body', `The body is not JSON: ${(cause as SyntaxError).message}.`, { cause });
+      }
+    },
+  };
+}
+
+/** The input of a run: an envelope, or bytes of any other content type. What they mean depends on the headers as well. */
+export function inputBody(envelope: TSchema): BodyRule<Uint8Array> {
+  const bytes = Type.Unsafe<Uint8Array>({ type: 'string', contentEncoding: 'binary', description: 'Raw bytes.' });
+  return {
+    required: true,
+    content: {
+      'application/json': envelope,
+      'text/csv': Type.String({ description: 'A table: a header line, then a row per line.' }),
+      'application/jsonlines': Type.String({ description: 'A table: a JSON object per line.' }),
+      '*/*': bytes,
+    },
+    bytesMax: null,
+    read: (body = EMPTY) => body,
+  };
+}

@@ -1,0 +1,26 @@
+// The headers that mean something here, once: routes name them, and the OpenAPI document describes them.
+
+/** Headers of requests. */
+export const REQUEST_HEADERS = {
+  Prefer: 'RFC 7240: `respond-async` for a 202 at once, `wait=N` for a 202 after N seconds at the latest.',
+  'Idempotency-Key':
+    'The same key and the same request stand for the same run for 24 hours: 1 to 255 printable ASCII characters.',
+  Accept: 'The format of the output. Unset, it is the format of the input.',
+} as const;
+/** A header of a request. */
+export type RequestHeader = keyof typeof REQUEST_HEADERS;
+
+/** Headers of answers. */
+export const RESPONSE_HEADERS = {
+  Allow: 'The methods that the path has.',
+  'Content-Disposition': 'Always an attachment: the bytes are the model’s.',
+  'Idempotency-Replayed': '`true`: the run was made by an earlier request with the same Idempotency-Key.',
+  Location: 'Where to find it.',
+  'Preference-Applied': 'The preference that was followed.',
+  'Retry-After': 'When to ask again, in whole seconds.',
+  'retry-after-ms': 'The same in milliseconds.',
+  'Run-Id': 'The run whose output this is.',
+  Vary: '`Prefer`, where a preference was read.',
+} as const;
+/** A header of an answer. */
+export type ResponseHeader = keyof typeof RESPONSE_HEADERS;

@@ -1,0 +1,45 @@
+// The table of routes, and how it becomes a server's. A path that is not in it does not exist.
+
+import type { FastifyInstance } from 'fastify';
+import { ANYBODY } from '../domain/access.ts';
+import type { HttpParts } from './parts.ts';
+import type { Route } from './route.ts';
+import { ENDPOINT_ROUTES } from './routes/endpoints.ts';
+import { HEALTH_ROUTES } from './routes/health.ts';
+import { INVOKE_ROUTES } from './routes/invoke.ts';
+import { RUN_ROUTES } from './routes/runs.ts';
+import { VERSION_ROUTES } from './routes/versions.ts';
+
+/** Every route. */
+export const ROUTES: readonly Route[] = [
+  ...INVOKE_ROUTES,
+  ...RUN_ROUTES,
+  ...ENDPOINT_ROUTES,
+  ...VERSION_ROUTES,
+  ...HEALTH_ROUTES,
+];
+
+/** Registers every route; `inputBytesMax` is the longest body where a route has no limit of its own. */
+export function registerRoutes(app: FastifyInstance, parts: HttpParts, inputBytesMax: number): void {
+  app.decorateRequest('principal', { getter: () => ANYBODY });
+  for (const route of ROUTES) {
+    app.route({
+      method: route.method,
+      url: route.path,
+      bodyLimit: route.body.bytesMax ?? inputBytesMax,
+      config: { route },
+      handler: (request, reply) => route.run(parts, request, reply),
+    });
+  }
+}
+
+const PATTERNS = ROUTES.map(({ method, path }) => ({
+  method,
+  pattern: new RegExp(`^${path.replaceAll(/:\w+/g, '[^/]+')}$`),
+}));
+
+/** The methods that a path has; empty for a path that does not exist. */
+export function methodsOf(path: string): string[] {
+  const methods = PATTERNS.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method);
+  return [...new Set(methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])))];
+}
