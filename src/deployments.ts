@@ -9,7 +9,7 @@ import { type Config, ConfigError } from './config/config.ts';
 import { resolveEndpoint } from './config/endpoint.ts';
 import type { EndpointSpec } from './domain/endpoint.ts';
 import { type FieldError, ServiceError } from './domain/errors.ts';
-import type { Deployed, Deploying, Deployments, ModelInput } from './engine/deployment.ts';
+import type { Deployed, Deploying, Deployments, ModelShape } from './engine/deployment.ts';
 import type { Engine } from './engine/engine.ts';
 import type { DeploymentRecord, Ledger } from './ledger/ledger.ts';
 import type { Log } from './log.ts';
@@ -22,7 +22,7 @@ const checkEndpoint = compileCheck(EndpointFile);
 
 /** What a model takes and whom its replicas run as, with what an operator should know; or what is wrong with it. */
 type Examined =
-  | { readonly input: ModelInput; readonly cautions: readonly string[] }
+  | { readonly shape: ModelShape; readonly cautions: readonly string[] }
   | { readonly mistakes: readonly FieldError[] };
 
 /** What deploying works with. */
@@ -45,7 +45,7 @@ export class Deployer {
    *
    * @throws ConfigError that names every model which cannot be used, and why
    */
-  async examineConfig(): Promise<{ inputs: ReadonlyMap<string, ModelInput>; cautions: readonly string[] }> {
+  async examineConfig(): Promise<{ shapes: ReadonlyMap<string, ModelShape>; cautions: readonly string[] }> {
     const { file, endpoints } = this.#parts.config;
     const examined = await Promise.all(endpoints.map(async (spec) => [spec.name, await this.#examine(spec)] as const));
     const mistakes = examined.flatMap(([name, one]) =>
@@ -54,9 +54,9 @@ export class Deployer {
         : [],
     );
     if (mistakes.length > 0) throw new ConfigError(file, mistakes);
-    const fine = examined.flatMap(([name, one]) => ('input' in one ? [{ name, ...one }] : []));
+    const fine = examined.flatMap(([name, one]) => ('shape' in one ? [{ name, ...one }] : []));
     return {
-      inputs: new Map(fine.map(({ name, input }) => [name, input])),
+      shapes: new Map(fine.map(({ name, shape }) => [name, shape])),
       cautions: fine.flatMap(({ cautions }) => cautions),
     };
   }
@@ -66,7 +66,7 @@ export class Deployer {
    * server since the configuration said something new; and endpoints that were deployed through a server alone. A version that can no
    * longer be used gives way to the configuration's.
    */
-  async atStart(ledger: Ledger, inputs: ReadonlyMap<string, ModelInput>): Promise<Deployed[]> {
+  async atStart(ledger: Ledger, shapes: ReadonlyMap<string, ModelShape>): Promise<Deployed[]> {
     const { config, log } = this.#parts;
     const written = config.endpoints.map((spec) => ({ spec, deployment: deploymentOf(spec, 'config') }));
     await Promise.all(written.map(({ deployment }) => ledger.deploy(deployment)));
@@ -75,11 +75,11 @@ export class Deployer {
       written.map(async ({ spec, deployment }): Promise<Deployed> => {
         const active = deployments.find(({ endpoint, state }) => endpoint === spec.name && state === 'active');
         const { version } = active!;
-        if (active!.fingerprint === deployment.fingerprint) return { spec, version, ...inputs.get(spec.name)! };
+        if (active!.fingerprint === deployment.fingerprint) return { spec, version, ...shapes.get(spec.name)! };
         const standing = await this.#standing(active!);
         if ('deployed' in standing) return standing.deployed;
         log.warn({ endpoint: spec.name, version, reason: standing.reason }, 'the configuration takes over again');
-        return { spec, version: await ledger.deploy({ ...deployment, source: 'api' }), ...inputs.get(spec.name)! };
+        return { spec, version: await ledger.deploy({ ...deployment, source: 'api' }), ...shapes.get(spec.name)! };
       }),
     );
     const known = new Set(config.endpoints.map(({ name }) => name));
@@ -115,13 +115,13 @@ export class Deployer {
       const standing = engine.find(spec.name);
       if (standing === null) {
         const version = await ledger.deploy(deployment);
-        await engine.deploy({ spec, version, ...examined.input });
+        await engine.deploy({ spec, version, ...examined.shape });
         return { version, outcome: 'created' };
       }
       const active = (await recordsOf(spec.name)).find(({ state }) => state === 'active');
       if (active?.fingerprint === deployment.fingerprint) return { version: active.version, outcome: 'unchanged' };
       const version = await ledger.stage(deployment);
-      await engine.deploy({ spec, version, ...examined.input });
+      await engine.deploy({ spec, version, ...examined.shape });
       return { version, outcome: 'starting' };
     };
     return {
@@ -163,7 +163,7 @@ export class Deployer {
     const examined = await this.#examine(spec);
     return 'mistakes' in examined
       ? { reason: `Version ${version} can no longer be used: ${examined.mistakes[0]!.detail}. ${again}` }
-      : { deployed: { spec, version, ...examined.input } };
+      : { deployed: { spec, version, ...examined.shape } };
   }
 
   /** Reads an endpoint as a configuration file would have it; paths are relative to the server's configuration. */
@@ -183,7 +183,8 @@ export class Deployer {
     const inspected = await inspectEndpoint(spec, config.environment, user.uid === null ? [] : runAs(user.uid));
     if ('error' in inspected) return { mistakes: [{ pointer: 'model', detail: inspected.error }] };
     const cautions = [user.caution, users.unkept(spec)].filter((caution) => caution !== null);
-    return { input: { takes: inspected.kind, inputSchema: inspected.inputSchema ?? null }, cautions };
+    const { kind: takes, inputSchema = null, outputSchema = null } = inspected;
+    return { shape: { takes, inputSchema, outputSchema }, cautions };
   }
 }
 

@@ -63,8 +63,8 @@ export interface Service {
  */
 export async function inspectModels(config: Config): Promise<ReadonlyMap<string, ModelKind>> {
   const deployer = new Deployer({ config, users: usersOf(config), log: openLog('silent') });
-  const { inputs } = await deployer.examineConfig();
-  return new Map([...inputs].map(([name, { takes }]) => [name, takes]));
+  const { shapes } = await deployer.examineConfig();
+  return new Map([...shapes].map(([name, { takes }]) => [name, takes]));
 }
 
 const usersOf = ({ environment, firstUid }: Config): Users =>
@@ -80,7 +80,7 @@ export async function startService(config: Config): Promise<Service> {
   const log = openLog(config.logLevel);
   const users = usersOf(config);
   const deployer = new Deployer({ config, users, log });
-  const { inputs, cautions } = await deployer.examineConfig();
+  const { shapes, cautions } = await deployer.examineConfig();
   const undo = new AsyncDisposableStack();
   try {
     const { promise: broken, resolve: onBroken } = Promise.withResolvers<StorageBroken>();
@@ -96,7 +96,7 @@ export async function startService(config: Config): Promise<Service> {
     const isolation = undo.adopt(await openIsolation({ data: config.data, machine, users, log }), (opened) =>
       opened.close(),
     );
-    const endpoints = await deployer.atStart(ledger, inputs);
+    const endpoints = await deployer.atStart(ledger, shapes);
     const callbacks = undo.adopt(await openCallbacks(), (opened) => opened.close());
     const engine = new Engine({
       ledger,

@@ -13,10 +13,12 @@ export interface Deployed {
   readonly takes: ModelKind;
   /** The JSON Schema of its input (of a row, where it takes rows); null where that is not known. */
   readonly inputSchema: object | null;
+  /** The same for its output. */
+  readonly outputSchema: object | null;
 }
 
 /** What inspecting a model tells of it. */
-export type ModelInput = Pick<Deployed, 'takes' | 'inputSchema'>;
+export type ModelShape = Pick<Deployed, 'takes' | 'inputSchema' | 'outputSchema'>;
 
 /** What a deployment has begun: a new endpoint, or a version that is tried; `unchanged` where that version is active already. */
 export interface Deploying {

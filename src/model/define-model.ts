@@ -42,7 +42,12 @@ export interface StandardSchema {
     /** Answers the value, which it may have changed, or what is wrong with it. */
     validate(value: unknown): StandardResult | Promise<StandardResult>;
     /** The schema as JSON Schema, where the library can say it so; it throws where it cannot. */
-    readonly jsonSchema?: { input(options: { readonly target: 'draft-2020-12' }): object } | undefined;
+    readonly jsonSchema?:
+      | {
+          input(options: { readonly target: 'draft-2020-12' }): object;
+          output(options: { readonly target: 'draft-2020-12' }): object;
+        }
+      | undefined;
   };
 }
 

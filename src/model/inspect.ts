@@ -2,10 +2,12 @@
 // A process of its own, so that a model's code never runs inside the server.
 
 import { type ModelKind, kindOf, loadModel } from './load-model.ts';
-import { checksOf, inputSchemaOf } from './schema.ts';
+import { checksOf, jsonSchemaOf } from './schema.ts';
 
-/** What the process prints: what the model takes, with its input's schema where it has one as JSON Schema; or why it cannot be used. */
-export type Inspection = { readonly kind: ModelKind; readonly inputSchema?: object } | { readonly error: string };
+/** What the process prints: what the model takes, with its schemas where it has them as JSON Schema; or why it cannot be used. */
+export type Inspection =
+  | { readonly kind: ModelKind; readonly inputSchema?: object; readonly outputSchema?: object }
+  | { readonly error: string };
 
 async function inspect(file: string): Promise<Inspection> {
   try {
@@ -13,8 +15,12 @@ async function inspect(file: string): Promise<Inspection> {
     await checksOf(model).catch((cause: Error) => {
       throw new Error(`${file}: ${cause.message}`, { cause });
     });
-    const inputSchema = await inputSchemaOf(model);
-    return { kind: kindOf(model), ...(inputSchema !== null && { inputSchema }) };
+    const [inputSchema, outputSchema] = [await jsonSchemaOf(model, 'input'), await jsonSchemaOf(model, 'output')];
+    return {
+      kind: kindOf(model),
+      ...(inputSchema !== null && { inputSchema }),
+      ...(outputSchema !== null && { outputSchema }),
+    };
   } catch (error) {
     return { error: error instanceof Error ? error.message : String(error) };
   }

@@ -42,20 +42,24 @@ export async function checksOf({ schema }: Pick<Model, 'schema'>): Promise<Model
 }
 
 /**
- * The input's schema as JSON Schema, for whoever has to judge an input without the model; null where the model has none, or its
- * library cannot say it so.
+ * One of a model's schemas as JSON Schema, for whoever has to judge or describe a value without the model; null where the model has
+ * none, or its library cannot say it so.
  */
-export async function inputSchemaOf({ schema }: Pick<Model, 'schema'>): Promise<object | null> {
-  const input = schema?.input;
-  if (input === undefined) return null;
-  if (!isStandard(input)) return plain(input, 'schema.input');
+export async function jsonSchemaOf(
+  { schema }: Pick<Model, 'schema'>,
+  side: 'input' | 'output',
+): Promise<object | null> {
+  const one = schema?.[side];
+  if (one === undefined) return null;
+  const where = `schema.${side}`;
+  if (!isStandard(one)) return plain(one, where);
   try {
     // Throws where there is something that JSON Schema has no words for. Then the library alone judges.
-    const written = input['~standard'].jsonSchema?.input({ target: 'draft-2020-12' });
+    const written = one['~standard'].jsonSchema?.[side]({ target: 'draft-2020-12' });
     if (written === undefined) return null;
-    const schemaOfInput = plain(written, 'schema.input');
-    await jsonCheck(schemaOfInput, 'schema.input');
-    return schemaOfInput;
+    const asJsonSchema = plain(written, where);
+    await jsonCheck(asJsonSchema, where);
+    return asJsonSchema;
   } catch {
     return null;
   }

@@ -55,7 +55,7 @@ async function collectingForTest(queueLimit = 100): Promise<Collecting> {
   const ledger = await openSqliteLedger(':memory:', clock);
   const blobs = await openBlobDirectory(folder);
   const [spec] = specsOf({ jobs: { model: './anything.ts', queueLimit } });
-  const deployed: Deployed = { spec: spec!, version: 1, takes: 'any', inputSchema: null };
+  const deployed: Deployed = { spec: spec!, version: 1, takes: 'any', inputSchema: null, outputSchema: null };
   await ledger.deploy({
     name: 'jobs',
     fingerprint: 'a',

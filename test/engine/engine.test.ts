@@ -57,7 +57,13 @@ async function engineForTest(
     ([name, endpoint]) => [name, { ...endpoint, model: './anything.ts' }] as const,
   );
   const specs = specsOf(Object.fromEntries(written));
-  const deployed = specs.map((spec): Deployed => ({ spec, version: 1, takes: 'any', inputSchema: null }));
+  const deployed = specs.map((spec): Deployed => ({
+    spec,
+    version: 1,
+    takes: 'any',
+    inputSchema: null,
+    outputSchema: null,
+  }));
   for (const { name, queueLimit, concurrencyLimit } of specs)
     await ledger.deploy({ name, fingerprint: 'a', spec: 'null', source: 'config', queueLimit, concurrencyLimit });
   const log = openLog('silent');

@@ -76,7 +76,13 @@ describe('an input that fits', () => {
         query: {},
         body: new TextEncoder().encode(`{"input": ${input}}`),
       },
-      { spec: spec!, version: 1, takes: 'any', inputSchema: { properties: { price: { type: 'number' } } } },
+      {
+        spec: spec!,
+        version: 1,
+        takes: 'any',
+        inputSchema: { properties: { price: { type: 'number' } } },
+        outputSchema: null,
+      },
     );
     expect(new TextDecoder().decode(submission.input.bytes)).toBe(input);
   });

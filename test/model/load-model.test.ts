@@ -119,7 +119,7 @@ describe('a model file', () => {
       "export const model = { schema: { input: { type: 'array' }, output: {} }, predict: (rows) => rows };",
       'model.mjs',
     );
-    expect(inspection).toEqual({ kind: 'rows', inputSchema: { type: 'array' } });
+    expect(inspection).toEqual({ kind: 'rows', inputSchema: { type: 'array' }, outputSchema: {} });
   });
 
   test('with a broken schema is refused, and the place is named', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Type } from 'typebox';
-import { type Checked, checksOf, inputSchemaOf, misfitSentence } from '../../src/model/schema.ts';
+import { type Checked, checksOf, jsonSchemaOf, misfitSentence } from '../../src/model/schema.ts';
 import type { Schema } from '../../src/model/define-model.ts';
 import { numberUnder, numberUnderInJson, numberUnderLater } from '../fixtures/standard-schema.ts';
 
@@ -27,7 +27,7 @@ describe('a JSON Schema', () => {
   test("may be typebox's", async () => {
     const schema = Type.Object({ a: Type.Number() });
     expect(await check(schema, { a: '1' })).toEqual({ misfits: ['/a must be number'] });
-    expect(await inputSchemaOf({ schema: { input: schema } })).toEqual({
+    expect(await jsonSchemaOf({ schema: { input: schema } }, 'input')).toEqual({
       type: 'object',
       properties: { a: { type: 'number' } },
       required: ['a'],
@@ -51,14 +51,16 @@ describe('a Standard Schema', () => {
   });
 
   test('is known as JSON Schema where its library can say it so, and not where it cannot', async () => {
-    expect(await inputSchemaOf({ schema: { input: numberUnderInJson('x') } })).toMatchObject({ required: ['x'] });
-    expect(await inputSchemaOf({ schema: { input: numberUnder('x') } })).toBeNull();
+    expect(await jsonSchemaOf({ schema: { input: numberUnderInJson('x') } }, 'input')).toMatchObject({
+      required: ['x'],
+    });
+    expect(await jsonSchemaOf({ schema: { input: numberUnder('x') } }, 'input')).toBeNull();
     const standard = numberUnder('x')['~standard'];
     const input = (): object => {
       throw new Error('A transformation cannot be said.');
     };
     const unable = { '~standard': { ...standard, jsonSchema: { input } } };
-    expect(await inputSchemaOf({ schema: { input: unable } })).toBeNull();
+    expect(await jsonSchemaOf({ schema: { input: unable } }, 'input')).toBeNull();
   });
 });
 
