@@ -176,7 +176,7 @@ export class Engine {
    * @throws ServiceError `endpoint-not-found`
    */
   endpoint(name: string | null): Deployed {
-    const all = [...this.#endpoints.values()].map(({ active }) => active.deployed);
+    const all = this.deployed();
     const found =
       name === null
         ? (all.find(({ spec }) => spec.isDefault) ?? (all.length === 1 ? all[0] : undefined))
@@ -194,6 +194,11 @@ export class Engine {
   /** The active version of an endpoint, or null where there is no such endpoint. */
   find(name: string): Deployed | null {
     return this.#endpoints.get(name)?.active.deployed ?? null;
+  }
+
+  /** The active version of every endpoint. */
+  deployed(): readonly Deployed[] {
+    return [...this.#endpoints.values()].map(({ active }) => active.deployed);
   }
 
   /** The name of the endpoint that is marked as the default, or null. */

@@ -1,13 +1,17 @@
 // What the routes work with.
 
 import type { FastifyReply } from 'fastify';
+import type { Principal } from '../domain/access.ts';
 import type { Deployments } from '../engine/deployment.ts';
 import type { Engine } from '../engine/engine.ts';
+import type { OpenApiDocument } from './openapi/shape.ts';
 
 /** See the head of this file. */
 export interface HttpParts {
   readonly engine: Engine;
   readonly deployments: Deployments;
+  /** The OpenAPI document, as somebody may see it. */
+  readonly document: (principal: Principal) => OpenApiDocument;
   /** Aborts when nobody waits for this answer anymore: the client is gone, or the server stops. */
   readonly waitSignal: (reply: FastifyReply) => AbortSignal;
 }

@@ -7,6 +7,7 @@ import type { Route } from './route.ts';
 import { ENDPOINT_ROUTES } from './routes/endpoints.ts';
 import { HEALTH_ROUTES } from './routes/health.ts';
 import { INVOKE_ROUTES } from './routes/invoke.ts';
+import { OPENAPI_ROUTES } from './routes/openapi.ts';
 import { RUN_ROUTES } from './routes/runs.ts';
 import { VERSION_ROUTES } from './routes/versions.ts';
 
@@ -17,6 +18,7 @@ export const ROUTES: readonly Route[] = [
   ...ENDPOINT_ROUTES,
   ...VERSION_ROUTES,
   ...HEALTH_ROUTES,
+  ...OPENAPI_ROUTES,
 ];
 
 /** Registers every route; `inputBytesMax` is the longest body where a route has no limit of its own. */

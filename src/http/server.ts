@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { mayUse, type Principal } from '../domain/access.ts';
 import { PROBLEMS, type ProblemSlug, ServiceError, StorageFull } from '../domain/errors.ts';
 import { inSeconds, seconds } from '../domain/time.ts';
 import type { Deployments } from '../engine/deployment.ts';
@@ -13,12 +14,24 @@ import { requestGuard } from './guard.ts';
 import type { HttpParts } from './parts.ts';
 import { problemBody, sendProblem } from './problem.ts';
 import { parseQuery } from './query.ts';
-import { methodsOf, registerRoutes } from './routes.ts';
+import { registerDocsPages } from './docs-pages.ts';
+import { openApiDocument } from './openapi/document.ts';
+import type { DocumentedEndpoint } from './openapi/shape.ts';
+import { methodsOf, registerRoutes, ROUTES } from './routes.ts';
 
 /** Limits that keep slow or greedy clients from holding the server. Source: control S9 of the reliability page. */
 const HEADERS_TIMEOUT = seconds(15);
 const REQUEST_TIMEOUT = seconds(300);
 const KEEP_ALIVE = seconds(72);
+
+/** For every answer: nothing here is a page, and what a browser makes of it must not run, be framed, or be read by other sites. */
+const SAFE_HEADERS = {
+  'x-content-type-options': 'nosniff',
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+};
 
 /** What the server needs. */
 export interface ServerParts {
@@ -68,7 +81,7 @@ export function buildServer({ engine, deployments, log, hosts, bodyBytesMax }: S
   const guard = requestGuard(hosts);
   // With a callback and not a promise: this is on the path of every submit.
   app.addHook('onRequest', (request, reply, done) => {
-    reply.headers({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' });
+    reply.headers(SAFE_HEADERS);
     guard(request);
     done();
   });
@@ -81,9 +94,26 @@ export function buildServer({ engine, deployments, log, hosts, bodyBytesMax }: S
     engine,
     deployments,
     waitSignal: (reply) => waits.signal(reply),
+    document: (principal) => openApiDocument(ROUTES, documented(engine, principal)),
   };
   registerRoutes(app, parts, bodyBytesMax);
+  registerDocsPages(app, ({ principal }) => parts.document(principal));
   return { app, release: () => waits.close(), close: closer(app) };
+}
+
+/** What the document says of the endpoints that somebody may see. */
+function documented(engine: Engine, principal: Principal): DocumentedEndpoint[] {
+  if (!principal.scopes.includes('read')) return [];
+  return engine
+    .deployed()
+    .filter(({ spec }) => mayUse(principal, spec.name))
+    .map(({ spec: { name, description }, takes, inputSchema, outputSchema }) => ({
+      name,
+      description,
+      takesRows: takes === 'rows',
+      inputSchema,
+      outputSchema,
+    }));
 }
 
 /** Ids that tell requests apart, also those of servers that ran earlier or run beside this one. */

@@ -11,3 +11,6 @@ export type HealthBody = Static<typeof HealthBody>;
 export const ReadyBody = Type.Object({ status: Type.Literal('ready') });
 /** See the schema of the same name. */
 export type ReadyBody = Static<typeof ReadyBody>;
+
+/** The answer of `GET /openapi.json`. */
+export const OpenApiBody = Type.Object({ openapi: Type.String() }, { description: 'The document itself.' });

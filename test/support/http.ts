@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import { type IncomingHttpHeaders, type IncomingMessage, request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
+import { undocumented } from './documented.ts';
 
 /** A request; `chunked` sends the body without saying how long it is. */
 export interface TestRequest {
@@ -22,7 +23,7 @@ export interface TestAnswer {
   readonly json: any;
 }
 
-/** Sends a request on a connection of its own. */
+/** Sends a request on a connection of its own; throws where the answer is not what the OpenAPI document says. */
 export async function send(url: string, method: string, path: string, request: TestRequest = {}): Promise<TestAnswer> {
   const { hostname, port } = new URL(url);
   const body = request.body === undefined ? null : Buffer.from(request.body as Uint8Array);
@@ -34,6 +35,13 @@ export async function send(url: string, method: string, path: string, request: T
   outgoing.end(body ?? undefined);
   const [incoming] = (await Promise.race([once(outgoing, 'response'), failed])) as [IncomingMessage];
   const bytes = Buffer.concat(await incoming.toArray());
+  const surprises = undocumented(method, path, {
+    status: incoming.statusCode!,
+    contentType: incoming.headers['content-type'] ?? null,
+    isAttachment: incoming.headers['content-disposition']?.startsWith('attachment') ?? false,
+    text: bytes.toString(),
+  });
+  if (surprises.length > 0) throw new Error(`The OpenAPI document does not say so: ${surprises.join('; ')}`);
   return {
     status: incoming.statusCode!,
     headers: incoming.headers,

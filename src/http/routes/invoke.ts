@@ -33,7 +33,8 @@ const INVOKE = {
   body: inputBody(InvokeEnvelope),
   answers: {
     200: {
-      description: 'The run has succeeded. With an `Accept` other than JSON the body is its output alone.',
+      description:
+        'The run has succeeded. With an `Accept` other than JSON the body is its output alone, in the content type that the model gave it.',
       content: { 'application/json': RunBody, '*/*': RAW_OUTPUT },
       headers: ['Location', 'Run-Id', 'Preference-Applied', 'Vary', 'Idempotency-Replayed', 'Content-Disposition'],
     },

@@ -9,7 +9,7 @@ import { isEnded } from '../../domain/run.ts';
 import { type Instant, parseRfc3339, seconds } from '../../domain/time.ts';
 import { runNotFound } from '../../engine/engine.ts';
 import type { RunFilter } from '../../ledger/ledger.ts';
-import { LogsQuery } from '../../wire/logs.ts';
+import { LogLineBody, LogsQuery } from '../../wire/logs.ts';
 import { RunBody, RunPage, RunQuery, WaitQuery } from '../../wire/runs.ts';
 import { readAccept } from '../accept.ts';
 import { RAW_OUTPUT, sendAccepted, sendRawOutput, sendRun, sendRunWithOutput, sendSubmitted } from '../answers.ts';
@@ -45,7 +45,7 @@ export const RUN_ROUTES: readonly Route[] = [
     scope: 'read',
     query: RunQuery,
     answers: { 200: { description: 'A page of runs.', content: { 'application/json': RunPage } } },
-    problems: [],
+    problems: ['run-not-found'],
     handle: listRuns,
   }),
   route({
@@ -102,7 +102,7 @@ export const RUN_ROUTES: readonly Route[] = [
         description: 'The lines up to now: text for people, or a JSON object per line.',
         content: {
           'text/plain': Type.String(),
-          'application/jsonlines': Type.String({ description: 'A `LogLine` per line.' }),
+          'application/jsonlines': Type.String({ description: 'Lines, each like this.', contentSchema: LogLineBody }),
         },
       },
     },
