@@ -20,6 +20,9 @@ const EVERYWHERE: readonly ProblemSlug[] = [
 /** What may go wrong where a key is asked for. */
 const WITH_KEY: readonly ProblemSlug[] = ['unauthorized', 'forbidden'];
 
+/** What may go wrong where a request can have a body, be it one too many. */
+const WITH_BODY: readonly ProblemSlug[] = ['payload-too-large', 'unsupported-media-type'];
+
 /** Headers of problems. */
 const HEADERS_OF_PROBLEMS: Partial<Record<ProblemSlug, readonly ResponseHeader[]>> = {
   draining: ['Retry-After'],
@@ -135,11 +138,11 @@ function responsesOf(route: Route): Record<string, unknown> {
 }
 
 /** Everything that may go wrong at a route. */
-export function problemsOf({ scope, body, problems }: Route): ReadonlySet<ProblemSlug> {
+export function problemsOf({ method, scope, problems }: Route): ReadonlySet<ProblemSlug> {
   return new Set([
     ...EVERYWHERE,
     ...(scope === null ? [] : WITH_KEY),
-    ...(Object.keys(body.content).length === 0 ? [] : (['payload-too-large'] as const)),
+    ...(method === 'GET' ? [] : WITH_BODY),
     ...problems,
   ]);
 }

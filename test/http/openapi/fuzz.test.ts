@@ -1,0 +1,52 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openApiDocument } from '../../../src/http/openapi/document.ts';
+import { ROUTES } from '../../../src/http/routes.ts';
+import { startTestService, type TestService } from '../../support/service.ts';
+import { requestsOf } from './requests.ts';
+
+/** `npm run fuzz` sets many more. */
+const CASES = Number(process.env['CLAIMCHECK_FUZZ_CASES'] ?? 300);
+/** What an answer shows of the inside of the server: a stack, a path of ours, SQL. */
+const INSIDES = /\n\s+at |node_modules|\/src\/|\.ts:\d|file:\/\/|SQLITE|SELECT |FST_|HPE_/;
+
+let server: TestService;
+let known: Record<string, string[]>;
+beforeAll(async () => {
+  server = await startTestService({
+    endpoints: {
+      echo: { model: './echo.ts', mode: 'async' },
+      anything: { model: './anything.ts', mode: 'sync', syncTimeout: '2s', default: true },
+    },
+  });
+  const ended = await server.submit('echo', [{ a: 1 }], { batch: true });
+  await server.ended(ended);
+  known = { endpoint: ['echo', 'anything'], id: [ended, await server.submit('anything', { a: 1 })] };
+});
+afterAll(() => server.stop());
+
+test(
+  'whatever is sent is answered as the document says: never with a bug, and never with the inside of the server',
+  { timeout: 600_000 },
+  async () => {
+    const seen = new Set<string>();
+    const requests = requestsOf(openApiDocument(ROUTES, []), known);
+    await fc.assert(
+      fc.asyncProperty(requests, async ({ operationId, method, path, ...request }) => {
+        // Throws where the document does not have the answer.
+        const answer = await server.send(method, path, request);
+        seen.add(`${operationId} ${answer.status}`);
+        expect(answer.status).not.toBe(500);
+        if (answer.status >= 400) {
+          expect(answer.headers['content-type']).toMatch(/^application\/problem\+json\b/);
+          expect(answer.text).not.toMatch(INSIDES);
+        }
+      }),
+      { numRuns: CASES },
+    );
+    expect((await server.get('/health')).status).toBe(200);
+    // Every operation was reached, and the requests were not all refused.
+    for (const { operationId } of ROUTES) expect([...seen].join()).toContain(operationId);
+    expect([...seen].filter((one) => / 2\d\d$/.test(one)).length).toBeGreaterThan(ROUTES.length / 2);
+  },
+);
