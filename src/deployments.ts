@@ -134,6 +134,16 @@ export class Deployer {
           throw invalid([{ pointer: 'default', detail: `is true, but ${other} is the default already` }]);
         return tryOut(spec);
       },
+      remove: async (name, force) => {
+        assertAllowed();
+        const { spec } = engine.endpoint(name);
+        if (this.#parts.config.endpoints.some((written) => written.name === spec.name))
+          throw new ServiceError(
+            'endpoint-in-use',
+            `${name} is in the server's configuration, which would bring it back: take it out there, and start the server anew.`,
+          );
+        await engine.remove(name, force);
+      },
       rollBack: async (name, version) => {
         assertAllowed();
         const records = await recordsOf(name);

@@ -14,6 +14,7 @@ export {
   ClaimcheckError,
   ConnectionError,
   DrainingError,
+  EndpointInUseError,
   EndpointNotFoundError,
   ForbiddenError,
   IdempotencyMismatchError,

@@ -12,10 +12,14 @@ interface WarmOptions extends ConnectionOptions {
   readonly replicas?: number;
 }
 
+interface RemoveOptions extends ConnectionOptions {
+  readonly force?: boolean;
+}
+
 /** The commands about endpoints. */
 export function endpointsCommand(): Command {
   return new Command('endpoints')
-    .summary('list, show, warm and roll back endpoints')
+    .summary('list, show, warm, roll back and remove endpoints')
     .description('Endpoints that the server has deployed.')
     .addCommand(
       withConnection(new Command('list'))
@@ -65,6 +69,17 @@ export function endpointsCommand(): Command {
         .argument('[version]', 'the version (default: the one that was active last)', readCount)
         .addHelpText('after', '\nExample:\n  $ claimcheck endpoints rollback smiles-to-3d 2')
         .action(rollBack),
+    )
+    .addCommand(
+      withConnection(new Command('remove'))
+        .summary('take an endpoint away')
+        .description(
+          'Takes away an endpoint that was deployed through the server: it takes no more runs, and its replicas end. Its runs and their outputs stay.',
+        )
+        .argument('<name>', 'the endpoint')
+        .option('--force', 'cancel its runs that have not ended')
+        .addHelpText('after', '\nExample:\n  $ claimcheck endpoints remove smiles-to-3d')
+        .action(remove),
     );
 }
 
@@ -96,6 +111,11 @@ async function rollBack(name: string, version: number | undefined, options: Conn
   const after = await settled(endpoint);
   await write(process.stdout, options.json === true ? jsonText(after) : outcomeText(before, after));
   if (after.rollout !== null) throw new Error(`${name} stays at version ${after.version}.`);
+}
+
+async function remove(name: string, options: RemoveOptions): Promise<void> {
+  await clientOf(options).endpoint(name).remove({ force: options.force });
+  await write(process.stdout, options.json === true ? jsonText({ removed: name }) : `${name} is gone.\n`);
 }
 
 async function print(endpoint: EndpointBody, options: ConnectionOptions): Promise<void> {

@@ -43,6 +43,13 @@ export interface WarmOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What `remove` takes. */
+export interface RemoveOptions {
+  /** Cancels the runs that have not ended. */
+  readonly force?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** One endpoint of a server. */
 export class Endpoint {
   /** null for the server's default endpoint. */
@@ -136,6 +143,16 @@ export class Endpoint {
   /** Deploys a version of before again, under its own number; without one, the version that was active last. Answers as `deploy` does. */
   rollBack(version?: number, { signal }: Pick<WaitOptions, 'signal'> = {}): Promise<EndpointBody> {
     return this.#change('POST', '/rollback', { version }, signal);
+  }
+
+  /**
+   * Takes the endpoint away; its runs and their outputs stay. `force` cancels the runs that have not ended.
+   *
+   * @throws EndpointInUseError where there are such runs, or the server's configuration names it
+   */
+  async remove({ force, signal }: RemoveOptions = {}): Promise<void> {
+    const path = await this.#path(signal);
+    await this.#transport.send({ method: 'DELETE', path, query: { force }, signal, limitSeconds: CHANGE_SECONDS });
   }
 
   /** Every version that was ever deployed, oldest first. */

@@ -96,6 +96,8 @@ export class RunEndedError extends problem('run-ended') {}
 export class RunNotEndedError extends problem('run-not-ended') {}
 /** 409: the run was cancelled, so it has no output. */
 export class RunCancelledError extends problem('run-cancelled') {}
+/** 409: the endpoint has runs that have not ended, or the server's configuration names it. */
+export class EndpointInUseError extends problem('endpoint-in-use') {}
 /** 410: the run ended longer ago than its endpoint's retention, and its output, or its input for a retry, is no longer kept. */
 export class OutputExpiredError extends problem('output-expired') {}
 /** 413: the body is longer than the server takes. */
@@ -147,6 +149,7 @@ const CLASSES: { readonly [Slug in ProblemSlug]: new (facts: ProblemFacts) => Cl
   'run-ended': RunEndedError,
   'run-not-ended': RunNotEndedError,
   'run-cancelled': RunCancelledError,
+  'endpoint-in-use': EndpointInUseError,
   'output-expired': OutputExpiredError,
   'payload-too-large': PayloadTooLargeError,
   'unsupported-media-type': UnsupportedMediaTypeError,

@@ -75,6 +75,13 @@ export const PROBLEMS = {
     retryable: false,
     meaning: 'The run was cancelled, so it has no output.',
   },
+  'endpoint-in-use': {
+    status: 409,
+    title: 'The endpoint is still needed',
+    retryable: false,
+    meaning:
+      "The endpoint has runs that have not ended, or the server's configuration names it, so it was not taken away.",
+  },
   'output-expired': {
     status: 410,
     title: 'No longer kept',

@@ -41,6 +41,13 @@ export interface Deployments {
    */
   rollBack(name: string, version: number | null): Promise<Deploying>;
   /**
+   * Takes an endpoint away that was deployed through a server; its runs stay.
+   *
+   * @param force cancels what is open there
+   * @throws ServiceError `endpoint-not-found`; `endpoint-in-use` where something is open, or the configuration names it; `forbidden`; `draining`
+   */
+  remove(name: string, force: boolean): Promise<void>;
+  /**
    * Every version of an endpoint, oldest first.
    *
    * @throws ServiceError `endpoint-not-found`

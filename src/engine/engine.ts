@@ -92,6 +92,8 @@ export class Engine {
   readonly #parts: EngineParts;
   readonly #shared: SharedParts;
   readonly #endpoints = new Map<string, Versions>();
+  /** Endpoints that are being taken away: they work on what they have, and take nothing more. */
+  readonly #leaving = new Set<string>();
   readonly #sweeper: Sweeper;
   readonly #collector: Collector;
   readonly #troubleListeners = new Set<() => void>();
@@ -180,8 +182,8 @@ export class Engine {
     const found =
       name === null
         ? (all.find(({ spec }) => spec.isDefault) ?? (all.length === 1 ? all[0] : undefined))
-        : this.#endpoints.get(name)?.active.deployed;
-    if (found !== undefined) return found;
+        : this.find(name);
+    if (found !== undefined && found !== null) return found;
     const names = all.map(({ spec }) => spec.name).join(', ');
     throw new ServiceError(
       'endpoint-not-found',
@@ -193,12 +195,14 @@ export class Engine {
 
   /** The active version of an endpoint, or null where there is no such endpoint. */
   find(name: string): Deployed | null {
-    return this.#endpoints.get(name)?.active.deployed ?? null;
+    return this.#leaving.has(name) ? null : (this.#endpoints.get(name)?.active.deployed ?? null);
   }
 
   /** The active version of every endpoint. */
   deployed(): readonly Deployed[] {
-    return [...this.#endpoints.values()].map(({ active }) => active.deployed);
+    return [...this.#endpoints.values()]
+      .map(({ active }) => active.deployed)
+      .filter(({ spec }) => !this.#leaving.has(spec.name));
   }
 
   /** The name of the endpoint that is marked as the default, or null. */
@@ -233,7 +237,9 @@ export class Engine {
     this.#shared.room.assertRoom();
     const { ledger, payloads } = this.#shared;
     const { name } = submission.deployed.spec;
-    const endpoint = this.#endpoints.get(name)!.of(submission.deployed.version) ?? this.#endpoints.get(name)!.active;
+    this.endpoint(name);
+    const versions = this.#endpoints.get(name)!;
+    const endpoint = versions.of(submission.deployed.version) ?? versions.active;
     const retryAfter = (): Duration => endpoint.drainRates.topLevel.retryAfter(this.#parts.clock.now());
     const accepted = await accept({ ledger, payloads, retryAfter }, submission);
     if (accepted.kind === 'new') endpoint.queued(accepted.run.kind);
@@ -377,6 +383,37 @@ export class Engine {
     else await versions.tryOut(deployed);
   }
 
+  /**
+   * Takes an endpoint away once nothing of it is open; its runs and their outputs stay. What is submitted meanwhile finds no such endpoint.
+   *
+   * @param force cancels what is open
+   * @throws ServiceError `endpoint-not-found`; `endpoint-in-use` where something is open
+   */
+  async remove(name: string, force: boolean): Promise<void> {
+    this.endpoint(name);
+    const versions = this.#endpoints.get(name)!;
+    this.#leaving.add(name);
+    try {
+      if (force) await this.#cancelAll(name);
+      if ((await this.#parts.ledger.retire(name)) === 'in-use') throw inUse(name);
+      this.#endpoints.delete(name);
+    } finally {
+      this.#leaving.delete(name);
+    }
+    await versions.close();
+  }
+
+  /** Cancels everything that is queued or running at an endpoint. */
+  async #cancelAll(endpoint: string): Promise<void> {
+    const { ledger } = this.#parts;
+    await this.purge({ endpoint, olderThan: null, runName: null });
+    for (;;) {
+      const running = await ledger.runs({ endpoint, status: 'running', limit: 100 });
+      if (running.length === 0) return;
+      await Promise.all(running.map(({ runId }) => this.cancel(runId)));
+    }
+  }
+
   #add(deployed: Deployed): void {
     const { ledger, log, launch } = this.#parts;
     const open = (version: Deployed, onChange: () => void): EndpointEngine => {
@@ -447,6 +484,12 @@ const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) 
 export function runNotFound(runId: string): ServiceError {
   return new ServiceError('run-not-found', `There is no run ${runId}, or it is no longer kept.`);
 }
+
+const inUse = (name: string): ServiceError =>
+  new ServiceError(
+    'endpoint-in-use',
+    `Runs of ${name} are queued or running. Wait for them, cancel them, or say force=true, which cancels them all.`,
+  );
 
 function draining(refusal: string): ServiceError {
   return new ServiceError(

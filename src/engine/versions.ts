@@ -103,6 +103,12 @@ export class Versions {
     await this.#changing;
   }
 
+  /** Ends every version; nothing of them may be open. */
+  async close(): Promise<void> {
+    await this.stop();
+    await Promise.all(this.all.map(close));
+  }
+
   #open(deployed: Deployed): EndpointEngine {
     // Called with every invocation that ends, so it costs nothing while no version is tried.
     return this.#parts.open(deployed, () => {

@@ -39,6 +39,9 @@ export interface DeploymentRecord extends Omit<Deployment, 'name' | 'queueLimit'
 /** What a version that was starting has come to. */
 export type Settlement = { readonly state: 'active' } | { readonly state: 'failed'; readonly reason: string };
 
+/** What became of an endpoint that was to be taken away. */
+export type Retired = 'retired' | 'in-use';
+
 /** A run to be written down. */
 export interface NewRun {
   readonly runId: RunId;
@@ -379,6 +382,11 @@ export interface Ledger {
   stage(deployment: Deployment): Promise<number>;
   /** Makes a version that was staged the active one, or writes down why it could not be. */
   settle(endpoint: string, version: number, settlement: Settlement): Promise<void>;
+  /**
+   * Takes an endpoint away, so that it has no active version and takes no runs until it is deployed again; what is known of its runs and
+   * versions stays. `'in-use'`, and nothing has changed, while one of its runs has not ended.
+   */
+  retire(endpoint: string): Promise<Retired>;
   /** Every version of every endpoint, by endpoint and version. */
   deployments(): Promise<DeploymentRecord[]>;
   /**

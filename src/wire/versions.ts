@@ -30,3 +30,9 @@ export type RollbackRequest = Static<typeof RollbackRequest>;
 export const DeployRequest = Type.Record(Type.String(), Type.Unknown(), {
   description: 'An endpoint as a configuration file has it, with absolute paths.',
 });
+
+/** The query of `DELETE /endpoints/{endpoint}`, once its texts have been read. */
+export const RemoveQuery = Type.Object(
+  { force: Type.Optional(Type.Boolean({ description: 'Cancels every run of it that has not ended.' })) },
+  { additionalProperties: false },
+);

@@ -51,6 +51,16 @@ describe('deploy', () => {
     expect(shown).toMatch(/^rollout +version 2 failed: .*There are no weights\./m);
   });
 
+  test('makes an endpoint that can be removed', async () => {
+    const { deploy } = await project('passing');
+    await deploy();
+    expect(await claimcheck('endpoints', 'remove', 'passing')).toMatchObject({ code: 0, stdout: 'passing is gone.\n' });
+    expect(await claimcheck('endpoints', 'remove', 'passing')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('There is no endpoint "passing"') as string,
+    });
+  });
+
   test.each([
     ['an endpoint that the file does not have', ['nowhere'], 'has no endpoint nowhere; it has refused.'],
     ['a server that is not there', ['--url', 'http://127.0.0.1:9'], 'http://127.0.0.1:9'],

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { folderForTest, newFolder, removeFolder } from '../support/folder.ts';
 import { Gates } from '../support/gate.ts';
+import { isAlive } from '../support/processes.ts';
 import { serviceForTest, type TestService } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
@@ -239,5 +240,58 @@ describe('a server that starts again', () => {
     gates.open('one');
     expect(await nameOf(server, left)).toBe('two');
     expect(await server.run(left)).toMatchObject({ version: 2 });
+  });
+});
+
+describe('an endpoint that is taken away', () => {
+  const remove = (server: TestService, query = '') => server.send('DELETE', `/endpoints/more${query}`);
+
+  test('is gone with its replicas, and what it did stays; deployed again, it goes on', async () => {
+    const server = await serviceForTest({ endpoints: { jobs: ANYTHING } });
+    expect((await put(server, 'more', named('one'))).status).toBe(201);
+    const pid = (await server.ended(await server.submit('more', { do: 'pid' }))).outputs as number;
+    const ended = await server.submit('more', { do: 'environment' });
+    expect(await nameOf(server, ended)).toBe('one');
+    expect(await remove(server)).toMatchObject({ status: 204, text: '' });
+    await until('its replica has ended', () => !isAlive(pid));
+    expect(await server.get('/endpoints/more')).toMatchObject({ status: 404 });
+    expect(await server.post('/endpoints/more/invoke', { input: 1 })).toMatchObject({ status: 404 });
+    expect(await remove(server)).toMatchObject({ status: 404 });
+    expect(await server.run(ended)).toMatchObject({ status: 'succeeded', endpoint: 'more', outputs: { NAME: 'one' } });
+    expect((await put(server, 'more', named('one'))).json).toMatchObject({ version: 1 });
+    expect(await nameOf(server, await server.submit('more', { do: 'environment' }))).toBe('one');
+  });
+
+  test('does not go while anything of it is open, unless it is told to cancel that', async () => {
+    const server = await serviceForTest({ endpoints: { jobs: ANYTHING } });
+    await put(server, 'more', named('one'));
+    const running = await server.submit('more', { path: gates.path('more') });
+    await server.inStatus(running, 'running');
+    const queued = await server.submit('more', { path: gates.path('more') });
+    const refused = await remove(server);
+    expect(refused).toMatchObject({ status: 409 });
+    expect(refused.json.type).toMatch(/endpoint-in-use$/);
+    expect(await server.endpoint('more')).toMatchObject({ running: 1, queued: 1 });
+    expect(await remove(server, '?force=true')).toMatchObject({ status: 204 });
+    for (const run of [running, queued]) expect(await server.run(run)).toMatchObject({ status: 'cancelled' });
+  });
+
+  test('does not come back with the next start, and one that the configuration names does not go', async () => {
+    const data = await newFolder();
+    try {
+      const first = await serviceForTest({ endpoints: { jobs: ANYTHING }, data });
+      await put(first, 'more', named('one'));
+      expect(await first.send('DELETE', '/endpoints/jobs')).toMatchObject({
+        status: 409,
+        json: { detail: expect.stringContaining('configuration') as string },
+      });
+      await remove(first);
+      await first.stop();
+      const second = await serviceForTest({ endpoints: { jobs: ANYTHING }, data });
+      expect((await second.get('/endpoints')).json.endpoints).toMatchObject([{ name: 'jobs' }]);
+      await second.stop();
+    } finally {
+      await removeFolder(data);
+    }
   });
 });

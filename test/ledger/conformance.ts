@@ -152,6 +152,35 @@ export function describeLedger(
         expect(await ledger.backlog('echo', 1)).toEqual({ waiting: 0, alone: 0 });
       });
 
+      test('goes once nothing of it is open, takes nothing more, and can be deployed again', async () => {
+        await ledger.deploy(deployment());
+        const [queued, running] = [call(), call()];
+        await ledger.enqueue([running, queued]);
+        const [claimed] = await claim(1);
+        expect(await ledger.retire('echo')).toBe('in-use');
+        await ledger.cancel(queued.runId);
+        expect(await ledger.retire('echo')).toBe('in-use');
+        expect(await ledger.deployments()).toMatchObject([{ version: 1, state: 'active' }]);
+        await finish(claimed!.claim);
+        expect(await ledger.retire('echo')).toBe('retired');
+        expect(await ledger.deployments()).toMatchObject([{ version: 1, state: 'superseded' }]);
+        expect(await ledger.enqueue([call()])).toMatchObject([{ result: 'queue-full' }]);
+        expect(await ledger.run(running.runId)).toMatchObject({ status: 'succeeded' });
+        expect(await ledger.deploy(deployment())).toBe(1);
+        expect(await ledger.enqueue([call()])).toMatchObject([{ result: 'enqueued' }]);
+      });
+
+      test('that a configuration named comes back with that configuration, whatever was deployed in between', async () => {
+        expect(await ledger.deploy(deployment({ source: 'config' }))).toBe(1);
+        expect(await ledger.deploy(deployment({ fingerprint: 'b', source: 'api' }))).toBe(2);
+        expect(await ledger.retire('echo')).toBe('retired');
+        expect(await ledger.deploy(deployment({ source: 'config' }))).toBe(1);
+        expect(await ledger.deployments()).toMatchObject([
+          { version: 1, state: 'active' },
+          { version: 2, state: 'superseded' },
+        ]);
+      });
+
       test('of which something runs keeps its queued runs', async () => {
         await ledger.deploy(deployment());
         await ledger.deploy(deployment({ fingerprint: 'b' }));

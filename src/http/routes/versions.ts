@@ -1,11 +1,11 @@
-// PUT /endpoints/{endpoint}, GET /endpoints/{endpoint}/versions and POST /endpoints/{endpoint}/rollback.
+// PUT and DELETE /endpoints/{endpoint}, GET /endpoints/{endpoint}/versions and POST /endpoints/{endpoint}/rollback.
 
 import type { FastifyReply } from 'fastify';
 import { toRfc3339 } from '../../domain/time.ts';
 import type { Deploying } from '../../engine/deployment.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { EndpointBody } from '../../wire/endpoints.ts';
-import { DeployRequest, RollbackRequest, VersionList } from '../../wire/versions.ts';
+import { DeployRequest, RemoveQuery, RollbackRequest, VersionList } from '../../wire/versions.ts';
 import { jsonBody, optionsBody } from '../body-rules.ts';
 import { type Answer, type Route, route } from '../route.ts';
 import { showEndpoint } from './endpoints.ts';
@@ -40,6 +40,23 @@ export const VERSION_ROUTES: readonly Route[] = [
     async handle({ engine, deployments }, { params, body, reply }) {
       const name = params['endpoint']!;
       return answerDeploying(engine, reply, name, await deployments.deploy(name, body));
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: '/endpoints/:endpoint',
+    operationId: 'removeEndpoint',
+    tag: 'endpoints',
+    summary: 'Take an endpoint away',
+    description:
+      'It takes no more runs, and its replicas end. Its runs and their outputs stay as long as they would have.',
+    scope: 'manage',
+    query: RemoveQuery,
+    answers: { 204: { description: 'It is gone.' } },
+    problems: ['endpoint-not-found', 'endpoint-in-use', 'draining'],
+    async handle({ deployments }, { params, query, reply }) {
+      await deployments.remove(params['endpoint']!, query.force ?? false);
+      return reply.code(204).send();
     },
   }),
   route({

@@ -1,6 +1,6 @@
 // Which versions of an endpoint there are, and which one takes new runs.
 
-import { ADOPT_MAX, type Deployment, type DeploymentRecord, type Settlement } from '../ledger.ts';
+import { ADOPT_MAX, type Deployment, type DeploymentRecord, type Retired, type Settlement } from '../ledger.ts';
 import { type DeploymentRow, type Standing, staysAsItIs, toDeploymentRecord } from '../rows.ts';
 import type { Connections, Statement, Writer } from './connections.ts';
 
@@ -56,6 +56,24 @@ const LIST: Statement = {
   name: 'claimcheck_deployments',
   text: `SELECT * FROM claimcheck.deployments ORDER BY endpoint, version`,
 };
+// Whoever submits locks this row, so what is on its way has come, or finds no room.
+const LOCK_ENDPOINT: Statement = {
+  name: 'claimcheck_lock_endpoint',
+  text: `SELECT 1 AS locked FROM claimcheck.endpoints WHERE name = $1 FOR UPDATE`,
+};
+const IN_USE: Statement = {
+  name: 'claimcheck_endpoint_in_use',
+  text: `SELECT EXISTS (SELECT 1 FROM claimcheck.open_runs WHERE endpoint = $1) AS in_use`,
+};
+const RETIRE: Statement = {
+  name: 'claimcheck_retire',
+  text: `UPDATE claimcheck.deployments SET state = 'superseded' WHERE endpoint = $1 AND state IN ('active', 'starting')`,
+};
+// Without room in its queue it takes nothing that was on its way; without that fingerprint a configuration that named it before deploys it anew.
+const CLOSE: Statement = {
+  name: 'claimcheck_close_endpoint',
+  text: `UPDATE claimcheck.endpoints SET queue_limit = 0, config_fingerprint = NULL WHERE name = $1`,
+};
 // Rows that are being claimed at this moment are left to their claim, and whoever has locked rows waits for nobody here.
 const ADOPT: Statement = {
   name: 'claimcheck_adopt',
@@ -106,6 +124,16 @@ export class Deployments {
     return this.#alone(name, async (writer) => {
       if (settlement.state === 'active') await makeActive(writer, name, version);
       else await writer.write(FAIL, [name, version, settlement.reason]);
+    });
+  }
+
+  retire(name: string): Promise<Retired> {
+    return this.#alone(name, async (writer) => {
+      await writer.write(LOCK_ENDPOINT, [name]);
+      const [open] = await writer.write<{ in_use: boolean }>(IN_USE, [name]);
+      if (open!.in_use) return 'in-use';
+      for (const statement of [RETIRE, CLOSE]) await writer.write(statement, [name]);
+      return 'retired';
     });
   }
 

@@ -32,6 +32,7 @@ import type {
   RunDetails,
   RunFilter,
   RunRecord,
+  Retired,
   Settlement,
   Swept,
   Violation,
@@ -162,6 +163,10 @@ class PostgresLedger implements Ledger {
 
   settle(endpoint: string, version: number, settlement: Settlement): Promise<void> {
     return this.#single(() => this.#deployments.settle(endpoint, version, settlement));
+  }
+
+  retire(endpoint: string): Promise<Retired> {
+    return this.#single(() => this.#deployments.retire(endpoint));
   }
 
   deployments(): Promise<DeploymentRecord[]> {

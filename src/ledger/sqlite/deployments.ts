@@ -2,7 +2,7 @@
 
 import type { DatabaseSync } from 'node:sqlite';
 import type { Instant } from '../../domain/time.ts';
-import { ADOPT_MAX, type Deployment, type DeploymentRecord, type Settlement } from '../ledger.ts';
+import { ADOPT_MAX, type Deployment, type DeploymentRecord, type Retired, type Settlement } from '../ledger.ts';
 import { type DeploymentRow, type Standing, staysAsItIs, toDeploymentRecord } from '../rows.ts';
 import type { Counters } from './counters.ts';
 import { Query } from './query.ts';
@@ -29,6 +29,12 @@ const TELL_ENDPOINT = `
     version = excluded.version, fingerprint = excluded.fingerprint, deployed_at_ms = excluded.deployed_at_ms,
     queue_limit = excluded.queue_limit, concurrency_limit = excluded.concurrency_limit`;
 const LIST = `SELECT * FROM deployments ORDER BY endpoint, version`;
+const IN_USE = `
+  SELECT EXISTS (SELECT 1 FROM runs WHERE endpoint = $name AND status = 'queued')
+    OR EXISTS (SELECT 1 FROM runs WHERE endpoint = $name AND status = 'running') AS in_use`;
+const RETIRE = `UPDATE deployments SET state = 'superseded' WHERE endpoint = $name AND state IN ('active', 'starting')`;
+// Without room in its queue it takes nothing that was on its way; without that fingerprint a configuration that named it before deploys it anew.
+const CLOSE = `UPDATE endpoints SET queue_limit = 0, config_fingerprint = NULL WHERE name = $name`;
 const LEFT_BEHIND = `
   SELECT d.version FROM deployments d
   WHERE d.endpoint = $name AND d.version <> $version
@@ -46,6 +52,9 @@ export class Deployments {
   readonly #activate;
   readonly #fail;
   readonly #tellEndpoint;
+  readonly #inUse;
+  readonly #retire;
+  readonly #close;
   readonly #list;
   readonly #leftBehind;
   readonly #adopt;
@@ -59,6 +68,9 @@ export class Deployments {
     this.#activate = db.prepare(ACTIVATE);
     this.#fail = db.prepare(FAIL);
     this.#tellEndpoint = db.prepare(TELL_ENDPOINT);
+    this.#inUse = new Query<{ in_use: 0 | 1 }>(db, IN_USE);
+    this.#retire = db.prepare(RETIRE);
+    this.#close = db.prepare(CLOSE);
     this.#list = new Query<DeploymentRow>(db, LIST);
     this.#leftBehind = new Query<{ version: number }>(db, LEFT_BEHIND);
     this.#adopt = db.prepare(ADOPT);
@@ -82,6 +94,15 @@ export class Deployments {
   settle(name: string, version: number, settlement: Settlement): void {
     if (settlement.state === 'active') this.#makeActive(name, version);
     else this.#fail.run({ name, version, reason: settlement.reason });
+  }
+
+  retire(name: string): Retired {
+    if (this.#inUse.only({ name }).in_use === 1) return 'in-use';
+    this.#retire.run({ name });
+    this.#counters.writeBack();
+    this.#close.run({ name });
+    this.#counters.forget();
+    return 'retired';
   }
 
   list(): DeploymentRecord[] {

@@ -102,6 +102,7 @@ class GroupCommit {
       deploy: verb('deploy'),
       stage: verb('stage'),
       settle: verb('settle'),
+      retire: verb('retire'),
       deployments: verb('deployments'),
       adopt: verb('adopt'),
       enqueue: verb('enqueue'),

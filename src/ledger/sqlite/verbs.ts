@@ -65,6 +65,7 @@ function prepareVerbs(db: DatabaseSync, counters: Counters) {
     stage: (now: Instant, deployment: Deployment) => deployments.stage(now, deployment),
     settle: (_now: Instant, endpoint: string, version: number, settlement: Settlement) =>
       deployments.settle(endpoint, version, settlement),
+    retire: (_now: Instant, endpoint: string) => deployments.retire(endpoint),
     deployments: () => deployments.list(),
     adopt: (_now: Instant, endpoint: string, version: number, served: readonly number[]) =>
       deployments.adopt(endpoint, version, served),
