@@ -115,6 +115,7 @@ export async function startService(config: Config): Promise<Service> {
       log,
       hosts: isLoopback(config.host) ? [] : null,
       bodyBytesMax: config.bodyBytesMax,
+      corsOrigins: config.corsOrigins,
     });
     await server.app.listen({ host: config.host, port: config.port }).catch((cause: unknown) => {
       throw new Error(cannotListen(config, cause as NodeJS.ErrnoException), { cause });

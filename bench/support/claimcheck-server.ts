@@ -48,6 +48,7 @@ const config: Config = {
   // A bench that kills servers makes them warn of every run that they take back.
   logLevel: 'error',
   bodyBytesMax: 2 ** 20,
+  corsOrigins: [],
   firstUid: null,
   endpoints,
   environment: process.env,

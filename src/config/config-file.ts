@@ -105,6 +105,18 @@ export const ConfigFile = Type.Object(
         { additionalProperties: false },
       ),
     ),
+    cors: Type.Optional(
+      Type.Object(
+        {
+          origins: Type.Array(Type.String({ pattern: '^https?://[^/*?#]+$' }), {
+            minItems: 1,
+            description:
+              "Sites whose pages may use this server from a browser: 'https://app.example'. There is no '*'.",
+          }),
+        },
+        { additionalProperties: false },
+      ),
+    ),
     limits: Type.Optional(
       Type.Object(
         { bodyBytes: Type.Optional(Type.Integer({ minimum: 1_024, maximum: 2 ** 31 - 1 })) },

@@ -37,6 +37,8 @@ export interface Config {
   readonly database: string | null;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   readonly bodyBytesMax: number;
+  /** Origins whose pages may use this server from a browser. */
+  readonly corsOrigins: readonly string[];
   /** User id of the first endpoint's replicas, where they have users of their own; null for the default. */
   readonly firstUid: number | null;
   readonly endpoints: readonly EndpointSpec[];
@@ -98,6 +100,7 @@ export async function loadConfig(overrides: ConfigOverrides): Promise<Config> {
     database: environment['CLAIMCHECK_DATABASE_URL'] ?? written.database ?? null,
     logLevel: written.logLevel ?? 'info',
     bodyBytesMax: written.limits?.bodyBytes ?? BODY_BYTES_MAX,
+    corsOrigins: written.cors?.origins ?? [],
     firstUid: written.isolation?.firstUid ?? null,
     endpoints: endpoints.map(({ spec }) => spec!),
     environment,

@@ -6,8 +6,14 @@ import { ServiceError } from '../domain/errors.ts';
 /** Hosts that always mean this machine. */
 const LOOPBACK_HOSTS = ['localhost', '127.0.0.1', '[::1]'];
 
-/** The check of every request: throws ServiceError `misdirected-request` or `forbidden`. `hosts` null takes any Host, as behind a proxy. */
-export function requestGuard(hosts: readonly string[] | null): (request: FastifyRequest) => void {
+/**
+ * The check of every request: throws ServiceError `misdirected-request` or `forbidden`. `hosts` null takes any Host, as behind a proxy;
+ * pages of `origins` may change things, since the configuration says so.
+ */
+export function requestGuard(
+  hosts: readonly string[] | null,
+  origins: readonly string[],
+): (request: FastifyRequest) => void {
   const allowed = hosts === null ? null : new Set([...LOOPBACK_HOSTS, ...hosts.map((host) => host.toLowerCase())]);
   return (request) => {
     const host = (request.headers.host ?? '').toLowerCase();
@@ -22,14 +28,15 @@ export function requestGuard(hosts: readonly string[] | null): (request: Fastify
         'The Host header does not name this server. Use the address that `claimcheck serve` printed.',
       );
     }
-    if (request.method !== 'GET' && request.method !== 'HEAD' && isCrossOrigin(request, host)) {
+    if (request.method !== 'GET' && request.method !== 'HEAD' && isCrossOrigin(request, host, origins)) {
       throw new ServiceError('forbidden', 'A page of another origin may not change anything here.');
     }
   };
 }
 
 /** Browsers say where a request comes from; programs say nothing, and are let through. */
-function isCrossOrigin({ headers }: FastifyRequest, host: string): boolean {
+function isCrossOrigin({ headers }: FastifyRequest, host: string, origins: readonly string[]): boolean {
+  if (headers.origin !== undefined && origins.includes(headers.origin)) return false;
   const site = headers['sec-fetch-site'];
   if (site !== undefined && site !== 'same-origin' && site !== 'none') return true;
   const { origin } = headers;

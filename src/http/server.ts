@@ -14,6 +14,7 @@ import { requestGuard } from './guard.ts';
 import type { HttpParts } from './parts.ts';
 import { problemBody, sendProblem } from './problem.ts';
 import { parseQuery } from './query.ts';
+import { registerCors } from './cors.ts';
 import { registerDocsPages } from './docs-pages.ts';
 import { openApiDocument } from './openapi/document.ts';
 import type { DocumentedEndpoint } from './openapi/shape.ts';
@@ -41,6 +42,8 @@ export interface ServerParts {
   /** Names that the Host header may have beside the loopback's; null for any. */
   readonly hosts: readonly string[] | null;
   readonly bodyBytesMax: number;
+  /** Origins whose pages may use this server; none means that there is no CORS at all. */
+  readonly corsOrigins: readonly string[];
 }
 
 /** How long answers that are being written may take once the server closes; connections that are still open then are cut. */
@@ -58,7 +61,7 @@ export interface HttpServer {
 }
 
 /** Builds the server. */
-export function buildServer({ engine, deployments, log, hosts, bodyBytesMax }: ServerParts): HttpServer {
+export function buildServer({ engine, deployments, log, hosts, bodyBytesMax, corsOrigins }: ServerParts): HttpServer {
   const waits = new Waits();
   const newRequestId = requestIds();
   const app = fastify({
@@ -78,7 +81,7 @@ export function buildServer({ engine, deployments, log, hosts, bodyBytesMax }: S
     frameworkErrors: (error, request, reply) => sendError(log, error, request, reply as FastifyReply),
     clientErrorHandler: (error, socket) => refuseBrokenRequest(error, socket, newRequestId()),
   });
-  const guard = requestGuard(hosts);
+  const guard = requestGuard(hosts, corsOrigins);
   // With a callback and not a promise: this is on the path of every submit.
   app.addHook('onRequest', (request, reply, done) => {
     reply.headers(SAFE_HEADERS);
@@ -97,6 +100,7 @@ export function buildServer({ engine, deployments, log, hosts, bodyBytesMax }: S
     document: (principal) => openApiDocument(ROUTES, documented(engine, principal)),
   };
   registerRoutes(app, parts, bodyBytesMax);
+  if (corsOrigins.length > 0) registerCors(app, corsOrigins);
   registerDocsPages(app, ({ principal }) => parts.document(principal));
   return { app, release: () => waits.close(), close: closer(app) };
 }

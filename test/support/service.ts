@@ -25,6 +25,7 @@ export interface TestServiceOptions {
   /** Postgres database, whatever the other tests run on; null for SQLite. Whoever makes it drops it. */
   readonly database?: string | null;
   readonly bodyBytesMax?: number;
+  readonly corsOrigins?: readonly string[];
   readonly environment?: NodeJS.ProcessEnv;
 }
 
@@ -80,6 +81,7 @@ export function testConfig(options: TestServiceOptions & { readonly data: string
     database: options.database ?? null,
     logLevel: 'silent',
     bodyBytesMax: options.bodyBytesMax ?? 16 * 1_024 * 1_024,
+    corsOrigins: options.corsOrigins ?? [],
     firstUid: null,
     endpoints: specsOf(options.endpoints),
     environment: options.environment ?? process.env,
