@@ -120,6 +120,8 @@ export class ReplicaCrashedError extends problem('replica-crashed') {}
 export class OutOfMemoryError extends problem('out-of-memory') {}
 /** 429: the endpoint's queue is full; nothing was stored. */
 export class QueueFullError extends problem('queue-full') {}
+/** 429: too many API keys that are not valid came from this address; a valid one is taken all the same. */
+export class TooManyAttemptsError extends problem('too-many-attempts') {}
 /** 500: a bug, or a failure of the storage; the server's log has the cause under `instance`. */
 export class InternalError extends problem('internal') {}
 /** 503: the server is stopping and takes no new work. */
@@ -161,6 +163,7 @@ const CLASSES: { readonly [Slug in ProblemSlug]: new (facts: ProblemFacts) => Cl
   'replica-crashed': ReplicaCrashedError,
   'out-of-memory': OutOfMemoryError,
   'queue-full': QueueFullError,
+  'too-many-attempts': TooManyAttemptsError,
   internal: InternalError,
   draining: DrainingError,
   'replica-unavailable': ReplicaUnavailableError,

@@ -207,6 +207,8 @@ function dotted(errors: readonly FieldError[]): FieldError[] {
 
 /** Where the embedded ledger lies in a data folder. */
 export const ledgerFile = (data: string): string => join(data, 'ledger.sqlite');
+/** Where the keys and the signing secrets lie in a data folder. */
+export const vaultFile = (data: string): string => join(data, 'vault.sqlite');
 /** Where the logs of runs lie in a data folder. */
 export const logFolder = (data: string): string => join(data, 'logs');
 /** Where the blobs lie in a data folder. */

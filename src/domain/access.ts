@@ -7,19 +7,30 @@ export const SCOPES = ['invoke', 'read', 'manage'] as const;
 /** One of `SCOPES`. */
 export type Scope = (typeof SCOPES)[number];
 
-/** On whose behalf a request is made. */
-export interface Principal {
-  /** The public half of the key, or null where the server asks for none. */
-  readonly keyId: string | null;
+/** What somebody sees: the runs of one tenant, and where `endpoints` is not null those of these endpoints alone. */
+export interface Viewer {
   readonly tenant: string;
-  readonly scopes: readonly Scope[];
   /** Names of the endpoints that it may use; null for all. */
   readonly endpoints: readonly string[] | null;
+}
+
+/** On whose behalf a request is made. */
+export interface Principal extends Viewer {
+  /** The public half of the key, or null where the server asks for none. */
+  readonly keyId: string | null;
+  readonly scopes: readonly Scope[];
 }
 
 /** Everybody, on a server without keys: it can be reached from its own machine alone, or was told to let everybody in. */
 export const ANYBODY: Principal = { keyId: null, tenant: DEFAULT_TENANT, scopes: SCOPES, endpoints: null };
 
-/** Whether an endpoint is one of those that a principal may use. */
-export const mayUse = ({ endpoints }: Principal, endpoint: string): boolean =>
+/** Whether an endpoint is one of those that somebody may use. */
+export const mayUse = ({ endpoints }: Pick<Viewer, 'endpoints'>, endpoint: string): boolean =>
   endpoints === null || endpoints.includes(endpoint);
+
+/** Whether somebody sees a run. Neither its tenant nor its endpoint ever changes, so whoever sees a run goes on seeing it. */
+export const maySee = (viewer: Viewer, run: { readonly tenant: string; readonly endpoint: string }): boolean =>
+  viewer.tenant === run.tenant && mayUse(viewer, run.endpoint);
+
+/** What a tenant may be called. */
+export const TENANT_NAME = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$/;

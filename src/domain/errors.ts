@@ -152,6 +152,13 @@ export const PROBLEMS = {
     retryable: true,
     meaning: "The endpoint's queue_limit is reached; nothing was stored. Retry-After says when a place is expected.",
   },
+  'too-many-attempts': {
+    status: 429,
+    title: 'Too many invalid keys',
+    retryable: false,
+    meaning:
+      'Too many API keys that are not valid came from this address lately. A valid one is taken all the same; Retry-After says when another may be tried.',
+  },
   internal: {
     status: 500,
     title: 'Internal error',

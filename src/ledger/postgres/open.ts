@@ -73,7 +73,12 @@ async function prepare(client: pg.ClientBase, url: string): Promise<Migrated> {
   return migrate(client, url);
 }
 
-async function driverFor(url: string): Promise<typeof pg> {
+/**
+ * The package `pg`, for whoever is to open the database of a URL.
+ *
+ * @throws Error when the URL is none of a database, or the package is not installed
+ */
+export async function driverFor(url: string): Promise<typeof pg> {
   if (!URL.canParse(url) || !/^postgres(?:ql)?:$/.test(new URL(url).protocol))
     throw new Error('The ledger needs a URL of the form postgres://user:password@host:port/database.');
   return loadDriver();

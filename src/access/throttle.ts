@@ -1,0 +1,46 @@
+// How often one address may present keys that are not valid. It never stands before a valid one: keys are looked at first, so nobody can
+// shut anybody else out, not even from the same address.
+
+import type { Clock } from '../clock.ts';
+import { between, type Duration, type Instant, milliseconds, seconds } from '../domain/time.ts';
+
+/** Failures that an address may have at once. A program with an old key that sends several requests at a time is told what is wrong. */
+const BURST = 20;
+/** How long it takes until it may have one more. */
+const REFILL: Duration = seconds(1);
+/** Addresses that are remembered; beyond that, the one that failed longest ago is forgotten. About 2 MB. */
+const ADDRESSES_MAX = 10_000;
+
+/** What an address has left, as of a time. */
+interface Bucket {
+  readonly tokens: number;
+  readonly asOf: Instant;
+}
+
+/** A bucket of tokens for every address that has failed. */
+export class Throttle {
+  readonly #clock: Clock;
+  /** In the order of their last failures. */
+  readonly #buckets = new Map<string, Bucket>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Counts a failure; answers how long the address is to wait where it has had too many, else null. */
+  failed(address: string): Duration | null {
+    const now = this.#clock.now();
+    const tokens = this.#tokensOf(address, now);
+    this.#buckets.delete(address);
+    this.#buckets.set(address, { tokens: tokens >= 1 ? tokens - 1 : tokens, asOf: now });
+    if (this.#buckets.size > ADDRESSES_MAX) this.#buckets.delete(this.#buckets.keys().next().value!);
+    return tokens >= 1 ? null : milliseconds(Math.ceil((1 - tokens) * REFILL));
+  }
+
+  #tokensOf(address: string, now: Instant): number {
+    const bucket = this.#buckets.get(address);
+    if (bucket === undefined) return BURST;
+    // A clock that was set back gives nothing, and takes nothing away.
+    return Math.min(BURST, bucket.tokens + Math.max(0, between(bucket.asOf, now)) / REFILL);
+  }
+}
