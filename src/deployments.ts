@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import { EndpointFile } from './config/config-file.ts';
 import { type Config, ConfigError } from './config/config.ts';
 import { resolveEndpoint } from './config/endpoint.ts';
+import type { Principal } from './domain/access.ts';
 import type { EndpointSpec } from './domain/endpoint.ts';
 import { type FieldError, ServiceError } from './domain/errors.ts';
 import type { Deployed, Deploying, Deployments, ModelShape } from './engine/deployment.ts';
@@ -100,12 +101,12 @@ export class Deployer {
     return [...fromConfig, ...others.flat()];
   }
 
-  /** Deploying while the server runs. `refusal` says why nobody may; null where everybody may who can reach the server. */
+  /** Deploying while the server runs. `refusal` says why nobody may who has no key; null where everybody may who can reach the server. */
   running(ledger: Ledger, engine: Engine, refusal: string | null): Deployments {
     const recordsOf = async (name: string): Promise<DeploymentRecord[]> =>
-      (await ledger.deployments()).filter(({ endpoint }) => endpoint === engine.endpoint(name).spec.name);
-    const assertAllowed = (): void => {
-      if (refusal !== null) throw new ServiceError('forbidden', refusal);
+      (await ledger.deployments()).filter(({ endpoint }) => endpoint === name);
+    const assertAllowed = ({ keyId }: Principal): void => {
+      if (refusal !== null && keyId === null) throw new ServiceError('forbidden', refusal);
       engine.assertNotDraining('deploys nothing');
     };
     const tryOut = async (spec: EndpointSpec): Promise<Deploying> => {
@@ -125,28 +126,28 @@ export class Deployer {
       return { version, outcome: 'starting' };
     };
     return {
-      versions: recordsOf,
-      deploy: async (name, written) => {
-        assertAllowed();
+      versions: async (name, principal) => recordsOf(engine.endpoint(name, principal).spec.name),
+      deploy: async (name, written, principal) => {
+        assertAllowed(principal);
         const spec = this.#read(name, written);
         const other = engine.default();
         if (spec.isDefault && other !== null && other !== name)
           throw invalid([{ pointer: 'default', detail: `is true, but ${other} is the default already` }]);
         return tryOut(spec);
       },
-      remove: async (name, force) => {
-        assertAllowed();
-        const { spec } = engine.endpoint(name);
+      remove: async (name, force, principal) => {
+        assertAllowed(principal);
+        const { spec } = engine.endpoint(name, principal);
         if (this.#parts.config.endpoints.some((written) => written.name === spec.name))
           throw new ServiceError(
             'endpoint-in-use',
             `${name} is in the server's configuration, which would bring it back: take it out there, and start the server anew.`,
           );
-        await engine.remove(name, force);
+        await engine.remove(spec.name, force);
       },
-      rollBack: async (name, version) => {
-        assertAllowed();
-        const records = await recordsOf(name);
+      rollBack: async (name, version, principal) => {
+        assertAllowed(principal);
+        const records = await recordsOf(engine.endpoint(name, principal).spec.name);
         const before = records
           .filter(({ state }) => state === 'superseded')
           .toSorted((a, b) => b.deployedAt - a.deployedAt);

@@ -4,7 +4,8 @@ import { statSync } from 'node:fs';
 import { type AddressInfo, isIPv4 } from 'node:net';
 import { openBlobDirectory } from './blobs/directory.ts';
 import { systemClock } from './clock.ts';
-import { blobFolder, type Config, ledgerFile, logFolder } from './config/config.ts';
+import { Authenticator, isUsable } from './access/authenticator.ts';
+import { blobFolder, type Config, ledgerFile, logFolder, vaultFile } from './config/config.ts';
 import { Deployer } from './deployments.ts';
 import type { EndpointSpec } from './domain/endpoint.ts';
 import type { StorageBroken } from './domain/errors.ts';
@@ -26,13 +27,15 @@ import { gapsOf, levelsOf, thisMachine } from './replicas/isolation/machine.ts';
 import { DiskRoom } from './storage/disk-room.ts';
 import type { Launch } from './replicas/runtimes/launch.ts';
 import { launchReplica } from './replicas/runtimes/runtime.ts';
+import { openSqliteVault } from './vault/sqlite.ts';
+import type { Vault } from './vault/vault.ts';
 
 /** How long running work may go on after a stop was asked for, before it is queued again. */
 const STOP_GRACE: Duration = seconds(10);
 
 /** Whoever deploys makes the server run a program. */
 const DEPLOYING_REFUSED =
-  'This server listens to other machines, and lets none of them deploy. Change its configuration and start it again.';
+  'This server listens to other machines and asks for no keys, so it lets nobody deploy. Make a key with: claimcheck keys create --scope manage';
 
 /** Servers that share a ledger share the data folder too, and none of them takes an hour to write a file. */
 const ABANDONED_SINCE: Duration = hours(-1);
@@ -44,6 +47,8 @@ export interface Service {
   readonly endpoints: readonly Deployed[];
   /** Where its ledger is: a file, or `postgres://host:port/database`, never with a password. */
   readonly ledger: string;
+  /** How many API keys it took when it started; null while none was ever made, as it asks for none then. */
+  readonly usableKeys: number | null;
   /** How the ledger has been writing. */
   stats(): LedgerStats;
   /** What keeps its replicas apart from it and from each other: names of rows in docs/isolation.md. */
@@ -93,9 +98,9 @@ export async function startService(config: Config): Promise<Service> {
       onBroken,
       ...(ledger.isShared && { abandonedBefore: after(systemClock.now(), ABANDONED_SINCE) }),
     });
-    const isolation = undo.adopt(await openIsolation({ data: config.data, machine, users, log }), (opened) =>
-      opened.close(),
-    );
+    const { authenticator, usableKeys } = undo.adopt(await openDoor(config), ({ vault }) => vault.close());
+    const isolated = { data: config.data, machine, users, log };
+    const isolation = undo.adopt(await openIsolation(isolated), (opened) => opened.close());
     const endpoints = await deployer.atStart(ledger, shapes);
     const callbacks = undo.adopt(await openCallbacks(), (opened) => opened.close());
     const engine = new Engine({
@@ -112,6 +117,7 @@ export async function startService(config: Config): Promise<Service> {
     const server = buildServer({
       engine,
       deployments: deployer.running(ledger, engine, isLoopback(config.host) ? null : DEPLOYING_REFUSED),
+      authenticator,
       log,
       hosts: isLoopback(config.host) ? [] : null,
       bodyBytesMax: config.bodyBytesMax,
@@ -128,6 +134,7 @@ export async function startService(config: Config): Promise<Service> {
       ledger: placeOf(config),
       stats: () => ledger.stats(),
       broken,
+      usableKeys,
       isolation: levelsOf(machine),
       cautions: [...gapsOf(machine), ...cautions, ...openTo(config.data, users)],
       async stop(hurry) {
@@ -149,6 +156,43 @@ async function openLedger({ database, data }: Config, options: SqliteOptions, lo
   if (database === null) return openSqliteLedger(ledgerFile(data), systemClock, options);
   const { openPostgresLedger } = await import('./ledger/postgres/driver.ts');
   return openPostgresLedger(database, { onCaution: (caution) => log.warn(caution) });
+}
+
+/**
+ * The vault of a configuration: beside the ledger, whatever that is in. Whoever may read it is the operator.
+ *
+ * @throws Error when it cannot be used: the message says why and what to do
+ */
+export async function openVault({ database, data }: LedgerPlace): Promise<Vault> {
+  if (database === null) return openSqliteVault(vaultFile(data));
+  const { openPostgresVault } = await import('./vault/postgres.ts');
+  return openPostgresVault(database);
+}
+
+/** Who is let in, by which keys, and how many of them there are, as `Service` says. */
+interface Door {
+  readonly vault: Vault;
+  readonly authenticator: Authenticator;
+  readonly usableKeys: number | null;
+}
+
+/** Everybody may be let in while there are no keys where nobody else can reach the server, or it was told to; elsewhere it does not start. */
+async function openDoor(config: Config): Promise<Door> {
+  const openWithoutKeys = isLoopback(config.host) || config.insecure;
+  const vault = await openVault(config);
+  const keys = await vault.keys();
+  const usable = keys.filter((key) => isUsable(key, systemClock.now())).length;
+  if (usable === 0 && !openWithoutKeys) {
+    await vault.close();
+    throw new Error(noKeyToAskFor(config));
+  }
+  const authenticator = new Authenticator({ vault, clock: systemClock, openWithoutKeys });
+  return { vault, authenticator, usableKeys: keys.length === 0 ? null : usable };
+}
+
+function noKeyToAskFor({ host, database, data, file }: Config): string {
+  const place = database === null ? `--data ${data}` : `--config ${file}`;
+  return `No key is there that could be asked for, so whoever reaches ${host} could run models and read results. Make one first:\n  claimcheck keys create --name me --scope invoke --scope read --scope manage ${place}\nOr listen on 127.0.0.1, or say --insecure.`;
 }
 
 /** What of a configuration says where the ledger is. */

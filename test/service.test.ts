@@ -143,7 +143,7 @@ describe('a server', () => {
 
   test('that may be reached from elsewhere answers for any host, and one on the loopback for its own alone', async () => {
     const data = await folderForTest();
-    const open = await startService({ ...testConfig({ endpoints, data }), host: '0.0.0.0' });
+    const open = await startService({ ...testConfig({ endpoints, data }), host: '0.0.0.0', insecure: true });
     onTestFinished(() => open.stop(AbortSignal.abort()));
     const url = open.url.replace('0.0.0.0', '127.0.0.1');
     expect((await send(url, 'GET', '/health', { headers: { host: 'models.example' } })).status).toBe(200);
@@ -166,7 +166,9 @@ describe('a server that cannot start', () => {
 
   test('because its address is not of this machine says so', async () => {
     const config = testConfig({ endpoints, data: await folderForTest() });
-    await expect(startService({ ...config, host: '192.0.2.1' })).rejects.toThrow(/cannot listen on 192\.0\.2\.1/);
+    await expect(startService({ ...config, host: '192.0.2.1', insecure: true })).rejects.toThrow(
+      /cannot listen on 192\.0\.2\.1/,
+    );
   });
 
   test('because its data folder is a file says so, with the path', async () => {
@@ -210,8 +212,8 @@ test('what Node has compiled for one replica of an endpoint is there for the nex
   await until('it is there', () => readdirSync(folder, { recursive: true }).length > 1);
 });
 
-test('a server that listens to other machines lets nobody deploy, and says so', async () => {
-  const config = { ...testConfig({ endpoints, data: await folderForTest() }), host: '0.0.0.0' };
+test('a server that listens to other machines and asks for no keys lets nobody deploy, and says so', async () => {
+  const config = testConfig({ endpoints, data: await folderForTest(), host: '0.0.0.0', insecure: true });
   const service = await startService(config);
   onTestFinished(() => service.stop());
   const url = `http://127.0.0.1:${new URL(service.url).port}`;
@@ -224,7 +226,7 @@ test('a server that listens to other machines lets nobody deploy, and says so', 
     const answer = await send(url, method, path, { headers, body: method === 'PUT' ? body : '{}' });
     expect(answer).toMatchObject({
       status: 403,
-      json: { detail: expect.stringContaining('lets none of them deploy') },
+      json: { detail: expect.stringContaining('asks for no keys, so it lets nobody deploy') },
     });
   }
   expect((await send(url, 'GET', '/endpoints/jobs/versions')).json.versions).toMatchObject([{ version: 1 }]);

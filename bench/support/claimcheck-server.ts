@@ -42,6 +42,7 @@ const endpoints = Object.entries(written).map(([name, endpoint]) => {
 const config: Config = {
   file: 'bench',
   host: '127.0.0.1',
+  insecure: false,
   port: 0,
   data: options.data,
   database: options.database,

@@ -8,6 +8,7 @@ import { doctorCommand } from './doctor.ts';
 import { endpointsCommand } from './endpoints.ts';
 import { EXIT, reportOf } from './failure.ts';
 import { invokeCommand } from './invoke.ts';
+import { keysCommand } from './keys.ts';
 import { migrateCommand } from './migrate.ts';
 import { purgeCommand } from './purge.ts';
 import { runsCommand } from './runs.ts';
@@ -22,7 +23,8 @@ Examples:
   $ claimcheck submit smiles-to-3d molecules.csv
   $ claimcheck runs wait <id>
 
-Commands other than serve, check, migrate and doctor talk to the server at CLAIMCHECK_URL (http://127.0.0.1:4242).
+Commands other than serve, check, migrate, doctor and keys talk to the server at CLAIMCHECK_URL (http://127.0.0.1:4242),
+with the API key in CLAIMCHECK_API_KEY where it asks for one.
 They exit with 0 on success, 1 when a run failed or something went wrong, 2 for wrong usage, 130 after Ctrl-C.`;
 
 function program(): Command {
@@ -41,7 +43,8 @@ function program(): Command {
     .addCommand(submitCommand())
     .addCommand(runsCommand())
     .addCommand(endpointsCommand())
-    .addCommand(purgeCommand());
+    .addCommand(purgeCommand())
+    .addCommand(keysCommand());
   throwInsteadOfExit(claimcheck);
   return claimcheck;
 }

@@ -25,7 +25,7 @@ export function serveCommand(): Command {
     .option('-p, --port <number>', 'port to listen on, 0 for any (default: 4242)', readPort)
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
     .option('-d, --data <folder>', 'folder for runs and payloads (default: .claimcheck beside the configuration)')
-    .option('--insecure', 'listen beyond this machine although the server has no keys')
+    .option('--insecure', 'listen beyond this machine although there is no key to ask for')
     .addHelpText(
       'after',
       '\nExits with 74 when the disk failed so that nothing on it can be trusted; start it again, it reads what is there.\n\nExample:\n  $ claimcheck serve --config examples/molecules/claimcheck.config.ts --port 4242',
@@ -37,16 +37,11 @@ async function serve(options: ServeOptions): Promise<void> {
   // Whoever read the first lines may be gone when the last ones are printed; other commands end then, a server goes on.
   process.stdout.removeAllListeners('error').on('error', () => {});
   // Imported here, so that every other command starts without the server's code.
-  const [{ loadConfig }, { isLoopback, startService }] = await Promise.all([
+  const [{ loadConfig }, { startService }] = await Promise.all([
     import('../config/config.ts'),
     import('../service.ts'),
   ]);
   const config = await loadConfig(options);
-  if (!isLoopback(config.host) && options.insecure !== true) {
-    throw new Error(
-      `The server has no keys, so whoever reaches ${config.host} could run models and read results. Listen on 127.0.0.1, or say --insecure.`,
-    );
-  }
   const service = await startService(config);
   announce(service, config.data);
   const interrupts = new Interrupts();
@@ -61,15 +56,21 @@ async function serve(options: ServeOptions): Promise<void> {
   await write(process.stdout, 'Stopped.\n');
 }
 
-function announce({ url, endpoints, ledger, isolation, cautions }: Service, data: string): void {
+function announce({ url, endpoints, ledger, usableKeys, isolation, cautions }: Service, data: string): void {
   const { bold, dim, yellow } = coloursFor(process.stdout);
   const width = Math.max(...endpoints.map(({ spec }) => spec.name.length));
   const lines = endpoints.map(({ spec, version }) => {
     return `  ${bold(spec.name.padEnd(width))}  ${spec.mode.padEnd(5)}  version ${version}  ${dim(modelText(spec.model))}`;
   });
   const warning = cautions.map((caution) => yellow(caution));
-  const places = [`Runs in ${ledger}`, `Data in ${data}`, `Replicas: ${isolation.join(', ')}`];
+  const places = [`Runs in ${ledger}`, `Data in ${data}`, keysText(usableKeys), `Replicas: ${isolation.join(', ')}`];
   process.stdout.write([`claimcheck listens on ${bold(url)}`, ...lines, ...places, ...warning, ''].join('\n'));
+}
+
+function keysText(usable: number | null): string {
+  return usable === null
+    ? 'Keys: none is there, so none is asked for (claimcheck keys create)'
+    : `Keys: asked for, ${usable} of them usable`;
 }
 
 function modelText(model: ModelSource): string {

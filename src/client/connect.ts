@@ -96,7 +96,7 @@ export class Claimcheck {
  */
 export function connect(options: ConnectOptions = {}): Claimcheck {
   const url = checkedUrl(options.url ?? environmentVariable('CLAIMCHECK_URL') ?? DEFAULT_URL);
-  const apiKey = options.apiKey ?? environmentVariable('CLAIMCHECK_API_KEY') ?? null;
+  const apiKey = checkedKey(options.apiKey ?? environmentVariable('CLAIMCHECK_API_KEY') ?? null);
   // Browsers refuse a fetch that is called as a method of something else than the window.
   const fetch: typeof globalThis.fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
   return new Claimcheck(new Transport({ url, apiKey, fetch, retry: retryLimits(options.retry) }), url);
@@ -112,6 +112,15 @@ function checkedUrl(text: string): string {
   if (url.username !== '' || url.password !== '')
     throw new TypeError('The URL of a server must not hold a user name or password. Use apiKey or CLAIMCHECK_API_KEY.');
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+}
+
+/** What no header can carry is refused here: fetch would show the key in its error. */
+function checkedKey(apiKey: string | null): string | null {
+  const key = apiKey?.trim() ?? null;
+  if (key === null || /^[\x21-\x7e]+$/.test(key)) return key;
+  throw new TypeError(
+    'The API key is none: it holds white space or other characters that no key has. Copy it again as `claimcheck keys create` printed it.',
+  );
 }
 
 function queryOf({ endpoint, status, runName, parentId, createdAfter, createdBefore }: RunsFilter) {

@@ -98,6 +98,9 @@ export const ConfigFile = Type.Object(
         description: 'A postgres:// URL for the runs, in place of a file in the data folder.',
       }),
     ),
+    insecure: Type.Optional(
+      Type.Boolean({ description: 'Whether to listen beyond this machine while there is no key to ask for.' }),
+    ),
     logLevel: Type.Optional(Type.Enum(['debug', 'info', 'warn', 'error', 'silent'])),
     isolation: Type.Optional(
       Type.Object(

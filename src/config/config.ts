@@ -35,6 +35,8 @@ export interface Config {
   readonly data: string;
   /** A `postgres://` URL for the ledger, which several servers may share; null for a file in the data folder. Holds a password: never printed. */
   readonly database: string | null;
+  /** Whether it may listen beyond this machine while there is no key to ask for. */
+  readonly insecure: boolean;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   readonly bodyBytesMax: number;
   /** Origins whose pages may use this server from a browser. */
@@ -52,6 +54,7 @@ export interface ConfigOverrides {
   readonly port?: number;
   readonly data?: string;
   readonly host?: string;
+  readonly insecure?: boolean;
 }
 
 /** A configuration that cannot be used. The message names every mistake and where it stands. */
@@ -98,6 +101,7 @@ export async function loadConfig(overrides: ConfigOverrides): Promise<Config> {
     port: overrides.port ?? portOf(environment) ?? written.port ?? DEFAULT_PORT,
     data: data === undefined ? resolve(dirname(file), written.data ?? DEFAULT_DATA) : resolve(data),
     database: environment['CLAIMCHECK_DATABASE_URL'] ?? written.database ?? null,
+    insecure: overrides.insecure ?? written.insecure ?? false,
     logLevel: written.logLevel ?? 'info',
     bodyBytesMax: written.limits?.bodyBytes ?? BODY_BYTES_MAX,
     corsOrigins: written.cors?.origins ?? [],

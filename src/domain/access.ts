@@ -24,6 +24,9 @@ export interface Principal extends Viewer {
 /** Everybody, on a server without keys: it can be reached from its own machine alone, or was told to let everybody in. */
 export const ANYBODY: Principal = { keyId: null, tenant: DEFAULT_TENANT, scopes: SCOPES, endpoints: null };
 
+/** Whoever asks for what is open to all: he sees nothing and may do nothing. */
+export const NOBODY: Principal = { keyId: null, tenant: '', scopes: [], endpoints: [] };
+
 /** Whether an endpoint is one of those that somebody may use. */
 export const mayUse = ({ endpoints }: Pick<Viewer, 'endpoints'>, endpoint: string): boolean =>
   endpoints === null || endpoints.includes(endpoint);

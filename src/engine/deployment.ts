@@ -1,5 +1,6 @@
 // An endpoint as it is deployed on this server: its specification, its version, and what runs it.
 
+import type { Principal } from '../domain/access.ts';
 import type { EndpointSpec } from '../domain/endpoint.ts';
 import type { DeploymentRecord } from '../ledger/ledger.ts';
 import type { ModelKind } from '../model/load-model.ts';
@@ -31,26 +32,26 @@ export interface Deployments {
   /**
    * Deploys an endpoint, given as a configuration file would have it.
    *
-   * @throws ServiceError `invalid-request` with every mistake and its place, `forbidden` where this server lets nobody deploy, `draining` while it stops
+   * @throws ServiceError `invalid-request` with every mistake and its place, `forbidden` where this server lets nobody deploy who has no key, `draining` while it stops
    */
-  deploy(name: string, written: unknown): Promise<Deploying>;
+  deploy(name: string, written: unknown, principal: Principal): Promise<Deploying>;
   /**
    * Deploys a version of before again; null for the one that was active last.
    *
    * @throws ServiceError `endpoint-not-found`; `invalid-request` where there is no such version, or its model has changed; `forbidden`
    */
-  rollBack(name: string, version: number | null): Promise<Deploying>;
+  rollBack(name: string, version: number | null, principal: Principal): Promise<Deploying>;
   /**
    * Takes an endpoint away that was deployed through a server; its runs stay.
    *
    * @param force cancels what is open there
    * @throws ServiceError `endpoint-not-found`; `endpoint-in-use` where something is open, or the configuration names it; `forbidden`; `draining`
    */
-  remove(name: string, force: boolean): Promise<void>;
+  remove(name: string, force: boolean, principal: Principal): Promise<void>;
   /**
    * Every version of an endpoint, oldest first.
    *
    * @throws ServiceError `endpoint-not-found`
    */
-  versions(name: string): Promise<DeploymentRecord[]>;
+  versions(name: string, principal: Principal): Promise<DeploymentRecord[]>;
 }

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import type { BlobStore } from '../blobs/blobs.ts';
 import { type Clock, startTimer } from '../clock.ts';
+import { mayUse, type Principal, type Viewer } from '../domain/access.ts';
 import { ServiceError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import { isEnded } from '../domain/run.ts';
@@ -173,18 +174,19 @@ export class Engine {
   }
 
   /**
-   * The endpoint of a name, or the default one.
+   * The endpoint of a name, or the default one of those that somebody may use.
    *
-   * @throws ServiceError `endpoint-not-found`
+   * @throws ServiceError `endpoint-not-found`, which names those
    */
-  endpoint(name: string | null): Deployed {
-    const all = this.deployed();
-    const found =
-      name === null
-        ? (all.find(({ spec }) => spec.isDefault) ?? (all.length === 1 ? all[0] : undefined))
-        : this.find(name);
-    if (found !== undefined && found !== null) return found;
-    const names = all.map(({ spec }) => spec.name).join(', ');
+  endpoint(name: string | null, viewer: Viewer): Deployed {
+    if (name !== null && mayUse(viewer, name)) {
+      const named = this.find(name);
+      if (named !== null) return named;
+    }
+    const all = this.deployed(viewer);
+    const preset = all.find(({ spec }) => spec.isDefault) ?? (all.length === 1 ? all[0] : undefined);
+    if (name === null && preset !== undefined) return preset;
+    const names = all.map(({ spec }) => spec.name).join(', ') || 'none';
     throw new ServiceError(
       'endpoint-not-found',
       name === null
@@ -198,11 +200,11 @@ export class Engine {
     return this.#leaving.has(name) ? null : (this.#endpoints.get(name)?.active.deployed ?? null);
   }
 
-  /** The active version of every endpoint. */
-  deployed(): readonly Deployed[] {
+  /** The active version of every endpoint that somebody may use. */
+  deployed(viewer: Viewer): readonly Deployed[] {
     return [...this.#endpoints.values()]
       .map(({ active }) => active.deployed)
-      .filter(({ spec }) => !this.#leaving.has(spec.name));
+      .filter(({ spec }) => !this.#leaving.has(spec.name) && mayUse(viewer, spec.name));
   }
 
   /** The name of the endpoint that is marked as the default, or null. */
@@ -211,9 +213,11 @@ export class Engine {
     return marked?.active.deployed.spec.name ?? null;
   }
 
-  async endpoints(): Promise<EndpointSight[]> {
+  /** The endpoints that somebody may use. What waits and works there is counted over all tenants: it is what a new run waits for. */
+  async endpoints(viewer: Viewer): Promise<EndpointSight[]> {
     const depths = new Map((await this.#parts.ledger.depths()).map((depth) => [depth.endpoint, depth]));
-    return [...this.#endpoints.entries()].map(([name, versions]) => {
+    const visible = [...this.#endpoints.entries()].filter(([name]) => mayUse(viewer, name));
+    return visible.map(([name, versions]) => {
       const { deployed, supervisor, drainRates } = versions.active;
       return {
         deployed,
@@ -237,7 +241,7 @@ export class Engine {
     this.#shared.room.assertRoom();
     const { ledger, payloads } = this.#shared;
     const { name } = submission.deployed.spec;
-    this.endpoint(name);
+    this.endpoint(name, submission.principal);
     const versions = this.#endpoints.get(name)!;
     const endpoint = versions.of(submission.deployed.version) ?? versions.active;
     const retryAfter = (): Duration => endpoint.drainRates.topLevel.retryAfter(this.#parts.clock.now());
@@ -250,10 +254,9 @@ export class Engine {
    * Has replicas of an endpoint ready without any work; answers at once, and does nothing where they are there.
    *
    * @param replicas how many, `max` at most; null for as many as it keeps anyway, and at least one
-   * @throws ServiceError `endpoint-not-found`, `draining`
+   * @throws ServiceError `draining`
    */
-  warm(name: string, replicas: number | null): void {
-    const { spec } = this.endpoint(name);
+  warm({ spec }: Deployed, replicas: number | null): void {
     this.assertNotDraining('starts no replicas');
     this.#endpoints.get(spec.name)!.active.supervisor.warm(replicas ?? Math.max(1, spec.replicas.min));
   }
@@ -268,12 +271,12 @@ export class Engine {
    *
    * @throws ServiceError `run-not-found`
    */
-  async waitForEnd(runId: RunId, atMost: Duration, signal: AbortSignal): Promise<RunSight> {
+  async waitForEnd(runId: RunId, viewer: Viewer, atMost: Duration, signal: AbortSignal): Promise<RunSight> {
     const { promise: woken, resolve: wake } = Promise.withResolvers<RunDetails | undefined>();
     const wakeEmpty = (): void => wake(undefined);
     const stopListening = this.#shared.watch.onEnd(runId, ({ details }) => wake(details));
     try {
-      const found = await this.#details(runId);
+      const found = await this.#details(runId, viewer);
       const { run } = found;
       if (isEnded(run.status)) return this.#sightOf(found);
       const troubled = (): void => (this.trouble(run.endpoint) === null ? undefined : wakeEmpty());
@@ -287,7 +290,7 @@ export class Engine {
       this.#troubleListeners.delete(troubled);
       // What was read with the end may be from just before it, where several connections read and write.
       const isTold = told !== undefined && isEnded(told.run.status);
-      return this.#sightOf(isTold ? told : await this.#details(runId));
+      return this.#sightOf(isTold ? told : await this.#details(runId, viewer));
     } finally {
       stopListening();
     }
@@ -298,8 +301,8 @@ export class Engine {
    *
    * @throws ServiceError `run-not-found`
    */
-  async run(runId: RunId): Promise<RunSight> {
-    return this.#sightOf(await this.#details(runId));
+  async run(runId: RunId, viewer: Viewer): Promise<RunSight> {
+    return this.#sightOf(await this.#details(runId, viewer));
   }
 
   /** A run that has just been written down. */
@@ -307,16 +310,17 @@ export class Engine {
     return this.#sightOf({ run, attempts: [], ahead, output: null });
   }
 
-  runs(filter: RunFilter): Promise<RunRecord[]> {
+  runs(filter: RunFilter & { readonly viewer: Viewer }): Promise<RunRecord[]> {
     return this.#parts.ledger.runs(filter);
   }
 
   /**
-   * The output of a succeeded run; null for any other, and once its retention is over.
+   * The output of a succeeded run; null for any other, and once its retention is over. By its record and not its id, which only
+   * whoever sees the run has.
    *
    * @throws ServiceError `internal` when the store does not have the bytes that were put there
    */
-  output(runId: RunId): Promise<Stored | null> {
+  output({ runId }: RunRecord): Promise<Stored | null> {
     return readStored(this.#shared, runId, 'output');
   }
 
@@ -326,9 +330,11 @@ export class Engine {
    *
    * @throws ServiceError `run-not-found`
    */
-  async logs(runId: RunId): Promise<{ readonly run: RunRecord; readonly lines: readonly string[] | null }> {
-    const run = await this.#parts.ledger.run(runId);
-    if (run === null) throw runNotFound(runId);
+  async logs(
+    runId: RunId,
+    viewer: Viewer,
+  ): Promise<{ readonly run: RunRecord; readonly lines: readonly string[] | null }> {
+    const run = await this.#visible(runId, viewer);
     const lines = run.payloadsKept ? await this.#parts.logs.read(runId, run.attempt) : null;
     return { run, lines };
   }
@@ -338,8 +344,8 @@ export class Engine {
    *
    * @throws ServiceError `run-not-found`
    */
-  async history(runId: RunId, after = 0): Promise<HistoryEvent[]> {
-    const events = await readHistory(this.#parts.ledger, runId);
+  async history(runId: RunId, viewer: Viewer, after = 0): Promise<HistoryEvent[]> {
+    const events = await readHistory(this.#parts.ledger, runId, viewer);
     if (events === null) throw runNotFound(runId);
     return events.filter(({ number }) => number > after);
   }
@@ -349,14 +355,13 @@ export class Engine {
    *
    * @throws ServiceError `run-not-found`, `run-not-ended`, `output-expired`, `invalid-request` for a chunk, and as `submit` does
    */
-  async retry(runId: RunId, idempotencyKey: string | null): Promise<Accepted> {
-    const run = await this.#parts.ledger.run(runId);
-    if (run === null) throw runNotFound(runId);
-    const deployed = this.endpoint(run.endpoint);
-    return this.submit(await retrySubmission(this.#shared, run, deployed, idempotencyKey));
+  async retry(runId: RunId, principal: Principal, idempotencyKey: string | null): Promise<Accepted> {
+    const run = await this.#visible(runId, principal);
+    const deployed = this.endpoint(run.endpoint, principal);
+    return this.submit(await retrySubmission(this.#shared, run, { deployed, principal, idempotencyKey }));
   }
 
-  /** Cancels the queued runs of an endpoint, and answers how many it has cancelled. Runs that arrive meanwhile stay. */
+  /** Cancels the queued runs of an endpoint that somebody sees, and answers how many it has cancelled. Runs that arrive meanwhile stay. */
   purge(request: PurgeRequest): Promise<number> {
     return purge(this.#shared, request);
   }
@@ -366,13 +371,21 @@ export class Engine {
     return countPurgeable(this.#shared, request);
   }
 
-  /** Cancels a run and its chunks. The ledger decides at once; the replicas are told, and stopped when they do not listen. */
-  async cancel(runId: RunId): Promise<Cancelled['result']> {
+  /**
+   * Cancels a run and its chunks. The ledger decides at once; the replicas are told, and stopped when they do not listen.
+   *
+   * @throws ServiceError `run-not-found`
+   */
+  async cancel(runId: RunId, viewer: Viewer): Promise<Exclude<Cancelled['result'], 'unknown'>> {
+    return this.#cancelRun(await this.#visible(runId, viewer));
+  }
+
+  async #cancelRun({ runId, parentId, rows }: RunRecord): Promise<Exclude<Cancelled['result'], 'unknown'>> {
     const cancelled = await this.#parts.ledger.cancel(runId);
+    if (cancelled.result === 'unknown') throw runNotFound(runId);
     if (cancelled.result !== 'cancelled') return cancelled.result;
     for (const claim of cancelled.stopped) this.#shared.leases.stop(claim, 'cancelled');
-    const run = await this.#parts.ledger.run(runId);
-    this.#shared.events.ended({ runId, parentId: run!.parentId, rows: run!.rows, status: 'cancelled', error: null });
+    this.#shared.events.ended({ runId, parentId, rows, status: 'cancelled', error: null });
     return 'cancelled';
   }
 
@@ -386,11 +399,11 @@ export class Engine {
   /**
    * Takes an endpoint away once nothing of it is open; its runs and their outputs stay. What is submitted meanwhile finds no such endpoint.
    *
-   * @param force cancels what is open
-   * @throws ServiceError `endpoint-not-found`; `endpoint-in-use` where something is open
+   * @param name of an endpoint that there is
+   * @param force cancels what is open, whosever it is
+   * @throws ServiceError `endpoint-in-use` where something is open
    */
   async remove(name: string, force: boolean): Promise<void> {
-    this.endpoint(name);
     const versions = this.#endpoints.get(name)!;
     this.#leaving.add(name);
     try {
@@ -406,11 +419,11 @@ export class Engine {
   /** Cancels everything that is queued or running at an endpoint. */
   async #cancelAll(endpoint: string): Promise<void> {
     const { ledger } = this.#parts;
-    await this.purge({ endpoint, olderThan: null, runName: null });
+    await this.purge({ viewer: null, endpoint, olderThan: null, runName: null });
     for (;;) {
       const running = await ledger.runs({ endpoint, status: 'running', limit: 100 });
       if (running.length === 0) return;
-      await Promise.all(running.map(({ runId }) => this.cancel(runId)));
+      await Promise.all(running.map((run) => this.#cancelRun(run)));
     }
   }
 
@@ -435,10 +448,16 @@ export class Engine {
     await Promise.all([...this.#endpoints.values()].map((versions) => versions.tidy()));
   }
 
-  async #details(runId: RunId): Promise<RunDetails> {
-    const details = await this.#parts.ledger.details(runId);
+  async #details(runId: RunId, viewer: Viewer): Promise<RunDetails> {
+    const details = await this.#parts.ledger.details(runId, viewer);
     if (details === null) throw runNotFound(runId);
     return details;
+  }
+
+  async #visible(runId: RunId, viewer: Viewer): Promise<RunRecord> {
+    const run = await this.#parts.ledger.run(runId, viewer);
+    if (run === null) throw runNotFound(runId);
+    return run;
   }
 
   /** Adds what only the engine knows. */

@@ -2,6 +2,7 @@
 // 1 is the arrival, 2k the start of attempt k, 2k + 1 its end, and an end that no attempt brought comes after the last of them.
 // So the numbers rise, have no clock in them, and are the same on every server and after every restart.
 
+import type { Viewer } from '../domain/access.ts';
 import type { RunError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import { type EndedStatus, isEnded, type RunStatus } from '../domain/run.ts';
@@ -68,8 +69,8 @@ function broughtTheEnd(run: RunRecord, { attempt, outcome }: AttemptRecord): boo
   }
 }
 
-/** The events of a run as the ledger has it, or null for an id that names none. */
-export async function readHistory(ledger: Ledger, runId: RunId): Promise<HistoryEvent[] | null> {
-  const details = await ledger.details(runId);
+/** The events of a run as the ledger has it, or null for an id that names none, or one that the viewer does not see. */
+export async function readHistory(ledger: Ledger, runId: RunId, viewer?: Viewer): Promise<HistoryEvent[] | null> {
+  const details = await ledger.details(runId, viewer);
   return details === null ? null : historyOf(details.run, details.attempts);
 }

@@ -2,11 +2,12 @@
 
 import { newRunId } from '../clock.ts';
 import { inputKey } from '../blobs/blobs.ts';
+import type { Principal } from '../domain/access.ts';
 import type { BatchOptions, BatchPlan } from '../domain/batch.ts';
 import { sha256 } from '../domain/digest.ts';
 import { DEFAULT_BATCH_SIZE } from '../domain/endpoint.ts';
 import { ServiceError, StorageFull } from '../domain/errors.ts';
-import { DEFAULT_TENANT, type RunId } from '../domain/ids.ts';
+import type { RunId } from '../domain/ids.ts';
 import type { Payload } from '../domain/payload.ts';
 import { lostWorkersMax } from '../domain/retry.ts';
 import type { Duration } from '../domain/time.ts';
@@ -19,6 +20,8 @@ import type { Payloads } from './payloads.ts';
 
 /** An invocation as it was asked for, its form checked and nothing else. */
 export interface Submission {
+  /** Who hands it in: the run is his tenant's, and its idempotency key his own. */
+  readonly principal: Principal;
   readonly deployed: Deployed;
   readonly input: { readonly bytes: Uint8Array; readonly contentType: string };
   /** Where the input stands in the request, for messages: `/input`, or the empty string for a raw body. */
@@ -73,7 +76,7 @@ export async function accept(parts: IntakeParts, submission: Submission): Promis
     endpoint: spec.name,
     version: deployed.version,
     kind: batch === null ? 'call' : 'batch',
-    tenant: DEFAULT_TENANT,
+    tenant: submission.principal.tenant,
     runName: submission.runName,
     priority: submission.priority,
     timeout: submission.timeout ?? spec.timeout,
@@ -87,7 +90,10 @@ export async function accept(parts: IntakeParts, submission: Submission): Promis
     idempotency:
       submission.idempotencyKey === null
         ? null
-        : { key: submission.idempotencyKey, fingerprint: fingerprintOf(submission, payload) },
+        : {
+            key: ownKey(submission.principal, submission.idempotencyKey),
+            fingerprint: fingerprintOf(submission, payload),
+          },
     concurrencyKey: submission.concurrencyKey,
     retryOf: submission.retryOf,
     retention: spec.retention,
@@ -190,6 +196,10 @@ function planBatch(
     onRowError: asked.onRowError ?? spec.onRowError,
   };
 }
+
+/** An idempotency key as it is stored: apart from the same one of another API key. No key that is sent has a line end in it. */
+const ownKey = ({ keyId }: Principal, idempotencyKey: string): string =>
+  keyId === null ? idempotencyKey : `${keyId}\n${idempotencyKey}`;
 
 /** Two requests are the same when everything that could change the answer is. */
 function fingerprintOf(submission: Submission, input: Payload): string {

@@ -1,6 +1,7 @@
 // Emptying an endpoint's queue: every run that waits there, and none that arrives meanwhile.
 
 import type { Clock } from '../clock.ts';
+import type { Viewer } from '../domain/access.ts';
 import { after, type Duration, type Instant, milliseconds } from '../domain/time.ts';
 import type { Ledger, QueueFilter } from '../ledger/ledger.ts';
 import type { Leases } from './leases.ts';
@@ -8,6 +9,8 @@ import type { RunEvents } from './run-events.ts';
 
 /** Which queued runs to cancel. */
 export interface PurgeRequest {
+  /** Whose: runs that he does not see stay. Null for everybody's. */
+  readonly viewer: Viewer | null;
   readonly endpoint: string;
   /** Only runs that arrived longer ago than this; null, or 0, for all that wait. */
   readonly olderThan: Duration | null;
@@ -46,15 +49,17 @@ export async function countPurgeable(parts: PurgeParts, request: PurgeRequest): 
 
 /** Fixed once, before the first run is cancelled: otherwise a purge would never end where runs arrive faster than they are cancelled. */
 async function filterOf(parts: PurgeParts, request: PurgeRequest): Promise<QueueFilter> {
-  const { endpoint, runName } = request;
+  const { viewer, endpoint, runName } = request;
   const createdBefore = await boundOf(parts, request);
-  return { endpoint, createdBefore, ...(runName === null ? {} : { runName }) };
+  return { ...ownOf(viewer), endpoint, createdBefore, ...(runName === null ? {} : { runName }) };
 }
 
 /** Just after the last arrival, where no age is asked for: that is a time of the ledger's own clock, which need not be this machine's. */
-async function boundOf({ ledger, clock }: PurgeParts, { endpoint, olderThan }: PurgeRequest): Promise<Instant> {
+async function boundOf({ ledger, clock }: PurgeParts, { viewer, endpoint, olderThan }: PurgeRequest): Promise<Instant> {
   const now = clock.now();
   if (olderThan !== null && olderThan > 0) return after(now, milliseconds(0 - olderThan));
-  const [newest] = await ledger.runs({ endpoint, limit: 1 });
+  const [newest] = await ledger.runs({ ...ownOf(viewer), endpoint, limit: 1 });
   return after(newest?.createdAt ?? now, milliseconds(1));
 }
+
+const ownOf = (viewer: Viewer | null): { readonly viewer?: Viewer } => (viewer === null ? {} : { viewer });

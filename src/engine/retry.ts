@@ -3,7 +3,6 @@
 import { ServiceError } from '../domain/errors.ts';
 import { isEnded } from '../domain/run.ts';
 import type { RunRecord } from '../ledger/ledger.ts';
-import type { Deployed } from './deployment.ts';
 import type { Submission } from './intake.ts';
 import { readStored, type StoredParts } from './stored.ts';
 
@@ -16,8 +15,7 @@ import { readStored, type StoredParts } from './stored.ts';
 export async function retrySubmission(
   parts: StoredParts,
   run: RunRecord,
-  deployed: Deployed,
-  idempotencyKey: string | null,
+  asked: Pick<Submission, 'deployed' | 'principal' | 'idempotencyKey'>,
 ): Promise<Submission> {
   const { runId } = run;
   if (run.parentId !== null) {
@@ -43,7 +41,7 @@ export async function retrySubmission(
     );
   }
   return {
-    deployed,
+    ...asked,
     input: { bytes: input.content, contentType: input.contentType },
     inputPointer: '',
     accept: run.accept,
@@ -53,7 +51,6 @@ export async function retrySubmission(
     queueTtl: run.queueTtl,
     priority: run.priority,
     metadata: run.metadata,
-    idempotencyKey,
     concurrencyKey: run.concurrencyKey,
     retryOf: runId,
   };

@@ -9,6 +9,7 @@ import type { Engine, RunSight } from '../engine/engine.ts';
 import type { Accepted } from '../engine/intake.ts';
 import { runPath } from './paths.ts';
 import { outputExpired } from './problem.ts';
+import type { Call } from './route.ts';
 import { isEmbedded, runText } from './run-view.ts';
 
 /** Hint for clients that poll, in seconds. */
@@ -44,9 +45,13 @@ export function sendAccepted(reply: FastifyReply, sight: RunSight, isDeduplicate
 }
 
 /** Answers to a submission that is not waited for, with its run. */
-export async function sendSubmitted(engine: Engine, reply: FastifyReply, accepted: Accepted): Promise<FastifyReply> {
+export async function sendSubmitted(
+  engine: Engine,
+  { reply, principal }: Pick<Call<unknown, unknown>, 'reply' | 'principal'>,
+  accepted: Accepted,
+): Promise<FastifyReply> {
   const sight =
-    accepted.kind === 'new' ? engine.newRun(accepted.run, accepted.ahead) : await engine.run(accepted.runId);
+    accepted.kind === 'new' ? engine.newRun(accepted.run, accepted.ahead) : await engine.run(accepted.runId, principal);
   return sendAccepted(reply, sight, accepted.kind === 'deduplicated');
 }
 
@@ -62,7 +67,7 @@ export async function sendRunWithOutput(
 
 async function embeddedOutput(engine: Engine, { run, output }: RunSight): Promise<string | null> {
   if (!isEmbedded(run.output)) return null;
-  const content = output ?? (await engine.output(run.runId).catch(unlessDamaged))?.content ?? null;
+  const content = output ?? (await engine.output(run).catch(unlessDamaged))?.content ?? null;
   return content === null ? null : new TextDecoder().decode(content);
 }
 
@@ -91,7 +96,7 @@ export async function sendOutput(
  * @throws ServiceError `output-expired`
  */
 export async function sendRawOutput(engine: Engine, reply: FastifyReply, { run }: RunSight): Promise<FastifyReply> {
-  const output = await engine.output(run.runId);
+  const output = await engine.output(run);
   if (output === null) throw outputExpired(run);
   const extension = EXTENSIONS[output.contentType.split(';')[0]!.trim().toLowerCase()] ?? 'bin';
   return reply

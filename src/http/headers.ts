@@ -20,6 +20,7 @@ export const RESPONSE_HEADERS = {
   'Retry-After': 'When to ask again, in whole seconds.',
   'retry-after-ms': 'The same in milliseconds.',
   'Run-Id': 'The run whose output this is.',
+  'WWW-Authenticate': 'RFC 6750: that a key is asked for, and what is wrong with the one that came.',
   Vary: '`Prefer`, where a preference was read.',
 } as const;
 /** A header of an answer. */

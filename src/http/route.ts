@@ -49,6 +49,8 @@ export interface RouteDescription {
   readonly description?: string;
   /** What a key must be good for; null for a route that asks for none. */
   readonly scope: Scope | null;
+  /** Whether a route that asks for no key shows more to whoever presents one. */
+  readonly looksAtKeys?: true;
   /** Headers of a request that mean something here. */
   readonly headers?: readonly RequestHeader[];
   readonly answers: Readonly<Record<number, Answer>>;

@@ -1,7 +1,6 @@
 // The table of routes, and how it becomes a server's. A path that is not in it does not exist.
 
 import type { FastifyInstance } from 'fastify';
-import { ANYBODY } from '../domain/access.ts';
 import type { HttpParts } from './parts.ts';
 import type { Route } from './route.ts';
 import { ENDPOINT_ROUTES } from './routes/endpoints.ts';
@@ -23,7 +22,7 @@ export const ROUTES: readonly Route[] = [
 
 /** Registers every route; `inputBytesMax` is the longest body where a route has no limit of its own. */
 export function registerRoutes(app: FastifyInstance, parts: HttpParts, inputBytesMax: number): void {
-  app.decorateRequest('principal', { getter: () => ANYBODY });
+  app.decorateRequest('principal');
   for (const route of ROUTES) {
     app.route({
       method: route.method,

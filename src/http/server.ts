@@ -3,13 +3,15 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { mayUse, type Principal } from '../domain/access.ts';
+import type { Authenticator } from '../access/authenticator.ts';
+import type { Principal } from '../domain/access.ts';
 import { PROBLEMS, type ProblemSlug, ServiceError, StorageFull } from '../domain/errors.ts';
 import { inSeconds, seconds } from '../domain/time.ts';
 import type { Deployments } from '../engine/deployment.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Log } from '../log.ts';
 import { PROBLEM_TYPE } from '../wire/problems.ts';
+import { accessCheck } from './access.ts';
 import { requestGuard } from './guard.ts';
 import type { HttpParts } from './parts.ts';
 import { problemBody, sendProblem } from './problem.ts';
@@ -38,6 +40,7 @@ const SAFE_HEADERS = {
 export interface ServerParts {
   readonly engine: Engine;
   readonly deployments: Deployments;
+  readonly authenticator: Authenticator;
   readonly log: Log;
   /** Names that the Host header may have beside the loopback's; null for any. */
   readonly hosts: readonly string[] | null;
@@ -61,7 +64,8 @@ export interface HttpServer {
 }
 
 /** Builds the server. */
-export function buildServer({ engine, deployments, log, hosts, bodyBytesMax, corsOrigins }: ServerParts): HttpServer {
+export function buildServer(parts: ServerParts): HttpServer {
+  const { engine, deployments, authenticator, log, hosts, bodyBytesMax, corsOrigins } = parts;
   const waits = new Waits();
   const newRequestId = requestIds();
   const app = fastify({
@@ -82,42 +86,46 @@ export function buildServer({ engine, deployments, log, hosts, bodyBytesMax, cor
     clientErrorHandler: (error, socket) => refuseBrokenRequest(error, socket, newRequestId()),
   });
   const guard = requestGuard(hosts, corsOrigins);
+  const checkAccess = accessCheck(authenticator);
   // With a callback and not a promise: this is on the path of every submit.
   app.addHook('onRequest', (request, reply, done) => {
     reply.headers(SAFE_HEADERS);
     guard(request);
     done();
   });
+  // Before the body is read, and after CORS, so that a page which may ask is told why it is refused.
+  app.addHook('preParsing', (request, _reply, _payload, goOn) => {
+    const checking = checkAccess(request);
+    if (checking === undefined) goOn();
+    else checking.then(() => goOn(), goOn);
+  });
   // Bodies are read by the routes: what a body means depends on more than its content type, and a model's input is never parsed and written again.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.setErrorHandler((error: FastifyError, request, reply) => sendError(log, error, request, reply));
   app.setNotFoundHandler((request, reply) => sendProblem(reply, unknownPath(request)));
-  const parts: HttpParts = {
+  const httpParts: HttpParts = {
     engine,
     deployments,
     waitSignal: (reply) => waits.signal(reply),
     document: (principal) => openApiDocument(ROUTES, documented(engine, principal)),
   };
-  registerRoutes(app, parts, bodyBytesMax);
+  registerRoutes(app, httpParts, bodyBytesMax);
   if (corsOrigins.length > 0) registerCors(app, corsOrigins);
-  registerDocsPages(app, ({ principal }) => parts.document(principal));
+  registerDocsPages(app, ({ principal }) => httpParts.document(principal));
   return { app, release: () => waits.close(), close: closer(app) };
 }
 
 /** What the document says of the endpoints that somebody may see. */
 function documented(engine: Engine, principal: Principal): DocumentedEndpoint[] {
   if (!principal.scopes.includes('read')) return [];
-  return engine
-    .deployed()
-    .filter(({ spec }) => mayUse(principal, spec.name))
-    .map(({ spec: { name, description }, takes, inputSchema, outputSchema }) => ({
-      name,
-      description,
-      takesRows: takes === 'rows',
-      inputSchema,
-      outputSchema,
-    }));
+  return engine.deployed(principal).map(({ spec: { name, description }, takes, inputSchema, outputSchema }) => ({
+    name,
+    description,
+    takesRows: takes === 'rows',
+    inputSchema,
+    outputSchema,
+  }));
 }
 
 /** Ids that tell requests apart, also those of servers that ran earlier or run beside this one. */

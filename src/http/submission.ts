@@ -1,5 +1,6 @@
 // From a request to what the engine is asked for: the envelope's options or the query's, and the input as it was sent.
 
+import type { Principal } from '../domain/access.ts';
 import type { BatchOptions } from '../domain/batch.ts';
 import { type FieldError, ServiceError } from '../domain/errors.ts';
 import { isJson } from '../domain/payload.ts';
@@ -22,6 +23,7 @@ const CHECKED_BYTES_MAX = 1_024 * 1_024;
 
 /** What an invocation's request is made of. */
 export interface InvokeRequest {
+  readonly principal: Principal;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly query: InvokeQuery;
   readonly body: Uint8Array;
@@ -108,6 +110,7 @@ function readRaw(request: InvokeRequest, deployed: Deployed, contentType: string
 
 function common(request: InvokeRequest, deployed: Deployed, options: InvokeQuery | InvokeEnvelope) {
   return {
+    principal: request.principal,
     deployed,
     accept: readAccept(headerOf(request, 'accept') ?? undefined),
     runName: options.run_name ?? null,

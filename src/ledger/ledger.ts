@@ -1,6 +1,7 @@
 // The port to whatever keeps the runs. Every method is one transaction, durable when its promise resolves; no transaction crosses this line.
 // A driver is done when the conformance suite in test/ledger/ passes for it.
 
+import type { Viewer } from '../domain/access.ts';
 import type { BatchPlan, Progress, RowRange } from '../domain/batch.ts';
 import type { Callback, CallbackEvent, DeliveryId } from '../domain/delivery.ts';
 import type { RunError } from '../domain/errors.ts';
@@ -225,6 +226,8 @@ export interface RunDetails {
 
 /** Which runs to list, newest first. */
 export interface RunFilter {
+  /** Only runs that somebody sees; unset lists everybody's. */
+  readonly viewer?: Viewer;
   readonly endpoint?: string;
   readonly status?: RunStatus;
   readonly runName?: string;
@@ -286,6 +289,8 @@ export interface Swept {
 
 /** Which queued top-level runs to cancel. */
 export interface QueueFilter {
+  /** Only runs that somebody sees; unset takes everybody's. */
+  readonly viewer?: Viewer;
   readonly endpoint: string;
   /** Only runs that arrived before this instant. */
   readonly createdBefore?: Instant;
@@ -424,9 +429,10 @@ export interface Ledger {
   /** Writes what became of deliveries; each one's answer stands at its place. */
   finishDeliveries(finished: readonly FinishedDelivery[]): Promise<Recorded[]>;
   deliveries(runId: RunId): Promise<DeliveryRecord[]>;
-  run(runId: RunId): Promise<RunRecord | null>;
-  /** One call in place of four, for whoever shows a run. */
-  details(runId: RunId): Promise<RunDetails | null>;
+  /** With a viewer, a run that he does not see is null like one that is not there; without, it is asked on nobody's behalf. */
+  run(runId: RunId, viewer?: Viewer): Promise<RunRecord | null>;
+  /** One call in place of four, for whoever shows a run; `viewer` as `run` has it. */
+  details(runId: RunId, viewer?: Viewer): Promise<RunDetails | null>;
   runs(filter: RunFilter): Promise<RunRecord[]>;
   attempts(runId: RunId): Promise<AttemptRecord[]>;
   payload(runId: RunId, role: 'input' | 'output'): Promise<Payload | null>;

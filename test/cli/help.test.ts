@@ -4,6 +4,7 @@ import { checkCommand } from '../../src/cli/check.ts';
 import { doctorCommand } from '../../src/cli/doctor.ts';
 import { endpointsCommand } from '../../src/cli/endpoints.ts';
 import { invokeCommand } from '../../src/cli/invoke.ts';
+import { keysCommand } from '../../src/cli/keys.ts';
 import { migrateCommand } from '../../src/cli/migrate.ts';
 import { purgeCommand } from '../../src/cli/purge.ts';
 import { runsCommand } from '../../src/cli/runs.ts';
@@ -24,6 +25,7 @@ const COMMANDS = [
   endpointsCommand(),
   purgeCommand(),
   migrateCommand(),
+  keysCommand(),
 ].flatMap((command) => leaves(command, command.name()));
 
 test.each(COMMANDS)('claimcheck %s has help with an example of itself', (path, command) => {
@@ -33,7 +35,7 @@ test.each(COMMANDS)('claimcheck %s has help with an example of itself', (path, c
   expect(command.summary()).not.toBe('');
 });
 
-test.each(COMMANDS.filter(([path]) => !/^(?:serve|check|doctor|migrate)$/.test(path)))(
+test.each(COMMANDS.filter(([path]) => !/^(?:serve|check|doctor|migrate|keys .*)$/.test(path)))(
   'claimcheck %s takes --json and --url',
   (_path, command) => {
     expect(command.options.map(({ long }) => long)).toEqual(expect.arrayContaining(['--json', '--url']));

@@ -6,6 +6,7 @@ import { describe, onTestFinished, test, expect } from 'vitest';
 import { type BlobStore, inputKey, outputKey } from '../../src/blobs/blobs.ts';
 import { openBlobDirectory } from '../../src/blobs/directory.ts';
 import { newRunId } from '../../src/clock.ts';
+import { ANYBODY } from '../../src/domain/access.ts';
 import { ServiceError } from '../../src/domain/errors.ts';
 import type { RunId } from '../../src/domain/ids.ts';
 import type { BlobKey } from '../../src/domain/payload.ts';
@@ -86,6 +87,7 @@ async function collectingForTest(queueLimit = 100): Promise<Collecting> {
   await engine.start();
   const submit: Collecting['submit'] = async (wish, changes = {}) => {
     const accepted = await engine.submit({
+      principal: ANYBODY,
       deployed,
       input: { bytes: new TextEncoder().encode(JSON.stringify(wish)), contentType: 'application/json' },
       inputPointer: '/input',
@@ -114,7 +116,7 @@ async function collectingForTest(queueLimit = 100): Promise<Collecting> {
     submit,
     async done(wish) {
       const runId = await submit(wish);
-      await until('the run has ended', async () => isEnded((await engine.run(runId)).run.status));
+      await until('the run has ended', async () => isEnded((await engine.run(runId, ANYBODY)).run.status));
       return runId;
     },
     stored: () =>
@@ -138,10 +140,10 @@ describe('the logs of a run', () => {
     clock.advance(milliseconds(DEFAULT_RETENTION - 1));
     await collector.letGo();
     await collector.deleteLogs();
-    expect((await engine.logs(runId)).lines).toHaveLength(1);
+    expect((await engine.logs(runId, ANYBODY)).lines).toHaveLength(1);
     clock.advance(milliseconds(1));
     await collector.letGo();
-    expect((await engine.logs(runId)).lines).toBeNull();
+    expect((await engine.logs(runId, ANYBODY)).lines).toBeNull();
     expect(await files()).toHaveLength(1);
     await collector.deleteLogs();
     expect(await files()).toEqual([]);
@@ -173,7 +175,7 @@ describe('a run whose retention is over', () => {
     for (const runId of [small, large]) {
       expect(await ledger.payload(runId, 'input')).toBeNull();
       expect(await ledger.payload(runId, 'output')).toBeNull();
-      expect((await engine.run(runId)).run).toMatchObject({ status: 'succeeded', payloadsKept: false });
+      expect((await engine.run(runId, ANYBODY)).run).toMatchObject({ status: 'succeeded', payloadsKept: false });
     }
     clock.advance(days(30));
     await collector.letGo();
@@ -235,7 +237,7 @@ describe('a blob that no run names', () => {
     clock.advance(hours(2));
     await collector.deleteOrphans();
     expect(stored()).toEqual([inputKey(runId), outputKey(runId, 1)]);
-    expect((await engine.output(runId))?.content.length).toBeGreaterThan(LARGE.length);
+    expect((await engine.output((await engine.run(runId, ANYBODY)).run))?.content.length).toBeGreaterThan(LARGE.length);
   });
 
   test('stays while its run goes on, for it may be named yet', async () => {
@@ -247,7 +249,7 @@ describe('a blob that no run names', () => {
     clock.advance(hours(2));
     await collector.deleteOrphans();
     expect(stored()).toEqual([unnamed]);
-    await engine.cancel(runId);
+    await engine.cancel(runId, ANYBODY);
     await collector.deleteOrphans();
     expect(stored()).toEqual([]);
   });

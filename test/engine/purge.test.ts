@@ -1,4 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
+import { ANYBODY } from '../../src/domain/access.ts';
 import { milliseconds, seconds } from '../../src/domain/time.ts';
 import { Leases } from '../../src/engine/leases.ts';
 import { countPurgeable, purge, type PurgeParts } from '../../src/engine/purge.ts';
@@ -9,7 +10,7 @@ import { openLog } from '../../src/log.ts';
 import { ManualClock } from '../ledger/manual-clock.ts';
 import { batch, call, deployment } from '../ledger/runs.ts';
 
-const ALL = { endpoint: 'echo', olderThan: null, runName: null };
+const ALL = { viewer: ANYBODY, endpoint: 'echo', olderThan: null, runName: null };
 
 async function partsForTest(): Promise<PurgeParts & { readonly clock: ManualClock }> {
   const clock = new ManualClock();

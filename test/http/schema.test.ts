@@ -1,6 +1,7 @@
 // Inputs against the schemas of models, through a whole service.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ANYBODY } from '../../src/domain/access.ts';
 import { readSubmission } from '../../src/http/submission.ts';
 import { specsOf, startTestService, type TestService } from '../support/service.ts';
 
@@ -72,6 +73,7 @@ describe('an input that fits', () => {
     const input = '{"price": 1.50, "id": 9007199254740993}';
     const { submission } = readSubmission(
       {
+        principal: ANYBODY,
         headers: { 'content-type': 'application/json' },
         query: {},
         body: new TextEncoder().encode(`{"input": ${input}}`),

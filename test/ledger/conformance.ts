@@ -9,6 +9,7 @@ import { ADOPT_MAX, type Claim, type ClaimedRun, type Enqueued, type Ledger } fr
 import { describeLife } from './life.ts';
 import { ManualClock } from './manual-clock.ts';
 import { batch, call, chunk, deployment, inline } from './runs.ts';
+import { describeViewers } from './viewers.ts';
 
 export { call, inline } from './runs.ts';
 
@@ -26,6 +27,7 @@ export function describeLedger(
   moved: (now: Instant) => Promise<void> = async () => {},
 ): void {
   describeLife(name, open, moved);
+  describeViewers(name, open);
 
   describe(`${name} ledger`, () => {
     let ledger: Ledger;

@@ -10,6 +10,8 @@ export interface TestRequest {
   readonly headers?: Readonly<Record<string, string | string[]>>;
   readonly body?: string | Uint8Array;
   readonly chunked?: boolean;
+  /** Address of this machine that it comes from: 127.0.0.1 unless told; on Linux anything in 127.0.0.0/8. */
+  readonly from?: string;
 }
 
 /** An answer, whole. */
@@ -45,7 +47,15 @@ export async function exchange(
 ): Promise<TestAnswer> {
   const { hostname, port } = new URL(url);
   const body = request.body === undefined ? null : Buffer.from(request.body as Uint8Array);
-  const outgoing = httpRequest({ hostname, port, method, path, agent: false, headers: { ...request.headers } });
+  const outgoing = httpRequest({
+    hostname,
+    port,
+    method,
+    path,
+    agent: false,
+    headers: { ...request.headers },
+    ...(request.from !== undefined && { localAddress: request.from }),
+  });
   if (body !== null && request.chunked !== true) outgoing.setHeader('content-length', body.length);
   // A server that refuses a body may answer, and hang up, before it has read all of it.
   const failed = new Promise<never>((_, reject) => outgoing.once('error', reject));

@@ -24,6 +24,9 @@ export interface TestServiceOptions {
   readonly data?: string;
   /** Postgres database, whatever the other tests run on; null for SQLite. Whoever makes it drops it. */
   readonly database?: string | null;
+  /** 127.0.0.1 unless told. */
+  readonly host?: string;
+  readonly insecure?: boolean;
   readonly bodyBytesMax?: number;
   readonly corsOrigins?: readonly string[];
   readonly environment?: NodeJS.ProcessEnv;
@@ -75,10 +78,11 @@ export function specsOf(endpoints: TestServiceOptions['endpoints']): EndpointSpe
 export function testConfig(options: TestServiceOptions & { readonly data: string }): Config {
   return {
     file: join(FIXTURES, 'claimcheck.config.ts'),
-    host: '127.0.0.1',
+    host: options.host ?? '127.0.0.1',
     port: 0,
     data: options.data,
     database: options.database ?? null,
+    insecure: options.insecure ?? false,
     logLevel: 'silent',
     bodyBytesMax: options.bodyBytesMax ?? 16 * 1_024 * 1_024,
     corsOrigins: options.corsOrigins ?? [],

@@ -55,7 +55,7 @@ export function describeVault(name: string, open: () => Promise<Vault>): void {
     test('takes an id once, and keeps the first', async () => {
       const key = keyRecord();
       await vault.addKey(key);
-      await expect(other.addKey({ ...key, name: 'another' })).rejects.toThrow();
+      await expect(other.addKey({ ...key, name: 'another' })).rejects.toThrow(/unique/i);
       expect(await vault.keys()).toEqual([key]);
     });
 

@@ -18,7 +18,7 @@ const EVERYWHERE: readonly ProblemSlug[] = [
   'internal',
 ];
 /** What may go wrong where a key is asked for. */
-const WITH_KEY: readonly ProblemSlug[] = ['unauthorized', 'forbidden'];
+const WITH_KEY: readonly ProblemSlug[] = ['unauthorized', 'forbidden', 'too-many-attempts'];
 
 /** What may go wrong where a request can have a body, be it one too many. */
 const WITH_BODY: readonly ProblemSlug[] = ['payload-too-large', 'unsupported-media-type'];
@@ -29,6 +29,9 @@ const HEADERS_OF_PROBLEMS: Partial<Record<ProblemSlug, readonly ResponseHeader[]
   'queue-full': ['Retry-After', 'retry-after-ms'],
   'replica-unavailable': ['Location', 'Retry-After'],
   'storage-full': ['Retry-After'],
+  'too-many-attempts': ['Retry-After'],
+  forbidden: ['WWW-Authenticate'],
+  unauthorized: ['WWW-Authenticate'],
   'wait-exceeded': ['Location', 'Retry-After'],
 };
 

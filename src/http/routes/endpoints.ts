@@ -1,5 +1,6 @@
 // GET /endpoints, GET /endpoints/{endpoint}, POST /endpoints/{endpoint}/warm and DELETE /endpoints/{endpoint}/queue.
 
+import type { Viewer } from '../../domain/access.ts';
 import { seconds } from '../../domain/time.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { EndpointBody, EndpointList, PurgeBody, PurgeQuery, WarmRequest } from '../../wire/endpoints.ts';
@@ -20,7 +21,9 @@ export const ENDPOINT_ROUTES: readonly Route[] = [
       200: { description: 'Every endpoint as it stands.', content: { 'application/json': EndpointList } },
     },
     problems: [],
-    handle: async ({ engine }): Promise<EndpointList> => ({ endpoints: (await engine.endpoints()).map(endpointBody) }),
+    handle: async ({ engine }, { principal }): Promise<EndpointList> => ({
+      endpoints: (await engine.endpoints(principal)).map(endpointBody),
+    }),
   }),
   route({
     method: 'GET',
@@ -31,7 +34,7 @@ export const ENDPOINT_ROUTES: readonly Route[] = [
     scope: 'read',
     answers: { 200: { description: 'The endpoint as it stands.', content: { 'application/json': EndpointBody } } },
     problems: ['endpoint-not-found'],
-    handle: ({ engine }, { params }) => showEndpoint(engine, params['endpoint']!),
+    handle: ({ engine }, { params, principal }) => showEndpoint(engine, principal, params['endpoint']!),
   }),
   route({
     method: 'POST',
@@ -43,11 +46,11 @@ export const ENDPOINT_ROUTES: readonly Route[] = [
     body: optionsBody(WarmRequest),
     answers: { 202: { description: 'They are being started.', content: { 'application/json': EndpointBody } } },
     problems: ['endpoint-not-found', 'malformed-body', 'draining'],
-    handle({ engine }, { params, body, reply }) {
-      const { spec } = engine.endpoint(params['endpoint']!);
-      engine.warm(spec.name, body.replicas ?? null);
+    handle({ engine }, { params, principal, body, reply }) {
+      const deployed = engine.endpoint(params['endpoint']!, principal);
+      engine.warm(deployed, body.replicas ?? null);
       reply.code(202);
-      return showEndpoint(engine, spec.name);
+      return showEndpoint(engine, principal, deployed.spec.name);
     },
   }),
   route({
@@ -63,10 +66,11 @@ export const ENDPOINT_ROUTES: readonly Route[] = [
       200: { description: 'How many were cancelled, or would be.', content: { 'application/json': PurgeBody } },
     },
     problems: ['endpoint-not-found'],
-    async handle({ engine }, { params, query }): Promise<PurgeBody> {
-      const { spec } = engine.endpoint(params['endpoint']!);
+    async handle({ engine }, { params, principal: viewer, query }): Promise<PurgeBody> {
+      const { spec } = engine.endpoint(params['endpoint']!, viewer);
       const { older_than: olderThan, run_name: runName = null, dry_run: isDryRun } = query;
-      const purge = { endpoint: spec.name, olderThan: olderThan === undefined ? null : seconds(olderThan), runName };
+      const age = olderThan === undefined ? null : seconds(olderThan);
+      const purge = { viewer, endpoint: spec.name, olderThan: age, runName };
       return isDryRun === true
         ? { cancelled: await engine.countPurgeable(purge), dry_run: true }
         : { cancelled: await engine.purge(purge) };
@@ -75,7 +79,7 @@ export const ENDPOINT_ROUTES: readonly Route[] = [
 ];
 
 /** An endpoint as it stands. */
-export async function showEndpoint(engine: Engine, name: string): Promise<EndpointBody> {
-  const { spec } = engine.endpoint(name);
-  return endpointBody((await engine.endpoints()).find(({ deployed }) => deployed.spec.name === spec.name)!);
+export async function showEndpoint(engine: Engine, viewer: Viewer, name: string): Promise<EndpointBody> {
+  const { spec } = engine.endpoint(name, viewer);
+  return endpointBody((await engine.endpoints(viewer)).find(({ deployed }) => deployed.spec.name === spec.name)!);
 }

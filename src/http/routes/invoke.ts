@@ -83,20 +83,21 @@ export const INVOKE_ROUTES: readonly Route[] = [
 
 async function invoke(
   parts: HttpParts,
-  { request, reply, query, body }: Call<InvokeQuery, Uint8Array>,
+  call: Call<InvokeQuery, Uint8Array>,
   name: string | null,
 ): Promise<FastifyReply> {
   const { engine } = parts;
-  const deployed = engine.endpoint(name);
-  const asked = readSubmission({ headers: request.headers, query, body }, deployed);
+  const { request, reply, principal, query, body } = call;
+  const deployed = engine.endpoint(name, principal);
+  const asked = readSubmission({ principal, headers: request.headers, query, body }, deployed);
   const preference = readPreference(singleHeader(request, 'prefer'));
   const mode = modeOf(asked.async, preference, deployed);
   if (preference !== null) reply.header('vary', 'Prefer');
   if (preference !== null && asked.async === null) reply.header('preference-applied', preference.applied);
   const accepted = await engine.submit(asked.submission);
   if (accepted.kind === 'replayed') reply.header('idempotency-replayed', 'true');
-  if (mode.kind === 'async') return sendSubmitted(engine, reply, accepted);
-  return waitAndAnswer(parts, reply, {
+  if (mode.kind === 'async') return sendSubmitted(engine, call, accepted);
+  return waitAndAnswer(parts, call, {
     runId: accepted.kind === 'new' ? accepted.run.runId : accepted.runId,
     mode,
     accept: asked.submission.accept,
@@ -124,11 +125,11 @@ interface Awaited {
 
 async function waitAndAnswer(
   parts: HttpParts,
-  reply: FastifyReply,
+  { reply, principal }: Pick<Call<unknown, unknown>, 'reply' | 'principal'>,
   { runId, mode, accept, isDeduplicated }: Awaited,
 ): Promise<FastifyReply> {
   const { engine } = parts;
-  const sight = await engine.waitForEnd(runId, mode.atMost, parts.waitSignal(reply));
+  const sight = await engine.waitForEnd(runId, principal, mode.atMost, parts.waitSignal(reply));
   const { run } = sight;
   reply.header('location', runPath(runId)).header('run-id', runId);
   if (run.status === 'succeeded') return sendOutput(engine, reply, sight, accept, isDeduplicated);

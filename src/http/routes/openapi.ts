@@ -11,7 +11,9 @@ export const OPENAPI_ROUTES: readonly Route[] = [
     operationId: 'getOpenApi',
     tag: 'server',
     summary: 'Read this document',
+    description: 'What it says of single endpoints, it says to whoever may see them.',
     scope: null,
+    looksAtKeys: true,
     answers: {
       200: { description: 'An OpenAPI 3.1 document.', content: { 'application/json': OpenApiBody } },
     },

@@ -156,10 +156,13 @@ export const RUN_ROUTES: readonly Route[] = [
   }),
 ];
 
-async function listRuns({ engine }: HttpParts, { query, reply }: Call<RunQuery, null>): Promise<FastifyReply> {
+async function listRuns(
+  { engine }: HttpParts,
+  { principal: viewer, query, reply }: Call<RunQuery, null>,
+): Promise<FastifyReply> {
   const filter = filterOf(query);
   // One more than asked for, to know whether there is a next page.
-  const runs = await engine.runs({ ...filter, limit: filter.limit + 1 });
+  const runs = await engine.runs({ ...filter, viewer, limit: filter.limit + 1 });
   const page = runs.slice(0, filter.limit);
   const last = page.at(-1);
   const cursor = runs.length > page.length && last !== undefined ? JSON.stringify(String(last.sequence)) : 'null';
@@ -181,19 +184,19 @@ function filterOf(query: RunQuery): RunFilter {
 
 async function showRun(
   parts: HttpParts,
-  { params, query: { wait }, reply }: Call<Static<typeof WaitQuery>, null>,
+  { params, principal, query: { wait }, reply }: Call<Static<typeof WaitQuery>, null>,
 ): Promise<FastifyReply> {
   const { engine } = parts;
   const runId = idOf(params['id']!);
   const sight =
     wait === undefined
-      ? await engine.run(runId)
-      : await engine.waitForEnd(runId, seconds(wait), parts.waitSignal(reply));
+      ? await engine.run(runId, principal)
+      : await engine.waitForEnd(runId, principal, seconds(wait), parts.waitSignal(reply));
   return sendRunWithOutput(engine, reply, sight);
 }
 
-async function output({ engine }: HttpParts, { params, reply }: Call<object, null>): Promise<FastifyReply> {
-  const sight = await engine.run(idOf(params['id']!));
+async function output({ engine }: HttpParts, { params, principal, reply }: Call<object, null>): Promise<FastifyReply> {
+  const sight = await engine.run(idOf(params['id']!), principal);
   const { run } = sight;
   if (run.status === 'succeeded') return sendRawOutput(engine, reply, sight);
   if (isEnded(run.status)) throw problemOfRun(run);
@@ -203,10 +206,10 @@ async function output({ engine }: HttpParts, { params, reply }: Call<object, nul
 /** Text for people, unless the client asks for JSON Lines. */
 async function logs(
   { engine }: HttpParts,
-  { request, params, query: { after = 0 }, reply }: Call<Static<typeof LogsQuery>, null>,
+  { request, params, principal, query: { after = 0 }, reply }: Call<Static<typeof LogsQuery>, null>,
 ): Promise<FastifyReply> {
   const format = logFormatOf(readAccept(request.headers.accept));
-  const { run, lines } = await engine.logs(idOf(params['id']!));
+  const { run, lines } = await engine.logs(idOf(params['id']!), principal);
   if (lines === null) throw outputExpired(run, 'logs were');
   const wanted = lines.slice(after);
   const text = (format === 'jsonl' ? wanted : wanted.map((line) => logLineText(JSON.parse(line) as LogLine)))
@@ -233,11 +236,10 @@ function logFormatOf(accept: string | null): 'text' | 'jsonl' {
   }
 }
 
-async function cancel({ engine }: HttpParts, { params, reply }: Call<object, null>): Promise<FastifyReply> {
+async function cancel({ engine }: HttpParts, { params, principal, reply }: Call<object, null>): Promise<FastifyReply> {
   const runId = idOf(params['id']!);
-  const result = await engine.cancel(runId);
-  if (result === 'unknown') throw runNotFound(runId);
-  const sight = await engine.run(runId);
+  const result = await engine.cancel(runId, principal);
+  const sight = await engine.run(runId, principal);
   if (result === 'ended') {
     throw new ServiceError('run-ended', `Run ${runId} has already ${sight.run.status}; it was not cancelled.`, {
       runId,
@@ -247,10 +249,11 @@ async function cancel({ engine }: HttpParts, { params, reply }: Call<object, nul
   return sendRun(reply, sight, null);
 }
 
-async function retry({ engine }: HttpParts, { request, params, reply }: Call<object, null>): Promise<FastifyReply> {
-  const accepted = await engine.retry(idOf(params['id']!), idempotencyKeyOf(request.headers));
+async function retry({ engine }: HttpParts, call: Call<object, null>): Promise<FastifyReply> {
+  const { request, params, principal, reply } = call;
+  const accepted = await engine.retry(idOf(params['id']!), principal, idempotencyKeyOf(request.headers));
   if (accepted.kind === 'replayed') reply.header('idempotency-replayed', 'true');
-  return sendSubmitted(engine, reply, accepted);
+  return sendSubmitted(engine, call, accepted);
 }
 
 function idOf(text: string): RunId {

@@ -1,13 +1,12 @@
 // PUT and DELETE /endpoints/{endpoint}, GET /endpoints/{endpoint}/versions and POST /endpoints/{endpoint}/rollback.
 
-import type { FastifyReply } from 'fastify';
 import { toRfc3339 } from '../../domain/time.ts';
 import type { Deploying } from '../../engine/deployment.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { EndpointBody } from '../../wire/endpoints.ts';
 import { DeployRequest, RemoveQuery, RollbackRequest, VersionList } from '../../wire/versions.ts';
 import { jsonBody, optionsBody } from '../body-rules.ts';
-import { type Answer, type Route, route } from '../route.ts';
+import { type Answer, type Call, type Route, route } from '../route.ts';
 import { showEndpoint } from './endpoints.ts';
 
 /** What each outcome is answered with: a version that is tried is not there yet. */
@@ -37,9 +36,9 @@ export const VERSION_ROUTES: readonly Route[] = [
       202: answer('The new version is being tried.'),
     },
     problems: ['malformed-body', 'draining'],
-    async handle({ engine, deployments }, { params, body, reply }) {
-      const name = params['endpoint']!;
-      return answerDeploying(engine, reply, name, await deployments.deploy(name, body));
+    async handle({ engine, deployments }, call) {
+      const name = call.params['endpoint']!;
+      return answerDeploying(engine, call, name, await deployments.deploy(name, call.body, call.principal));
     },
   }),
   route({
@@ -54,8 +53,8 @@ export const VERSION_ROUTES: readonly Route[] = [
     query: RemoveQuery,
     answers: { 204: { description: 'It is gone.' } },
     problems: ['endpoint-not-found', 'endpoint-in-use', 'draining'],
-    async handle({ deployments }, { params, query, reply }) {
-      await deployments.remove(params['endpoint']!, query.force ?? false);
+    async handle({ deployments }, { params, principal, query, reply }) {
+      await deployments.remove(params['endpoint']!, query.force ?? false, principal);
       return reply.code(204).send();
     },
   }),
@@ -68,8 +67,8 @@ export const VERSION_ROUTES: readonly Route[] = [
     scope: 'read',
     answers: { 200: { description: 'Oldest first.', content: { 'application/json': VersionList } } },
     problems: ['endpoint-not-found'],
-    async handle({ deployments }, { params }): Promise<VersionList> {
-      const versions = await deployments.versions(params['endpoint']!);
+    async handle({ deployments }, { params, principal }): Promise<VersionList> {
+      const versions = await deployments.versions(params['endpoint']!, principal);
       return {
         versions: versions.map(({ version, state, reason, source, deployedAt }) => ({
           version,
@@ -94,20 +93,20 @@ export const VERSION_ROUTES: readonly Route[] = [
       202: answer('That version is being tried.'),
     },
     problems: ['endpoint-not-found', 'malformed-body', 'draining'],
-    async handle({ engine, deployments }, { params, body, reply }) {
-      const { spec } = engine.endpoint(params['endpoint']!);
-      const { version = null } = body;
-      return answerDeploying(engine, reply, spec.name, await deployments.rollBack(spec.name, version));
+    async handle({ engine, deployments }, call) {
+      const { params, principal, body } = call;
+      const { name } = engine.endpoint(params['endpoint']!, principal).spec;
+      return answerDeploying(engine, call, name, await deployments.rollBack(name, body.version ?? null, principal));
     },
   }),
 ];
 
 async function answerDeploying(
   engine: Engine,
-  reply: FastifyReply,
+  { reply, principal }: Pick<Call<unknown, unknown>, 'reply' | 'principal'>,
   name: string,
   deploying: Deploying,
 ): Promise<EndpointBody> {
   reply.code(STATUS[deploying.outcome]).header('location', `/endpoints/${name}`);
-  return showEndpoint(engine, name);
+  return showEndpoint(engine, principal, name);
 }

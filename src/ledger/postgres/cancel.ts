@@ -59,7 +59,8 @@ const ENDED: Statement = {
 const QUEUED = `
   FROM claimcheck.open_runs
   WHERE endpoint = $1 AND status = 'queued' AND parent_seq IS NULL
-    AND ($2::bigint IS NULL OR created_at_ms < $2) AND ($3::text IS NULL OR run_name = $3)`;
+    AND ($2::bigint IS NULL OR created_at_ms < $2) AND ($3::text IS NULL OR run_name = $3)
+    AND ($4::text IS NULL OR tenant = $4) AND ($5::text[] IS NULL OR endpoint = ANY($5))`;
 const FIND_QUEUED: Statement = {
   name: 'claimcheck_find_queued',
   text: `SELECT run_id ${QUEUED} ORDER BY seq LIMIT ${PURGE_MAX}`,
@@ -178,8 +179,10 @@ async function cancelLocked(writer: Writer, runs: readonly Locked[]): Promise<re
 const claimOf = ({ status, run_id: runId, attempt }: Locked): Claim[] =>
   status === 'running' ? [{ runId, attempt }] : [];
 
-const valuesOf = ({ endpoint, createdBefore, runName }: QueueFilter): unknown[] => [
+const valuesOf = ({ viewer, endpoint, createdBefore, runName }: QueueFilter): unknown[] => [
   endpoint,
   createdBefore ?? null,
   runName ?? null,
+  viewer?.tenant ?? null,
+  viewer?.endpoints ?? null,
 ];

@@ -1,6 +1,7 @@
 // The ledger that several servers share: one Postgres database, which decides what the time is and who was first. Calls that arrive
 // together are written together, one transaction for each kind of call.
 
+import type { Viewer } from '../../domain/access.ts';
 import type { Progress } from '../../domain/batch.ts';
 import type { RunId } from '../../domain/ids.ts';
 import type { BlobKey, Payload } from '../../domain/payload.ts';
@@ -48,7 +49,7 @@ import { Lane, weightOf } from './lane.ts';
 import { openDatabase, type Opened } from './open.ts';
 import { Outbox } from './outbox.ts';
 import { Outcomes } from './outcomes.ts';
-import { Reader } from './read.ts';
+import { type AskedRun, Reader } from './read.ts';
 import { Retention } from './retention.ts';
 import { Sweep } from './sweep.ts';
 
@@ -98,8 +99,8 @@ class PostgresLedger implements Ledger {
   readonly #requests: Lane<ClaimRequest, ClaimedRun[]>;
   readonly #renewals: Lane<Renewal, Recorded[]>;
   readonly #endings: Lane<Ending, Recorded[] | Cancelled>;
-  readonly #lookUps: Lane<RunId, RunRecord | null>;
-  readonly #details: Lane<RunId, RunDetails | null>;
+  readonly #lookUps: Lane<AskedRun, RunRecord | null>;
+  readonly #details: Lane<AskedRun, RunDetails | null>;
   /** Calls that are not grouped. */
   #singleCalls = 0;
   #lost = 0;
@@ -149,8 +150,8 @@ class PostgresLedger implements Ledger {
       together: (first, ending) => first.verb === ending.verb,
       underwayMax: 1,
     });
-    this.#lookUps = new Lane({ write: (runIds) => this.#reader.byId(runIds), weigh: () => 1, underwayMax: 2 });
-    this.#details = new Lane({ write: (runIds) => this.#reader.details(runIds), weigh: () => 1, underwayMax: 2 });
+    this.#lookUps = new Lane({ write: (asked) => this.#reader.byId(asked), weigh: () => 1, underwayMax: 2 });
+    this.#details = new Lane({ write: (asked) => this.#reader.details(asked), weigh: () => 1, underwayMax: 2 });
   }
 
   deploy(deployment: Deployment): Promise<number> {
@@ -240,12 +241,12 @@ class PostgresLedger implements Ledger {
     return this.#read(() => this.#outbox.deliveries(runId));
   }
 
-  run(runId: RunId): Promise<RunRecord | null> {
-    return this.#grouped(this.#lookUps, runId);
+  run(runId: RunId, viewer?: Viewer): Promise<RunRecord | null> {
+    return this.#grouped(this.#lookUps, { runId, viewer });
   }
 
-  details(runId: RunId): Promise<RunDetails | null> {
-    return this.#grouped(this.#details, runId);
+  details(runId: RunId, viewer?: Viewer): Promise<RunDetails | null> {
+    return this.#grouped(this.#details, { runId, viewer });
   }
 
   runs(filter: RunFilter): Promise<RunRecord[]> {

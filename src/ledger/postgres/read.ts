@@ -1,5 +1,6 @@
 // Reading what is written down.
 
+import { maySee, type Viewer } from '../../domain/access.ts';
 import type { RunId } from '../../domain/ids.ts';
 import type { Payload } from '../../domain/payload.ts';
 
@@ -59,6 +60,8 @@ const FILTERS = `
     AND ($4::bigint IS NULL OR r.created_at_ms > $4)
     AND ($5::bigint IS NULL OR r.created_at_ms < $5)
     AND ($6::bigint IS NULL OR r.seq < $6)
+    AND ($8::text IS NULL OR r.tenant = $8)
+    AND ($9::text[] IS NULL OR r.endpoint = ANY($9))
   ORDER BY r.seq DESC
   LIMIT $7`;
 // Three statements and not one, so that each walks its own index from the newest run down.
@@ -74,7 +77,7 @@ const CHILDREN: Statement = {
   name: 'claimcheck_children',
   text: `
   SELECT ${runColumns('claimcheck.runs')} FROM claimcheck.runs r
-  WHERE r.parent_seq = (SELECT seq FROM claimcheck.runs WHERE run_id = $8) AND ($1::text IS NULL OR r.endpoint = $1) ${FILTERS}`,
+  WHERE r.parent_seq = (SELECT seq FROM claimcheck.runs WHERE run_id = $10) AND ($1::text IS NULL OR r.endpoint = $1) ${FILTERS}`,
 };
 
 const ATTEMPTS: Statement = {
@@ -142,6 +145,12 @@ const OPEN: Statement = {
 
 type DetailsRow = PayloadRow & { attempts: AttemptRow[] };
 
+/** A run that somebody asks for; without a viewer, nobody in particular. */
+export interface AskedRun {
+  readonly runId: RunId;
+  readonly viewer: Viewer | undefined;
+}
+
 /** Reads runs, attempts and payloads. */
 export class Reader {
   readonly #connections: Connections;
@@ -151,15 +160,15 @@ export class Reader {
   }
 
   /** The runs that several callers ask for, each at its place. */
-  async byId(runIds: readonly RunId[]): Promise<(RunRecord | null)[]> {
-    const rows = await this.#connections.read<RunRow>(RUNS_BY_ID, [[...new Set(runIds)]]);
+  async byId(asked: readonly AskedRun[]): Promise<(RunRecord | null)[]> {
+    const rows = await this.#connections.read<RunRow>(RUNS_BY_ID, [idsOf(asked)]);
     const found = new Map(rows.map((row) => [row.run_id, toRunRecord(row)]));
-    return runIds.map((runId) => found.get(runId) ?? null);
+    return asked.map((one) => unlessHidden(one, found.get(one.runId), (run) => run));
   }
 
   /** As `byId`. How many are ahead of a queued run is asked afterwards, since only few are looked at while they wait. */
-  async details(runIds: readonly RunId[]): Promise<(RunDetails | null)[]> {
-    const rows = await this.#connections.read<DetailsRow>(DETAILS_BY_ID, [[...new Set(runIds)]]);
+  async details(asked: readonly AskedRun[]): Promise<(RunDetails | null)[]> {
+    const rows = await this.#connections.read<DetailsRow>(DETAILS_BY_ID, [idsOf(asked)]);
     const details = await Promise.all(
       rows.map(async (row): Promise<RunDetails> => {
         const run = toRunRecord(row);
@@ -168,11 +177,11 @@ export class Reader {
       }),
     );
     const found = new Map(details.map((one) => [one.run.runId, one]));
-    return runIds.map((runId) => found.get(runId) ?? null);
+    return asked.map((one) => unlessHidden(one, found.get(one.runId), ({ run }) => run));
   }
 
   async runs(filter: RunFilter): Promise<RunRecord[]> {
-    const { endpoint = null, parentId } = filter;
+    const { endpoint = null, parentId, viewer } = filter;
     const values = [
       endpoint,
       filter.status ?? null,
@@ -181,6 +190,8 @@ export class Reader {
       filter.createdBefore ?? null,
       filter.before ?? null,
       filter.limit,
+      viewer?.tenant ?? null,
+      viewer?.endpoints ?? null,
     ];
     const topLevel = endpoint === null ? ALL_RUNS : RUNS_OF_ENDPOINT;
     const rows = await (parentId === undefined
@@ -220,4 +231,16 @@ export class Reader {
     const rows = await this.#connections.read<DepthRow>(DEPTHS, []);
     return rows.map(toEndpointDepth);
   }
+}
+
+const idsOf = (asked: readonly AskedRun[]): RunId[] => [...new Set(asked.map(({ runId }) => runId))];
+
+/** What was found for whoever asked for it. A run's tenant and endpoint never change, so they may be looked at after it was read. */
+function unlessHidden<Found>(
+  { viewer }: AskedRun,
+  found: Found | undefined,
+  runOf: (found: Found) => RunRecord,
+): Found | null {
+  if (found === undefined) return null;
+  return viewer === undefined || maySee(viewer, runOf(found)) ? found : null;
 }

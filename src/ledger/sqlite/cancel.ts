@@ -9,6 +9,7 @@ import type { AttemptLog } from './attempt-log.ts';
 import type { EndedRow, Outbox } from './outbox.ts';
 import type { Counters } from './counters.ts';
 import { Query } from './query.ts';
+import { seenBy, viewerValues } from './viewer.ts';
 
 const COLUMNS = 'seq, run_id, kind, endpoint, status, attempt, callback_url, callback_events';
 const FIND = `SELECT ${COLUMNS} FROM runs WHERE run_id = $runId`;
@@ -16,7 +17,8 @@ const OPEN_CHILDREN = `SELECT ${COLUMNS} FROM runs WHERE parent_seq = $seq AND s
 const QUEUED = `
   FROM runs
   WHERE endpoint = $endpoint AND status = 'queued' AND parent_seq IS NULL
-    AND ($createdBefore IS NULL OR created_at_ms < $createdBefore) AND ($runName IS NULL OR run_name = $runName)`;
+    AND ($createdBefore IS NULL OR created_at_ms < $createdBefore) AND ($runName IS NULL OR run_name = $runName)
+    AND ${seenBy('runs')}`;
 const FIND_QUEUED = `SELECT ${COLUMNS} ${QUEUED} ORDER BY seq LIMIT ${PURGE_MAX}`;
 const COUNT_QUEUED = `SELECT count(*) AS queued ${QUEUED}`;
 const CANCEL = `
@@ -88,7 +90,8 @@ export class Cancellation {
   }
 }
 
-const valuesOf = ({ endpoint, createdBefore, runName }: QueueFilter) => ({
+const valuesOf = ({ viewer, endpoint, createdBefore, runName }: QueueFilter) => ({
+  ...viewerValues(viewer),
   endpoint,
   createdBefore: createdBefore ?? null,
   runName: runName ?? null,

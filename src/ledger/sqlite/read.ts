@@ -1,6 +1,7 @@
 // Reading what is written down.
 
 import type { DatabaseSync } from 'node:sqlite';
+import { maySee, type Viewer } from '../../domain/access.ts';
 import type { RunId } from '../../domain/ids.ts';
 import type { Payload } from '../../domain/payload.ts';
 
@@ -28,6 +29,7 @@ import {
   toRunRecord,
 } from '../rows.ts';
 import { Query } from './query.ts';
+import { seenBy, viewerValues } from './viewer.ts';
 
 const RUN = `SELECT ${runColumns('runs')} FROM runs r WHERE r.run_id = $runId`;
 const INPUT = `SELECT ${runColumns('runs')}, (SELECT body FROM inputs b WHERE b.run_seq = r.seq) AS body FROM runs r WHERE r.run_id = $runId`;
@@ -35,6 +37,7 @@ const OUTPUT = `SELECT ${runColumns('runs')}, (SELECT body FROM outputs b WHERE 
 
 // Two statements and not one, so that each walks its own index from the newest run down.
 const FILTERS = `
+    AND ${seenBy('r')}
     AND ($status IS NULL OR r.status = $status)
     AND ($runName IS NULL OR r.run_name = $runName)
     AND ($createdAfter IS NULL OR r.created_at_ms > $createdAfter)
@@ -114,14 +117,14 @@ export class Reader {
     this.#open = new Query<{ open: number }>(db, OPEN);
   }
 
-  run(runId: RunId): RunRecord | null {
+  run(runId: RunId, viewer?: Viewer): RunRecord | null {
     const row = this.#run.first({ runId });
-    return row === undefined ? null : toRunRecord(row);
+    return row === undefined || isHidden(row, viewer) ? null : toRunRecord(row);
   }
 
-  details(runId: RunId): RunDetails | null {
+  details(runId: RunId, viewer?: Viewer): RunDetails | null {
     const row = this.#output.first({ runId });
-    if (row === undefined) return null;
+    if (row === undefined || isHidden(row, viewer)) return null;
     const ahead = row.status === 'queued' ? this.ahead(runId) : null;
     return { run: toRunRecord(row), attempts: this.attempts(runId), ahead, output: row.body };
   }
@@ -129,6 +132,7 @@ export class Reader {
   runs(filter: RunFilter): RunRecord[] {
     const { parentId } = filter;
     const values = {
+      ...viewerValues(filter.viewer),
       endpoint: filter.endpoint ?? null,
       status: filter.status ?? null,
       runName: filter.runName ?? null,
@@ -171,3 +175,5 @@ export class Reader {
     return this.#depths.all().map(toEndpointDepth);
   }
 }
+
+const isHidden = (row: RunRow, viewer: Viewer | undefined): boolean => viewer !== undefined && !maySee(viewer, row);

@@ -1,6 +1,7 @@
 // Every verb of the port as a synchronous function over one connection, and the group commit that makes many of them one fsync.
 
 import type { DatabaseSync } from 'node:sqlite';
+import type { Viewer } from '../../domain/access.ts';
 import { StorageBroken } from '../../domain/errors.ts';
 import type { Progress } from '../../domain/batch.ts';
 import type { RunId } from '../../domain/ids.ts';
@@ -84,8 +85,8 @@ function prepareVerbs(db: DatabaseSync, counters: Counters) {
     claimDeliveries: (now: Instant, limit: number, lease: Duration) => outbox.claim(now, limit, lease),
     finishDeliveries: (now: Instant, finished: readonly FinishedDelivery[]) => outbox.finish(now, finished),
     deliveries: (_now: Instant, runId: RunId) => outbox.deliveries(runId),
-    run: (_now: Instant, runId: RunId) => reader.run(runId),
-    details: (_now: Instant, runId: RunId) => reader.details(runId),
+    run: (_now: Instant, runId: RunId, viewer?: Viewer) => reader.run(runId, viewer),
+    details: (_now: Instant, runId: RunId, viewer?: Viewer) => reader.details(runId, viewer),
     runs: (_now: Instant, filter: RunFilter) => reader.runs(filter),
     attempts: (_now: Instant, runId: RunId) => reader.attempts(runId),
     payload: (_now: Instant, runId: RunId, role: 'input' | 'output') => reader.payload(runId, role),
