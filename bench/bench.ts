@@ -6,6 +6,7 @@ import { accept } from './accept.ts';
 import { backlog } from './backlog.ts';
 import { churn } from './churn.ts';
 import { cold } from './cold.ts';
+import { large } from './large.ts';
 import { runs } from './runs.ts';
 import { scale } from './scale.ts';
 import { sync } from './sync.ts';
@@ -25,6 +26,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<void>>
   waiters,
   sync,
   cold,
+  large,
   scale,
 };
 

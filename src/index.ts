@@ -32,6 +32,7 @@ export {
   QueueExpiredError,
   QueueFullError,
   OutOfMemoryError,
+  RangeNotSatisfiableError,
   ReplicaCrashedError,
   ReplicaUnavailableError,
   RequestTimeoutError,
@@ -41,11 +42,13 @@ export {
   RunNotFoundError,
   RunTimeoutError,
   StorageFullError,
+  TooManyStreamsError,
   UnauthorizedError,
   UnsupportedMediaTypeError,
   WaitExceededError,
 } from './client/errors.ts';
-export { type LogOptions, Run, type WaitOptions } from './client/run.ts';
+export { type EventOptions, type LogOptions, Run, type WaitOptions } from './client/run.ts';
+export type { RunEvent } from './client/streams.ts';
 export type { BatchOptions, RunOptions, Seconds, SubmitOptions } from './client/submission.ts';
 export { defineConfig } from './config/define-config.ts';
 export type { FieldError } from './domain/errors.ts';

@@ -12,6 +12,7 @@ import type { StorageBroken } from './domain/errors.ts';
 import { after, type Duration, hours, seconds } from './domain/time.ts';
 import type { Deployed } from './engine/deployment.ts';
 import { Engine } from './engine/engine.ts';
+import { DEFAULT_LIMITS, type ServerLimits } from './http/limits.ts';
 import { buildServer } from './http/server.ts';
 import type { Ledger, LedgerStats } from './ledger/ledger.ts';
 import { openSqliteLedger, type SqliteOptions } from './ledger/sqlite/driver.ts';
@@ -78,9 +79,10 @@ const usersOf = ({ environment, firstUid }: Config): Users =>
 /**
  * Starts a server; when this resolves it takes requests, and what an earlier server left behind is queued again.
  *
+ * @param limits what is to be otherwise than the configuration can say it, as tests have it
  * @throws ConfigError, or Error when the data folder or the port is taken: the message says what to do
  */
-export async function startService(config: Config): Promise<Service> {
+export async function startService(config: Config, limits: Partial<ServerLimits> = {}): Promise<Service> {
   const machine = thisMachine();
   const log = openLog(config.logLevel);
   const users = usersOf(config);
@@ -120,8 +122,8 @@ export async function startService(config: Config): Promise<Service> {
       authenticator,
       log,
       hosts: isLoopback(config.host) ? [] : null,
-      bodyBytesMax: config.bodyBytesMax,
       corsOrigins: config.corsOrigins,
+      limits: { ...DEFAULT_LIMITS, ...config.limits, ...limits },
     });
     await server.app.listen({ host: config.host, port: config.port }).catch((cause: unknown) => {
       throw new Error(cannotListen(config, cause as NodeJS.ErrnoException), { cause });

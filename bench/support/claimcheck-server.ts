@@ -48,8 +48,8 @@ const config: Config = {
   database: options.database,
   // A bench that kills servers makes them warn of every run that they take back.
   logLevel: 'error',
-  bodyBytesMax: 2 ** 20,
   corsOrigins: [],
+  limits: { bodyBytes: 2 ** 20 },
   firstUid: null,
   endpoints,
   environment: process.env,

@@ -1,7 +1,8 @@
 // The port to whatever keeps payloads that are too large for the ledger. A driver is done when the conformance suite in test/blobs/ passes for it.
 
+import type { Readable } from 'node:stream';
 import { parseRunId, type RunId } from '../domain/ids.ts';
-import type { BlobKey, PayloadFacts } from '../domain/payload.ts';
+import type { BlobKey, ByteRange, PayloadFacts } from '../domain/payload.ts';
 import type { Instant } from '../domain/time.ts';
 
 /** The key of a run's input. */
@@ -28,6 +29,15 @@ export interface StoredBlob {
   readonly storedAt: Instant;
 }
 
+/** What is known of bytes once the last of them was stored. */
+export interface StoredBytes {
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** Does work that may find no room, once or until there is some; see `DiskRoom.insist`. */
+export type Insist = <Result>(work: () => Promise<Result>) => Promise<Result>;
+
 /** See the head of this file. */
 export interface BlobStore {
   /**
@@ -37,11 +47,26 @@ export interface BlobStore {
    */
   put(key: BlobKey, bytes: Uint8Array): Promise<void>;
   /**
+   * Stores bytes under a key as they come, holding no more than one chunk of them; durable when the promise resolves. Until then nothing is
+   * under the key, or what was there before; where the chunks end in an error nothing is left of them.
+   *
+   * @param insist how a chunk is written; unset, once
+   * @throws StorageFull as `put` does, and whatever the chunks throw
+   */
+  putStream(key: BlobKey, chunks: AsyncIterable<Uint8Array>, insist?: Insist): Promise<StoredBytes>;
+  /**
    * The bytes under a key.
    *
    * @throws BlobDamaged when they do not have the length and the sha-256 that the facts say
    */
   get(key: BlobKey, facts: PayloadFacts): Promise<Uint8Array>;
+  /**
+   * The bytes under a key, or a range of them, as they are read from the disk. A stream of all of them fails in place of its last chunk
+   * where they have another sha-256 than the facts say. For a range, all of them are verified first: once, unless they are touched again.
+   *
+   * @throws BlobDamaged when they do not have the length that the facts say, or (for a range) the sha-256
+   */
+  stream(key: BlobKey, facts: PayloadFacts, range?: ByteRange): Promise<Readable>;
   /**
    * Reads the bytes under a key without keeping them.
    *

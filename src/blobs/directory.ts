@@ -6,20 +6,31 @@
 
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { access, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { access, type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pipeline, type Readable } from 'node:stream';
 import { sha256 } from '../domain/digest.ts';
 import { StorageBroken, StorageFull } from '../domain/errors.ts';
-import type { BlobKey, PayloadFacts } from '../domain/payload.ts';
+import type { BlobKey, ByteRange, PayloadFacts } from '../domain/payload.ts';
 import { type Instant, instant } from '../domain/time.ts';
 import { makeFolder, syncFolder } from '../folders.ts';
-import { BlobDamaged, type BlobStore, type StoredBlob } from './blobs.ts';
+import { BlobDamaged, type BlobStore, type Insist, type StoredBlob, type StoredBytes } from './blobs.ts';
+import { Verifier } from './verifier.ts';
 
 /** The folder for files that are not finished. */
 const UNFINISHED = 'unfinished';
 /** Files are spread over 256 folders by the last two digits of the run id, which are random. */
 const SHARDS = Array.from({ length: 256 }, (_, index) => index.toString(16).padStart(2, '0'));
 const shardOf = (key: BlobKey): string => key.slice(34, 36);
+/**
+ * A stream is synced whenever so much of it was written, in bytes: a gigabyte that is synced at once keeps every commit of the ledger on the
+ * same disk waiting until it is there.
+ */
+const SYNC_EVERY_BYTES = 32 * 1_024 * 1_024;
+/** How much of a file is read at a time, in bytes. */
+const READ_BYTES = 256 * 1_024;
+/** How many blobs are remembered as verified. */
+const VERIFIED_MAX = 1_000;
 
 /** What a blob directory is opened with beside its folder. */
 export interface BlobDirectoryOptions {
@@ -48,16 +59,39 @@ export function readBlobDirectory(folder: string): Pick<BlobStore, 'verify' | 'l
 class BlobDirectory implements BlobStore {
   readonly #folder: string;
   readonly #onBroken: (error: StorageBroken) => void;
+  /** Blobs that ranges were read of, and when they had been touched last when they were verified; the oldest first. */
+  readonly #verified = new Map<BlobKey, { readonly touchedMs: number; readonly done: Promise<void> }>();
 
   constructor(folder: string, onBroken: (error: StorageBroken) => void) {
     this.#folder = folder;
     this.#onBroken = onBroken;
   }
 
-  async put(key: BlobKey, bytes: Uint8Array): Promise<void> {
+  put(key: BlobKey, bytes: Uint8Array): Promise<void> {
+    return this.#put(key, (file) => file.writeFile(bytes));
+  }
+
+  async putStream(key: BlobKey, chunks: AsyncIterable<Uint8Array>, insist: Insist = once): Promise<StoredBytes> {
+    const digest = createHash('sha256');
+    let bytes = 0;
+    let synced = 0;
+    await this.#put(key, async (file) => {
+      for await (const chunk of chunks) {
+        await insist(() => writeAt(file, chunk, bytes));
+        digest.update(chunk);
+        bytes += chunk.length;
+        if (bytes - synced < SYNC_EVERY_BYTES) continue;
+        await file.datasync();
+        synced = bytes;
+      }
+    });
+    return { bytes, sha256: digest.digest('hex') };
+  }
+
+  async #put(key: BlobKey, write: (file: FileHandle) => Promise<void>): Promise<void> {
     const unfinished = join(this.#folder, UNFINISHED, randomUUID());
     try {
-      await writeDurably(unfinished, bytes);
+      await writeDurably(unfinished, write);
       await rename(unfinished, this.#fileOf(key));
     } catch (error) {
       await rm(unfinished, { force: true });
@@ -70,6 +104,36 @@ class BlobDirectory implements BlobStore {
     const bytes = await readFile(this.#fileOf(key)).catch((cause: unknown) => missing(key, cause));
     check(key, facts, bytes.length, sha256(bytes));
     return bytes;
+  }
+
+  async stream(key: BlobKey, facts: PayloadFacts, range?: ByteRange): Promise<Readable> {
+    const file = await open(this.#fileOf(key)).catch((cause: unknown) => missing(key, cause));
+    try {
+      const { size, mtimeMs } = await file.stat();
+      checkLength(key, facts, size);
+      if (range !== undefined) await this.#verifyOnce(key, facts, mtimeMs);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    const { from, to } = range ?? { from: 0, to: Infinity };
+    const bytes = file.createReadStream({ highWaterMark: READ_BYTES, start: from, end: to - 1 });
+    if (range !== undefined) return bytes;
+    const verifier = new Verifier((length, digest) => check(key, facts, length, digest));
+    // Whoever reads hears of errors from the verifier; the file is closed whatever happens to either.
+    return pipeline(bytes, verifier, () => {});
+  }
+
+  /** Ranges that are asked for together share one reading. */
+  #verifyOnce(key: BlobKey, facts: PayloadFacts, touchedMs: number): Promise<void> {
+    const before = this.#verified.get(key);
+    if (before?.touchedMs === touchedMs) return before.done;
+    const done = this.verify(key, facts);
+    this.#verified.set(key, { touchedMs, done });
+    done.catch(() => this.#verified.delete(key));
+    const [oldest] = this.#verified.keys();
+    if (this.#verified.size > VERIFIED_MAX) this.#verified.delete(oldest!);
+    return done;
   }
 
   async verify(key: BlobKey, facts: PayloadFacts): Promise<void> {
@@ -132,15 +196,28 @@ async function removeAbandoned(unfinished: string, before: Instant | null): Prom
   }
 }
 
-async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
+async function writeDurably(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
   const file = await open(path, 'wx', 0o600);
   try {
-    await file.writeFile(bytes);
+    await write(file);
     await file.datasync();
   } finally {
     await file.close();
   }
 }
+
+/** Writes all of a chunk at its place, so that it may be written again where only some of it found room. */
+async function writeAt(file: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
+  try {
+    for (let written = 0; written < chunk.length;) {
+      written += (await file.write(chunk, written, chunk.length - written, position + written)).bytesWritten;
+    }
+  } catch (error) {
+    throw isFull(error) ? new StorageFull('The disk has no room for more of a blob.', { cause: error }) : error;
+  }
+}
+
+const once: Insist = (work) => work();
 
 /** No room on the disk, or none left of this user's share. */
 const isFull = (error: unknown): boolean => ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '');
@@ -163,7 +240,11 @@ function nullWhereMissing(error: unknown): null {
 }
 
 function check(key: BlobKey, facts: PayloadFacts, bytes: number, digest: string): void {
-  if (bytes !== facts.bytes) throw new BlobDamaged(`Blob ${key} has ${bytes} bytes; ${facts.bytes} were stored.`);
+  checkLength(key, facts, bytes);
   if (digest !== facts.sha256)
     throw new BlobDamaged(`Blob ${key} has other bytes than were stored (its sha-256 differs).`);
+}
+
+function checkLength(key: BlobKey, facts: PayloadFacts, bytes: number): void {
+  if (bytes !== facts.bytes) throw new BlobDamaged(`Blob ${key} has ${bytes} bytes; ${facts.bytes} were stored.`);
 }

@@ -128,6 +128,10 @@ export class InternalError extends problem('internal') {}
 export class DrainingError extends problem('draining') {}
 /** 503: the model did not become ready; the detail has the last lines it printed. */
 export class ReplicaUnavailableError extends problem('replica-unavailable') {}
+/** 416: the range begins after the last byte of the output. */
+export class RangeNotSatisfiableError extends problem('range-not-satisfiable') {}
+/** 503: the server follows no more runs at once. Ask again later. */
+export class TooManyStreamsError extends problem('too-many-streams') {}
 /** 507: the server has too little disk left to promise that a run is kept; nothing was stored. */
 export class StorageFullError extends problem('storage-full') {}
 /** 504: an attempt took longer than the run's timeout. */
@@ -168,6 +172,8 @@ const CLASSES: { readonly [Slug in ProblemSlug]: new (facts: ProblemFacts) => Cl
   draining: DrainingError,
   'replica-unavailable': ReplicaUnavailableError,
   'storage-full': StorageFullError,
+  'range-not-satisfiable': RangeNotSatisfiableError,
+  'too-many-streams': TooManyStreamsError,
   'run-timeout': RunTimeoutError,
   'queue-expired': QueueExpiredError,
   'wait-exceeded': WaitExceededError,

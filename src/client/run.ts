@@ -6,6 +6,7 @@ import type { Content } from './content.ts';
 import { monotonicNow, newIdempotencyKey, sleep } from './environment.ts';
 import { RunEndedError } from './errors.ts';
 import { fetchOutput, fetchResult } from './output.ts';
+import { followEvents, followLines, type RunEvent } from './streams.ts';
 import { jsonOf, type Transport } from './transport.ts';
 
 /** Seconds that one request waits for the end of a run: under the minute after which proxies commonly hang up. */
@@ -32,6 +33,14 @@ export interface LogOptions {
   /** Lines that are there already: only what came after them is answered. */
   readonly after?: number | undefined;
   /** Stops asking: what waited rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Which events of a run are wanted. */
+export interface EventOptions {
+  /** The id of the last event that was seen already: those after it are answered. */
+  readonly after?: string | undefined;
+  /** Stops following: what waited rejects with the signal's reason. The run goes on. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -123,19 +132,24 @@ export class Run {
     return lines.map((line) => JSON.parse(line) as LogLineBody);
   }
 
-  /** The lines as they come, looked for about every second, until the run has ended. Throws as `logs` does. */
-  async *followLogs({ after = 0, signal }: LogOptions = {}): AsyncGenerator<LogLineBody, void> {
-    let seen = after;
-    for (;;) {
-      const started = monotonicNow();
-      const { done } = await this.#look(0, signal);
-      const lines = await this.logs({ after: seen, signal });
-      yield* lines;
-      seen += lines.length;
-      if (done) return;
-      await this.#look(PROGRESS_WAIT_SECONDS, signal);
-      await sleep(LOOK_EVERY_MS - (monotonicNow() - started), signal);
-    }
+  /**
+   * The lines as they come, each once, until the run has ended and the model has stopped; also where the connection breaks or the server is
+   * started again meanwhile. Throws as `logs` does.
+   */
+  followLogs({ after = 0, signal }: LogOptions = {}): AsyncGenerator<LogLineBody, void> {
+    return followLines(this.#transport, `${this.#path}/logs`, { after, signal });
+  }
+
+  /**
+   * What happens to the run, from its beginning and as it comes, up to its `end`: its statuses, attempts and lines, each once and in order,
+   * and the newest progress. Goes on by itself where the connection breaks or the server is started again.
+   *
+   * @throws RunNotFoundError, and the signal's reason once it aborts
+   * @example
+   * for await (const event of run.events()) if (event.type === 'log') console.log(event.data.message);
+   */
+  events({ after, signal }: EventOptions = {}): AsyncGenerator<RunEvent, void> {
+    return followEvents(this.#transport, `${this.#path}/events`, { after, signal });
   }
 
   /**

@@ -37,6 +37,24 @@ export interface Answer {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
+/** A 2xx answer that has begun. */
+export interface OpenAnswer {
+  readonly status: number;
+  readonly body: ReadableStream<Uint8Array> | null;
+}
+
+/** What is made of a 2xx answer. */
+type Take<Taken> = (response: Response) => Promise<Taken>;
+
+async function readWhole(response: Response): Promise<Answer> {
+  return {
+    status: response.status,
+    headers: response.headers,
+    contentType: response.headers.get('content-type') ?? '',
+    bytes: new Uint8Array(await response.arrayBuffer()),
+  };
+}
+
 /** A try that brought no 2xx answer. `again` says whether another may. */
 interface Failure {
   readonly error: Error;
@@ -58,14 +76,24 @@ export class Transport {
    *
    * @throws ClaimcheckError for a problem, ConnectionError where no claimcheck server answers, and the signal's reason once it aborts
    */
-  async send(request: ServerRequest): Promise<Answer> {
+  send(request: ServerRequest): Promise<Answer> {
+    // Read within the try, so that a connection that breaks in the middle of an answer counts as a failed one.
+    return this.#send(request, readWhole);
+  }
+
+  /** As `send`, but answers as soon as the answer begins; what comes of its body after that is the caller's to read, or to cancel. */
+  open(request: ServerRequest): Promise<OpenAnswer> {
+    return this.#send(request, async ({ status, body }) => ({ status, body }));
+  }
+
+  async #send<Taken extends object>(request: ServerRequest, take: Take<Taken>): Promise<Taken> {
     const url = `${this.#parts.url}${request.path}${queryText(request.query)}`;
     const headers = new Headers(request.headers);
     if (this.#parts.apiKey !== null) headers.set('authorization', `Bearer ${this.#parts.apiKey}`);
     const started = monotonicNow();
     for (let tries = 1; ; tries += 1) {
-      const outcome = await this.#try(request, url, headers);
-      if (!('error' in outcome)) return outcome;
+      const outcome = await this.#try(request, url, headers, take);
+      if (!('error' in outcome)) return outcome.taken;
       const { error, again, askedMs } = outcome;
       const facts = { tries, elapsedMs: monotonicNow() - started, askedMs, reached: this.#reached };
       const pause = again ? pauseAfter(facts, this.#parts.retry, random()) : null;
@@ -74,37 +102,36 @@ export class Transport {
     }
   }
 
-  async #try(request: ServerRequest, url: string, headers: Headers): Promise<Answer | Failure> {
+  async #try<Taken>(
+    request: ServerRequest,
+    url: string,
+    headers: Headers,
+    take: Take<Taken>,
+  ): Promise<{ readonly taken: Taken } | Failure> {
     const { method, body, signal, limitSeconds } = request;
-    const signals = [signal, limitSeconds === undefined ? undefined : AbortSignal.timeout(limitSeconds * 1_000)].filter(
-      (one) => one !== undefined,
-    );
     signal?.throwIfAborted();
-    let answer: Answer;
+    const late = new AbortController();
+    const timer =
+      limitSeconds === undefined
+        ? undefined
+        : setTimeout(() => late.abort(new DOMException('No answer in time.', 'TimeoutError')), limitSeconds * 1_000);
     try {
       const response = await this.#parts.fetch(url, {
         method,
         headers,
         body: body ?? null,
-        signal: signals.length === 0 ? null : AbortSignal.any(signals),
+        signal: signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]),
       });
-      // Read here, so that a connection that breaks in the middle of an answer counts as a failed try.
-      const bytes = new Uint8Array(await response.arrayBuffer());
-      answer = {
-        status: response.status,
-        headers: response.headers,
-        contentType: response.headers.get('content-type') ?? '',
-        bytes,
-      };
+      if (!response.ok) return this.#failure(request, url, await readWhole(response));
+      const taken = await take(response);
+      this.#reached = true;
+      return { taken };
     } catch (cause) {
       signal?.throwIfAborted();
       return { error: unreachable(this.#parts.url, cause), again: true, askedMs: null };
+    } finally {
+      clearTimeout(timer);
     }
-    if (answer.status >= 200 && answer.status < 300) {
-      this.#reached = true;
-      return answer;
-    }
-    return this.#failure(request, url, answer);
   }
 
   #failure({ method }: ServerRequest, url: string, answer: Answer): Failure {

@@ -11,6 +11,9 @@ const Bytes = Type.Union([Type.String(), Type.Integer({ minimum: 0 })], {
   description: "'512MB', '2GiB' or a number of bytes.",
 });
 
+/** Longest that anything may be which is held in memory, in bytes. */
+const HELD_MAX = 2 ** 31 - 1;
+
 const Replicas = Type.Object(
   {
     min: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000 })),
@@ -122,7 +125,29 @@ export const ConfigFile = Type.Object(
     ),
     limits: Type.Optional(
       Type.Object(
-        { bodyBytes: Type.Optional(Type.Integer({ minimum: 1_024, maximum: 2 ** 31 - 1 })) },
+        {
+          bodyBytes: Type.Optional(
+            Type.Integer({
+              minimum: 1_024,
+              maximum: 2 ** 40,
+              description: 'Longest body (2 GiB). It flows to the disk, and costs no memory.',
+            }),
+          ),
+          tableBytes: Type.Optional(
+            Type.Integer({
+              minimum: 1_024,
+              maximum: HELD_MAX,
+              description: 'Longest raw body that runs as a batch (256 MiB); held while the batch is at work.',
+            }),
+          ),
+          envelopeBytes: Type.Optional(
+            Type.Integer({
+              minimum: 1_024,
+              maximum: HELD_MAX,
+              description: 'Longest envelope (64 MiB); held while it is taken in.',
+            }),
+          ),
+        },
         { additionalProperties: false },
       ),
     ),

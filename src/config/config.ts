@@ -22,7 +22,6 @@ const FILE_NAMES = [
 const DEFAULT_PORT = 4242;
 const DEFAULT_HOST = '127.0.0.1';
 const DEFAULT_DATA = '.claimcheck';
-const BODY_BYTES_MAX = 256 * 1_024 * 1_024;
 
 /** Everything the server is told, with every default applied and every path absolute. */
 export interface Config {
@@ -38,9 +37,10 @@ export interface Config {
   /** Whether it may listen beyond this machine while there is no key to ask for. */
   readonly insecure: boolean;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
-  readonly bodyBytesMax: number;
   /** Origins whose pages may use this server from a browser. */
   readonly corsOrigins: readonly string[];
+  /** Longest bodies, in bytes: any, one that runs as a batch, and an envelope. What is left out has its default. */
+  readonly limits: Partial<Record<'bodyBytes' | 'tableBytes' | 'envelopeBytes', number>>;
   /** User id of the first endpoint's replicas, where they have users of their own; null for the default. */
   readonly firstUid: number | null;
   readonly endpoints: readonly EndpointSpec[];
@@ -103,8 +103,8 @@ export async function loadConfig(overrides: ConfigOverrides): Promise<Config> {
     database: environment['CLAIMCHECK_DATABASE_URL'] ?? written.database ?? null,
     insecure: overrides.insecure ?? written.insecure ?? false,
     logLevel: written.logLevel ?? 'info',
-    bodyBytesMax: written.limits?.bodyBytes ?? BODY_BYTES_MAX,
     corsOrigins: written.cors?.origins ?? [],
+    limits: written.limits ?? {},
     firstUid: written.isolation?.firstUid ?? null,
     endpoints: endpoints.map(({ spec }) => spec!),
     environment,

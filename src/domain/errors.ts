@@ -95,6 +95,12 @@ export const PROBLEMS = {
     retryable: false,
     meaning: 'The body is longer than the server takes; decided before it is read where its length was announced.',
   },
+  'range-not-satisfiable': {
+    status: 416,
+    title: 'There are no such bytes',
+    retryable: false,
+    meaning: 'The range begins after the last byte of the output; Content-Range says how many there are.',
+  },
   'unsupported-media-type': {
     status: 415,
     title: 'Unsupported content type',
@@ -176,6 +182,12 @@ export const PROBLEMS = {
     title: 'No replica could be started',
     retryable: true,
     meaning: 'The model did not become ready within its start timeout; the detail has the last lines it printed.',
+  },
+  'too-many-streams': {
+    status: 503,
+    title: 'Too many runs are followed',
+    retryable: true,
+    meaning: 'The server follows no more runs at once. Ask again later, or ask for the run itself now and then.',
   },
   'storage-full': {
     status: 507,

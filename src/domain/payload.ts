@@ -19,11 +19,23 @@ export interface Payload extends PayloadFacts {
   readonly body: { readonly inline: Uint8Array } | { readonly blob: BlobKey };
 }
 
+/** Some of a payload's bytes: from `from` up to, but not including, `to`, counted from 0. Never none. */
+export interface ByteRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 /**
  * Largest payload kept in the ledger, in bytes; anything longer goes to the blob store.
  * Source: the reliability page (pitfall "large results in the DB"), which takes 16 KiB as peers do.
  */
 export const INLINE_PAYLOAD_BYTES_MAX = 16 * 1_024;
+
+/**
+ * Largest payload that is held in memory on its way, in bytes; anything longer flows between the socket and the disk. Tables and envelopes
+ * are held whatever their length: they are looked into. Source: a megabyte is read in a millisecond, and a thousand of them fit into memory.
+ */
+export const HELD_PAYLOAD_BYTES_MAX = 1_024 * 1_024;
 
 /** Largest JSON output that is shown inside its run, in bytes. Source: the HTTP contract (`outputs`). */
 export const EMBEDDED_JSON_BYTES_MAX = 256 * 1_024;

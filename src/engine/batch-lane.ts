@@ -48,12 +48,14 @@ export function batchLane(parts: BatchLaneParts): Lane<LaneSlot> {
 
 async function execute(parts: BatchLaneParts, claimed: ClaimedRun, held: HeldClaim): Promise<void> {
   const { claim, run } = claimed;
+  parts.events.changed(claim.runId, 'state');
   const { result, plan } = await runBatch(parts, claimed, held).catch((error: unknown): BatchEnd => {
     parts.log.error({ err: error, run_id: claim.runId }, 'a batch could not be put together');
     return { result: { kind: 'failed', error: whyItCannotGoOn(error) }, plan: null };
   });
   const finished = [{ claim, result, progress: plan?.progress ?? null }];
   const [recorded] = await parts.room.insist(() => parts.ledger.finish(finished), held.signal);
+  parts.events.changed(claim.runId, 'state');
   if (recorded === 'lost') {
     if (result.kind === 'succeeded') await parts.payloads.discard(result.output);
     return;

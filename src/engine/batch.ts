@@ -150,6 +150,7 @@ class Batch {
   #noteProgress(): void {
     this.#noting ??= this.#parts.ledger
       .progress(this.#claimed.claim, this.#plan.progress)
+      .then(() => this.#parts.events.changed(this.#claimed.claim.runId, 'state'))
       .finally(() => (this.#noting = null));
     // A failure to note progress shows when the outcome is written.
     this.#noting.catch(() => {});

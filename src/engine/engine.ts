@@ -1,11 +1,12 @@
 // The engine as the rest of the server sees it: hand a run in, wait for it, look at it, cancel it. Transport is somebody else's business.
 
 import { randomUUID } from 'node:crypto';
-import type { BlobStore } from '../blobs/blobs.ts';
-import { type Clock, startTimer } from '../clock.ts';
+import { type BlobStore, inputKey } from '../blobs/blobs.ts';
+import { type Clock, newRunId, startTimer } from '../clock.ts';
 import { mayUse, type Principal, type Viewer } from '../domain/access.ts';
 import { ServiceError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
+import type { ByteRange } from '../domain/payload.ts';
 import { isEnded } from '../domain/run.ts';
 import { between, type Duration, type Instant, milliseconds, seconds } from '../domain/time.ts';
 import type {
@@ -26,15 +27,16 @@ import { BatchInputs } from './batch-inputs.ts';
 import { Collector } from './collector.ts';
 import type { Deployed } from './deployment.ts';
 import { EndpointEngine, type SharedParts } from './endpoint-engine.ts';
+import { follow, type FollowOptions, type Told } from './following.ts';
 import { type HistoryEvent, readHistory } from './history.ts';
-import { accept, type Accepted, type Submission } from './intake.ts';
+import { accept, type Accepted, type Submission, type SubmittedInput } from './intake.ts';
 import type { Launch } from '../replicas/runtimes/launch.ts';
 import { Leases } from './leases.ts';
 import { Payloads } from './payloads.ts';
 import { countPurgeable, purge, type PurgeRequest } from './purge.ts';
 import { retrySubmission } from './retry.ts';
 import { RunEvents } from './run-events.ts';
-import { readStored, type Stored } from './stored.ts';
+import { type OpenStored, openStored, readStored, type Stored } from './stored.ts';
 import { Sweeper } from './sweeper.ts';
 import { type Rollout, Versions } from './versions.ts';
 import { Watch } from './watch.ts';
@@ -232,20 +234,32 @@ export class Engine {
   }
 
   /**
+   * Stores an input that is too large to be held, while it comes, to be submitted next. Where it is not, whoever has it discards it.
+   *
+   * @throws PayloadTooLong once there are more than `bytesMax`, StorageFull, ServiceError `draining`, and whatever the chunks throw
+   */
+  async storeInput(chunks: AsyncIterable<Uint8Array>, contentType: string, bytesMax: number): Promise<SubmittedInput> {
+    this.#assertOpen();
+    const { payloads, room } = this.#shared;
+    const runId = newRunId();
+    const stored = await payloads.storeStream(room.whileRoom(chunks), contentType, inputKey(runId), bytesMax);
+    return { contentType, stored, runId };
+  }
+
+  /**
    * Writes a run down; durable when this resolves.
    *
    * @throws ServiceError as `accept` of intake.ts says, and `draining`
    */
   async submit(submission: Submission): Promise<Accepted> {
-    this.assertNotDraining('takes no new work; nothing was stored');
-    this.#shared.room.assertRoom();
     const { ledger, payloads } = this.#shared;
     const { name } = submission.deployed.spec;
     this.endpoint(name, submission.principal);
     const versions = this.#endpoints.get(name)!;
     const endpoint = versions.of(submission.deployed.version) ?? versions.active;
     const retryAfter = (): Duration => endpoint.drainRates.topLevel.retryAfter(this.#parts.clock.now());
-    const accepted = await accept({ ledger, payloads, retryAfter }, submission);
+    const assertOpen = (): void => this.#assertOpen();
+    const accepted = await accept({ ledger, payloads, assertOpen, retryAfter }, submission);
     if (accepted.kind === 'new') endpoint.queued(accepted.run.kind);
     return accepted;
   }
@@ -324,6 +338,11 @@ export class Engine {
     return readStored(this.#shared, runId, 'output');
   }
 
+  /** As `output`, of all its bytes or a range of them, without holding what is large: a stream is read to its end, or destroyed. */
+  openOutput(runId: RunId, range?: ByteRange): Promise<OpenStored | null> {
+    return openStored(this.#shared, runId, 'output', range);
+  }
+
   /**
    * What a run's model wrote while it worked on it, each line as the JSON text of a `LogLine`; null once its retention is over.
    * A batch has none itself: its chunks do.
@@ -350,6 +369,11 @@ export class Engine {
     return events.filter(({ number }) => number > after);
   }
 
+  /** What has happened to a run and what its model wrote, from a place on and as it comes; see following.ts. For whoever has been shown the run; nothing for an id that names none. */
+  follow(runId: RunId, options: FollowOptions): AsyncGenerator<Told, void> {
+    return follow(this.#shared, runId, options);
+  }
+
   /**
    * Hands the input of a run that has ended in again, as a new run; durable when this resolves.
    *
@@ -358,7 +382,9 @@ export class Engine {
   async retry(runId: RunId, principal: Principal, idempotencyKey: string | null): Promise<Accepted> {
     const run = await this.#visible(runId, principal);
     const deployed = this.endpoint(run.endpoint, principal);
-    return this.submit(await retrySubmission(this.#shared, run, { deployed, principal, idempotencyKey }));
+    const storeInput: Engine['storeInput'] = (...input) => this.storeInput(...input);
+    const asked = { deployed, principal, idempotencyKey };
+    return this.submit(await retrySubmission({ ...this.#shared, storeInput }, run, asked));
   }
 
   /** Cancels the queued runs of an endpoint that somebody sees, and answers how many it has cancelled. Runs that arrive meanwhile stay. */
@@ -387,6 +413,11 @@ export class Engine {
     for (const claim of cancelled.stopped) this.#shared.leases.stop(claim, 'cancelled');
     this.#shared.events.ended({ runId, parentId, rows, status: 'cancelled', error: null });
     return 'cancelled';
+  }
+
+  #assertOpen(): void {
+    this.assertNotDraining('takes no new work; nothing was stored');
+    this.#shared.room.assertRoom();
   }
 
   /** Takes an endpoint up that the ledger has just been told of; or, where there is one of that name, tries its new version out. */

@@ -1,4 +1,5 @@
-// From an invocation that somebody asks for to a run that is written down. Everything that can be refused is refused here, before anything is stored.
+// From an invocation that somebody asks for to a run that is written down. Everything that can be refused is refused here, before anything is
+// stored; an input that is too large to be held was stored while it came, and is let go of again where no run comes of it.
 
 import { newRunId } from '../clock.ts';
 import { inputKey } from '../blobs/blobs.ts';
@@ -18,12 +19,17 @@ import type { Deployed } from './deployment.ts';
 import { checkColumns } from './columns.ts';
 import type { Payloads } from './payloads.ts';
 
+/** An input in hand: its bytes, or a payload that was stored already, under the key of the run that is to be made of it. */
+export type SubmittedInput =
+  | { readonly contentType: string; readonly bytes: Uint8Array }
+  | { readonly contentType: string; readonly stored: Payload; readonly runId: RunId };
+
 /** An invocation as it was asked for, its form checked and nothing else. */
 export interface Submission {
   /** Who hands it in: the run is his tenant's, and its idempotency key his own. */
   readonly principal: Principal;
   readonly deployed: Deployed;
-  readonly input: { readonly bytes: Uint8Array; readonly contentType: string };
+  readonly input: SubmittedInput;
   /** Where the input stands in the request, for messages: `/input`, or the empty string for a raw body. */
   readonly inputPointer: string;
   /** Content type wanted for the output, or null for the input's. */
@@ -51,26 +57,24 @@ export type Accepted =
 export interface IntakeParts {
   readonly ledger: Ledger;
   readonly payloads: Payloads;
+  /** Refuses what no run can be made of now. */
+  readonly assertOpen: () => void;
   /** What a full queue answers as Retry-After. */
   readonly retryAfter: (endpoint: string) => Duration;
 }
 
 /**
- * Writes a run down; durable when this resolves.
+ * Writes a run down; durable when this resolves. An input that was stored already is discarded where no run comes of it.
  *
  * @throws ServiceError `malformed-body` or `invalid-request` for a table that cannot be run, `not-acceptable`, `queue-full`, `idempotency-mismatch`
  */
 export async function accept(parts: IntakeParts, submission: Submission): Promise<Accepted> {
   const { deployed, input } = submission;
-  const format = batchFormat(submission);
-  const batch = format === null ? null : planBatch(submission, format);
-  const runId = newRunId();
-  const payload = await parts.payloads.store(
-    input.bytes,
-    format === null ? input.contentType : CONTENT_TYPES[format],
-    inputKey(runId),
-  );
   const { spec } = deployed;
+  const { runId, payload, batch } = await takeIn(parts, submission).catch(async (error: unknown) => {
+    if ('stored' in input) await parts.payloads.discard(input.stored);
+    throw error;
+  });
   const run: NewRun = {
     runId,
     endpoint: spec.name,
@@ -108,6 +112,29 @@ export async function accept(parts: IntakeParts, submission: Submission): Promis
   return answer(parts, run, written!);
 }
 
+/** What a run is made of. */
+interface Taken {
+  readonly runId: RunId;
+  readonly payload: Payload;
+  readonly batch: BatchPlan | null;
+}
+
+async function takeIn({ payloads, assertOpen }: IntakeParts, submission: Submission): Promise<Taken> {
+  assertOpen();
+  const { input } = submission;
+  const format = batchFormat(submission);
+  if ('stored' in input) {
+    if (format === null) return { runId: input.runId, payload: input.stored, batch: null };
+    const batch = planBatch(submission, await payloads.read(input.stored), format);
+    const contentType = batch === null ? input.contentType : CONTENT_TYPES[format];
+    return { runId: input.runId, payload: { ...input.stored, contentType }, batch };
+  }
+  const batch = format === null ? null : planBatch(submission, input.bytes, format);
+  const runId = newRunId();
+  const contentType = batch === null ? input.contentType : CONTENT_TYPES[format!];
+  return { runId, payload: await payloads.store(input.bytes, contentType, inputKey(runId)), batch };
+}
+
 function answer(parts: IntakeParts, run: NewRun, written: Enqueued): Accepted {
   switch (written.result) {
     case 'enqueued':
@@ -138,26 +165,34 @@ function queueFull(endpoint: string, queued: number, wait: Duration): ServiceErr
 }
 
 /**
- * Whether a submission runs as a batch.
+ * The format in which an input runs as a batch, if it is a table; null when it goes to the model whole, whatever it is.
  *
- * @throws ServiceError `invalid-request` where a batch was asked for and the input is no table
+ * @throws ServiceError `invalid-request` where a batch was asked for and the input is no table by its type
  */
-export const isBatch = (submission: Submission): boolean => batchFormat(submission) !== null;
-
-/** The table format in which the input runs as a batch, or null when it goes to the model whole. */
-function batchFormat({ deployed, input, batch, inputPointer }: Submission): TableFormat | null {
+export function batchFormat({
+  deployed,
+  input,
+  batch,
+  inputPointer,
+}: Pick<Submission, 'deployed' | 'batch' | 'inputPointer'> & {
+  readonly input: { readonly contentType: string };
+}): TableFormat | null {
   if (batch === 'off') return null;
   const format = tableFormatOf(input.contentType);
-  const isTable = format !== null && (format !== 'json' || firstByte(input.bytes) === 0x5b);
-  if (batch === 'auto')
-    return isTable && (deployed.spec.batchSize !== null || deployed.takes === 'rows') ? format : null;
-  if (isTable) return format;
-  throw new ServiceError(
+  if (batch === 'auto') return deployed.spec.batchSize !== null || deployed.takes === 'rows' ? format : null;
+  if (format === null) throw notATable(inputPointer);
+  return format;
+}
+
+/** Whether bytes are a table of a format by their look: JSON may be anything else. */
+export const looksLikeTable = (bytes: Uint8Array, format: TableFormat): boolean =>
+  format !== 'json' || firstByte(bytes) === 0x5b;
+
+function notATable(pointer: string): ServiceError {
+  return new ServiceError(
     'invalid-request',
     'A batch needs a table for input: text/csv, application/jsonlines, or a JSON array of objects.',
-    {
-      errors: [{ pointer: inputPointer, detail: 'is not a table' }],
-    },
+    { errors: [{ pointer, detail: 'is not a table' }] },
   );
 }
 
@@ -166,11 +201,19 @@ function firstByte(bytes: Uint8Array): number | undefined {
   return bytes.find((byte) => byte > 0x20);
 }
 
-/** Reads the whole table once, so that a broken one is refused now and not after a thousand rows. */
+/**
+ * Reads the whole table once, so that a broken one is refused now and not after a thousand rows. Null for JSON that is no table, where
+ * nobody said that it is one.
+ */
 function planBatch(
-  { deployed: { spec }, input, inputPointer, accept: wanted, batch }: Submission,
+  { deployed: { spec }, inputPointer, accept: wanted, batch }: Submission,
+  bytes: Uint8Array,
   format: TableFormat,
-): BatchPlan {
+): BatchPlan | null {
+  if (!looksLikeTable(bytes, format)) {
+    if (batch === 'auto') return null;
+    throw notATable(inputPointer);
+  }
   if (wanted !== null && tableFormatOf(wanted) === null) {
     throw new ServiceError(
       'not-acceptable',
@@ -179,8 +222,8 @@ function planBatch(
   }
   let index: TableIndex;
   try {
-    index = indexTable(input.bytes, format);
-    checkColumns(input.bytes, index, spec.features);
+    index = indexTable(bytes, format);
+    checkColumns(bytes, index, spec.features);
   } catch (error) {
     if (!(error instanceof TableError)) throw error;
     throw new ServiceError('malformed-body', error.message, {

@@ -14,15 +14,20 @@ import type { StopReason } from './leases.ts';
 /** An attempt that has no output: it failed, or was handed back. */
 export type Failure = { readonly kind: 'failed'; readonly error: RunError } | { readonly kind: 'released' };
 
+/** A reply that says what became of the model's work, and not what the server could not do. */
+export type ModelReply = Exclude<Reply, { readonly kind: 'own-fault' }>;
+
 /**
  * Why an attempt has no output, or null when its reply is one.
  *
  * @param reason why the attempt was stopped, where it was
  */
-export function failureOf(reply: Reply, reason: StopReason | null, claimed: ClaimedRun): Failure | null {
+export function failureOf(reply: ModelReply, reason: StopReason | null, claimed: ClaimedRun): Failure | null {
   switch (reply.kind) {
     case 'output':
       return claimed.run.rows === null ? failureOfJson(reply) : failureOfChunk(reply, claimed);
+    case 'kept':
+      return null;
     case 'model-error':
     case 'invalid-output':
       return failed(reply.kind, reply.detail);

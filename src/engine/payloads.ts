@@ -1,8 +1,32 @@
 // Small payloads stay with their run in the ledger, larger ones go to the blob store: one place that knows which.
 
-import type { BlobStore } from '../blobs/blobs.ts';
+import { Readable } from 'node:stream';
+import type { BlobStore, Insist } from '../blobs/blobs.ts';
+import { formatBytes } from '../domain/bytes.ts';
+import { gather } from '../domain/chunks.ts';
 import { sha256 } from '../domain/digest.ts';
-import { type BlobKey, INLINE_PAYLOAD_BYTES_MAX, type Payload } from '../domain/payload.ts';
+import {
+  type BlobKey,
+  type ByteRange,
+  HELD_PAYLOAD_BYTES_MAX,
+  INLINE_PAYLOAD_BYTES_MAX,
+  type Payload,
+  type PayloadFacts,
+} from '../domain/payload.ts';
+
+/** More bytes came than are taken; nothing of them is kept. */
+export class PayloadTooLong extends Error {
+  override readonly name = 'PayloadTooLong';
+  readonly bytesMax: number;
+
+  constructor(bytesMax: number) {
+    super(`The payload is longer than ${formatBytes(bytesMax)}.`);
+    this.bytesMax = bytesMax;
+  }
+}
+
+/** Whether a payload is held in memory on its way. */
+export const isHeld = ({ bytes }: PayloadFacts): boolean => bytes <= HELD_PAYLOAD_BYTES_MAX;
 
 /** Writes and reads payloads wherever they belong. */
 export class Payloads {
@@ -21,13 +45,60 @@ export class Payloads {
     return { ...facts, body: { blob: key } };
   }
 
+  /**
+   * As `store`, of bytes that come in chunks and are never held all at once; where the chunks end in an error, nothing of them is kept.
+   *
+   * @param insist as `BlobStore.putStream` has it
+   * @throws PayloadTooLong once there are more than `bytesMax`, StorageFull, and whatever the chunks throw
+   */
+  async storeStream(
+    chunks: AsyncIterable<Uint8Array>,
+    contentType: string,
+    key: BlobKey,
+    bytesMax: number,
+    insist?: Insist,
+  ): Promise<Payload> {
+    const gathered = await gather(atMost(chunks, bytesMax), INLINE_PAYLOAD_BYTES_MAX);
+    if (gathered instanceof Uint8Array) return this.store(gathered, contentType, key);
+    const stored = await this.#blobs.putStream(key, gathered, insist);
+    return { contentType, ...stored, body: { blob: key } };
+  }
+
   /** The bytes of a payload, checked against their sha-256 when they come from the blob store. */
   async read(payload: Payload): Promise<Uint8Array> {
     return 'inline' in payload.body ? payload.body.inline : this.#blobs.get(payload.body.blob, payload);
   }
 
+  /**
+   * The bytes of a payload, or a range of them: held where they are few (then checked already), else as they are read from the disk (then
+   * as `BlobStore.stream` checks them). A stream that is not read to its end must be destroyed.
+   *
+   * @throws BlobDamaged when it is plain already that they are not what was stored
+   */
+  async open(payload: Payload, range?: ByteRange): Promise<Uint8Array | Readable> {
+    if ('blob' in payload.body && !isHeld(payload)) return this.#blobs.stream(payload.body.blob, payload, range);
+    const bytes = await this.read(payload);
+    return range === undefined ? bytes : bytes.subarray(range.from, range.to);
+  }
+
+  /** As `open`, as a stream however few they are. */
+  async stream(payload: Payload): Promise<Readable> {
+    return 'inline' in payload.body
+      ? Readable.from([payload.body.inline])
+      : this.#blobs.stream(payload.body.blob, payload);
+  }
+
   /** Lets go of a payload that no run refers to: its run was refused, or its attempt lost. */
   async discard(payload: Payload): Promise<void> {
     if ('blob' in payload.body) await this.#blobs.delete(payload.body.blob);
+  }
+}
+
+async function* atMost(chunks: AsyncIterable<Uint8Array>, bytesMax: number): AsyncGenerator<Uint8Array, void> {
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    bytes += chunk.length;
+    if (bytes > bytesMax) throw new PayloadTooLong(bytesMax);
+    yield chunk;
   }
 }

@@ -25,7 +25,7 @@ import {
 } from '../model/protocol.ts';
 import type { RunLogs } from '../logs/run-logs.ts';
 import type { Callbacks } from '../replicas/callbacks.ts';
-import type { Reply } from '../replicas/contract.ts';
+import type { Invocation, Reply } from '../replicas/contract.ts';
 import type { ReservedSlot, Supervisor } from '../replicas/supervisor.ts';
 import type { DiskRoom } from '../storage/disk-room.ts';
 import type { BatchInputs } from './batch-inputs.ts';
@@ -34,7 +34,7 @@ import type { Lane } from './dispatcher.ts';
 import type { DrainRates } from './drain-rate.ts';
 import type { HeldClaim, StopReason } from './leases.ts';
 import { failureOf, resultOfFailure } from './outcome.ts';
-import type { Payloads } from './payloads.ts';
+import { isHeld, type Payloads } from './payloads.ts';
 import { openReports, type Reports } from './reports.ts';
 import type { RunEvents } from './run-events.ts';
 
@@ -124,12 +124,14 @@ async function execute(
   const { ledger, events, drainRates, clock, log } = parts;
   const { runId, attempt } = claimed.claim;
   const reports = openReports(parts, claimed.claim);
+  events.changed(runId, 'state');
   const result = await attemptResult(parts, claimed, slot, held, reports).finally(() => reports.close());
   const finished = [{ claim: claimed.claim, result, progress: reports.lastProgress() }];
   const finishing = parts.room.insist(() => ledger.finish(finished), held.signal);
   // Asked for in the same breath: an embedded ledger reads it in the transaction that writes the outcome.
   const reading = events.hasWaiters(runId) ? ledger.details(runId) : Promise.resolve(null);
   const [[recorded], details] = await Promise.all([finishing, reading]);
+  events.changed(runId, 'state');
   // The replica was free before, but to the ledger this run still counted.
   if (parts.deployed.spec.concurrencyLimit !== null) parts.onFinished();
   if (recorded === 'lost') {
@@ -160,26 +162,56 @@ async function attemptResult(
     slot.release();
     return null;
   });
-  if (input === null)
-    return { kind: 'failed', error: { type: 'internal', detail: 'The input of this run is damaged in the store.' } };
+  if (input === null) return damagedInput();
   const reply = await invoke(parts, claimed, slot, held, { ...input, reports });
+  if (reply.kind === 'own-fault') {
+    if (reply.of === 'output') throw reply.cause;
+    parts.log.error({ err: reply.cause, run_id: runId }, 'the input of a run cannot be read');
+    return damagedInput();
+  }
   const reason = held.signal.aborted ? (held.signal.reason as StopReason) : null;
   const failure = failureOf(reply, reason, claimed);
   if (failure !== null) return resultOfFailure(failure, claimed, deployed.spec.retry, jitter());
+  if (reply.kind === 'kept') return { kind: 'succeeded', output: reply.output };
   const { bytes, contentType } = reply as Reply & { kind: 'output' };
   const store = (): Promise<Payload> => payloads.store(bytes, contentType, outputKey(runId, attempt));
   return { kind: 'succeeded', output: await parts.room.insist(store, held.signal) };
 }
 
+const damagedInput = (): AttemptResult => ({
+  kind: 'failed',
+  error: { type: 'internal', detail: 'The input of this run is damaged in the store.' },
+});
+
 interface Input {
-  readonly bytes: Uint8Array;
+  readonly body: Invocation['body'];
   readonly contentType: string;
 }
 
 /** A chunk's input is its rows of the parent's table; a call's is its own. */
 async function inputOf({ payloads, inputs }: ReplicaLaneParts, { run, input }: ClaimedRun): Promise<Input> {
-  if (run.parentId !== null && run.rows !== null) return inputs.slice(run.parentId, run.rows);
-  return { bytes: await payloads.read(input!), contentType: input!.contentType };
+  if (run.parentId !== null && run.rows !== null) {
+    const { bytes, contentType } = await inputs.slice(run.parentId, run.rows);
+    return { body: bytes, contentType };
+  }
+  const { contentType, bytes } = input!;
+  if (isHeld(input!)) return { body: await payloads.read(input!), contentType };
+  return { body: { bytes, open: () => payloads.stream(input!) }, contentType };
+}
+
+/** Stores the output of a call while it comes, where it is long; a chunk's is looked into, and held. */
+function keepOutput(
+  { payloads, room, deployed }: ReplicaLaneParts,
+  { run, claim }: ClaimedRun,
+  held: HeldClaim,
+): Pick<Invocation, 'keep'> {
+  if (run.rows !== null) return {};
+  const key = outputKey(claim.runId, claim.attempt);
+  const { outputBytes } = deployed.spec.replicas;
+  return {
+    keep: (chunks, contentType) =>
+      payloads.storeStream(chunks, contentType, key, outputBytes, (work) => room.insist(work, held.signal)),
+  };
 }
 
 async function invoke(
@@ -187,7 +219,7 @@ async function invoke(
   claimed: ClaimedRun,
   slot: ReservedSlot,
   held: HeldClaim,
-  { bytes, contentType, reports }: Input & { readonly reports: Reports },
+  { body, contentType, reports }: Input & { readonly reports: Reports },
 ): Promise<Reply> {
   const { run, claim } = claimed;
   const { replicas, model } = parts.deployed.spec;
@@ -207,7 +239,7 @@ async function invoke(
     // Our runner reports what it prints by itself, also where it works on several runs at once.
     const isAlone = replicas.concurrency === 1 || claimed.alone;
     const heard = isOurRunner || !isAlone ? {} : { onLine: reports.onLine };
-    return await slot.invoke({ headers, body: bytes, ...heard }, held.signal);
+    return await slot.invoke({ headers, body, ...keepOutput(parts, claimed, held), ...heard }, held.signal);
   } finally {
     stopTimer?.();
   }

@@ -7,6 +7,7 @@ import type { Claim, Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import type { RunLogs } from '../logs/run-logs.ts';
 import type { Callbacks } from '../replicas/callbacks.ts';
+import type { RunEvents } from './run-events.ts';
 
 /** Progress is written no more often than this, however often it is reported: every write is a commit. */
 const PROGRESS_EVERY: Duration = seconds(1);
@@ -16,6 +17,7 @@ export interface ReportsParts {
   readonly ledger: Ledger;
   readonly logs: RunLogs;
   readonly callbacks: Callbacks;
+  readonly events: RunEvents;
   readonly log: Log;
 }
 
@@ -32,8 +34,8 @@ export interface Reports {
 }
 
 /** Begins to take reports of an attempt. */
-export function openReports({ ledger, logs, callbacks, log }: ReportsParts, claim: Claim): Reports {
-  const writer = logs.writer(claim.runId, claim.attempt);
+export function openReports({ ledger, logs, callbacks, events, log }: ReportsParts, claim: Claim): Reports {
+  const writer = logs.writer(claim.runId, claim.attempt, () => events.changed(claim.runId, 'lines'));
   let last: StepProgress | null = null;
   let isWritten = true;
   let pause: NodeJS.Timeout | null = null;
@@ -45,6 +47,7 @@ export function openReports({ ledger, logs, callbacks, log }: ReportsParts, clai
     // Whoever has lost its claim hears of it elsewhere.
     ledger
       .progress(claim, last!)
+      .then(() => events.changed(claim.runId, 'state'))
       .catch((error: unknown) =>
         log.warn({ err: error, run_id: claim.runId }, 'the progress of a run was not written'),
       );

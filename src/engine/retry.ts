@@ -3,17 +3,26 @@
 import { ServiceError } from '../domain/errors.ts';
 import { isEnded } from '../domain/run.ts';
 import type { RunRecord } from '../ledger/ledger.ts';
-import type { Submission } from './intake.ts';
-import { readStored, type StoredParts } from './stored.ts';
+import type { Submission, SubmittedInput } from './intake.ts';
+import { type OpenStored, openStored, type StoredParts } from './stored.ts';
+
+/** What it takes to try a run again. */
+export interface RetryParts extends StoredParts {
+  /** Stores an input that is too large to be held. */
+  readonly storeInput: (
+    chunks: AsyncIterable<Uint8Array>,
+    contentType: string,
+    bytesMax: number,
+  ) => Promise<SubmittedInput>;
+}
 
 /**
- * What to submit so that a run is tried again. The input is read whole, since the new run keeps a copy of its own: the old one's ends
- * with the old one's retention.
+ * What to submit so that a run is tried again. The new run has a copy of the input, since the old one's ends with the old one's retention.
  *
  * @throws ServiceError `run-not-ended`, `output-expired` when its input is no longer kept, `invalid-request` for a chunk
  */
 export async function retrySubmission(
-  parts: StoredParts,
+  parts: RetryParts,
   run: RunRecord,
   asked: Pick<Submission, 'deployed' | 'principal' | 'idempotencyKey'>,
 ): Promise<Submission> {
@@ -32,7 +41,7 @@ export async function retrySubmission(
       { runId },
     );
   }
-  const input = run.payloadsKept ? await readStored(parts, runId, 'input') : null;
+  const input = run.payloadsKept ? await openStored(parts, runId, 'input') : null;
   if (input === null) {
     throw new ServiceError(
       'output-expired',
@@ -42,7 +51,7 @@ export async function retrySubmission(
   }
   return {
     ...asked,
-    input: { bytes: input.content, contentType: input.contentType },
+    input: await copyOf(parts, input),
     inputPointer: '',
     accept: run.accept,
     batch: run.batch ?? 'off',
@@ -54,4 +63,11 @@ export async function retrySubmission(
     concurrencyKey: run.concurrencyKey,
     retryOf: runId,
   };
+}
+
+async function copyOf(
+  { storeInput }: RetryParts,
+  { content, contentType, bytes }: OpenStored,
+): Promise<SubmittedInput> {
+  return content instanceof Uint8Array ? { bytes: content, contentType } : storeInput(content, contentType, bytes);
 }

@@ -20,12 +20,22 @@ export interface RunEnded {
 /** Somebody who waits; told of an end that was brought here twice, it hears it twice. */
 export type Listener = (event: RunEnded) => void;
 
-/** Passes on the ends of runs to those who asked for them, by the run or by its parent. */
+/** What may have changed about a run: what the ledger has of it, or only the lines that its model wrote. */
+export type Change = 'state' | 'lines';
+
+/** Passes on the ends of runs to those who asked for them, by the run or by its parent; and what happens to runs to those who follow them. */
 export class RunEvents {
   readonly #byRun = new Map<RunId, Set<Listener>>();
   readonly #byParent = new Map<RunId, Set<Listener>>();
+  readonly #followers = new Map<RunId, Set<(what: Change) => void>>();
+
+  /** Something may have happened to a run. Called often, and for runs that nobody follows. */
+  changed(runId: RunId, what: Change): void {
+    for (const listener of this.#followers.get(runId) ?? []) listener(what);
+  }
 
   ended(event: RunEnded): void {
+    this.changed(event.runId, 'state');
     for (const listener of this.#byRun.get(event.runId) ?? []) listener(event);
     if (event.parentId === null) return;
     for (const listener of this.#byParent.get(event.parentId) ?? []) listener(event);
@@ -46,14 +56,19 @@ export class RunEvents {
     return listen(this.#byRun, runId, listener);
   }
 
+  /** Calls `listener` whenever this process hears of something that happens to the run; answers how to stop that. */
+  onChange(runId: RunId, listener: (what: Change) => void): () => void {
+    return listen(this.#followers, runId, listener);
+  }
+
   /** Calls `listener` when any chunk of the run ends; answers how to stop that. */
   onChunkEnd(parentId: RunId, listener: Listener): () => void {
     return listen(this.#byParent, parentId, listener);
   }
 }
 
-function listen(listeners: Map<RunId, Set<Listener>>, runId: RunId, listener: Listener): () => void {
-  const set = listeners.get(runId) ?? new Set();
+function listen<Heard>(listeners: Map<RunId, Set<Heard>>, runId: RunId, listener: Heard): () => void {
+  const set = listeners.get(runId) ?? new Set<Heard>();
   listeners.set(runId, set.add(listener));
   return () => {
     set.delete(listener);

@@ -1,9 +1,10 @@
 // What a run was given and what it answered, as it was stored; until its retention is over.
 
+import type { Readable } from 'node:stream';
 import { BlobDamaged } from '../blobs/blobs.ts';
 import { ServiceError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
-import type { PayloadFacts } from '../domain/payload.ts';
+import type { ByteRange, Payload, PayloadFacts } from '../domain/payload.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import type { Payloads } from './payloads.ts';
@@ -20,20 +21,47 @@ export interface StoredParts {
   readonly log: Log;
 }
 
+/** An input or an output: its bytes where they are few, or a stream of them, to be read to its end or destroyed. */
+export interface OpenStored extends PayloadFacts {
+  readonly content: Uint8Array | Readable;
+}
+
 /**
  * The input or the output of a run, or null where it has none or it is no longer kept.
  *
  * @throws ServiceError `internal` when the store does not have the bytes that were put there
  */
-export async function readStored(
-  { ledger, payloads, log }: StoredParts,
+export function readStored(parts: StoredParts, runId: RunId, role: 'input' | 'output'): Promise<Stored | null> {
+  return load(parts, runId, role, async (payload) => ({ ...payload, content: await parts.payloads.read(payload) }));
+}
+
+/**
+ * As `readStored`, without holding what is large; a stream that turns out to be damaged fails before its end.
+ *
+ * @param range some of the bytes; the facts are those of all
+ */
+export function openStored(
+  parts: StoredParts,
   runId: RunId,
   role: 'input' | 'output',
-): Promise<Stored | null> {
+  range?: ByteRange,
+): Promise<OpenStored | null> {
+  return load(parts, runId, role, async (payload) => ({
+    ...payload,
+    content: await parts.payloads.open(payload, range),
+  }));
+}
+
+async function load<Loaded>(
+  { ledger, log }: StoredParts,
+  runId: RunId,
+  role: 'input' | 'output',
+  read: (payload: Payload) => Promise<Loaded>,
+): Promise<Loaded | null> {
   const payload = await ledger.payload(runId, role);
   if (payload === null) return null;
   try {
-    return { ...payload, content: await payloads.read(payload) };
+    return await read(payload);
   } catch (cause) {
     if (!(cause instanceof BlobDamaged)) throw cause;
     // Its retention may have ended since the ledger was asked, and then the blob is gone as it should be.

@@ -1,33 +1,23 @@
 // A run, or its output, as an answer.
 
 import type { FastifyReply } from 'fastify';
-import { Type } from 'typebox';
+import { sha256 } from '../domain/digest.ts';
 import { ServiceError } from '../domain/errors.ts';
 import { isJson } from '../domain/payload.ts';
 import { isEnded } from '../domain/run.ts';
 import type { Engine, RunSight } from '../engine/engine.ts';
 import type { Accepted } from '../engine/intake.ts';
+import { isKnown, strongTag } from './conditions.ts';
+import { sendRawOutput } from './output.ts';
+import type { HttpParts } from './parts.ts';
 import { runPath } from './paths.ts';
-import { outputExpired } from './problem.ts';
 import type { Call } from './route.ts';
-import { isEmbedded, runText } from './run-view.ts';
+import { isEmbedded, runText, withOutputs } from './run-view.ts';
 
+/** Hexadecimal digits of a hash in a tag: a hundred bits. */
+const TAG_LENGTH = 25;
 /** Hint for clients that poll, in seconds. */
 const POLL_SECONDS = '1';
-const EXTENSIONS: Readonly<Record<string, string>> = {
-  'application/json': 'json',
-  'application/jsonlines': 'jsonl',
-  'text/csv': 'csv',
-  'text/plain': 'txt',
-};
-
-/** An output as the document describes it. */
-export const RAW_OUTPUT = Type.Unsafe<Uint8Array>({
-  type: 'string',
-  contentEncoding: 'binary',
-  description: 'The bytes that the model returned, with their content type.',
-});
-
 /** Answers with a run; `outputs` is the text of its output where it is shown inside, `isDeduplicated` as `runText` has it. */
 export function sendRun(
   reply: FastifyReply,
@@ -65,6 +55,18 @@ export async function sendRunWithOutput(
   return sendRun(reply, sight, await embeddedOutput(engine, sight), isDeduplicated);
 }
 
+/** Answers a GET with a run, or that nothing about it has changed since the client saw it. */
+export async function sendSelectedRun(engine: Engine, reply: FastifyReply, sight: RunSight): Promise<FastifyReply> {
+  const outputs = await embeddedOutput(engine, sight);
+  const text = runText(sight, null);
+  // The text has the output's own hash: its bytes, which may be many, need not be hashed again.
+  const tag = strongTag(sha256(`${outputs === null ? 'without' : 'with'} output ${text}`).slice(0, TAG_LENGTH));
+  reply.header('etag', tag);
+  if (isKnown(reply.request, tag)) return reply.code(304).send();
+  if (!isEnded(sight.run.status)) reply.header('retry-after', POLL_SECONDS);
+  return reply.type('application/json').send(withOutputs(text, outputs));
+}
+
 async function embeddedOutput(engine: Engine, { run, output }: RunSight): Promise<string | null> {
   if (!isEmbedded(run.output)) return null;
   const content = output ?? (await engine.output(run).catch(unlessDamaged))?.content ?? null;
@@ -79,29 +81,13 @@ function unlessDamaged(error: unknown): null {
 
 /** Answers a wait that has ended well: with the run, or (where another type than JSON is asked for) with the output alone. */
 export async function sendOutput(
-  engine: Engine,
+  parts: HttpParts,
   reply: FastifyReply,
   sight: RunSight,
   accept: string | null,
   isDeduplicated: boolean,
 ): Promise<FastifyReply> {
   return accept === null || isJson(accept)
-    ? sendRunWithOutput(engine, reply, sight, isDeduplicated)
-    : sendRawOutput(engine, reply, sight);
-}
-
-/**
- * Answers with the bytes of a succeeded run's output. They are the model's, so a browser is told to save and not to show them.
- *
- * @throws ServiceError `output-expired`
- */
-export async function sendRawOutput(engine: Engine, reply: FastifyReply, { run }: RunSight): Promise<FastifyReply> {
-  const output = await engine.output(run);
-  if (output === null) throw outputExpired(run);
-  const extension = EXTENSIONS[output.contentType.split(';')[0]!.trim().toLowerCase()] ?? 'bin';
-  return reply
-    .type(output.contentType)
-    .header('content-disposition', `attachment; filename="${run.runId}.${extension}"`)
-    .header('content-security-policy', "default-src 'none'; sandbox")
-    .send(Buffer.from(output.content.buffer, output.content.byteOffset, output.content.byteLength));
+    ? sendRunWithOutput(parts.engine, reply, sight, isDeduplicated)
+    : sendRawOutput(parts, reply, sight.run);
 }

@@ -4,6 +4,7 @@ import { type Static, type TSchema, Type } from 'typebox';
 import { ServiceError } from '../domain/errors.ts';
 import { compileCheck } from '../validation.ts';
 import { readEnvelope } from './envelope.ts';
+import type { IncomingBody } from './incoming-body.ts';
 import { invalidRequest } from './problem.ts';
 
 /** Longest body that holds nothing but options, in bytes. Far more than any takes, and little to hold. */
@@ -14,7 +15,7 @@ export interface BodyRule<Body> {
   readonly required: boolean;
   /** Its schema by content type; empty where there is no body. */
   readonly content: Readonly<Record<string, TSchema>>;
-  /** Longest that it may be, in bytes; null for what the configuration allows an input. */
+  /** Longest that it may be, in bytes; null for an input, for which the configuration says it, and which may come as an `IncomingBody`. */
   readonly bytesMax: number | null;
   /**
    * Reads it.
@@ -71,8 +72,8 @@ export function jsonBody(schema: TSchema): BodyRule<unknown> {
   };
 }
 
-/** The input of a run: an envelope, or bytes of any other content type. What they mean depends on the headers as well. */
-export function inputBody(envelope: TSchema): BodyRule<Uint8Array> {
+/** The input of a run: an envelope, or bytes of any other content type, which are not read yet where they may be many. What they mean depends on the headers as well. */
+export function inputBody(envelope: TSchema): BodyRule<Uint8Array | IncomingBody> {
   const bytes = Type.Unsafe<Uint8Array>({ type: 'string', contentEncoding: 'binary', description: 'Raw bytes.' });
   return {
     required: true,
@@ -83,6 +84,6 @@ export function inputBody(envelope: TSchema): BodyRule<Uint8Array> {
       '*/*': bytes,
     },
     bytesMax: null,
-    read: (body = EMPTY) => body,
+    read: (body: Uint8Array | IncomingBody = EMPTY) => body,
   };
 }

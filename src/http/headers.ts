@@ -2,9 +2,13 @@
 
 /** Headers of requests. */
 export const REQUEST_HEADERS = {
+  'Last-Event-ID': 'The id of the last event that the client has seen: those after it follow.',
   Prefer: 'RFC 7240: `respond-async` for a 202 at once, `wait=N` for a 202 after N seconds at the latest.',
   'Idempotency-Key':
     'The same key and the same request stand for the same run for 24 hours: 1 to 255 printable ASCII characters.',
+  'If-None-Match': 'Tags of what the client has: where one of them is that of the answer, it is a 304 without a body.',
+  Range: 'One range of bytes, like `bytes=0-1023` or `bytes=-1024`. Several are answered with the whole.',
+  'If-Range': 'A tag: with any other, `Range` is answered with the whole.',
   Accept: 'The format of the output. Unset, it is the format of the input.',
 } as const;
 /** A header of a request. */
@@ -12,8 +16,11 @@ export type RequestHeader = keyof typeof REQUEST_HEADERS;
 
 /** Headers of answers. */
 export const RESPONSE_HEADERS = {
+  'Accept-Ranges': '`bytes`: one range may be asked for.',
   Allow: 'The methods that the path has.',
   'Content-Disposition': 'Always an attachment: the bytes are the model’s.',
+  'Content-Range': 'Which bytes these are, and how many there are in all.',
+  ETag: 'Stands for exactly these bytes, or this state of the run.',
   'Idempotency-Replayed': '`true`: the run was made by an earlier request with the same Idempotency-Key.',
   Location: 'Where to find it.',
   'Preference-Applied': 'The preference that was followed.',

@@ -5,6 +5,8 @@ import type { Principal } from '../domain/access.ts';
 import type { Deployments } from '../engine/deployment.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { OpenApiDocument } from './openapi/shape.ts';
+import type { ServerLimits } from './limits.ts';
+import type { Streams } from './streams.ts';
 
 /** See the head of this file. */
 export interface HttpParts {
@@ -12,6 +14,8 @@ export interface HttpParts {
   readonly deployments: Deployments;
   /** The OpenAPI document, as somebody may see it. */
   readonly document: (principal: Principal) => OpenApiDocument;
+  readonly limits: ServerLimits;
+  readonly streams: Streams;
   /** Aborts when nobody waits for this answer anymore: the client is gone, or the server stops. */
   readonly waitSignal: (reply: FastifyReply) => AbortSignal;
 }

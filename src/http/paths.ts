@@ -4,6 +4,8 @@
 export const runPath = (runId: string): string => `/runs/${runId}`;
 /** A run's output. */
 export const outputPath = (runId: string): string => `${runPath(runId)}/output`;
+/** What happens to a run. */
+export const eventsPath = (runId: string): string => `${runPath(runId)}/events`;
 /** What a run's model wrote. */
 export const logsPath = (runId: string): string => `${runPath(runId)}/logs`;
 /** A run's cancellation. */

@@ -3,6 +3,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { HttpParts } from './parts.ts';
 import type { Route } from './route.ts';
+import { EVENT_ROUTES } from './routes/events.ts';
 import { ENDPOINT_ROUTES } from './routes/endpoints.ts';
 import { HEALTH_ROUTES } from './routes/health.ts';
 import { INVOKE_ROUTES } from './routes/invoke.ts';
@@ -14,20 +15,20 @@ import { VERSION_ROUTES } from './routes/versions.ts';
 export const ROUTES: readonly Route[] = [
   ...INVOKE_ROUTES,
   ...RUN_ROUTES,
+  ...EVENT_ROUTES,
   ...ENDPOINT_ROUTES,
   ...VERSION_ROUTES,
   ...HEALTH_ROUTES,
   ...OPENAPI_ROUTES,
 ];
 
-/** Registers every route; `inputBytesMax` is the longest body where a route has no limit of its own. */
-export function registerRoutes(app: FastifyInstance, parts: HttpParts, inputBytesMax: number): void {
+/** Registers every route. */
+export function registerRoutes(app: FastifyInstance, parts: HttpParts): void {
   app.decorateRequest('principal');
   for (const route of ROUTES) {
     app.route({
       method: route.method,
       url: route.path,
-      bodyLimit: route.body.bytesMax ?? inputBytesMax,
       config: { route },
       handler: (request, reply) => route.run(parts, request, reply),
     });

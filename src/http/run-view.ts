@@ -7,8 +7,8 @@ import { inSeconds, type Instant, toRfc3339 } from '../domain/time.ts';
 import type { EndpointSight, RunSight } from '../engine/engine.ts';
 import type { AttemptRecord, RunRecord } from '../ledger/ledger.ts';
 import type { EndpointBody } from '../wire/endpoints.ts';
-import type { RunBody, RunLine } from '../wire/runs.ts';
-import { cancelPath, chunksPath, logsPath, outputPath, runPath } from './paths.ts';
+import type { AttemptBody, ProgressBody, RunBody, RunLine } from '../wire/runs.ts';
+import { cancelPath, chunksPath, eventsPath, logsPath, outputPath, runPath } from './paths.ts';
 import { failureBody } from './problem.ts';
 
 const timeOrNull = (at: Instant | null): string | null => (at === null ? null : toRfc3339(at));
@@ -39,7 +39,7 @@ function runLine(run: RunRecord): Omit<RunLine, 'metadata'> {
     timeout: run.timeout === null ? null : inSeconds(run.timeout),
     queue_ttl: run.queueTtl === null ? null : inSeconds(run.queueTtl),
     priority: run.priority,
-    progress: progressBody(run.progress),
+    progress: run.progress === null ? null : progressBody(run.progress),
     batch: batchBody(run.batch),
     rows: run.rows,
     output: outputFacts(run),
@@ -50,6 +50,7 @@ function runLine(run: RunRecord): Omit<RunLine, 'metadata'> {
     links: {
       self: runPath(run.runId),
       output: outputPath(run.runId),
+      events: eventsPath(run.runId),
       logs: logsPath(run.runId),
       cancel: cancelPath(run.runId),
       ...(run.kind === 'batch' ? { children: chunksPath(run.runId) } : {}),
@@ -78,8 +79,12 @@ export function runText(sight: RunSight, outputs: string | null, isDeduplicated 
     attempts: attempts.map(attemptBody),
     ...(isDeduplicated ? { deduplicated: true } : {}),
   };
-  return spliced(body, { metadata: run.metadata, outputs: outputs ?? 'null' });
+  return withOutputs(spliced(body, { metadata: run.metadata, outputs: 'null' }), outputs);
 }
+
+/** The text of a run, its output shown inside. */
+export const withOutputs = (text: string, outputs: string | null): string =>
+  outputs === null ? text : `${text.slice(0, -'null}'.length)}${outputs}}`;
 
 /** Whether a run's output is shown inside it. */
 export function isEmbedded(output: PayloadFacts | null): boolean {
@@ -128,8 +133,8 @@ export function endpointBody({
   };
 }
 
-function progressBody(progress: Progress | null): RunLine['progress'] {
-  if (progress === null) return null;
+/** How far a run has come. */
+export function progressBody(progress: Progress): ProgressBody {
   return 'failed' in progress
     ? { ...progress, unit: 'rows', message: null }
     : { ...progress, failed: 0, unit: 'steps' };
@@ -145,7 +150,8 @@ function outputFacts({ runId, output }: RunRecord): RunLine['output'] {
     : { href: outputPath(runId), content_type: output.contentType, bytes: output.bytes, sha256: output.sha256 };
 }
 
-function attemptBody(attempt: AttemptRecord): RunBody['attempts'][number] {
+/** An attempt. */
+export function attemptBody(attempt: AttemptRecord): AttemptBody {
   return {
     attempt: attempt.attempt,
     replica: attempt.replica,

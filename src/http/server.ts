@@ -6,13 +6,16 @@ import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, ty
 import type { Authenticator } from '../access/authenticator.ts';
 import type { Principal } from '../domain/access.ts';
 import { PROBLEMS, type ProblemSlug, ServiceError, StorageFull } from '../domain/errors.ts';
-import { inSeconds, seconds } from '../domain/time.ts';
+import { hours, inSeconds, seconds } from '../domain/time.ts';
 import type { Deployments } from '../engine/deployment.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Log } from '../log.ts';
 import { PROBLEM_TYPE } from '../wire/problems.ts';
 import { accessCheck } from './access.ts';
+import { PayloadTooLong } from '../engine/payloads.ts';
 import { requestGuard } from './guard.ts';
+import { bodyReader, tooLarge } from './incoming-body.ts';
+import type { ServerLimits } from './limits.ts';
 import type { HttpParts } from './parts.ts';
 import { problemBody, sendProblem } from './problem.ts';
 import { parseQuery } from './query.ts';
@@ -21,10 +24,12 @@ import { registerDocsPages } from './docs-pages.ts';
 import { openApiDocument } from './openapi/document.ts';
 import type { DocumentedEndpoint } from './openapi/shape.ts';
 import { methodsOf, registerRoutes, ROUTES } from './routes.ts';
+import { Streams } from './streams.ts';
 
 /** Limits that keep slow or greedy clients from holding the server. Source: control S9 of the reliability page. */
 const HEADERS_TIMEOUT = seconds(15);
-const REQUEST_TIMEOUT = seconds(300);
+/** A whole request, however steadily it comes: a gigabyte at 2.5 Mbit/s takes an hour. One that does not come steadily is cut sooner (`bodyIdle`). */
+const REQUEST_TIMEOUT = hours(1);
 const KEEP_ALIVE = seconds(72);
 
 /** For every answer: nothing here is a page, and what a browser makes of it must not run, be framed, or be read by other sites. */
@@ -44,9 +49,9 @@ export interface ServerParts {
   readonly log: Log;
   /** Names that the Host header may have beside the loopback's; null for any. */
   readonly hosts: readonly string[] | null;
-  readonly bodyBytesMax: number;
   /** Origins whose pages may use this server; none means that there is no CORS at all. */
   readonly corsOrigins: readonly string[];
+  readonly limits: ServerLimits;
 }
 
 /** How long answers that are being written may take once the server closes; connections that are still open then are cut. */
@@ -65,11 +70,10 @@ export interface HttpServer {
 
 /** Builds the server. */
 export function buildServer(parts: ServerParts): HttpServer {
-  const { engine, deployments, authenticator, log, hosts, bodyBytesMax, corsOrigins } = parts;
+  const { engine, deployments, authenticator, log, hosts, corsOrigins, limits } = parts;
   const waits = new Waits();
   const newRequestId = requestIds();
   const app = fastify({
-    bodyLimit: bodyBytesMax,
     genReqId: newRequestId,
     forceCloseConnections: 'idle',
     keepAliveTimeout: KEEP_ALIVE,
@@ -101,16 +105,18 @@ export function buildServer(parts: ServerParts): HttpServer {
   });
   // Bodies are read by the routes: what a body means depends on more than its content type, and a model's input is never parsed and written again.
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser('*', bodyReader(limits));
   app.setErrorHandler((error: FastifyError, request, reply) => sendError(log, error, request, reply));
   app.setNotFoundHandler((request, reply) => sendProblem(reply, unknownPath(request)));
   const httpParts: HttpParts = {
     engine,
     deployments,
+    limits,
+    streams: new Streams(limits.streams),
     waitSignal: (reply) => waits.signal(reply),
     document: (principal) => openApiDocument(ROUTES, documented(engine, principal)),
   };
-  registerRoutes(app, httpParts, bodyBytesMax);
+  registerRoutes(app, httpParts);
   if (corsOrigins.length > 0) registerCors(app, corsOrigins);
   registerDocsPages(app, ({ principal }) => httpParts.document(principal));
   return { app, release: () => waits.close(), close: closer(app) };
@@ -190,6 +196,7 @@ function unknownPath({ url, method }: FastifyRequest): ServiceError {
 
 function sendError(log: Log, error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (error instanceof ServiceError) return sendProblem(reply, error);
+  if (error instanceof PayloadTooLong) return sendProblem(reply, tooLarge(error.bytesMax));
   const expected = error instanceof StorageFull ? storageFull(error) : expectedError(error as FastifyError);
   if (expected !== null) return sendProblem(reply, expected);
   log.error(
@@ -214,10 +221,6 @@ function storageFull(cause: StorageFull): ServiceError {
 
 /** What the framework itself refuses, in the words of the one table. */
 function expectedError({ code, statusCode }: FastifyError): ServiceError | null {
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
-    return new ServiceError('payload-too-large', 'The body is longer than this server takes.', {
-      headers: { connection: 'close' },
-    });
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
     return new ServiceError('unsupported-media-type', 'The Content-Type cannot be read.');
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
@@ -234,7 +237,7 @@ function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket, reque
   const slug: ProblemSlug = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'request-timeout' : 'malformed-body';
   const detail =
     slug === 'request-timeout'
-      ? `The request did not arrive within ${inSeconds(HEADERS_TIMEOUT)} s.`
+      ? `The request did not arrive in time: ${inSeconds(HEADERS_TIMEOUT)} s are for its headers, ${inSeconds(REQUEST_TIMEOUT)} s for all of it.`
       : 'The bytes are no HTTP request that this server reads.';
   const body = JSON.stringify(problemBody(new ServiceError(slug, detail), requestId));
   const { status, title } = PROBLEMS[slug];

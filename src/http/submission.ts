@@ -6,12 +6,13 @@ import { type FieldError, ServiceError } from '../domain/errors.ts';
 import { isJson } from '../domain/payload.ts';
 import { type Duration, milliseconds, seconds } from '../domain/time.ts';
 import type { Deployed } from '../engine/deployment.ts';
-import { isBatch, type Submission } from '../engine/intake.ts';
+import { batchFormat, looksLikeTable, type Submission, type SubmittedInput } from '../engine/intake.ts';
 import { compileCheck, interpretedCheck } from '../validation.ts';
 import { InvokeEnvelope, type InvokeQuery } from '../wire/invoke.ts';
 import { readAccept } from './accept.ts';
 import { type Envelope, readEnvelope } from './envelope.ts';
 import { idempotencyKeyOf } from './idempotency.ts';
+import type { IncomingBody } from './incoming-body.ts';
 import { invalidRequest } from './problem.ts';
 import { textErrors } from './text.ts';
 
@@ -26,12 +27,17 @@ export interface InvokeRequest {
   readonly principal: Principal;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly query: InvokeQuery;
-  readonly body: Uint8Array;
+  readonly body: Uint8Array | IncomingBody;
 }
+
+/** A submission whose input may not have been read yet. */
+export type AskedSubmission = Omit<Submission, 'input'> & {
+  readonly input: SubmittedInput | { readonly contentType: string; readonly incoming: IncomingBody };
+};
 
 /** The submission, and what the request itself says about waiting; null where it says nothing. */
 export interface ReadRequest {
-  readonly submission: Submission;
+  readonly submission: AskedSubmission;
   readonly async: boolean | null;
 }
 
@@ -58,17 +64,20 @@ export function readSubmission(request: InvokeRequest, deployed: Deployed): Read
       { headers: { 'accept-encoding': 'identity' } },
     );
   }
-  return isJson(contentType) ? readJson(request, deployed) : readRaw(request, deployed, contentType);
+  const { body } = request;
+  if (!isJson(contentType)) return readRaw(request, body, deployed, contentType);
+  if (!(body instanceof Uint8Array)) throw new Error('An envelope was not read, and can only be read whole.');
+  return readJson(request, body, deployed);
 }
 
-function readJson(request: InvokeRequest, deployed: Deployed): ReadRequest {
+function readJson(request: InvokeRequest, body: Uint8Array, deployed: Deployed): ReadRequest {
   // An envelope has its options inside: one beside it would be a second opinion.
   const beside = Object.keys(request.query).map((name) => ({
     pointer: `query:${name}`,
     detail: 'belongs into the body, beside "input"',
   }));
   if (beside.length > 0) throw invalidRequest('The query is not valid', beside);
-  const envelope = readEnvelope(request.body);
+  const envelope = readEnvelope(body);
   const errors = [
     ...checkEnvelope(envelope.value),
     ...inputErrors(envelope),
@@ -78,19 +87,25 @@ function readJson(request: InvokeRequest, deployed: Deployed): ReadRequest {
   if (errors.length > 0) throw invalidRequest('The request is not valid', errors);
   const options = envelope.value as InvokeEnvelope;
   const inputPointer = envelope.member('input') === null ? '/parameters' : '/input';
+  const bytes = envelope.member(inputPointer.slice(1))!;
   const submission: Submission = {
     ...common(request, deployed, options),
-    input: { bytes: envelope.member(inputPointer.slice(1))!, contentType: 'application/json' },
+    input: { bytes, contentType: 'application/json' },
     inputPointer,
     batch: batchOf(options.batch),
     metadata: metadataOf(envelope),
   };
-  const misfits = schemaErrors(submission);
+  const misfits = schemaErrors(submission, bytes);
   if (misfits.length > 0) throw invalidRequest("The input does not fit the model's schema", misfits);
   return { submission, async: options.async ?? null };
 }
 
-function readRaw(request: InvokeRequest, deployed: Deployed, contentType: string): ReadRequest {
+function readRaw(
+  request: InvokeRequest,
+  body: InvokeRequest['body'],
+  deployed: Deployed,
+  contentType: string,
+): ReadRequest {
   const options = request.query;
   const choice: Partial<BatchOptions> = {
     ...(options.batch_size === undefined ? {} : { size: options.batch_size }),
@@ -98,9 +113,9 @@ function readRaw(request: InvokeRequest, deployed: Deployed, contentType: string
     ...(options.on_row_error === undefined ? {} : { onRowError: options.on_row_error }),
   };
   const asked = options.batch ?? (Object.keys(choice).length > 0 ? true : undefined);
-  const submission: Submission = {
+  const submission: AskedSubmission = {
     ...common(request, deployed, options),
-    input: { bytes: request.body, contentType },
+    input: body instanceof Uint8Array ? { bytes: body, contentType } : { incoming: body, contentType },
     inputPointer: '',
     batch: asked === undefined ? 'auto' : asked ? choice : 'off',
     metadata: '{}',
@@ -135,13 +150,15 @@ function inputErrors(envelope: Envelope): FieldError[] {
 }
 
 /** What of the input the model's schema refuses. Rows are checked where they are worked on, so that the good ones of a table are not lost. */
-function schemaErrors(submission: Submission): FieldError[] {
+function schemaErrors(submission: Submission, bytes: Uint8Array): FieldError[] {
   const {
     deployed: { takes, inputSchema },
-    input: { bytes },
     inputPointer,
   } = submission;
-  if (inputSchema === null || takes === 'rows' || bytes.length > CHECKED_BYTES_MAX || isBatch(submission)) return [];
+  if (inputSchema === null || takes === 'rows' || bytes.length > CHECKED_BYTES_MAX) return [];
+  const format = batchFormat(submission);
+  // What was to be a batch and is no table is refused as that.
+  if (format !== null && (submission.batch !== 'auto' || looksLikeTable(bytes, format))) return [];
   // A copy, for the check alone: the model gets the bytes.
   const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
   return interpretedCheck(inputSchema)(value).map(({ pointer, detail }) => ({

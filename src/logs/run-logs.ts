@@ -2,7 +2,7 @@
 // Nothing is promised of these lines but that they are there once the run has ended: they are not synced to the disk, and where it has
 // no room for them they are dropped. A power cut may take the last ones.
 
-import { appendFile, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { appendFile, type FileHandle, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { parseRunId, type RunId } from '../domain/ids.ts';
@@ -15,6 +15,16 @@ import { LogBudget } from './log-budget.ts';
 export const MESSAGE_MAX = 16_384;
 /** Files are spread over 256 folders by the last two digits of the run id, which are random. */
 const shardOf = (runId: RunId): string => runId.slice(34, 36);
+
+/** How much of a file is read at a time, in bytes. */
+const PIECE_BYTES = 64 * 1_024;
+const NEWLINE = 0x0a;
+
+/** A line, as the JSON text of a `LogLine`, and the byte of its file with which the next one begins. */
+export interface PlacedLine {
+  readonly line: string;
+  readonly end: number;
+}
 
 /** Takes the lines of one attempt. */
 export interface LogWriter {
@@ -42,9 +52,9 @@ export class RunLogs {
     this.#log = log;
   }
 
-  /** Begins the lines of an attempt; nothing is written before the first. */
-  writer(runId: RunId, attempt: number): LogWriter {
-    return new AttemptLog(this.#fileOf(runId, attempt), attempt, this.#clock, this.#log);
+  /** Begins the lines of an attempt; nothing is written before the first. `onWritten` is called when more of them can be read. */
+  writer(runId: RunId, attempt: number, onWritten: () => void = () => {}): LogWriter {
+    return new AttemptLog(this.#fileOf(runId, attempt), attempt, this.#clock, this.#log, onWritten);
   }
 
   /** The lines of a run's attempts, each as the JSON text of a `LogLine`, in the order in which they were written. */
@@ -56,6 +66,22 @@ export class RunLogs {
       lines.push(...text.split('\n').slice(0, -1));
     }
     return lines;
+  }
+
+  /**
+   * The next lines of an attempt after so many bytes of its file, each with where it ends there; none where there are none yet. At most
+   * `PIECE_BYTES` are read, or as many as the first line has. Where no line begins at `offset`, which nobody was told then, all lines are new.
+   */
+  async readOn(runId: RunId, attempt: number, offset: number): Promise<PlacedLine[]> {
+    const file = await open(this.#fileOf(runId, attempt)).catch(nullWhereMissing);
+    if (file === null) return [];
+    try {
+      const isLineEnd = offset === 0 || (await bytesOf(file, offset - 1, 1))[0] === NEWLINE;
+      if (!isLineEnd && offset <= (await file.stat()).size) return await linesFrom(file, 0);
+      return isLineEnd ? await linesFrom(file, offset) : [];
+    } finally {
+      await file.close();
+    }
   }
 
   /** Every file there is, in no order. */
@@ -86,11 +112,13 @@ class AttemptLog implements LogWriter {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #budget: LogBudget;
+  readonly #onWritten: () => void;
   #pending = '';
   #writing: Promise<void> | null = null;
   #hasFailed = false;
 
-  constructor(file: string, attempt: number, clock: Clock, log: Log) {
+  constructor(file: string, attempt: number, clock: Clock, log: Log, onWritten: () => void) {
+    this.#onWritten = onWritten;
     this.#file = file;
     this.#attempt = attempt;
     this.#clock = clock;
@@ -130,6 +158,7 @@ class AttemptLog implements LogWriter {
         const text = this.#pending;
         this.#pending = '';
         await appendFile(this.#file, text, { mode: 0o600 });
+        this.#onWritten();
       }
     } catch (error) {
       this.#hasFailed = true;
@@ -138,6 +167,29 @@ class AttemptLog implements LogWriter {
       this.#writing = null;
     }
   }
+}
+
+/** The whole lines from a byte on. */
+async function linesFrom(file: FileHandle, start: number): Promise<PlacedLine[]> {
+  for (let length = PIECE_BYTES; ; length *= 2) {
+    const bytes = await bytesOf(file, start, length);
+    const end = bytes.lastIndexOf(NEWLINE) + 1;
+    // The last line may be on its way; or it is longer than what was read.
+    if (end === 0 && bytes.length === length) continue;
+    const lines: PlacedLine[] = [];
+    for (let from = 0; from < end;) {
+      const to = bytes.indexOf(NEWLINE, from);
+      lines.push({ line: bytes.toString('utf8', from, to), end: start + to + 1 });
+      from = to + 1;
+    }
+    return lines;
+  }
+}
+
+/** So many bytes from a place on, or as many as there are. */
+async function bytesOf(file: FileHandle, position: number, length: number): Promise<Buffer> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, position);
+  return buffer.subarray(0, bytesRead);
 }
 
 const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';

@@ -1,12 +1,14 @@
 // What is said to a replica over HTTP, whoever has started it: pings until it is ready, and invocations.
 
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Dispatcher, Pool } from 'undici';
 import type { Clock } from '../clock.ts';
 import { formatBytes } from '../domain/bytes.ts';
 import { between, milliseconds, seconds } from '../domain/time.ts';
+import type { Payload } from '../domain/payload.ts';
 import { BUSY_HEADER, FAILURE_HEADER } from '../model/protocol.ts';
-import { readAtMost } from './answer-body.ts';
+import { keepAnswer, type KeepOutput, OwnFault, readAnswer, TooLong } from './answer-body.ts';
 
 /** Pauses between pings while a replica starts: a tenth of the time that it has taken so far, so that nobody waits much longer than it took. */
 const PING_SHARE = 0.1;
@@ -17,19 +19,32 @@ const PING_MAX = seconds(2);
 /** How much of a model's error message is kept, in characters. */
 const DETAIL_MAX = 4_000;
 
+/** An input that is too large to be held: so many bytes, read as they are sent. */
+export interface StreamedInput {
+  readonly bytes: number;
+  readonly open: () => Promise<AsyncIterable<Uint8Array>>;
+}
+
 /** What a replica is asked to do. */
 export interface Invocation {
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: Uint8Array;
+  readonly body: Uint8Array | StreamedInput;
+  /** Takes an output that is too long to be held; unset where it must be held whatever its length, since it is looked into. */
+  readonly keep?: KeepOutput;
   /** Called with every line that the replica prints while it works on this; unset where it may work on something else as well. */
   readonly onLine?: (stream: 'stdout' | 'stderr', line: string) => void;
 }
 
-/** What came of it. `stopped` answers an abort, once the replica has really stopped working on it. */
+/**
+ * What came of it. `stopped` answers an abort, once the replica has really stopped working on it; `kept` is an output that was too long to be held; `own-fault` says that the server could not
+ * read the input, or not store the output, and speaks against no replica.
+ */
 export type Reply =
   | { readonly kind: 'output'; readonly contentType: string; readonly bytes: Uint8Array }
+  | { readonly kind: 'kept'; readonly output: Payload }
   | { readonly kind: 'model-error' | 'invalid-output'; readonly detail: string }
   | { readonly kind: 'crashed' | 'out-of-memory'; readonly detail: string }
+  | { readonly kind: 'own-fault'; readonly of: 'input' | 'output'; readonly cause: unknown }
   | { readonly kind: 'stopped' };
 
 /** Where connections lead, and over what: an origin, and the Unix socket where it is one. */
@@ -86,29 +101,66 @@ export interface Answered {
   readonly reply: Reply;
 }
 
-/** Hands an invocation over, and reads at most so much of what it is answered with; rejects where the connection breaks, or `signal` aborts. */
+/**
+ * Hands an invocation over, and reads at most so much of what it is answered with; rejects where the connection breaks, or `signal` aborts.
+ *
+ * @throws OwnFault
+ */
 export async function exchange(
   connections: Pool,
-  { headers, body }: Invocation,
+  invocation: Invocation,
   outputBytesMax: number,
   signal: AbortSignal,
 ): Promise<Answered> {
-  const response = await connections.request({ method: 'POST', path: '/invocations', headers, body, signal });
-  const bytes = await readAtMost(outputBytesMax, response);
+  const response = await send(connections, invocation, signal);
   const isDeclaredFailure = single(response.headers[FAILURE_HEADER]) !== null;
-  return {
-    status: response.statusCode,
-    isDeclaredFailure,
-    reply: bytes === null ? tooLong(outputBytesMax) : replyOf(response, bytes),
-  };
+  const reply = await replyOf(response, invocation.keep, outputBytesMax).catch((error: unknown): Reply => {
+    if (error instanceof TooLong) return tooLong(outputBytesMax);
+    throw error;
+  });
+  return { status: response.statusCode, isDeclaredFailure, reply };
 }
 
-function replyOf({ statusCode, headers }: Dispatcher.ResponseData, bytes: Uint8Array): Reply {
-  if (statusCode === 200) {
-    return { kind: 'output', contentType: single(headers['content-type']) ?? 'application/octet-stream', bytes };
+async function send(
+  connections: Pool,
+  { headers, body }: Invocation,
+  signal: AbortSignal,
+): Promise<Dispatcher.ResponseData> {
+  const request = { method: 'POST', path: '/invocations', signal } as const;
+  if (body instanceof Uint8Array) return connections.request({ ...request, headers, body });
+  let fault: OwnFault | null = null;
+  // Opened when it is sent, so that nothing is left open where there is no connection.
+  async function* chunks({ open }: StreamedInput): AsyncGenerator<Uint8Array, void> {
+    try {
+      yield* await open();
+    } catch (cause) {
+      throw (fault = new OwnFault('input', cause));
+    }
   }
-  const kind = single(headers[FAILURE_HEADER]) === 'invalid-output' ? 'invalid-output' : 'model-error';
-  return { kind, detail: messageOf(bytes, statusCode) };
+  const announced = { ...headers, 'content-length': String(body.bytes) };
+  try {
+    return await connections.request({ ...request, headers: announced, body: chunks(body) as unknown as Readable });
+  } catch (error) {
+    throw fault ?? error;
+  }
+}
+
+async function replyOf(
+  response: Dispatcher.ResponseData,
+  keep: KeepOutput | undefined,
+  outputBytesMax: number,
+): Promise<Reply> {
+  const { statusCode, headers } = response;
+  if (statusCode !== 200) {
+    const kind = single(headers[FAILURE_HEADER]) === 'invalid-output' ? 'invalid-output' : 'model-error';
+    return { kind, detail: messageOf(await readAnswer(response, outputBytesMax), statusCode) };
+  }
+  const contentType = single(headers['content-type']) ?? 'application/octet-stream';
+  if (keep === undefined) return { kind: 'output', contentType, bytes: await readAnswer(response, outputBytesMax) };
+  const answered = await keepAnswer(response, outputBytesMax, (chunks) => keep(chunks, contentType));
+  return answered instanceof Uint8Array
+    ? { kind: 'output', contentType, bytes: answered }
+    : { kind: 'kept', output: answered };
 }
 
 const tooLong = (bytesMax: number): Reply => ({

@@ -5,6 +5,7 @@ import type { Pool } from 'undici';
 import type { Clock } from '../clock.ts';
 import type { ReplicaPolicy } from '../domain/endpoint.ts';
 import { between, type Duration, inSeconds, milliseconds } from '../domain/time.ts';
+import { OwnFault } from './answer-body.ts';
 import { connectTo, exchange, type Invocation, ping, type Reply, untilReady } from './contract.ts';
 import { type Replica, StartFailed } from './replica.ts';
 
@@ -55,6 +56,7 @@ class RemoteReplica implements Replica {
       return reply;
     } catch (error) {
       if (signal.aborted) return { kind: 'stopped' };
+      if (error instanceof OwnFault) return { kind: 'own-fault', of: error.of, cause: error.cause };
       const reason = reasonOf(error);
       this.#failed(reason);
       await this.#probe(reason);

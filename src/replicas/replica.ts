@@ -7,6 +7,7 @@ import { type Clock, startTimer } from '../clock.ts';
 import type { ReplicaPolicy } from '../domain/endpoint.ts';
 import { between, type Duration, milliseconds, seconds } from '../domain/time.ts';
 import { connectTo, type Destination, exchange, type Invocation, ping, type Reply, untilReady } from './contract.ts';
+import { OwnFault } from './answer-body.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { OutputTail } from './output-tail.ts';
 import type { Address, ProcessLaunch } from './runtimes/launch.ts';
@@ -111,15 +112,19 @@ class ProcessReplica implements Replica {
   async #invoke(invocation: Invocation, signal: AbortSignal): Promise<Reply> {
     if (signal.aborted) return { kind: 'stopped' };
     this.#active += 1;
+    let fault: OwnFault | null = null;
     try {
       return (await exchange(this.#connections, invocation, this.#outputBytesMax, signal)).reply;
     } catch (error) {
-      if (!signal.aborted) return await this.#lost(error);
+      if (error instanceof OwnFault) fault = error;
+      else if (!signal.aborted) return await this.#lost(error);
     } finally {
       this.#active -= 1;
     }
     await this.#stopWorking();
-    return { kind: 'stopped' };
+    return fault === null || signal.aborted
+      ? { kind: 'stopped' }
+      : { kind: 'own-fault', of: fault.of, cause: fault.cause };
   }
 
   /** Ends the process: SIGTERM to its whole group, SIGKILL after the grace. */

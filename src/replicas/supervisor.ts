@@ -27,6 +27,9 @@ const FAILURES_IN_A_ROW = 3;
 const IDLE_CHECK = seconds(1);
 const IDLE_CHECK_MIN = milliseconds(20);
 
+/** What took less time than the model would have. */
+const BROKEN_OFF: ReadonlySet<Reply['kind']> = new Set(['crashed', 'out-of-memory', 'stopped', 'own-fault']);
+
 /** How many replicas there are and how many there should be. */
 export interface ReplicaCounts {
   readonly current: number;
@@ -258,8 +261,7 @@ export class Supervisor {
           const reply = await replica.invoke(invocation, signal);
           if (!replica.isSuspect) this.#heard(member, reply.kind);
           // Whatever was stopped, or broke off, took less than it would have.
-          if (reply.kind !== 'crashed' && reply.kind !== 'out-of-memory' && reply.kind !== 'stopped')
-            this.#serviceTime.add(between(begun.since, this.#parts.clock.now()));
+          if (!BROKEN_OFF.has(reply.kind)) this.#serviceTime.add(between(begun.since, this.#parts.clock.now()));
           return reply;
         } finally {
           this.#invocations.delete(begun);
@@ -281,8 +283,8 @@ export class Supervisor {
     if (kind === 'crashed' || kind === 'out-of-memory') return;
     member.hasFinishedOne = true;
     this.#failures = 0;
-    if (kind === 'stopped') return;
-    if (kind === 'output') {
+    if (kind === 'stopped' || kind === 'own-fault') return;
+    if (kind === 'output' || kind === 'kept') {
       member.failuresInARow = 0;
       this.#failuresTolerated = FAILURES_IN_A_ROW;
       return;

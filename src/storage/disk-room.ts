@@ -28,6 +28,9 @@ const NO_BALLAST_ABOVE = 8 * 1_024 * MIB;
 /** Pause between two looks. */
 const PAUSE: Duration = seconds(1);
 
+/** A look for every so many bytes of new work that flow to the disk: an eighth of the water mark, since several may flow at once. */
+const LOOK_EVERY_BYTES = (LOW_WATER_BALLASTS * BALLAST_BYTES_MAX) / 8;
+
 /** How much room there is; see the head of this file. */
 export type RoomState = 'ample' | 'low' | 'spent';
 
@@ -88,6 +91,23 @@ export class DiskRoom {
   assertRoom(): void {
     if (this.#state !== 'ample')
       throw new StorageFull('The server has too little disk left to promise that a run is kept; nothing was stored.');
+  }
+
+  /**
+   * Passes bytes of new work on as they come. A disk can be filled between two looks, so there is one more for every so many of them.
+   *
+   * @throws StorageFull as `assertRoom` does, in the middle of them
+   */
+  async *whileRoom(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+    let unseen = 0;
+    for await (const chunk of chunks) {
+      this.assertRoom();
+      yield chunk;
+      unseen += chunk.length;
+      if (unseen < LOOK_EVERY_BYTES) continue;
+      await this.look();
+      unseen = 0;
+    }
   }
 
   /** A write found no room. An urgent one is worth a part of the ballast; any other is a reason to look at once. */

@@ -18,6 +18,11 @@ export type LogLineBody = Static<typeof LogLineBody>;
 
 /** The query of `GET /runs/{id}/logs`, once its texts have been read. */
 export const LogsQuery = Type.Object(
-  { after: Type.Optional(Type.Integer({ minimum: 0, description: 'Lines that the client has already.' })) },
+  {
+    after: Type.Optional(Type.Integer({ minimum: 0, description: 'Lines that the client has already.' })),
+    follow: Type.Optional(
+      Type.Boolean({ description: 'Goes on with further lines as they come, until the run has ended.' }),
+    ),
+  },
   { additionalProperties: false },
 );

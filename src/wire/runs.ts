@@ -27,6 +27,8 @@ export const AttemptBody = Type.Object({
   outcome: Nullable(Type.Enum(['succeeded', 'failed', 'cancelled', 'lost', 'released'])),
   error: Nullable(RunFailureBody),
 });
+/** See the schema of the same name. */
+export type AttemptBody = Static<typeof AttemptBody>;
 
 /** What is known of an output before it is fetched. */
 export const OutputFacts = Type.Object({
@@ -35,6 +37,17 @@ export const OutputFacts = Type.Object({
   bytes: Type.Integer(),
   sha256: Type.String(),
 });
+
+/** How far a run has come. */
+export const ProgressBody = Type.Object({
+  done: Type.Integer(),
+  total: Nullable(Type.Integer({ description: 'Null where the model does not know.' })),
+  failed: Type.Integer(),
+  unit: Type.Enum(['rows', 'steps']),
+  message: Nullable(Type.String()),
+});
+/** See the schema of the same name. */
+export type ProgressBody = Static<typeof ProgressBody>;
 
 /** A run. */
 export const RunBody = Type.Object({
@@ -52,15 +65,7 @@ export const RunBody = Type.Object({
   timeout: Nullable(Type.Number({ description: 'Seconds.' })),
   queue_ttl: Nullable(Type.Number({ description: 'Seconds.' })),
   priority: Type.Integer(),
-  progress: Nullable(
-    Type.Object({
-      done: Type.Integer(),
-      total: Nullable(Type.Integer({ description: 'Null where the model does not know.' })),
-      failed: Type.Integer(),
-      unit: Type.Enum(['rows', 'steps']),
-      message: Nullable(Type.String()),
-    }),
-  ),
+  progress: Nullable(ProgressBody),
   batch: Nullable(Type.Object({ size: Type.Integer(), max_in_flight: Type.Integer(), on_row_error: Type.String() })),
   rows: Nullable(
     Type.Object(
@@ -85,6 +90,7 @@ export const RunBody = Type.Object({
   links: Type.Object({
     self: Type.String(),
     output: Type.String(),
+    events: Type.String(),
     logs: Type.String(),
     cancel: Type.String(),
     children: Type.Optional(Type.String()),

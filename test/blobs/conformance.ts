@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { BlobDamaged, type BlobStore, inputKey, outputKey } from '../../src/blobs/blobs.ts';
 import { newRunId } from '../../src/clock.ts';
 import { sha256 } from '../../src/domain/digest.ts';
-import type { BlobKey, PayloadFacts } from '../../src/domain/payload.ts';
+import type { BlobKey, ByteRange, PayloadFacts } from '../../src/domain/payload.ts';
 
 /** The facts of bytes, as they are kept beside a key. */
 export const factsOf = (bytes: Uint8Array): PayloadFacts => ({
@@ -39,6 +39,13 @@ export function describeBlobs(name: string, open: () => Promise<BlobsUnderTest>)
     beforeEach(async () => {
       ({ blobs, damage } = await open());
     });
+
+    /** Bytes in chunks, as a socket would bring them. */
+    async function* inChunks(bytes: Uint8Array, length = 10_000): AsyncGenerator<Uint8Array> {
+      for (let start = 0; start < bytes.length; start += length) yield bytes.subarray(start, start + length);
+    }
+    const streamed = async (key: BlobKey, bytes: Uint8Array, range?: ByteRange): Promise<Buffer> =>
+      Buffer.concat(await allOf<Uint8Array>(await blobs.stream(key, factsOf(bytes), range)));
 
     test.each([0, 1, 1_000, 1_024 * 1_024])('%i bytes come back as they were', async (length) => {
       const key = inputKey(newRunId());
@@ -117,6 +124,17 @@ export function describeBlobs(name: string, open: () => Promise<BlobsUnderTest>)
       await damage(key, change);
       await expect(blobs.get(key, factsOf(bytes))).rejects.toThrow(BlobDamaged);
       await expect(blobs.verify(key, factsOf(bytes))).rejects.toThrow(BlobDamaged);
+      await expect(streamed(key, bytes)).rejects.toThrow(BlobDamaged);
+      await expect(streamed(key, bytes, { from: 0, to: 10 })).rejects.toThrow(BlobDamaged);
+    });
+
+    test('a range is not handed out where the bytes were damaged after another one was read', async () => {
+      const key = inputKey(newRunId());
+      const bytes = someBytes(100_000);
+      await blobs.put(key, bytes);
+      await streamed(key, bytes, { from: 0, to: 10 });
+      await damage(key, (stored) => stored.fill(0, 50_000, 50_010));
+      await expect(streamed(key, bytes, { from: 0, to: 10 })).rejects.toThrow(BlobDamaged);
     });
 
     test.each([0, 1, 1_000_000])('%i bytes are verified without being handed out', async (length) => {
@@ -124,6 +142,76 @@ export function describeBlobs(name: string, open: () => Promise<BlobsUnderTest>)
       await blobs.put(key, someBytes(length));
       await blobs.verify(key, factsOf(someBytes(length)));
       await expect(blobs.verify(inputKey(newRunId()), factsOf(someBytes(length)))).rejects.toThrow(/missing/);
+    });
+
+    test.each([0, 1, 10_000, 1_000_001])(
+      '%i bytes that come in chunks are stored as they are, and known by their hash',
+      async (length) => {
+        const key = inputKey(newRunId());
+        const bytes = someBytes(length);
+        const { sha256: digest } = factsOf(bytes);
+        expect(await blobs.putStream(key, inChunks(bytes))).toEqual({ bytes: length, sha256: digest });
+        expect(Buffer.compare(await blobs.get(key, factsOf(bytes)), bytes)).toBe(0);
+        expect(Buffer.compare(await streamed(key, bytes), bytes)).toBe(0);
+      },
+    );
+
+    test('chunks that end in an error leave nothing, and what was under the key before stays', async () => {
+      const [key, other] = [inputKey(newRunId()), inputKey(newRunId())];
+      await blobs.put(other, someBytes(10));
+      async function* broken(): AsyncGenerator<Uint8Array> {
+        yield someBytes(100_000);
+        throw new Error('The client is gone.');
+      }
+      await expect(blobs.putStream(key, broken())).rejects.toThrow('The client is gone.');
+      await expect(blobs.putStream(other, broken())).rejects.toThrow('The client is gone.');
+      await expect(blobs.get(key, factsOf(someBytes(100_000)))).rejects.toThrow(/missing/);
+      expect(Buffer.compare(await blobs.get(other, factsOf(someBytes(10))), someBytes(10))).toBe(0);
+    });
+
+    test('a chunk that found no room is written again when it is insisted on, and all of it is there', async () => {
+      const key = inputKey(newRunId());
+      const bytes = someBytes(50_000);
+      let calls = 0;
+      const stored = await blobs.putStream(key, inChunks(bytes), async (work) => {
+        calls += 1;
+        await work();
+        return work();
+      });
+      expect(calls).toBe(5);
+      expect(stored).toEqual({ bytes: bytes.length, sha256: factsOf(bytes).sha256 });
+      expect(Buffer.compare(await blobs.get(key, factsOf(bytes)), bytes)).toBe(0);
+    });
+
+    test.each([
+      [0, 1],
+      [0, 1_000_000],
+      [999_999, 1_000_000],
+      [123_456, 654_321],
+    ])('a range is the bytes from %i up to %i', async (from, to) => {
+      const key = inputKey(newRunId());
+      const bytes = someBytes(1_000_000);
+      await blobs.put(key, bytes);
+      // Twice: the second one finds them verified.
+      for (const _ of ['once', 'again'])
+        expect(Buffer.compare(await streamed(key, bytes, { from, to }), bytes.subarray(from, to))).toBe(0);
+    });
+
+    test('a stream that nobody reads to its end can be let go of', async () => {
+      const key = inputKey(newRunId());
+      const bytes = someBytes(1_000_000);
+      await blobs.put(key, bytes);
+      for (const range of [undefined, { from: 1, to: 900_000 }]) {
+        const [unread, begun] = [
+          await blobs.stream(key, factsOf(bytes), range),
+          await blobs.stream(key, factsOf(bytes), range),
+        ];
+        unread.destroy();
+        for await (const _ of begun) break;
+        expect([unread.destroyed, begun.destroyed]).toEqual([true, true]);
+      }
+      await blobs.delete(key);
+      await expect(blobs.stream(key, factsOf(bytes))).rejects.toThrow(/missing/);
     });
 
     test('everything that is stored is listed, with its length, and nothing else', async () => {

@@ -55,6 +55,19 @@ test('what was stored is there when the folder is opened again', async () => {
   expect(Buffer.compare(await again.get(key, factsOf(someBytes(30_000))), someBytes(30_000))).toBe(0);
 });
 
+test('chunks that end in an error leave no file behind', async () => {
+  const folder = await folderForTest();
+  const blobs = await openBlobDirectory(folder);
+  async function* broken(): AsyncGenerator<Uint8Array> {
+    yield someBytes(100_000);
+    // What has come so far is being written, where nobody looks.
+    expect(filesIn(folder).map((file) => statSync(file).size)).toEqual([100_000]);
+    throw new Error('The client is gone.');
+  }
+  await expect(blobs.putStream(inputKey(newRunId()), broken())).rejects.toThrow('The client is gone.');
+  expect(filesIn(folder)).toEqual([]);
+});
+
 test('files that were never finished are removed when the folder is opened, and finished ones are not', async () => {
   const folder = await folderForTest();
   const key = inputKey(newRunId());

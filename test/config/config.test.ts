@@ -78,7 +78,7 @@ describe('a configuration', () => {
       port: 4242,
       data: join(folder, '.claimcheck'),
       logLevel: 'info',
-      bodyBytesMax: 256 * 1_024 * 1_024,
+      limits: {},
     });
     expect(config.endpoints).toEqual([
       {
@@ -158,7 +158,13 @@ describe('a configuration', () => {
         },
       },
     });
-    expect(config).toMatchObject({ host: '::1', port: 0, logLevel: 'silent', bodyBytesMax: 2_048, firstUid: 70_000 });
+    expect(config).toMatchObject({
+      host: '::1',
+      port: 0,
+      logLevel: 'silent',
+      limits: { bodyBytes: 2_048 },
+      firstUid: 70_000,
+    });
     expect(config.endpoints[0]).toEqual({
       name: 'a',
       mode: 'async',

@@ -2,9 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { newRunId } from '../../src/clock.ts';
 import { RUN_FAILURES, type RunFailure } from '../../src/domain/errors.ts';
 import { milliseconds, seconds } from '../../src/domain/time.ts';
-import { type Failure, failureOf, resultOfFailure } from '../../src/engine/outcome.ts';
+import { type Failure, failureOf, type ModelReply, resultOfFailure } from '../../src/engine/outcome.ts';
 import type { ClaimedRun, RunRecord } from '../../src/ledger/ledger.ts';
-import type { Reply } from '../../src/replicas/contract.ts';
 
 /** A claimed run, of which only what the outcome depends on matters. */
 function claimed(run: Partial<RunRecord> = {}, countedAttempts = 1): ClaimedRun {
@@ -19,7 +18,7 @@ function claimed(run: Partial<RunRecord> = {}, countedAttempts = 1): ClaimedRun 
 }
 
 const chunk = (accept = 'text/csv'): ClaimedRun => claimed({ rows: { from: 10, to: 12 }, accept });
-const output = (contentType: string, text: string | Uint8Array): Reply => ({
+const output = (contentType: string, text: string | Uint8Array): ModelReply => ({
   kind: 'output',
   contentType,
   bytes: typeof text === 'string' ? new TextEncoder().encode(text) : text,

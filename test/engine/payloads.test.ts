@@ -1,8 +1,14 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { Readable } from 'node:stream';
+import { inputKey } from '../../src/blobs/blobs.ts';
+import { openBlobDirectory } from '../../src/blobs/directory.ts';
+import { newRunId } from '../../src/clock.ts';
+import { Payloads, PayloadTooLong } from '../../src/engine/payloads.ts';
+import { someBytes } from '../blobs/conformance.ts';
 import { Gates } from '../support/gate.ts';
-import { newFolder, removeFolder } from '../support/folder.ts';
+import { folderForTest, newFolder, removeFolder } from '../support/folder.ts';
 import { startTestService, type TestService } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
@@ -19,6 +25,8 @@ beforeAll(async () => {
     endpoints: {
       jobs: { model: './anything.ts', mode: 'async' },
       rows: { model: './careful-rows.ts', mode: 'async', batchSize: 1 },
+      narrow: { model: './anything.ts', mode: 'async', replicas: { outputBytes: '2MB' } },
+      flowing: { model: ['node', './pipe.js'], mode: 'async', replicas: { outputBytes: '2MB' } },
       closed: { model: './anything.ts', queueLimit: 0 },
     },
   });
@@ -47,6 +55,52 @@ function damage(runId: string): void {
   writeFileSync(file!, bytes);
 }
 
+/** Payloads in a folder of their own. */
+async function payloadsForTest(): Promise<{ payloads: Payloads; files: () => string[] }> {
+  const blobs = await folderForTest();
+  const files = (): string[] =>
+    readdirSync(blobs, { withFileTypes: true, recursive: true })
+      .filter((entry) => entry.isFile())
+      .map(({ name }) => name);
+  return { payloads: new Payloads(await openBlobDirectory(blobs)), files };
+}
+
+test.each([0, 1, 16 * 1_024, 16 * 1_024 + 1, 3_000_000])(
+  '%i bytes that come in chunks are the payload that they are at once',
+  async (length) => {
+    const { payloads, files } = await payloadsForTest();
+    const bytes = someBytes(length);
+    const runId = newRunId();
+    const chunks = Readable.from(bytes.length === 0 ? [] : [bytes.subarray(0, 1_000), bytes.subarray(1_000)]);
+    const streamed = await payloads.storeStream(chunks, 'text/plain', inputKey(runId), length);
+    expect(streamed).toEqual(await payloads.store(bytes, 'text/plain', inputKey(runId)));
+    const opened = [
+      await payloads.open(streamed),
+      length < 100 ? null : await payloads.open(streamed, { from: 10, to: 100 }),
+    ];
+    const [whole, range] = await Promise.all(
+      opened.map(async (one) => (one instanceof Readable ? Buffer.concat(await one.toArray()) : one)),
+    );
+    expect(Buffer.compare(whole!, bytes)).toBe(0);
+    if (range !== null) expect(Buffer.compare(range!, bytes.subarray(10, 100))).toBe(0);
+    await payloads.discard(streamed);
+    expect(files()).toEqual([]);
+  },
+);
+
+test.each([10, 20_000])(
+  'of more than %i bytes in chunks, nothing is kept where no more are taken',
+  async (bytesMax) => {
+    const { payloads, files } = await payloadsForTest();
+    const chunks = Readable.from([someBytes(bytesMax), someBytes(1)]);
+    await expect(payloads.storeStream(chunks, 'text/plain', inputKey(newRunId()), bytesMax)).rejects.toThrow(
+      PayloadTooLong,
+    );
+    expect(files()).toEqual([]);
+    expect(chunks.destroyed).toBe(true);
+  },
+);
+
 test('a payload up to 16 KiB stays in the ledger, and a larger one is a file with its hash beside the run', async () => {
   const [small, large] = await Promise.all(
     [16 * 1_024, 16 * 1_024 + 1].map((length) => server.submit('jobs', 'x'.repeat(length - 2))),
@@ -74,6 +128,34 @@ test('a run whose input is damaged in the store fails, and never sees wrong byte
   // The replica is not the one to blame, and goes on.
   expect(await server.ended(await server.submit('jobs', 1))).toMatchObject({ status: 'succeeded' });
 });
+
+test('a run whose input flows from the store fails where it is damaged, and the replica that was sent some of it goes on', async () => {
+  const held = await server.submit('jobs', { path: myGate() });
+  const { json } = await server.postRaw('/endpoints/jobs/invoke', 'application/x-thing', someBytes(3_000_000));
+  damage(json.run_id);
+  openGate();
+  await server.ended(held);
+  const pid = async (): Promise<unknown> => (await server.ended(await server.submit('jobs', { do: 'pid' }))).outputs;
+  const before = await pid();
+  expect(await server.ended(json.run_id)).toMatchObject({
+    status: 'failed',
+    error: { type: 'internal', detail: expect.stringContaining('damaged') as string },
+  });
+  expect(await pid()).toBe(before);
+});
+
+test.each(['whole', 'flows'])(
+  'an output that is longer than the endpoint takes is none, and nothing of it is kept: one that %s',
+  async (how) => {
+    const endpoint = how === 'whole' ? 'narrow' : 'flowing';
+    const { json } = await server.postRaw(`/endpoints/${endpoint}/invoke`, 'application/x-thing', someBytes(3_000_000));
+    expect(await server.ended(json.run_id)).toMatchObject({
+      status: 'failed',
+      error: { type: 'invalid-output', detail: expect.stringContaining('2 MB') as string },
+    });
+    expect(blobsOf(json.run_id).filter((file) => !file.endsWith('.input'))).toEqual([]);
+  },
+);
 
 test('a batch whose table is damaged in the store fails', async () => {
   const held = await server.submit('rows', [{ id: 1, gate: myGate() }]);

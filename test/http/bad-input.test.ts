@@ -15,7 +15,7 @@ let server: TestService;
 
 beforeAll(async () => {
   server = await startTestService({
-    bodyBytesMax: BODY_BYTES_MAX,
+    limits: { bodyBytes: BODY_BYTES_MAX },
     endpoints: {
       rows: { model: './echo.ts', mode: 'async', features: ['ID'] },
       jobs: { model: './anything.ts', mode: 'async' },

@@ -10,7 +10,7 @@ describe.skipIf(!hasNginx)(`behind nginx${hasNginx ? '' : ` (skipped: ${NO_NGINX
   let proxy: Proxy;
   beforeAll(async () => {
     server = await startTestService({
-      bodyBytesMax: BODY_BYTES_MAX,
+      limits: { bodyBytes: BODY_BYTES_MAX },
       endpoints: {
         rows: { model: './echo.ts', mode: 'async', features: ['ID'] },
         jobs: { model: './anything.ts', mode: 'async' },

@@ -92,7 +92,7 @@ describe('a request is refused with 401', () => {
   });
 
   test('before its body is read, and whatever that is', async () => {
-    const server = await serviceWithKeys({ endpoints, bodyBytesMax: 1_024 }, { good: {} });
+    const server = await serviceWithKeys({ endpoints, limits: { bodyBytes: 1_024 } }, { good: {} });
     const body = 'x'.repeat(100_000);
     expect((await server.postRaw('/invoke', 'text/csv', body)).status).toBe(401);
     expect((await server.send('PUT', '/endpoints/jobs', { headers: { 'content-type': 'x' }, body: '{' })).status).toBe(

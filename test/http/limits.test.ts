@@ -12,7 +12,7 @@ beforeAll(async () => {
   folder = await newFolder();
   gates = new Gates(folder);
   server = await startTestService({
-    bodyBytesMax: BODY_BYTES_MAX,
+    limits: { bodyBytes: BODY_BYTES_MAX },
     endpoints: {
       narrow: { model: './anything.ts', mode: 'async', queueLimit: 5 },
       closed: { model: './anything.ts', mode: 'async', queueLimit: 0 },

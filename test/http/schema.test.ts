@@ -86,7 +86,7 @@ describe('an input that fits', () => {
         outputSchema: null,
       },
     );
-    expect(new TextDecoder().decode(submission.input.bytes)).toBe(input);
+    expect(submission.input).toEqual({ contentType: 'application/json', bytes: new TextEncoder().encode(input) });
   });
 
   test('may be bytes: those are not checked', async () => {

@@ -8,6 +8,7 @@ import type { EndpointFile } from '../../src/config/config-file.ts';
 import { resolveEndpoint } from '../../src/config/endpoint.ts';
 import type { EndpointSpec } from '../../src/domain/endpoint.ts';
 import { type Duration, milliseconds } from '../../src/domain/time.ts';
+import type { ServerLimits } from '../../src/http/limits.ts';
 import { type Service, startService } from '../../src/service.ts';
 import { databaseOf, dropDatabase } from './database.ts';
 import { newFolder, removeFolder, type WhenDone } from './folder.ts';
@@ -27,8 +28,8 @@ export interface TestServiceOptions {
   /** 127.0.0.1 unless told. */
   readonly host?: string;
   readonly insecure?: boolean;
-  readonly bodyBytesMax?: number;
   readonly corsOrigins?: readonly string[];
+  readonly limits?: Partial<ServerLimits>;
   readonly environment?: NodeJS.ProcessEnv;
 }
 
@@ -84,8 +85,8 @@ export function testConfig(options: TestServiceOptions & { readonly data: string
     database: options.database ?? null,
     insecure: options.insecure ?? false,
     logLevel: 'silent',
-    bodyBytesMax: options.bodyBytesMax ?? 16 * 1_024 * 1_024,
     corsOrigins: options.corsOrigins ?? [],
+    limits: { bodyBytes: 16 * 1_024 * 1_024 },
     firstUid: null,
     endpoints: specsOf(options.endpoints),
     environment: options.environment ?? process.env,
@@ -101,6 +102,7 @@ export async function startTestService(options: TestServiceOptions): Promise<Tes
       data,
       database: options.database === undefined ? await databaseOf(data) : options.database,
     }),
+    options.limits,
   );
   const { url } = service;
   let stopped: Promise<void> | null = null;

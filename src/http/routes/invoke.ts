@@ -7,16 +7,19 @@ import { isEnded } from '../../domain/run.ts';
 import { type Duration, inSeconds } from '../../domain/time.ts';
 import type { Deployed } from '../../engine/deployment.ts';
 import type { RunSight } from '../../engine/engine.ts';
+import { batchFormat, type Submission } from '../../engine/intake.ts';
 import { InvokeEnvelope, InvokeQuery } from '../../wire/invoke.ts';
 import { RunBody } from '../../wire/runs.ts';
-import { RAW_OUTPUT, sendAccepted, sendOutput, sendSubmitted } from '../answers.ts';
+import { sendAccepted, sendOutput, sendSubmitted } from '../answers.ts';
 import { inputBody } from '../body-rules.ts';
+import { type IncomingBody, tooLarge } from '../incoming-body.ts';
+import { RAW_OUTPUT } from '../output.ts';
 import type { HttpParts } from '../parts.ts';
 import { runPath } from '../paths.ts';
 import { type Preference, readPreference } from '../prefer.ts';
 import { problemOfRun } from '../problem.ts';
 import { type Call, type Route, route } from '../route.ts';
-import { readSubmission } from '../submission.ts';
+import { type AskedSubmission, readSubmission } from '../submission.ts';
 
 /** How an invocation is answered: at once, or after waiting; `afterwards` is what a wait that was not long enough ends in. */
 type Mode =
@@ -50,6 +53,8 @@ const INVOKE = {
     'not-acceptable',
     'endpoint-not-found',
     'idempotency-mismatch',
+    'payload-too-large',
+    'request-timeout',
     'queue-full',
     'draining',
     'storage-full',
@@ -83,7 +88,7 @@ export const INVOKE_ROUTES: readonly Route[] = [
 
 async function invoke(
   parts: HttpParts,
-  call: Call<InvokeQuery, Uint8Array>,
+  call: Call<InvokeQuery, Uint8Array | IncomingBody>,
   name: string | null,
 ): Promise<FastifyReply> {
   const { engine } = parts;
@@ -94,7 +99,7 @@ async function invoke(
   const mode = modeOf(asked.async, preference, deployed);
   if (preference !== null) reply.header('vary', 'Prefer');
   if (preference !== null && asked.async === null) reply.header('preference-applied', preference.applied);
-  const accepted = await engine.submit(asked.submission);
+  const accepted = await engine.submit(await takeIn(parts, asked.submission));
   if (accepted.kind === 'replayed') reply.header('idempotency-replayed', 'true');
   if (mode.kind === 'async') return sendSubmitted(engine, call, accepted);
   return waitAndAnswer(parts, call, {
@@ -103,6 +108,20 @@ async function invoke(
     accept: asked.submission.accept,
     isDeduplicated: accepted.kind === 'deduplicated',
   });
+}
+
+/** Stores an input that is too long to be held, once everything else about it was found to be right. */
+async function takeIn({ engine, limits }: HttpParts, asked: AskedSubmission): Promise<Submission> {
+  const { input, ...submission } = asked;
+  // An envelope was held to a limit of its own.
+  const isRaw = asked.inputPointer === '';
+  const bytesMax = Math.min(limits.bodyBytes, isRaw && batchFormat(asked) !== null ? limits.tableBytes : Infinity);
+  if (!('incoming' in input)) {
+    if (isRaw && 'bytes' in input && input.bytes.length > bytesMax) throw tooLarge(bytesMax);
+    return { ...submission, input };
+  }
+  const stored = await engine.storeInput(input.incoming.chunks(bytesMax), input.contentType, bytesMax);
+  return { ...submission, input: stored };
 }
 
 /** First match wins: what the request says, the Prefer header, the endpoint's mode. */
@@ -132,7 +151,7 @@ async function waitAndAnswer(
   const sight = await engine.waitForEnd(runId, principal, mode.atMost, parts.waitSignal(reply));
   const { run } = sight;
   reply.header('location', runPath(runId)).header('run-id', runId);
-  if (run.status === 'succeeded') return sendOutput(engine, reply, sight, accept, isDeduplicated);
+  if (run.status === 'succeeded') return sendOutput(parts, reply, sight, accept, isDeduplicated);
   if (isEnded(run.status)) throw problemOfRun(run);
   if (mode.afterwards === 'accepted') return sendAccepted(reply, sight, isDeduplicated);
   throw stillRunning(parts, sight, mode.atMost);

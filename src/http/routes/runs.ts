@@ -1,23 +1,27 @@
 // GET /runs, GET /runs/{id}, GET /runs/{id}/output, GET /runs/{id}/logs, DELETE /runs/{id}, POST /runs/{id}/cancel and POST /runs/{id}/retry.
 
+import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { type Static, Type } from 'typebox';
 import { RUN_FAILURES, ServiceError } from '../../domain/errors.ts';
-import { parseRunId, type RunId } from '../../domain/ids.ts';
 import { type LogLine, logLineText } from '../../domain/log-line.ts';
 import { isEnded } from '../../domain/run.ts';
 import { type Instant, parseRfc3339, seconds } from '../../domain/time.ts';
-import { runNotFound } from '../../engine/engine.ts';
+import { BEGINNING } from '../../engine/following.ts';
 import type { RunFilter } from '../../ledger/ledger.ts';
 import { LogLineBody, LogsQuery } from '../../wire/logs.ts';
 import { RunBody, RunPage, RunQuery, WaitQuery } from '../../wire/runs.ts';
 import { readAccept } from '../accept.ts';
-import { RAW_OUTPUT, sendAccepted, sendRawOutput, sendRun, sendRunWithOutput, sendSubmitted } from '../answers.ts';
+import { sendAccepted, sendRun, sendSelectedRun, sendSubmitted } from '../answers.ts';
 import { idempotencyKeyOf } from '../idempotency.ts';
+import { RAW_OUTPUT, sendSelectedOutput } from '../output.ts';
+import { followedLines } from '../followed-logs.ts';
 import type { HttpParts } from '../parts.ts';
 import { outputExpired, problemOfRun } from '../problem.ts';
+import { sendStream } from '../reader.ts';
 import { type Call, type Route, route } from '../route.ts';
 import { runLineText } from '../run-view.ts';
+import { idOf } from './run-id.ts';
 
 const PAGE_DEFAULT = 50;
 
@@ -55,13 +59,15 @@ export const RUN_ROUTES: readonly Route[] = [
     tag: 'runs',
     summary: 'See a run, or wait for its end',
     scope: 'read',
+    headers: ['If-None-Match'],
     query: WaitQuery,
     answers: {
       200: {
         description: 'The run as it stands.',
         content: { 'application/json': RunBody },
-        headers: ['Retry-After'],
+        headers: ['Retry-After', 'ETag'],
       },
+      304: { description: 'Nothing about it has changed: `If-None-Match` names it.', headers: ['ETag'] },
     },
     problems: ['run-not-found'],
     handle: showRun,
@@ -73,19 +79,26 @@ export const RUN_ROUTES: readonly Route[] = [
     tag: 'runs',
     summary: 'Fetch what a run has put out',
     scope: 'read',
+    headers: ['Range', 'If-Range', 'If-None-Match'],
     answers: {
       200: {
         description: 'The output, byte for byte.',
         content: { '*/*': RAW_OUTPUT },
-        headers: ['Content-Disposition'],
+        headers: ['Content-Disposition', 'ETag', 'Accept-Ranges'],
       },
+      206: {
+        description: 'The range of the output that `Range` asks for.',
+        content: { '*/*': RAW_OUTPUT },
+        headers: ['Content-Disposition', 'ETag', 'Accept-Ranges', 'Content-Range'],
+      },
+      304: { description: 'The client has it already: `If-None-Match` names it.', headers: ['ETag'] },
       202: {
         description: 'There is none yet: the run as it stands.',
         content: { 'application/json': RunBody },
         headers: ['Location', 'Retry-After'],
       },
     },
-    problems: ['run-not-found', 'run-cancelled', 'output-expired', ...RUN_FAILURES],
+    problems: ['run-not-found', 'run-cancelled', 'output-expired', 'range-not-satisfiable', ...RUN_FAILURES],
     handle: output,
   }),
   route({
@@ -99,14 +112,15 @@ export const RUN_ROUTES: readonly Route[] = [
     query: LogsQuery,
     answers: {
       200: {
-        description: 'The lines up to now: text for people, or a JSON object per line.',
+        description:
+          'The lines up to now, and with `follow` those to come: text for people, or a JSON object per line.',
         content: {
           'text/plain': Type.String(),
           'application/jsonlines': Type.String({ description: 'Lines, each like this.', contentSchema: LogLineBody }),
         },
       },
     },
-    problems: ['run-not-found', 'not-acceptable', 'output-expired'],
+    problems: ['run-not-found', 'not-acceptable', 'output-expired', 'too-many-streams'],
     handle: logs,
   }),
   route({
@@ -192,30 +206,36 @@ async function showRun(
     wait === undefined
       ? await engine.run(runId, principal)
       : await engine.waitForEnd(runId, principal, seconds(wait), parts.waitSignal(reply));
-  return sendRunWithOutput(engine, reply, sight);
+  return sendSelectedRun(engine, reply, sight);
 }
 
-async function output({ engine }: HttpParts, { params, principal, reply }: Call<object, null>): Promise<FastifyReply> {
-  const sight = await engine.run(idOf(params['id']!), principal);
+async function output(parts: HttpParts, { params, principal, reply }: Call<object, null>): Promise<FastifyReply> {
+  const sight = await parts.engine.run(idOf(params['id']!), principal);
   const { run } = sight;
-  if (run.status === 'succeeded') return sendRawOutput(engine, reply, sight);
+  if (run.status === 'succeeded') return sendSelectedOutput(parts, reply, run);
   if (isEnded(run.status)) throw problemOfRun(run);
   return sendAccepted(reply, sight);
 }
 
 /** Text for people, unless the client asks for JSON Lines. */
-async function logs(
-  { engine }: HttpParts,
-  { request, params, principal, query: { after = 0 }, reply }: Call<Static<typeof LogsQuery>, null>,
-): Promise<FastifyReply> {
+async function logs(parts: HttpParts, call: Call<Static<typeof LogsQuery>, null>): Promise<FastifyReply> {
+  const { request, params, principal, query, reply } = call;
+  const { after = 0, follow = false } = query;
   const format = logFormatOf(readAccept(request.headers.accept));
-  const { run, lines } = await engine.logs(idOf(params['id']!), principal);
-  if (lines === null) throw outputExpired(run, 'logs were');
-  const wanted = lines.slice(after);
-  const text = (format === 'jsonl' ? wanted : wanted.map((line) => logLineText(JSON.parse(line) as LogLine)))
-    .map((line) => `${line}\n`)
-    .join('');
-  return reply.type(format === 'jsonl' ? 'application/jsonlines' : 'text/plain; charset=utf-8').send(text);
+  const text = (line: string): string => `${format === 'jsonl' ? line : logLineText(JSON.parse(line) as LogLine)}\n`;
+  const runId = idOf(params['id']!);
+  const { engine, limits, streams, waitSignal } = parts;
+  const type = format === 'jsonl' ? 'application/jsonlines' : 'text/plain; charset=utf-8';
+  if (!follow || request.method === 'HEAD') {
+    const { run, lines } = await engine.logs(runId, principal);
+    if (lines === null) throw outputExpired(run, 'logs were');
+    return reply.type(type).send(lines.slice(after).map(text).join(''));
+  }
+  const { run } = await engine.run(runId, principal);
+  if (!run.payloadsKept) throw outputExpired(run, 'logs were');
+  streams.enter(reply);
+  const told = engine.follow(runId, { from: BEGINNING, silence: limits.keepAlive, signal: waitSignal(reply) });
+  return sendStream(reply.type(type), Readable.from(followedLines(told, after, text)), limits.readerIdle);
 }
 
 function logFormatOf(accept: string | null): 'text' | 'jsonl' {
@@ -254,12 +274,6 @@ async function retry({ engine }: HttpParts, call: Call<object, null>): Promise<F
   const accepted = await engine.retry(idOf(params['id']!), principal, idempotencyKeyOf(request.headers));
   if (accepted.kind === 'replayed') reply.header('idempotency-replayed', 'true');
   return sendSubmitted(engine, call, accepted);
-}
-
-function idOf(text: string): RunId {
-  const runId = parseRunId(text);
-  if (runId === null) throw runNotFound(text.slice(0, 64));
-  return runId;
 }
 
 function timeOf(name: string, text: string): Instant {

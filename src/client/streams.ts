@@ -1,0 +1,143 @@
+// Answers that are read while they come, again and again until they have come to their end.
+
+import { createParser, type EventSourceMessage } from 'eventsource-parser';
+import type { RunEventData, RunEventName } from '../wire/events.ts';
+import type { LogLineBody } from '../wire/logs.ts';
+import { sleep } from './environment.ts';
+import type { Transport } from './transport.ts';
+
+/** Pause before a stream that broke off is opened again, where the server does not say how long. */
+const RETRY_MS = 2_000;
+/** Seconds that the server has to begin its answer. */
+const ANSWER_SECONDS = 30;
+/** A stream of events on which not even a comment comes for so long is dead, whatever the network says: the server sends one every 15 s. */
+const SILENCE_MS = 60_000;
+
+/** Something that happened to a run. `id` names the place after it, from which a stream can be taken up again. */
+export type RunEvent = {
+  readonly [Name in RunEventName]: { readonly type: Name; readonly id: string; readonly data: RunEventData[Name] };
+}[RunEventName];
+
+const NAMES: ReadonlySet<string> = new Set<RunEventName>(['status', 'attempt', 'progress', 'log', 'end']);
+
+/** From where, and until when. */
+export interface StreamOptions<Place> {
+  readonly after: Place;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** The events of a run; the stream is opened again where it breaks off, until the run's `end` has come. */
+export async function* followEvents(
+  transport: Transport,
+  path: string,
+  { after, signal }: StreamOptions<string | undefined>,
+): AsyncGenerator<RunEvent, void> {
+  let last = after;
+  let pauseMs = RETRY_MS;
+  for (;;) {
+    const headers = { accept: 'text/event-stream', ...(last !== undefined && { 'last-event-id': last }) };
+    const { status, body } = await transport.open({
+      method: 'GET',
+      path,
+      headers,
+      signal,
+      limitSeconds: ANSWER_SECONDS,
+    });
+    // The end was seen already.
+    if (status === 204 || body === null) return;
+    for await (const event of eventsIn(body, (ms) => (pauseMs = ms))) {
+      last = event.id;
+      yield event;
+      if (event.type === 'end') return;
+    }
+    await sleep(pauseMs, signal);
+  }
+}
+
+/** The events of one answer, up to where it ends or breaks off. */
+async function* eventsIn(
+  body: ReadableStream<Uint8Array>,
+  onRetry: (pauseMs: number) => void,
+): AsyncGenerator<RunEvent, void> {
+  const parsed: EventSourceMessage[] = [];
+  const parser = createParser({ onEvent: (message) => parsed.push(message), onRetry });
+  for await (const text of textsOf(body, SILENCE_MS)) {
+    if (text === BROKEN) return;
+    parser.feed(text);
+    yield* parsed.splice(0).flatMap(eventOf);
+  }
+}
+
+/** None for a kind that this version does not know. */
+function eventOf({ id, event = '', data }: EventSourceMessage): RunEvent[] {
+  return id !== undefined && NAMES.has(event)
+    ? [{ type: event, id, data: JSON.parse(data) as unknown } as RunEvent]
+    : [];
+}
+
+/** The lines of a run, after so many; asked for again where the answer breaks off, until it came to its end. */
+export async function* followLines(
+  transport: Transport,
+  path: string,
+  { after, signal }: StreamOptions<number>,
+): AsyncGenerator<LogLineBody, void> {
+  let seen = after;
+  for (;;) {
+    const { body } = await transport.open({
+      method: 'GET',
+      path,
+      query: { follow: true, after: seen },
+      headers: { accept: 'application/jsonlines' },
+      signal,
+      limitSeconds: ANSWER_SECONDS,
+    });
+    let rest = '';
+    let isBroken = false;
+    for await (const text of textsOf(body!, null)) {
+      if (text === BROKEN) {
+        isBroken = true;
+        break;
+      }
+      const lines = `${rest}${text}`.split('\n');
+      rest = lines.pop()!;
+      for (const line of lines) {
+        seen += 1;
+        yield JSON.parse(line) as LogLineBody;
+      }
+    }
+    if (!isBroken) return;
+    await sleep(RETRY_MS, signal);
+  }
+}
+
+/** Stands for the place at which a stream broke off. */
+const BROKEN = Symbol('broken off');
+
+/** The text of a body as it comes, and `BROKEN` where it ends before its end or nothing comes for too long. */
+async function* textsOf(
+  body: ReadableStream<Uint8Array>,
+  silenceMs: number | null,
+): AsyncGenerator<string | typeof BROKEN, void> {
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  let isSilent = false;
+  try {
+    for (;;) {
+      const timer =
+        silenceMs === null
+          ? undefined
+          : setTimeout(() => {
+              isSilent = true;
+              void reader.cancel();
+            }, silenceMs);
+      const next = await reader.read().catch(() => null);
+      clearTimeout(timer);
+      if (next === null || isSilent) return yield BROKEN;
+      if (next.done) return;
+      yield decoder.decode(next.value, { stream: true });
+    }
+  } finally {
+    // Whoever stops reading closes the connection.
+    await reader.cancel().catch(() => {});
+  }
+}

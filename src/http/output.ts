@@ -1,0 +1,110 @@
+// The output of a run as an answer: all of it or a range, flowing from the store where it is large.
+
+import { Readable } from 'node:stream';
+import type { FastifyReply } from 'fastify';
+import { Type } from 'typebox';
+import { ServiceError } from '../domain/errors.ts';
+import type { RunId } from '../domain/ids.ts';
+import type { ByteRange, PayloadFacts } from '../domain/payload.ts';
+import type { RunRecord } from '../ledger/ledger.ts';
+import { isKnown, mayAnswerRange, strongTag } from './conditions.ts';
+import type { HttpParts } from './parts.ts';
+import { outputExpired } from './problem.ts';
+import { readRange } from './range.ts';
+import { sendStream } from './reader.ts';
+
+const EXTENSIONS: Readonly<Record<string, string>> = {
+  'application/json': 'json',
+  'application/jsonlines': 'jsonl',
+  'text/csv': 'csv',
+  'text/plain': 'txt',
+};
+
+/** An output as the document describes it. */
+export const RAW_OUTPUT = Type.Unsafe<Uint8Array>({
+  type: 'string',
+  contentEncoding: 'binary',
+  description: 'The bytes that the model returned, with their content type.',
+});
+
+/**
+ * Answers with what a GET or HEAD asks for of a succeeded run's output: the bytes, a range of them, or that the client has them already.
+ *
+ * @throws ServiceError `output-expired`, `range-not-satisfiable`
+ */
+export async function sendSelectedOutput(parts: HttpParts, reply: FastifyReply, run: RunRecord): Promise<FastifyReply> {
+  const { request } = reply;
+  const { bytes, sha256 } = keptOutput(run);
+  const tag = strongTag(sha256);
+  if (isKnown(request, tag)) return reply.code(304).header('etag', tag).send();
+  const selected = mayAnswerRange(request, tag) ? readRange(request.headers.range, bytes) : 'whole';
+  if (selected === 'unsatisfiable') throw notSatisfiable(run.runId, bytes);
+  if (selected === 'whole') return sendRawOutput(parts, reply, run);
+  const { from, to } = selected;
+  const content = await open(parts, reply, run, selected);
+  reply.code(206).header('content-range', `bytes ${from}-${to - 1}/${bytes}`);
+  return send(parts, reply, run, content, to - from);
+}
+
+/**
+ * Answers with all of a succeeded run's output.
+ *
+ * @throws ServiceError `output-expired`
+ */
+export async function sendRawOutput(parts: HttpParts, reply: FastifyReply, run: RunRecord): Promise<FastifyReply> {
+  const { bytes } = keptOutput(run);
+  return send(parts, reply, run, await open(parts, reply, run), bytes);
+}
+
+/** The bytes, not opened where nobody will see them. */
+async function open(
+  { engine }: HttpParts,
+  { request }: FastifyReply,
+  run: RunRecord,
+  range?: ByteRange,
+): Promise<Content> {
+  if (request.method === 'HEAD') return Readable.from([]);
+  const output = await engine.openOutput(run.runId, range);
+  if (output === null) throw outputExpired(run);
+  return output.content;
+}
+
+/** They are the model's, so a browser is told to save and not to show them. */
+function send(
+  parts: HttpParts,
+  reply: FastifyReply,
+  { runId, output }: RunRecord,
+  content: Content,
+  length: number,
+): FastifyReply {
+  const { contentType, sha256 } = output!;
+  const extension = EXTENSIONS[contentType.split(';')[0]!.trim().toLowerCase()] ?? 'bin';
+  reply
+    .type(contentType)
+    .header('content-length', length)
+    .header('etag', strongTag(sha256))
+    .header('accept-ranges', 'bytes')
+    .header('content-disposition', `attachment; filename="${runId}.${extension}"`)
+    .header('content-security-policy', "default-src 'none'; sandbox");
+  return content instanceof Readable
+    ? sendStream(reply, content, parts.limits.readerIdle)
+    : reply.send(Buffer.from(content.buffer, content.byteOffset, content.byteLength));
+}
+
+type Content = Uint8Array | Readable;
+
+function keptOutput(run: RunRecord): PayloadFacts {
+  if (run.output === null || !run.payloadsKept) throw outputExpired(run);
+  return run.output;
+}
+
+function notSatisfiable(runId: RunId, bytes: number): ServiceError {
+  return new ServiceError(
+    'range-not-satisfiable',
+    `The output has ${bytes} bytes; the range begins after the last of them.`,
+    {
+      runId,
+      headers: { 'content-range': `bytes */${bytes}` },
+    },
+  );
+}
