@@ -2,6 +2,8 @@
 
 import { statSync } from 'node:fs';
 import { type AddressInfo, isIPv4 } from 'node:net';
+import manifest from '../package.json' with { type: 'json' };
+import type { BlobStore } from './blobs/blobs.ts';
 import { openBlobDirectory } from './blobs/directory.ts';
 import { systemClock } from './clock.ts';
 import { Authenticator, isUsable } from './access/authenticator.ts';
@@ -12,19 +14,23 @@ import type { StorageBroken } from './domain/errors.ts';
 import { after, type Duration, hours, seconds } from './domain/time.ts';
 import type { Deployed } from './engine/deployment.ts';
 import { Engine } from './engine/engine.ts';
+import { RunLines } from './engine/run-lines.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from './http/limits.ts';
-import { buildServer } from './http/server.ts';
+import type { AboutServer } from './http/parts.ts';
+import { buildServer, type HttpServer } from './http/server.ts';
 import type { Ledger, LedgerStats } from './ledger/ledger.ts';
 import { openSqliteLedger, type SqliteOptions } from './ledger/sqlite/driver.ts';
 import { migrateSqlite } from './ledger/sqlite/migrate.ts';
 import { makeFolder } from './folders.ts';
 import { type Log, openLog } from './log.ts';
+import { Metrics } from './metrics/metrics.ts';
 import { RunLogs } from './logs/run-logs.ts';
 import type { ModelKind } from './model/load-model.ts';
 import { openCallbacks } from './replicas/callbacks.ts';
 import { Users } from './replicas/isolation/choice.ts';
 import { type Isolation, openIsolation } from './replicas/isolation/isolation.ts';
 import { gapsOf, levelsOf, thisMachine } from './replicas/isolation/machine.ts';
+import { Tracing } from './tracing/tracing.ts';
 import { DiskRoom } from './storage/disk-room.ts';
 import type { Launch } from './replicas/runtimes/launch.ts';
 import { launchReplica } from './replicas/runtimes/runtime.ts';
@@ -96,15 +102,14 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
     const onFull = (urgent: boolean): void => room.full(urgent);
     const ledger = undo.adopt(await openLedger(config, { onFull, onBroken }, log), (opened) => opened.close());
     await room.start();
-    const blobs = await openBlobDirectory(blobFolder(config.data), {
-      onBroken,
-      ...(ledger.isShared && { abandonedBefore: after(systemClock.now(), ABANDONED_SINCE) }),
-    });
+    const blobs = await openBlobs(config, ledger, onBroken);
     const { authenticator, usableKeys } = undo.adopt(await openDoor(config), ({ vault }) => vault.close());
-    const isolated = { data: config.data, machine, users, log };
-    const isolation = undo.adopt(await openIsolation(isolated), (opened) => opened.close());
+    const isolated = await openIsolation({ data: config.data, machine, users, log });
+    const isolation = undo.adopt(isolated, (opened) => opened.close());
     const endpoints = await deployer.atStart(ledger, shapes);
     const callbacks = undo.adopt(await openCallbacks(), (opened) => opened.close());
+    const tracing = new Tracing(manifest.version);
+    const metrics = new Metrics(manifest.version, () => ({ engine, ledger: ledger.stats() }));
     const engine = new Engine({
       ledger,
       blobs,
@@ -113,6 +118,8 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
       room,
       clock: systemClock,
       log,
+      observers: [metrics, new RunLines(log, systemClock)],
+      tracing,
       endpoints,
       launch: ({ spec }, replicaId) => launch(spec, replicaId, isolation, config.environment),
     });
@@ -120,14 +127,16 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
       engine,
       deployments: deployer.running(ledger, engine, isLoopback(config.host) ? null : DEPLOYING_REFUSED),
       authenticator,
+      metrics,
+      tracing,
+      about: aboutServer(config),
+      clock: systemClock,
       log,
       hosts: isLoopback(config.host) ? [] : null,
       corsOrigins: config.corsOrigins,
       limits: { ...DEFAULT_LIMITS, ...config.limits, ...limits },
     });
-    await server.app.listen({ host: config.host, port: config.port }).catch((cause: unknown) => {
-      throw new Error(cannotListen(config, cause as NodeJS.ErrnoException), { cause });
-    });
+    await listen(server, config);
     undo.defer(() => server.close());
     await engine.start();
     return {
@@ -158,6 +167,11 @@ async function openLedger({ database, data }: Config, options: SqliteOptions, lo
   if (database === null) return openSqliteLedger(ledgerFile(data), systemClock, options);
   const { openPostgresLedger } = await import('./ledger/postgres/driver.ts');
   return openPostgresLedger(database, { onCaution: (caution) => log.warn(caution) });
+}
+
+function openBlobs({ data }: Config, ledger: Ledger, onBroken: (cause: StorageBroken) => void): Promise<BlobStore> {
+  const abandonedBefore = after(systemClock.now(), ABANDONED_SINCE);
+  return openBlobDirectory(blobFolder(data), { onBroken, ...(ledger.isShared && { abandonedBefore }) });
 }
 
 /**
@@ -247,6 +261,18 @@ function openTo(data: string, users: Users): string[] {
   return isOpen && users.any
     ? [`Other users of this machine may look into ${data}, replicas among them. Close it with: chmod o= ${data}`]
     : [];
+}
+
+const aboutServer = ({ database }: Config): AboutServer => ({
+  version: manifest.version,
+  ledger: database === null ? 'sqlite' : 'postgres',
+  startedAt: systemClock.now(),
+});
+
+async function listen({ app }: HttpServer, config: Config): Promise<void> {
+  await app.listen({ host: config.host, port: config.port }).catch((cause: unknown) => {
+    throw new Error(cannotListen(config, cause as NodeJS.ErrnoException), { cause });
+  });
 }
 
 function cannotListen({ host, port }: Config, { code, message }: NodeJS.ErrnoException): string {

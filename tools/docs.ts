@@ -2,10 +2,12 @@
 
 import { readFile, writeFile } from 'node:fs/promises';
 import { PROBLEMS } from '../src/domain/errors.ts';
+import { METRICS, type MetricSpec } from '../src/metrics/table.ts';
 import { RUN_STATUSES, TRANSITIONS } from '../src/domain/run.ts';
 
 const PAGES: Readonly<Record<string, () => string>> = {
   'docs/errors.md': errorsPage,
+  'docs/metrics.md': metricsPage,
   'docs/run-states.md': runStatesPage,
 };
 
@@ -24,6 +26,36 @@ This page is made from \`src/domain/errors.ts\` by \`npm run docs\`.
 | slug | status | title | retryable | meaning |
 |---|---|---|---|---|
 ${rows.join('\n')}
+`;
+}
+
+function metricsPage(): string {
+  const rows = Object.entries<MetricSpec>(METRICS).map(
+    ([name, { type, labels, help }]) => `| \`${name}\` | ${type} | ${labels.join(', ')} | ${help} |`,
+  );
+  const bounds = Object.entries<MetricSpec>(METRICS).flatMap(([name, { buckets = [] }]) =>
+    buckets.length === 0 ? [] : [`- \`${name}\`: ${buckets.join(', ')}`],
+  );
+  return `# Metrics
+
+\`GET /metrics\` answers in the text format of Prometheus. It asks for the scope \`read\`. Counters are of this server and since its start; gauges of
+queues are those of the ledger, so where several servers share one, each of them says the same. [What to watch](observability.md).
+
+A label has a value for every endpoint that was deployed, or one of a fixed few: never an id, a tenant or a text of a request.
+
+This page is made from \`src/metrics/table.ts\` by \`npm run docs\`.
+
+| metric | type | labels | what it says |
+|---|---|---|---|
+${rows.join('\n')}
+
+Beside them there are the metrics of the process and of Node that prom-client collects: \`process_cpu_seconds_total\`,
+\`process_resident_memory_bytes\`, \`process_open_fds\`, \`nodejs_eventloop_lag_p99_seconds\` (how late the event loop was), \`nodejs_gc_duration_seconds\`
+and others. What they watch, they watch from the first scrape on.
+
+Upper bounds of the buckets, in seconds:
+
+${bounds.join('\n')}
 `;
 }
 

@@ -49,7 +49,8 @@ const config: Config = {
   // A bench that kills servers makes them warn of every run that they take back.
   logLevel: 'error',
   corsOrigins: [],
-  limits: { bodyBytes: 2 ** 20 },
+  // A bench has as many clients as it likes, all of them on one address.
+  limits: { bodyBytes: 2 ** 20, connections: 1_000_000, connectionsPerAddress: 1_000_000 },
   firstUid: null,
   endpoints,
   environment: process.env,

@@ -104,6 +104,12 @@ export class OutputExpiredError extends problem('output-expired') {}
 export class PayloadTooLargeError extends problem('payload-too-large') {}
 /** 415: the server does not read this content type or encoding. */
 export class UnsupportedMediaTypeError extends problem('unsupported-media-type') {}
+/** 414: the path and the query are longer than the server takes. */
+export class UriTooLongError extends problem('uri-too-long') {}
+/** 417: the Expect header asks for something that the server does not know. */
+export class ExpectationFailedError extends problem('expectation-failed') {}
+/** 431: the headers are longer, or more, than the server takes. */
+export class HeaderTooLargeError extends problem('header-too-large') {}
 /** 421: the server does not answer for the host in the URL. */
 export class MisdirectedRequestError extends problem('misdirected-request') {}
 /** 422: the request says something that the server cannot take; `errors` names each place. */
@@ -159,6 +165,9 @@ const CLASSES: { readonly [Slug in ProblemSlug]: new (facts: ProblemFacts) => Cl
   'output-expired': OutputExpiredError,
   'payload-too-large': PayloadTooLargeError,
   'unsupported-media-type': UnsupportedMediaTypeError,
+  'uri-too-long': UriTooLongError,
+  'expectation-failed': ExpectationFailedError,
+  'header-too-large': HeaderTooLargeError,
   'misdirected-request': MisdirectedRequestError,
   'invalid-request': InvalidRequestError,
   'idempotency-mismatch': IdempotencyMismatchError,

@@ -80,6 +80,11 @@ export const EndpointFile = Type.Object(
     ),
     cwd: Type.Optional(Type.String({ minLength: 1 })),
     features: Type.Optional(Type.Array(Type.String({ minLength: 1 }))),
+    face: Type.Optional(
+      Type.Enum(['zenml'], {
+        description: "Whose clients it answers in their own form: those of ZenML's pipeline deployments.",
+      }),
+    ),
     tags: Type.Optional(Type.Array(Type.String())),
     description: Type.Optional(Type.String()),
   },
@@ -145,6 +150,20 @@ export const ConfigFile = Type.Object(
               minimum: 1_024,
               maximum: HELD_MAX,
               description: 'Longest envelope (64 MiB); held while it is taken in.',
+            }),
+          ),
+          connections: Type.Optional(
+            Type.Integer({
+              minimum: 1,
+              maximum: 1_000_000,
+              description: 'Connections that may be open at once (10,000).',
+            }),
+          ),
+          connectionsPerAddress: Type.Optional(
+            Type.Integer({
+              minimum: 1,
+              maximum: 1_000_000,
+              description: 'Those of one address, or of one IPv6 network of 64 bits (2,000). A proxy is one address.',
             }),
           ),
         },

@@ -39,8 +39,13 @@ export interface Config {
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   /** Origins whose pages may use this server from a browser. */
   readonly corsOrigins: readonly string[];
-  /** Longest bodies, in bytes: any, one that runs as a batch, and an envelope. What is left out has its default. */
-  readonly limits: Partial<Record<'bodyBytes' | 'tableBytes' | 'envelopeBytes', number>>;
+  /**
+   * Longest bodies, in bytes: any, one that runs as a batch, and an envelope; connections that may be open at once, and those of one
+   * address. What is left out has its default.
+   */
+  readonly limits: Partial<
+    Record<'bodyBytes' | 'tableBytes' | 'envelopeBytes' | 'connections' | 'connectionsPerAddress', number>
+  >;
   /** User id of the first endpoint's replicas, where they have users of their own; null for the default. */
   readonly firstUid: number | null;
   readonly endpoints: readonly EndpointSpec[];

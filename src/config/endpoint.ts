@@ -98,6 +98,7 @@ export function resolveEndpoint(name: string, written: EndpointFile, folder: str
     features: written.features ?? [],
     tags: written.tags ?? [],
     description: written.description ?? null,
+    ...(written.face !== undefined && { face: written.face }),
   };
   return { spec, mistakes };
 }

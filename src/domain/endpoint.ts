@@ -68,6 +68,8 @@ export interface EndpointSpec {
   readonly env: Readonly<Record<string, string>>;
   /** Working folder of a replica: an absolute path. */
   readonly cwd: string;
+  /** Whose clients are answered in the form that they know; absent where it has none, as in specifications that were stored before there were any. */
+  readonly face?: 'zenml';
   /** Columns that a table must have, compared without regard to case. */
   readonly features: readonly string[];
   readonly tags: readonly string[];

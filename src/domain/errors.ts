@@ -57,6 +57,24 @@ export const PROBLEMS = {
     retryable: true,
     meaning: 'The headers or the body came too slowly; nothing was stored.',
   },
+  'uri-too-long': {
+    status: 414,
+    title: 'The request line is too long',
+    retryable: false,
+    meaning: 'The path and the query are longer than the server takes; nothing was read of the request.',
+  },
+  'expectation-failed': {
+    status: 417,
+    title: 'An expectation that is not known',
+    retryable: false,
+    meaning: 'The Expect header asks for something else than 100-continue.',
+  },
+  'header-too-large': {
+    status: 431,
+    title: 'The headers are too large',
+    retryable: false,
+    meaning: 'The headers are longer, or more, than the server takes; nothing was read of the request.',
+  },
   'run-ended': {
     status: 409,
     title: 'The run has ended',

@@ -2,20 +2,25 @@
 
 import { BlobDamaged } from '../blobs/blobs.ts';
 import type { Clock } from '../clock.ts';
+import { between } from '../domain/time.ts';
 import type { ClaimedRun } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import { TableError } from '../table/format.ts';
+import type { Tracing } from '../tracing/tracing.ts';
 import { type BatchEnd, type BatchParts, runBatch } from './batch.ts';
 import type { Lane, LaneSlot } from './dispatcher.ts';
 import type { DrainRates } from './drain-rate.ts';
 import type { HeldClaim } from './leases.ts';
+import { attemptAttributes, outcomeOf, type RunObserver } from './observer.ts';
 
 /** Batches at work for every run that the endpoint's replicas can take at once: with two, the next is cut while the last one's end is awaited. */
 const BATCHES_PER_SLOT = 2;
 
 /** What the lane works with. */
-export interface BatchLaneParts extends BatchParts {
+export interface BatchLaneParts extends Omit<BatchParts, 'trace'> {
   readonly drainRates: DrainRates;
+  readonly observer: RunObserver;
+  readonly tracing: Tracing;
   readonly clock: Clock;
   readonly log: Log;
   /** Called when another batch can be taken. */
@@ -48,27 +53,31 @@ export function batchLane(parts: BatchLaneParts): Lane<LaneSlot> {
 
 async function execute(parts: BatchLaneParts, claimed: ClaimedRun, held: HeldClaim): Promise<void> {
   const { claim, run } = claimed;
-  parts.events.changed(claim.runId, 'state');
-  const { result, plan } = await runBatch(parts, claimed, held).catch((error: unknown): BatchEnd => {
-    parts.log.error({ err: error, run_id: claim.runId }, 'a batch could not be put together');
-    return { result: { kind: 'failed', error: whyItCannotGoOn(error) }, plan: null };
-  });
+  const { events, observer, clock } = parts;
+  const startedAt = clock.now();
+  events.changed(claim.runId, 'state');
+  const traced = parts.tracing.attempting(run.trace, () => attemptAttributes(claimed));
+  const { result, plan } = await runBatch({ ...parts, trace: traced.text }, claimed, held).catch(
+    (error: unknown): BatchEnd => {
+      parts.log.error({ err: error, run_id: claim.runId }, 'a batch could not be put together');
+      return { result: { kind: 'failed', error: whyItCannotGoOn(error) }, plan: null };
+    },
+  );
   const finished = [{ claim, result, progress: plan?.progress ?? null }];
   const [recorded] = await parts.room.insist(() => parts.ledger.finish(finished), held.signal);
-  parts.events.changed(claim.runId, 'state');
+  events.changed(claim.runId, 'state');
+  const error = 'error' in result ? result.error : null;
+  const outcome = outcomeOf(result, recorded!, held);
+  observer.attempted(claimed, outcome, between(startedAt, clock.now()), error);
+  traced.end({ attributes: { 'claimcheck.outcome': outcome }, error });
   if (recorded === 'lost') {
     if (result.kind === 'succeeded') await parts.payloads.discard(result.output);
     return;
   }
   if (result.kind === 'succeeded' || result.kind === 'failed') {
-    parts.drainRates.ended(run.kind, parts.clock.now());
-    parts.events.ended({
-      runId: claim.runId,
-      parentId: run.parentId,
-      rows: null,
-      status: result.kind,
-      error: result.kind === 'failed' ? result.error : null,
-    });
+    parts.drainRates.ended(run.kind, clock.now());
+    parts.events.ended({ runId: claim.runId, parentId: run.parentId, rows: null, status: result.kind, error });
+    observer.ended(run, result.kind, error);
   }
 }
 

@@ -12,11 +12,13 @@ import { tableFormatOf } from '../table/format.ts';
 import { type MergePart, mergeTables } from '../table/merge.ts';
 import { sliceTable } from '../table/split.ts';
 import type { DiskRoom } from '../storage/disk-room.ts';
+import type { TraceText } from '../tracing/trace-context.ts';
 import type { BatchInput, BatchInputs } from './batch-inputs.ts';
 import { ChunkEnds } from './chunk-ends.ts';
 import { ChunkPlan, type Settled } from './chunk-plan.ts';
 import type { Deployed } from './deployment.ts';
 import type { HeldClaim } from './leases.ts';
+import type { RunObserver } from './observer.ts';
 import type { Payloads } from './payloads.ts';
 import type { RunEvents } from './run-events.ts';
 import type { Watch } from './watch.ts';
@@ -33,6 +35,9 @@ export interface BatchParts {
   readonly events: RunEvents;
   readonly watch: Watch;
   readonly room: DiskRoom;
+  readonly observer: RunObserver;
+  /** The trace that its chunks join. */
+  readonly trace: TraceText | null;
   /** Called when chunks were queued. */
   readonly onQueued: () => void;
 }
@@ -107,12 +112,15 @@ class Batch {
 
   async #enqueue(ranges: readonly RowRange[]): Promise<void> {
     if (ranges.length === 0) return;
-    const { ledger, room } = this.#parts;
+    const { ledger, room, observer, onQueued } = this.#parts;
     const chunks = ranges.map((rows) => this.#chunk(rows));
     const results = await room.insist(() => ledger.enqueue(chunks), this.#held.signal);
     // Refused means that the claim is lost: somebody cancelled the batch, or another server has taken it up.
     if (results.some(({ result }) => result === 'refused')) this.#held.stop('lost');
-    else this.#parts.onQueued();
+    else {
+      for (const chunk of chunks) observer.queued(chunk);
+      onQueued();
+    }
   }
 
   #chunk(rows: RowRange): NewRun {
@@ -139,6 +147,7 @@ class Batch {
       retryOf: null,
       retention: run.retention,
       callback: null,
+      trace: this.#parts.trace,
     };
   }
 

@@ -1,10 +1,13 @@
 // Moves queued runs to where they can be executed. It claims only what a free slot can start now, so nothing waits in a server that might die.
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Clock } from '../clock.ts';
+import { between, milliseconds } from '../domain/time.ts';
 import type { ClaimedRun, Ledger, Slot } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import type { DiskRoom } from '../storage/disk-room.ts';
 import { type HeldClaim, LEASE, type Leases } from './leases.ts';
+import type { RunObserver } from './observer.ts';
 
 /** A slot that is held for one claim, or given back. */
 export interface LaneSlot extends Slot {
@@ -36,6 +39,8 @@ export interface DispatcherParts {
   readonly ledger: Ledger;
   readonly leases: Leases;
   readonly room: DiskRoom;
+  readonly observer: RunObserver;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -116,7 +121,10 @@ export class Dispatcher<S extends LaneSlot> {
   }
 
   #execute(claimed: ClaimedRun, slot: S): void {
-    const held = this.#parts.leases.hold(claimed.claim);
+    const { leases, observer, clock } = this.#parts;
+    const held = leases.hold(claimed.claim);
+    // Never less than nothing: the run may have been written down, or put back, by a server whose clock is ahead of this one's.
+    observer.started(claimed, milliseconds(Math.max(0, between(claimed.run.dueAt, clock.now()))));
     const execution = this.#lane
       .execute(claimed, slot, held)
       // The run itself is safe: its lease lapses and it is queued again.

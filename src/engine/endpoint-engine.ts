@@ -10,12 +10,14 @@ import type { Callbacks } from '../replicas/callbacks.ts';
 import type { Launch } from '../replicas/runtimes/launch.ts';
 import { type ReservedSlot, Supervisor } from '../replicas/supervisor.ts';
 import type { DiskRoom } from '../storage/disk-room.ts';
+import type { Tracing } from '../tracing/tracing.ts';
 import type { BatchInputs } from './batch-inputs.ts';
 import { batchLane } from './batch-lane.ts';
 import type { Deployed } from './deployment.ts';
 import { Dispatcher, type DispatcherParts, type LaneSlot } from './dispatcher.ts';
 import { DrainRates } from './drain-rate.ts';
 import type { Leases } from './leases.ts';
+import type { RunObserver } from './observer.ts';
 import type { Payloads } from './payloads.ts';
 import { type ReplicaLane, replicaLane } from './replica-lane.ts';
 import type { RunEvents } from './run-events.ts';
@@ -33,6 +35,8 @@ export interface SharedParts {
   readonly room: DiskRoom;
   readonly logs: RunLogs;
   readonly callbacks: Callbacks;
+  readonly observer: RunObserver;
+  readonly tracing: Tracing;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -52,14 +56,17 @@ export class EndpointEngine {
     launch: (replicaId: string) => Promise<Launch>,
     onReplicas: () => void,
   ) {
-    const { clock } = shared;
+    const { clock, observer } = shared;
+    const { name } = deployed.spec;
     this.deployed = deployed;
     const onChange = (): void => {
       this.#calls.wake();
       onReplicas();
     };
-    this.supervisor = new Supervisor({ policy: deployed.spec.replicas, launch, clock, onChange });
-    const parts: DispatcherParts = { endpoint: deployed.spec.name, version: deployed.version, ...shared };
+    const onStart = (startedIn: Duration | null): void =>
+      startedIn === null ? observer.replicaFailed(name) : observer.replicaReady(name, startedIn);
+    this.supervisor = new Supervisor({ policy: deployed.spec.replicas, launch, clock, onChange, onStart });
+    const parts: DispatcherParts = { endpoint: name, version: deployed.version, ...shared };
     const onQueued = (): void => this.#calls.wake();
     // Not waited for when the server stops: the next one finds the run in the ledger.
     const onRetry = (delay: Duration): void => void setTimeout(() => this.#wakeCalls(), delay).unref();

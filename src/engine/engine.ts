@@ -23,6 +23,7 @@ import type { RunLogs } from '../logs/run-logs.ts';
 import type { Callbacks } from '../replicas/callbacks.ts';
 import type { DiskRoom } from '../storage/disk-room.ts';
 import type { ReplicaCounts, ReplicaHealth } from '../replicas/supervisor.ts';
+import type { Tracing } from '../tracing/tracing.ts';
 import { BatchInputs } from './batch-inputs.ts';
 import { Collector } from './collector.ts';
 import type { Deployed } from './deployment.ts';
@@ -32,6 +33,7 @@ import { type HistoryEvent, readHistory } from './history.ts';
 import { accept, type Accepted, type Submission, type SubmittedInput } from './intake.ts';
 import type { Launch } from '../replicas/runtimes/launch.ts';
 import { Leases } from './leases.ts';
+import { observeWith, type RunObserver } from './observer.ts';
 import { Payloads } from './payloads.ts';
 import { countPurgeable, purge, type PurgeRequest } from './purge.ts';
 import { retrySubmission } from './retry.ts';
@@ -57,6 +59,9 @@ export interface EngineParts {
   readonly room: DiskRoom;
   readonly clock: Clock;
   readonly log: Log;
+  /** Who is told of what the engine does. */
+  readonly observers: readonly RunObserver[];
+  readonly tracing: Tracing;
   readonly endpoints: readonly Deployed[];
   /** How to start a replica of an endpoint. */
   readonly launch: (deployed: Deployed, replicaId: string) => Promise<Launch>;
@@ -105,10 +110,11 @@ export class Engine {
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
-    const { ledger, blobs, logs, callbacks, room, clock, log } = parts;
+    const { ledger, blobs, logs, callbacks, room, tracing, clock, log } = parts;
     const payloads = new Payloads(blobs);
     const owner = randomUUID();
     const events = new RunEvents();
+    const observer = observeWith(parts.observers);
     const leases = new Leases(ledger, log);
     const onQueued = (endpoint: string): void =>
       this.#endpoints.get(endpoint)?.all.forEach((version) => version.wake());
@@ -123,11 +129,13 @@ export class Engine {
       room,
       logs,
       callbacks,
+      observer,
+      tracing,
       clock,
       log,
     };
     for (const deployed of parts.endpoints) this.#add(deployed);
-    this.#sweeper = new Sweeper({ ledger, owner, events, log, onSwept: () => this.#wakeAll() });
+    this.#sweeper = new Sweeper({ ledger, owner, events, observer, log, onSwept: () => this.#wakeAll() });
     this.#collector = new Collector({ ledger, blobs, logs, clock, log });
   }
 
@@ -260,7 +268,10 @@ export class Engine {
     const retryAfter = (): Duration => endpoint.drainRates.topLevel.retryAfter(this.#parts.clock.now());
     const assertOpen = (): void => this.#assertOpen();
     const accepted = await accept({ ledger, payloads, assertOpen, retryAfter }, submission);
-    if (accepted.kind === 'new') endpoint.queued(accepted.run.kind);
+    if (accepted.kind === 'new') {
+      endpoint.queued(accepted.run.kind);
+      this.#shared.observer.queued(accepted.run);
+    }
     return accepted;
   }
 
@@ -379,12 +390,15 @@ export class Engine {
    *
    * @throws ServiceError `run-not-found`, `run-not-ended`, `output-expired`, `invalid-request` for a chunk, and as `submit` does
    */
-  async retry(runId: RunId, principal: Principal, idempotencyKey: string | null): Promise<Accepted> {
+  async retry(
+    runId: RunId,
+    principal: Principal,
+    asked: Pick<Submission, 'idempotencyKey' | 'trace'>,
+  ): Promise<Accepted> {
     const run = await this.#visible(runId, principal);
     const deployed = this.endpoint(run.endpoint, principal);
     const storeInput: Engine['storeInput'] = (...input) => this.storeInput(...input);
-    const asked = { deployed, principal, idempotencyKey };
-    return this.submit(await retrySubmission({ ...this.#shared, storeInput }, run, asked));
+    return this.submit(await retrySubmission({ ...this.#shared, storeInput }, run, { deployed, principal, ...asked }));
   }
 
   /** Cancels the queued runs of an endpoint that somebody sees, and answers how many it has cancelled. Runs that arrive meanwhile stay. */
@@ -406,12 +420,14 @@ export class Engine {
     return this.#cancelRun(await this.#visible(runId, viewer));
   }
 
-  async #cancelRun({ runId, parentId, rows }: RunRecord): Promise<Exclude<Cancelled['result'], 'unknown'>> {
+  async #cancelRun(run: RunRecord): Promise<Exclude<Cancelled['result'], 'unknown'>> {
+    const { runId, parentId, rows } = run;
     const cancelled = await this.#parts.ledger.cancel(runId);
     if (cancelled.result === 'unknown') throw runNotFound(runId);
     if (cancelled.result !== 'cancelled') return cancelled.result;
     for (const claim of cancelled.stopped) this.#shared.leases.stop(claim, 'cancelled');
     this.#shared.events.ended({ runId, parentId, rows, status: 'cancelled', error: null });
+    this.#shared.observer.ended(run, 'cancelled', null);
     return 'cancelled';
   }
 

@@ -10,11 +10,13 @@ import { DEFAULT_BATCH_SIZE } from '../domain/endpoint.ts';
 import { ServiceError, StorageFull } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { Payload } from '../domain/payload.ts';
+import { fullHeaders } from '../domain/quota.ts';
 import { lostWorkersMax } from '../domain/retry.ts';
 import type { Duration } from '../domain/time.ts';
 import type { Enqueued, Ledger, NewRun, RunRecord } from '../ledger/ledger.ts';
 import { CONTENT_TYPES, TableError, type TableFormat, tableFormatOf } from '../table/format.ts';
 import { indexTable, type TableIndex } from '../table/split.ts';
+import type { TraceText } from '../tracing/trace-context.ts';
 import type { Deployed } from './deployment.ts';
 import { checkColumns } from './columns.ts';
 import type { Payloads } from './payloads.ts';
@@ -46,6 +48,8 @@ export interface Submission {
   readonly concurrencyKey: string | null;
   /** The ended run whose input this one tries again. */
   readonly retryOf: RunId | null;
+  /** The trace that the run belongs to, as `NewRun` has it. */
+  readonly trace: TraceText | null;
 }
 
 /** A run that is durable. `replayed` is one that the same idempotency key made before, `deduplicated` an open one with the same concurrency key. */
@@ -102,6 +106,7 @@ export async function accept(parts: IntakeParts, submission: Submission): Promis
     retryOf: submission.retryOf,
     retention: spec.retention,
     callback: null,
+    trace: submission.trace,
   };
   const [written] = await parts.ledger.enqueue([run]).catch(async (error: unknown) => {
     // Nothing was written then. Of any other error nobody knows, and a run that was written down needs its payload.
@@ -109,7 +114,7 @@ export async function accept(parts: IntakeParts, submission: Submission): Promis
     throw error;
   });
   if (written!.result !== 'enqueued') await parts.payloads.discard(payload);
-  return answer(parts, run, written!);
+  return answer(parts, deployed, run, written!);
 }
 
 /** What a run is made of. */
@@ -135,7 +140,7 @@ async function takeIn({ payloads, assertOpen }: IntakeParts, submission: Submiss
   return { runId, payload: await payloads.store(input.bytes, contentType, inputKey(runId)), batch };
 }
 
-function answer(parts: IntakeParts, run: NewRun, written: Enqueued): Accepted {
+function answer(parts: IntakeParts, deployed: Deployed, run: NewRun, written: Enqueued): Accepted {
   switch (written.result) {
     case 'enqueued':
       return { kind: 'new', ahead: written.ahead, run: recordOf(run, written) };
@@ -148,19 +153,17 @@ function answer(parts: IntakeParts, run: NewRun, written: Enqueued): Accepted {
         'This Idempotency-Key came before with another endpoint, other options or another input. Use a new key for a new request.',
       );
     case 'queue-full':
-      throw queueFull(run.endpoint, written.queued, parts.retryAfter(run.endpoint));
+      throw queueFull(deployed, written.queued, parts.retryAfter(run.endpoint));
     case 'refused':
       throw new Error('A run without a parent was refused for its parent.');
   }
 }
 
-function queueFull(endpoint: string, queued: number, wait: Duration): ServiceError {
+function queueFull({ spec }: Deployed, queued: number, wait: Duration): ServiceError {
   return new ServiceError(
     'queue-full',
-    `Endpoint ${endpoint} has ${queued} runs queued, its queue_limit. Nothing was stored; try again after the time in Retry-After.`,
-    {
-      headers: { 'retry-after': String(Math.ceil(wait / 1_000)), 'retry-after-ms': String(Math.ceil(wait)) },
-    },
+    `Endpoint ${spec.name} has ${queued} runs queued, its queue_limit. Nothing was stored; try again after the time in Retry-After.`,
+    { headers: fullHeaders(spec.queueLimit, wait) },
   );
 }
 

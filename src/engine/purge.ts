@@ -5,6 +5,7 @@ import type { Viewer } from '../domain/access.ts';
 import { after, type Duration, type Instant, milliseconds } from '../domain/time.ts';
 import type { Ledger, QueueFilter } from '../ledger/ledger.ts';
 import type { Leases } from './leases.ts';
+import type { RunObserver } from './observer.ts';
 import type { RunEvents } from './run-events.ts';
 
 /** Which queued runs to cancel. */
@@ -23,20 +24,23 @@ export interface PurgeParts {
   readonly ledger: Ledger;
   readonly events: RunEvents;
   readonly leases: Leases;
+  readonly observer: RunObserver;
   readonly clock: Clock;
 }
 
 /** Cancels the queued runs that fit, and tells those who wait for them; answers how many it has cancelled. */
 export async function purge(parts: PurgeParts, request: PurgeRequest): Promise<number> {
-  const { ledger, events, leases } = parts;
+  const { ledger, events, leases, observer } = parts;
   const filter = await filterOf(parts, request);
   let count = 0;
   for (;;) {
     const { cancelled, stopped } = await ledger.purge(filter);
     // A batch that waits to be taken up again may have chunks at work.
     for (const claim of stopped) leases.stop(claim, 'cancelled');
-    for (const runId of cancelled)
+    for (const runId of cancelled) {
       events.ended({ runId, parentId: null, rows: null, status: 'cancelled', error: null });
+      observer.ended({ runId, endpoint: request.endpoint, parentId: null }, 'cancelled', null);
+    }
     if (cancelled.length === 0) return count;
     count += cancelled.length;
   }

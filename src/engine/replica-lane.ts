@@ -12,7 +12,7 @@
 import { type Clock, jitter, startTimer } from '../clock.ts';
 import { outputKey } from '../blobs/blobs.ts';
 import type { Payload } from '../domain/payload.ts';
-import { after, type Duration, toRfc3339 } from '../domain/time.ts';
+import { after, between, type Duration, toRfc3339 } from '../domain/time.ts';
 import type { AttemptResult, ClaimedRun, Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import {
@@ -28,11 +28,14 @@ import type { Callbacks } from '../replicas/callbacks.ts';
 import type { Invocation, Reply } from '../replicas/contract.ts';
 import type { ReservedSlot, Supervisor } from '../replicas/supervisor.ts';
 import type { DiskRoom } from '../storage/disk-room.ts';
+import { traceHeaders } from '../tracing/trace-context.ts';
+import type { Traced, Tracing } from '../tracing/tracing.ts';
 import type { BatchInputs } from './batch-inputs.ts';
 import type { Deployed } from './deployment.ts';
 import type { Lane } from './dispatcher.ts';
 import type { DrainRates } from './drain-rate.ts';
 import type { HeldClaim, StopReason } from './leases.ts';
+import { attemptAttributes, outcomeOf, type RunObserver } from './observer.ts';
 import { failureOf, resultOfFailure } from './outcome.ts';
 import { isHeld, type Payloads } from './payloads.ts';
 import { openReports, type Reports } from './reports.ts';
@@ -53,6 +56,8 @@ export interface ReplicaLaneParts {
   readonly logs: RunLogs;
   readonly callbacks: Callbacks;
   readonly drainRates: DrainRates;
+  readonly observer: RunObserver;
+  readonly tracing: Tracing;
   /** Called with the delay after which a run is due again. */
   readonly onRetry: (delay: Duration) => void;
   /** Called when an outcome was written, where another run may start only then. */
@@ -121,11 +126,13 @@ async function execute(
   slot: ReservedSlot,
   held: HeldClaim,
 ): Promise<void> {
-  const { ledger, events, drainRates, clock, log } = parts;
+  const { ledger, events, drainRates, observer, clock, log } = parts;
   const { runId, attempt } = claimed.claim;
+  const startedAt = clock.now();
   const reports = openReports(parts, claimed.claim);
   events.changed(runId, 'state');
-  const result = await attemptResult(parts, claimed, slot, held, reports).finally(() => reports.close());
+  const traced = parts.tracing.attempting(claimed.run.trace, () => attemptAttributes(claimed));
+  const result = await attemptResult(parts, claimed, slot, held, { reports, traced }).finally(() => reports.close());
   const finished = [{ claim: claimed.claim, result, progress: reports.lastProgress() }];
   const finishing = parts.room.insist(() => ledger.finish(finished), held.signal);
   // Asked for in the same breath: an embedded ledger reads it in the transaction that writes the outcome.
@@ -134,6 +141,10 @@ async function execute(
   events.changed(runId, 'state');
   // The replica was free before, but to the ledger this run still counted.
   if (parts.deployed.spec.concurrencyLimit !== null) parts.onFinished();
+  const error = 'error' in result ? result.error : null;
+  const outcome = outcomeOf(result, recorded!, held);
+  observer.attempted(claimed, outcome, between(startedAt, clock.now()), error);
+  traced.end({ attributes: { 'claimcheck.outcome': outcome }, error });
   if (recorded === 'lost') {
     if (result.kind === 'succeeded') await parts.payloads.discard(result.output);
     log.info({ run_id: runId, attempt }, 'outcome refused: the claim was lost');
@@ -143,8 +154,8 @@ async function execute(
   if (result.kind === 'succeeded' || result.kind === 'failed') {
     const { kind, parentId, rows } = claimed.run;
     drainRates.ended(kind, clock.now());
-    const error = result.kind === 'failed' ? result.error : null;
     events.ended({ runId, parentId, rows, status: result.kind, error, ...(details === null ? {} : { details }) });
+    observer.ended(claimed.run, result.kind, error);
   }
 }
 
@@ -153,7 +164,7 @@ async function attemptResult(
   claimed: ClaimedRun,
   slot: ReservedSlot,
   held: HeldClaim,
-  reports: Reports,
+  beside: Beside,
 ): Promise<AttemptResult> {
   const { payloads, deployed } = parts;
   const { runId, attempt } = claimed.claim;
@@ -163,7 +174,7 @@ async function attemptResult(
     return null;
   });
   if (input === null) return damagedInput();
-  const reply = await invoke(parts, claimed, slot, held, { ...input, reports });
+  const reply = await invoke(parts, claimed, slot, held, { ...input, ...beside });
   if (reply.kind === 'own-fault') {
     if (reply.of === 'output') throw reply.cause;
     parts.log.error({ err: reply.cause, run_id: runId }, 'the input of a run cannot be read');
@@ -182,6 +193,11 @@ const damagedInput = (): AttemptResult => ({
   kind: 'failed',
   error: { type: 'internal', detail: 'The input of this run is damaged in the store.' },
 });
+/** What goes on beside an invocation: its replica's reports, and its span. */
+interface Beside {
+  readonly reports: Reports;
+  readonly traced: Traced;
+}
 
 interface Input {
   readonly body: Invocation['body'];
@@ -219,13 +235,15 @@ async function invoke(
   claimed: ClaimedRun,
   slot: ReservedSlot,
   held: HeldClaim,
-  { body, contentType, reports }: Input & { readonly reports: Reports },
+  { body, contentType, reports, traced }: Input & Beside,
 ): Promise<Reply> {
   const { run, claim } = claimed;
   const { replicas, model } = parts.deployed.spec;
   const isOurRunner = model.runtime === 'node' || model.runtime === 'python';
   const stopTimer = run.timeout === null ? null : startTimer(run.timeout, () => held.stop('timeout'));
   const headers: Record<string, string> = {
+    // First, so that whatever a propagator writes replaces nothing of ours.
+    ...traceHeaders(traced.text),
     'content-type': contentType,
     [RUN_ID_HEADER]: claim.runId,
     [ATTEMPT_HEADER]: String(claim.attempt),

@@ -24,7 +24,7 @@ export interface RetryParts extends StoredParts {
 export async function retrySubmission(
   parts: RetryParts,
   run: RunRecord,
-  asked: Pick<Submission, 'deployed' | 'principal' | 'idempotencyKey'>,
+  asked: Pick<Submission, 'deployed' | 'principal' | 'idempotencyKey' | 'trace'>,
 ): Promise<Submission> {
   const { runId } = run;
   if (run.parentId !== null) {

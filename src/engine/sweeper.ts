@@ -1,9 +1,11 @@
 // Looks after what nobody else does: claims whose server is gone, runs that waited too long, retries whose delay is over.
 
+import type { RunFailure } from '../domain/errors.ts';
 import { isEnded } from '../domain/run.ts';
 import { type Duration, seconds } from '../domain/time.ts';
 import type { Ledger, Swept } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
+import type { RunObserver } from './observer.ts';
 import type { RunEvents } from './run-events.ts';
 
 /** Pause between two sweeps: with the lease it bounds how long a lost worker goes unnoticed. */
@@ -14,6 +16,7 @@ export interface SweeperParts {
   readonly ledger: Ledger;
   readonly owner: string;
   readonly events: RunEvents;
+  readonly observer: RunObserver;
   readonly log: Log;
   /** Called after every sweep: queued runs may have become due. */
   readonly onSwept: () => void;
@@ -46,21 +49,30 @@ export class Sweeper {
 
   /** One sweep, to the end of what there is. */
   async sweep(): Promise<void> {
-    const { ledger, owner, log, onSwept } = this.#parts;
+    const { ledger, owner, observer, log, onSwept } = this.#parts;
+    const reclaim = async (): Promise<readonly Swept[]> => {
+      const swept = await ledger.reclaim(owner);
+      for (const run of swept) observer.reclaimed(run);
+      return swept;
+    };
     try {
-      while (this.#tell(await ledger.reclaim(owner), 'a lost run was taken back'));
-      while (this.#tell(await ledger.expire(), 'a run waited longer than its queue_ttl'));
+      while (this.#tell(await reclaim(), 'a lost run was taken back', 'replica-crashed'));
+      while (this.#tell(await ledger.expire(), 'a run waited longer than its queue_ttl', 'queue-expired'));
       onSwept();
     } catch (error) {
       log.error({ err: error }, 'the sweep failed');
     }
   }
 
-  /** Tells those who wait; answers whether there may be more. */
-  #tell(swept: readonly Swept[], what: string): boolean {
-    for (const { runId, parentId, status } of swept) {
-      this.#parts.log.warn({ run_id: runId, status }, what);
-      if (isEnded(status)) this.#parts.events.ended({ runId, parentId, rows: null, status, error: null });
+  /** Tells those who wait; answers whether there may be more. `type` is what a run that was ended for it has failed with. */
+  #tell(swept: readonly Swept[], what: string, type: RunFailure): boolean {
+    const { log, events, observer } = this.#parts;
+    for (const run of swept) {
+      const { runId, parentId, status } = run;
+      log.warn({ run_id: runId, status }, what);
+      if (!isEnded(status)) continue;
+      events.ended({ runId, parentId, rows: null, status, error: null });
+      observer.ended({ runId, parentId, endpoint: run.endpoint }, status, { type, detail: what });
     }
     return swept.length > 0;
   }

@@ -2,6 +2,8 @@
 
 import type { FastifyRequest } from 'fastify';
 import { ServiceError } from '../domain/errors.ts';
+import { headersTooLarge } from './connections.ts';
+import { HEADERS_MAX } from './limits.ts';
 
 /** Hosts that always mean this machine. */
 const LOOPBACK_HOSTS = ['localhost', '127.0.0.1', '[::1]'];
@@ -16,6 +18,7 @@ export function requestGuard(
 ): (request: FastifyRequest) => void {
   const allowed = hosts === null ? null : new Set([...LOOPBACK_HOSTS, ...hosts.map((host) => host.toLowerCase())]);
   return (request) => {
+    if (request.raw.rawHeaders.length > 2 * HEADERS_MAX) throw headersTooLarge();
     const host = (request.headers.host ?? '').toLowerCase();
     // The absolute form is for proxies; what it names need not be the Host that was checked.
     if (!request.raw.url!.startsWith('/'))

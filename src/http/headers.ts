@@ -9,6 +9,8 @@ export const REQUEST_HEADERS = {
   'If-None-Match': 'Tags of what the client has: where one of them is that of the answer, it is a 304 without a body.',
   Range: 'One range of bytes, like `bytes=0-1023` or `bytes=-1024`. Several are answered with the whole.',
   'If-Range': 'A tag: with any other, `Range` is answered with the whole.',
+  traceparent: 'W3C Trace Context: the trace that the run joins. The model is sent it with every attempt.',
+  tracestate: 'W3C Trace Context: what goes with `traceparent`.',
   Accept: 'The format of the output. Unset, it is the format of the input.',
 } as const;
 /** A header of a request. */
@@ -24,6 +26,9 @@ export const RESPONSE_HEADERS = {
   'Idempotency-Replayed': '`true`: the run was made by an earlier request with the same Idempotency-Key.',
   Location: 'Where to find it.',
   'Preference-Applied': 'The preference that was followed.',
+  'RateLimit-Policy':
+    'draft-ietf-httpapi-ratelimit-headers-10: `"queue";q=…;qu="concurrent-requests"`, the runs that may be queued at once.',
+  RateLimit: 'The same draft: `"queue";r=…`, how many more could be queued; in a 429 with `t=…`, when one could.',
   'Retry-After': 'When to ask again, in whole seconds.',
   'retry-after-ms': 'The same in milliseconds.',
   'Run-Id': 'The run whose output this is.',

@@ -3,10 +3,21 @@
 import type { FastifyReply } from 'fastify';
 import type { Principal } from '../domain/access.ts';
 import type { Deployments } from '../engine/deployment.ts';
+import type { Instant } from '../domain/time.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { OpenApiDocument } from './openapi/shape.ts';
 import type { ServerLimits } from './limits.ts';
 import type { Streams } from './streams.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import type { Tracing } from '../tracing/tracing.ts';
+
+/** What a server says of itself. */
+export interface AboutServer {
+  /** Of claimcheck. */
+  readonly version: string;
+  readonly ledger: 'sqlite' | 'postgres';
+  readonly startedAt: Instant;
+}
 
 /** See the head of this file. */
 export interface HttpParts {
@@ -16,6 +27,10 @@ export interface HttpParts {
   readonly document: (principal: Principal) => OpenApiDocument;
   readonly limits: ServerLimits;
   readonly streams: Streams;
+  readonly metrics: Metrics;
+  readonly tracing: Tracing;
+  readonly about: AboutServer;
+  readonly now: () => Instant;
   /** Aborts when nobody waits for this answer anymore: the client is gone, or the server stops. */
   readonly waitSignal: (reply: FastifyReply) => AbortSignal;
 }

@@ -7,6 +7,13 @@ import type { RunRecord } from '../ledger/ledger.ts';
 import { PROBLEM_BASE, PROBLEM_TYPE, type ProblemBody } from '../wire/problems.ts';
 import { runPath } from './paths.ts';
 
+declare module 'fastify' {
+  interface FastifyReply {
+    /** The problem that it is; null for an answer that is none. */
+    problem: ProblemSlug | null;
+  }
+}
+
 /** The body of a problem. */
 export function problemBody({ slug, message, extras }: ServiceError, requestId: string): ProblemBody {
   const { status, title, retryable } = PROBLEMS[slug];
@@ -25,6 +32,7 @@ export function problemBody({ slug, message, extras }: ServiceError, requestId: 
 
 /** Answers with a problem. */
 export function sendProblem(reply: FastifyReply, problem: ServiceError): FastifyReply {
+  reply.problem = problem.slug;
   return reply
     .code(PROBLEMS[problem.slug].status)
     .headers({ ...problem.extras.headers })

@@ -9,7 +9,9 @@ import { HEALTH_ROUTES } from './routes/health.ts';
 import { INVOKE_ROUTES } from './routes/invoke.ts';
 import { OPENAPI_ROUTES } from './routes/openapi.ts';
 import { RUN_ROUTES } from './routes/runs.ts';
+import { SERVER_ROUTES } from './routes/server.ts';
 import { VERSION_ROUTES } from './routes/versions.ts';
+import { ZENML_ROUTES } from './routes/zenml.ts';
 
 /** Every route. */
 export const ROUTES: readonly Route[] = [
@@ -20,6 +22,8 @@ export const ROUTES: readonly Route[] = [
   ...VERSION_ROUTES,
   ...HEALTH_ROUTES,
   ...OPENAPI_ROUTES,
+  ...SERVER_ROUTES,
+  ...ZENML_ROUTES,
 ];
 
 /** Registers every route. */

@@ -1,23 +1,36 @@
 // The HTTP server: routes, limits, and the one place where errors become answers.
 
 import { randomUUID } from 'node:crypto';
-import type { Socket } from 'node:net';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Authenticator } from '../access/authenticator.ts';
+import type { Clock } from '../clock.ts';
 import type { Principal } from '../domain/access.ts';
-import { PROBLEMS, type ProblemSlug, ServiceError, StorageFull } from '../domain/errors.ts';
-import { hours, inSeconds, seconds } from '../domain/time.ts';
+import { ServiceError, StorageFull } from '../domain/errors.ts';
+import { retryAfterSeconds } from '../domain/quota.ts';
+import { milliseconds } from '../domain/time.ts';
 import type { Deployments } from '../engine/deployment.ts';
 import type { Engine } from '../engine/engine.ts';
-import type { Log } from '../log.ts';
-import { PROBLEM_TYPE } from '../wire/problems.ts';
-import { accessCheck } from './access.ts';
 import { PayloadTooLong } from '../engine/payloads.ts';
+import type { Log } from '../log.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import type { Tracing } from '../tracing/tracing.ts';
+import { accessCheck } from './access.ts';
+import { answerBytes, Connections, problemOfBrokenBytes, refuseExpectations } from './connections.ts';
 import { requestGuard } from './guard.ts';
 import { bodyReader, tooLarge } from './incoming-body.ts';
-import type { ServerLimits } from './limits.ts';
-import type { HttpParts } from './parts.ts';
-import { problemBody, sendProblem } from './problem.ts';
+import {
+  CONNECTIONS_CHECK,
+  HEADER_BYTES_MAX,
+  HEADERS_TIMEOUT,
+  KEEP_ALIVE,
+  LAST_ANSWERS,
+  REQUEST_TIMEOUT,
+  REQUESTS_PER_CONNECTION_MAX,
+  ROOM_RETRY,
+  type ServerLimits,
+} from './limits.ts';
+import type { AboutServer, HttpParts } from './parts.ts';
+import { sendProblem } from './problem.ts';
 import { parseQuery } from './query.ts';
 import { registerCors } from './cors.ts';
 import { registerDocsPages } from './docs-pages.ts';
@@ -25,12 +38,6 @@ import { openApiDocument } from './openapi/document.ts';
 import type { DocumentedEndpoint } from './openapi/shape.ts';
 import { methodsOf, registerRoutes, ROUTES } from './routes.ts';
 import { Streams } from './streams.ts';
-
-/** Limits that keep slow or greedy clients from holding the server. Source: control S9 of the reliability page. */
-const HEADERS_TIMEOUT = seconds(15);
-/** A whole request, however steadily it comes: a gigabyte at 2.5 Mbit/s takes an hour. One that does not come steadily is cut sooner (`bodyIdle`). */
-const REQUEST_TIMEOUT = hours(1);
-const KEEP_ALIVE = seconds(72);
 
 /** For every answer: nothing here is a page, and what a browser makes of it must not run, be framed, or be read by other sites. */
 const SAFE_HEADERS = {
@@ -46,6 +53,10 @@ export interface ServerParts {
   readonly engine: Engine;
   readonly deployments: Deployments;
   readonly authenticator: Authenticator;
+  readonly metrics: Metrics;
+  readonly tracing: Tracing;
+  readonly about: AboutServer;
+  readonly clock: Clock;
   readonly log: Log;
   /** Names that the Host header may have beside the loopback's; null for any. */
   readonly hosts: readonly string[] | null;
@@ -53,11 +64,6 @@ export interface ServerParts {
   readonly corsOrigins: readonly string[];
   readonly limits: ServerLimits;
 }
-
-/** How long answers that are being written may take once the server closes; connections that are still open then are cut. */
-const LAST_ANSWERS = seconds(1);
-/** What a client is told to wait for room on the disk. */
-const ROOM_RETRY = seconds(10);
 
 /** The server, not yet listening. */
 export interface HttpServer {
@@ -69,8 +75,8 @@ export interface HttpServer {
 }
 
 /** Builds the server. */
-export function buildServer(parts: ServerParts): HttpServer {
-  const { engine, deployments, authenticator, log, hosts, corsOrigins, limits } = parts;
+export function buildServer(given: ServerParts): HttpServer {
+  const { engine, deployments, authenticator, metrics, tracing, about, clock, log, hosts, corsOrigins, limits } = given;
   const waits = new Waits();
   const newRequestId = requestIds();
   const app = fastify({
@@ -78,8 +84,14 @@ export function buildServer(parts: ServerParts): HttpServer {
     forceCloseConnections: 'idle',
     keepAliveTimeout: KEEP_ALIVE,
     requestTimeout: REQUEST_TIMEOUT,
-    // A missing Host is refused by the guard, in the words of the one table.
-    http: { headersTimeout: HEADERS_TIMEOUT, maxHeaderSize: 16_384, requireHostHeader: false },
+    maxRequestsPerSocket: REQUESTS_PER_CONNECTION_MAX,
+    http: {
+      headersTimeout: HEADERS_TIMEOUT,
+      connectionsCheckingInterval: CONNECTIONS_CHECK,
+      maxHeaderSize: HEADER_BYTES_MAX,
+      // A missing Host is refused by the guard, in the words of the one table.
+      requireHostHeader: false,
+    },
     routerOptions: {
       ignoreTrailingSlash: false,
       caseSensitive: true,
@@ -87,8 +99,19 @@ export function buildServer(parts: ServerParts): HttpServer {
       querystringParser: parseQuery,
     },
     frameworkErrors: (error, request, reply) => sendError(log, error, request, reply as FastifyReply),
-    clientErrorHandler: (error, socket) => refuseBrokenRequest(error, socket, newRequestId()),
+    clientErrorHandler(error, socket) {
+      const problem = socket.writable ? problemOfBrokenBytes(error) : null;
+      if (problem === null) return void socket.destroy();
+      metrics.refused(problem.slug);
+      answerBytes(socket, problem, newRequestId());
+    },
   });
+  // Those above the limit would be left out without a word; the guard counts them.
+  app.server.maxHeadersCount = 0;
+  const connections = new Connections(app.server, limits, (why) => metrics.connectionRefused(why));
+  metrics.watchConnections(() => connections.count);
+  refuseExpectations(app.server, newRequestId, (slug) => metrics.refused(slug));
+  countAnswers(app, metrics);
   const guard = requestGuard(hosts, corsOrigins);
   const checkAccess = accessCheck(authenticator);
   // With a callback and not a promise: this is on the path of every submit.
@@ -108,18 +131,34 @@ export function buildServer(parts: ServerParts): HttpServer {
   app.addContentTypeParser('*', bodyReader(limits));
   app.setErrorHandler((error: FastifyError, request, reply) => sendError(log, error, request, reply));
   app.setNotFoundHandler((request, reply) => sendProblem(reply, unknownPath(request)));
-  const httpParts: HttpParts = {
+  const parts: HttpParts = {
     engine,
     deployments,
+    metrics,
+    tracing,
+    about,
+    now: () => clock.now(),
     limits,
     streams: new Streams(limits.streams),
     waitSignal: (reply) => waits.signal(reply),
     document: (principal) => openApiDocument(ROUTES, documented(engine, principal)),
   };
-  registerRoutes(app, httpParts);
+  registerRoutes(app, parts);
   if (corsOrigins.length > 0) registerCors(app, corsOrigins);
-  registerDocsPages(app, ({ principal }) => httpParts.document(principal));
-  return { app, release: () => waits.close(), close: closer(app) };
+  registerDocsPages(app, ({ principal }) => parts.document(principal));
+  return { app, release: () => waits.close(), close: closer(app, connections) };
+}
+
+/** Tells the metrics of every answer, once it was sent or nobody is there for it any more. */
+function countAnswers(app: FastifyInstance, metrics: Metrics): void {
+  app.decorateReply('problem', null);
+  app.addHook('onResponse', (request, reply, done) => {
+    const { routeOptions, method } = request;
+    const took = milliseconds(reply.elapsedTime);
+    metrics.answered({ route: routeOptions.url ?? '', method, status: reply.statusCode, took });
+    if (reply.problem !== null) metrics.refused(reply.problem);
+    done();
+  });
 }
 
 /** What the document says of the endpoints that somebody may see. */
@@ -141,19 +180,13 @@ function requestIds(): () => string {
   return () => `${server}-${(count += 1)}`;
 }
 
-/** Knows every connection, also one that sent garbage and is no longer an HTTP connection for Node. */
-function closer(app: FastifyInstance): () => Promise<void> {
-  const sockets = new Set<Socket>();
-  app.server.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
-  });
+function closer(app: FastifyInstance, connections: Connections): () => Promise<void> {
   return async () => {
     const closed = app.close();
-    const cut = setTimeout(() => sockets.forEach((socket) => socket.destroy()), LAST_ANSWERS);
+    const cut = setTimeout(() => connections.cut(), LAST_ANSWERS);
     await closed;
     clearTimeout(cut);
-    sockets.forEach((socket) => socket.destroy());
+    connections.cut();
   };
 }
 
@@ -214,7 +247,7 @@ function sendError(log: Log, error: Error, request: FastifyRequest, reply: Fasti
 
 function storageFull(cause: StorageFull): ServiceError {
   return new ServiceError('storage-full', `${cause.message} Try again after the time in Retry-After.`, {
-    headers: { 'retry-after': String(inSeconds(ROOM_RETRY)) },
+    headers: { 'retry-after': retryAfterSeconds(ROOM_RETRY) },
     cause,
   });
 }
@@ -226,22 +259,4 @@ function expectedError({ code, statusCode }: FastifyError): ServiceError | null 
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
     return new ServiceError('malformed-body', 'The request cannot be read as HTTP.');
   return null;
-}
-
-/** Bytes that are no HTTP request: answered in the same form as everything else, and the connection is closed. */
-function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket, requestId: string): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const slug: ProblemSlug = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'request-timeout' : 'malformed-body';
-  const detail =
-    slug === 'request-timeout'
-      ? `The request did not arrive in time: ${inSeconds(HEADERS_TIMEOUT)} s are for its headers, ${inSeconds(REQUEST_TIMEOUT)} s for all of it.`
-      : 'The bytes are no HTTP request that this server reads.';
-  const body = JSON.stringify(problemBody(new ServiceError(slug, detail), requestId));
-  const { status, title } = PROBLEMS[slug];
-  socket.end(
-    `HTTP/1.1 ${status} ${title}\r\ncontent-type: ${PROBLEM_TYPE}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-  );
 }

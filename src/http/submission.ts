@@ -78,14 +78,15 @@ function readJson(request: InvokeRequest, body: Uint8Array, deployed: Deployed):
   }));
   if (beside.length > 0) throw invalidRequest('The query is not valid', beside);
   const envelope = readEnvelope(body);
+  const value = deployed.spec.face === 'zenml' ? withoutNullName(envelope.value) : envelope.value;
   const errors = [
-    ...checkEnvelope(envelope.value),
+    ...checkEnvelope(value),
     ...inputErrors(envelope),
     ...textErrors('/run_name', envelope.value['run_name']),
     ...textErrors('/concurrency_key', envelope.value['concurrency_key']),
   ];
   if (errors.length > 0) throw invalidRequest('The request is not valid', errors);
-  const options = envelope.value as InvokeEnvelope;
+  const options = value as InvokeEnvelope;
   const inputPointer = envelope.member('input') === null ? '/parameters' : '/input';
   const bytes = envelope.member(inputPointer.slice(1))!;
   const submission: Submission = {
@@ -135,7 +136,14 @@ function common(request: InvokeRequest, deployed: Deployed, options: InvokeQuery
     idempotencyKey: idempotencyKeyOf(request.headers),
     concurrencyKey: options.concurrency_key ?? null,
     retryOf: null,
+    // Whoever hands it in says which it is.
+    trace: null,
   };
+}
+
+/** Pipeline callers say null where a run has no name of its own. */
+function withoutNullName({ run_name: name, ...others }: Envelope['value']): Envelope['value'] {
+  return name === null ? others : { ...others, ...(name !== undefined && { run_name: name }) };
 }
 
 function inputErrors(envelope: Envelope): FieldError[] {

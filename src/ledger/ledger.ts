@@ -77,6 +77,8 @@ export interface NewRun {
   readonly retention: Duration;
   /** Who is told of its end, by a delivery written in the transaction that ends it. */
   readonly callback: Callback | null;
+  /** The trace that it belongs to: JSON text of the headers in which that travels; null where it has none. */
+  readonly trace: string | null;
 }
 
 /** What became of a run handed in. */
@@ -198,6 +200,8 @@ export interface RunRecord {
   readonly retryOf: RunId | null;
   readonly retention: Duration;
   readonly callback: Callback | null;
+  /** JSON text of headers, as `NewRun` has it. */
+  readonly trace: string | null;
 }
 
 /** One try at executing a run. */

@@ -26,7 +26,7 @@ export const runColumns = (runs: 'runs' | 'claimcheck.runs'): string => `
   r.progress_done, r.progress_total, r.progress_failed, r.progress_message,
   r.input_type, r.input_bytes, r.input_sha256, r.input_blob, r.output_type, r.output_bytes, r.output_sha256, r.output_blob,
   r.error_type, r.error_detail, r.tenant, r.alone, r.concurrency_key, r.retry_of, r.callback_url, r.callback_events,
-  r.retention_ms, r.payloads_kept`;
+  r.retention_ms, r.payloads_kept, r.trace`;
 
 /** A run as the database returns it. */
 export interface RunRow {
@@ -75,6 +75,7 @@ export interface RunRow {
   callback_events: string | null;
   retention_ms: number;
   payloads_kept: number | boolean;
+  trace: string | null;
 }
 
 /** An attempt as the database returns it. */
@@ -136,6 +137,7 @@ export function toRunRecord(row: RunRow): RunRecord {
     retryOf: row.retry_of as RunId | null,
     retention: milliseconds(row.retention_ms),
     callback: callbackOf(row),
+    trace: row.trace,
   };
 }
 

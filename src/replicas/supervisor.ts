@@ -79,6 +79,8 @@ export interface SupervisorParts {
   readonly clock: Clock;
   /** Called whenever a slot becomes free, a replica comes or goes, or a start fails. */
   readonly onChange: () => void;
+  /** Called with every start that has come to its end: how long the replica took to become ready, or null where it did not. */
+  readonly onStart: (startedIn: Duration | null) => void;
 }
 
 interface Member {
@@ -338,9 +340,11 @@ export class Supervisor {
       this.#lastStart = replica.startDuration;
       this.#probing = false;
       if (this.#members.size >= this.#warming) this.#warming = 0;
+      this.#parts.onStart(replica.startDuration);
       void replica.exited.then((how) => this.#exited(member, how));
     } catch (error) {
       if (this.#closing.signal.aborted) return;
+      this.#parts.onStart(null);
       this.#failed(error instanceof Error ? error.message : String(error));
     }
   }

@@ -59,6 +59,12 @@ export const InvokeEnvelope = Type.Object(
   {
     input: Type.Optional(Type.Unknown()),
     parameters: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+    skip_artifact_materialization: Type.Optional(
+      Type.Boolean({
+        description:
+          'Pipeline callers send it. Without effect: an output is always kept, and always in the answer as well.',
+      }),
+    ),
     ...InvokeOptions,
   },
   { additionalProperties: false },

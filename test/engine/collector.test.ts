@@ -28,6 +28,7 @@ import { ManualClock } from '../ledger/manual-clock.ts';
 import { folderForTest } from '../support/folder.ts';
 import { serviceForTest, specsOf } from '../support/service.ts';
 import { until } from '../support/until.ts';
+import { Tracing } from '../../src/tracing/tracing.ts';
 
 const LARGE = 'x'.repeat(20_000);
 
@@ -76,6 +77,8 @@ async function collectingForTest(queueLimit = 100): Promise<Collecting> {
     room: new DiskRoom(data, log),
     clock,
     log,
+    observers: [],
+    tracing: new Tracing('0'),
     endpoints: [deployed],
     launch: async (_, id) => launchNode((spec!.model as { file: string }).file, spec!, id, data, process.env),
   });
@@ -101,6 +104,7 @@ async function collectingForTest(queueLimit = 100): Promise<Collecting> {
       idempotencyKey: null,
       concurrencyKey: null,
       retryOf: null,
+      trace: null,
       ...changes,
     });
     return accepted.kind === 'new' ? accepted.run.runId : accepted.runId;

@@ -25,6 +25,7 @@ import { Gates } from '../support/gate.ts';
 import { folderForTest, newFolder, removeFolder, type WhenDone } from '../support/folder.ts';
 import { specsOf } from '../support/service.ts';
 import { until } from '../support/until.ts';
+import { Tracing } from '../../src/tracing/tracing.ts';
 
 const never = new AbortController().signal;
 let folder: string;
@@ -77,6 +78,8 @@ async function engineForTest(
     room: new DiskRoom(data, log),
     clock,
     log,
+    observers: [],
+    tracing: new Tracing('0'),
     endpoints: deployed,
     launch: async ({ spec }, id) => launchNode((spec.model as { file: string }).file, spec, id, data, process.env),
   });
@@ -106,6 +109,7 @@ async function engineForTest(
         idempotencyKey: null,
         concurrencyKey: null,
         retryOf: null,
+        trace: null,
         ...changes,
       });
       return accepted.kind === 'new' ? accepted.run.runId : accepted.runId;

@@ -2,6 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { ANYBODY } from '../../src/domain/access.ts';
 import { milliseconds, seconds } from '../../src/domain/time.ts';
 import { Leases } from '../../src/engine/leases.ts';
+import { observeWith } from '../../src/engine/observer.ts';
 import { countPurgeable, purge, type PurgeParts } from '../../src/engine/purge.ts';
 import { RunEvents } from '../../src/engine/run-events.ts';
 import { PURGE_MAX } from '../../src/ledger/ledger.ts';
@@ -21,7 +22,7 @@ async function partsForTest(): Promise<PurgeParts & { readonly clock: ManualCloc
     await ledger.close();
   });
   await ledger.deploy(deployment({ queueLimit: 10 * PURGE_MAX }));
-  return { ledger, leases, clock, events: new RunEvents() };
+  return { ledger, leases, clock, events: new RunEvents(), observer: observeWith([]) };
 }
 
 test('a purge goes on until nothing is left, and takes no run that arrives meanwhile', async () => {

@@ -71,7 +71,7 @@ describe.each(Object.entries(BAD_REQUESTS))('%s', (_, requests) => {
 describe('bytes that are no request', () => {
   test.each(BAD_BYTES.map((bad) => [bad.name, bad] as const))(
     'are answered with a problem before the server hangs up, and store nothing: %s',
-    async (_, { bytes, status }) => {
+    async (_, { bytes, status, slug = 'malformed-body' }) => {
       const heard = await sendBytes(server.url, bytes);
       expect(heard).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
       const [head, ...body] = heard.split('\r\n\r\n');
@@ -79,7 +79,7 @@ describe('bytes that are no request', () => {
       expect(heard.match(/HTTP\/1\.1 \d{3}/g)).toHaveLength(1);
       expect(head!.toLowerCase()).toContain('content-type: application/problem+json');
       expect(head!.toLowerCase()).toContain('connection: close');
-      expectProblem(body.join('\r\n\r\n'), 'malformed-body');
+      expectProblem(body.join('\r\n\r\n'), slug);
     },
   );
 
@@ -120,9 +120,20 @@ describe('a request that is odd but not wrong is taken for what it says', () => 
     expect(heard).not.toContain('101 Switching');
   });
 
+  test('a wish for HTTP/2 without TLS is not granted, and the request is answered as it is: some clients begin every connection so', async () => {
+    const heard = await raw(
+      'GET /health HTTP/1.1',
+      'Host: localhost',
+      'Upgrade: h2c',
+      'HTTP2-Settings: AAMAAABkAAQAAP__',
+    );
+    expect(heard).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
   test('an expectation that nobody knows is refused', async () => {
     const heard = await raw('GET /health HTTP/1.1', 'Host: localhost', 'Expect: wonders');
     expect(heard).toMatch(/^HTTP\/1\.1 417 /);
+    expectProblem(heard.split('\r\n\r\n')[1]!, 'expectation-failed');
   });
 
   test('CONNECT gets no tunnel', async () => {

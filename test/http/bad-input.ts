@@ -26,6 +26,8 @@ export interface BadBytes {
   readonly name: string;
   readonly bytes: string | Uint8Array;
   readonly status: number;
+  /** The problem's; `malformed-body` unless said. */
+  readonly slug?: ProblemSlug;
 }
 
 const JSON_TYPE = { 'content-type': 'application/json' };
@@ -498,10 +500,16 @@ export const BAD_BYTES: readonly BadBytes[] = [
     bytes: request(invoke('Transfer-Encoding: chunked'), `ffffffffffffffffff\r\n${ENVELOPE}`),
     status: 400,
   },
-  { name: 'a header that is too large', bytes: request(invoke(`X-Large: ${'x'.repeat(17_000)}`)), status: 400 },
+  {
+    name: 'a header that is too large',
+    bytes: request(invoke(`X-Large: ${'x'.repeat(17_000)}`)),
+    status: 431,
+    slug: 'header-too-large',
+  },
   {
     name: 'a path that is too long',
     bytes: request(`GET /${'x'.repeat(17_000)} HTTP/1.1\r\nHost: localhost`),
-    status: 400,
+    status: 414,
+    slug: 'uri-too-long',
   },
 ];

@@ -40,7 +40,11 @@ test('exactly as many runs are queued as the limit says, however many come at on
       ),
     ),
   );
-  expect(answers.filter(({ status }) => status === 202)).toHaveLength(5);
+  const taken = answers.filter(({ status }) => status === 202);
+  expect(taken).toHaveLength(5);
+  expect(new Set(taken.map(({ headers }) => headers['ratelimit']))).toEqual(
+    new Set([0, 1, 2, 3, 4].map((left) => `"queue";r=${left}`)),
+  );
   const refused = answers.filter(({ status }) => status === 429);
   expect(refused).toHaveLength(55);
   for (const { json, headers } of refused) {
@@ -49,6 +53,9 @@ test('exactly as many runs are queued as the limit says, however many come at on
     expect(Number(headers['retry-after'])).toBeGreaterThanOrEqual(1);
     expect(Number(headers['retry-after'])).toBeLessThanOrEqual(60);
     expect(Number(headers['retry-after-ms'])).toBeGreaterThan(0);
+    expect(headers['ratelimit-policy']).toBe('"queue";q=5;qu="concurrent-requests"');
+    // The same point in time, for a client that reads either.
+    expect(headers['ratelimit']).toBe(`"queue";r=0;t=${headers['retry-after']!}`);
   }
   expect(await runsOf('narrow')).toHaveLength(6);
   expect(await server.endpoint('narrow')).toMatchObject({ queue_limit: 5, queued: 5, running: 1 });

@@ -395,6 +395,7 @@ export class ModelLedger {
       retryOf: given.retryOf,
       retention: given.retention,
       callback: given.callback,
+      trace: given.trace,
     };
   }
 

@@ -49,6 +49,7 @@ export function call(changes: Partial<NewRun> = {}): NewRun {
     retryOf: null,
     retention: DEFAULT_RETENTION,
     callback: null,
+    trace: null,
     ...changes,
   };
 }

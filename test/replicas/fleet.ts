@@ -51,6 +51,7 @@ export async function fleetForTest(written: EndpointFile, options: FleetOptions 
     launch,
     clock: options.clock ?? systemClock,
     onChange: () => void (changes += 1),
+    onStart: () => {},
   });
   whenDone(() => supervisor.close());
   return {

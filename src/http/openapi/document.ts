@@ -2,9 +2,11 @@
 
 import manifest from '../../../package.json' with { type: 'json' };
 import { PROBLEMS, type ProblemSlug } from '../../domain/errors.ts';
+import { InvokedBody } from '../../wire/zenml.ts';
 import { RunBody } from '../../wire/runs.ts';
 import { PROBLEM_BASE, PROBLEM_TYPE } from '../../wire/problems.ts';
 import { REQUEST_HEADERS, RESPONSE_HEADERS, type ResponseHeader } from '../headers.ts';
+import type { TSchema } from 'typebox';
 import { type Answer, type Route, TAGS } from '../route.ts';
 import { schemaInDocument, schemasOfComponents } from './components.ts';
 import type { DocumentedEndpoint, OpenApiDocument, Operation } from './shape.ts';
@@ -13,6 +15,9 @@ import type { DocumentedEndpoint, OpenApiDocument, Operation } from './shape.ts'
 const EVERYWHERE: readonly ProblemSlug[] = [
   'malformed-body',
   'misdirected-request',
+  'uri-too-long',
+  'expectation-failed',
+  'header-too-large',
   'request-timeout',
   'invalid-request',
   'internal',
@@ -26,7 +31,7 @@ const WITH_BODY: readonly ProblemSlug[] = ['payload-too-large', 'unsupported-med
 /** Headers of problems. */
 const HEADERS_OF_PROBLEMS: Partial<Record<ProblemSlug, readonly ResponseHeader[]>> = {
   draining: ['Retry-After'],
-  'queue-full': ['Retry-After', 'retry-after-ms'],
+  'queue-full': ['Retry-After', 'retry-after-ms', 'RateLimit-Policy', 'RateLimit'],
   'replica-unavailable': ['Location', 'Retry-After'],
   'storage-full': ['Retry-After'],
   'too-many-attempts': ['Retry-After'],
@@ -127,17 +132,21 @@ const RUN_LINKS = Object.fromEntries(
   ]),
 );
 
+const isRun = (schema: TSchema | undefined): boolean => schema === RunBody || schema === InvokedBody;
+
 function responsesOf(route: Route): Record<string, unknown> {
+  const problems = problemResponses(problemsOf(route));
   const answers = Object.entries(route.answers).map(([status, { description, content, headers = [] }]) => [
     status,
     {
-      description,
+      description: [description, problems[status]?.description ?? []].flat().join('\n\n'),
       ...(headers.length > 0 && { headers: headersOf(headers) }),
-      ...(content !== undefined && { content: contentOf(content) }),
-      ...(content?.['application/json'] === RunBody && { links: RUN_LINKS }),
+      // A face may say in its own form what is a problem everywhere else.
+      ...(content !== undefined && { content: { ...contentOf(content), ...problems[status]?.content } }),
+      ...(isRun(content?.['application/json']) && { links: RUN_LINKS }),
     },
   ]);
-  return { ...problemResponses(problemsOf(route)), ...(Object.fromEntries(answers) as Record<string, unknown>) };
+  return { ...problems, ...(Object.fromEntries(answers) as Record<string, unknown>) };
 }
 
 /** Everything that may go wrong at a route. */
@@ -150,7 +159,12 @@ export function problemsOf({ method, scope, problems }: Route): ReadonlySet<Prob
   ]);
 }
 
-function problemResponses(problems: ReadonlySet<ProblemSlug>): Record<string, unknown> {
+interface ProblemResponse {
+  readonly description: string;
+  readonly content: object;
+}
+
+function problemResponses(problems: ReadonlySet<ProblemSlug>): Record<string, ProblemResponse> {
   const byStatus = Map.groupBy(problems, (slug) => PROBLEMS[slug].status);
   return Object.fromEntries(
     [...byStatus].map(([status, slugs]) => {

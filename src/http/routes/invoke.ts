@@ -3,13 +3,16 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { RUN_FAILURES, ServiceError } from '../../domain/errors.ts';
 import type { RunId } from '../../domain/ids.ts';
+import { quotaHeaders } from '../../domain/quota.ts';
 import { isEnded } from '../../domain/run.ts';
 import { type Duration, inSeconds } from '../../domain/time.ts';
 import type { Deployed } from '../../engine/deployment.ts';
+import { isJson } from '../../domain/payload.ts';
 import type { RunSight } from '../../engine/engine.ts';
 import { batchFormat, type Submission } from '../../engine/intake.ts';
 import { InvokeEnvelope, InvokeQuery } from '../../wire/invoke.ts';
 import { RunBody } from '../../wire/runs.ts';
+import { InvokedBody, ZenmlMistakesBody } from '../../wire/zenml.ts';
 import { sendAccepted, sendOutput, sendSubmitted } from '../answers.ts';
 import { inputBody } from '../body-rules.ts';
 import { type IncomingBody, tooLarge } from '../incoming-body.ts';
@@ -19,7 +22,9 @@ import { runPath } from '../paths.ts';
 import { type Preference, readPreference } from '../prefer.ts';
 import { problemOfRun } from '../problem.ts';
 import { type Call, type Route, route } from '../route.ts';
-import { type AskedSubmission, readSubmission } from '../submission.ts';
+import { hasZenmlFace, sendZenmlMistakes, sendZenmlRun } from '../faces/zenml.ts';
+import { type AskedSubmission, type ReadRequest, readSubmission } from '../submission.ts';
+import { submitTraced } from '../submit.ts';
 
 /** How an invocation is answered: at once, or after waiting; `afterwards` is what a wait that was not long enough ends in. */
 type Mode =
@@ -31,20 +36,42 @@ const INVOKE = {
   method: 'POST',
   tag: 'runs',
   scope: 'invoke',
-  headers: ['Prefer', 'Idempotency-Key', 'Accept'],
+  headers: ['Prefer', 'Idempotency-Key', 'Accept', 'traceparent', 'tracestate'],
   query: InvokeQuery,
   body: inputBody(InvokeEnvelope),
   answers: {
     200: {
       description:
         'The run has succeeded. With an `Accept` other than JSON the body is its output alone, in the content type that the model gave it.',
-      content: { 'application/json': RunBody, '*/*': RAW_OUTPUT },
-      headers: ['Location', 'Run-Id', 'Preference-Applied', 'Vary', 'Idempotency-Replayed', 'Content-Disposition'],
+      content: { 'application/json': InvokedBody, '*/*': RAW_OUTPUT },
+      headers: [
+        'Location',
+        'Run-Id',
+        'Preference-Applied',
+        'Vary',
+        'Idempotency-Replayed',
+        'Content-Disposition',
+        'RateLimit-Policy',
+        'RateLimit',
+      ],
+    },
+    422: {
+      description: "Of an endpoint with `face: 'zenml'`: every mistake in FastAPI's form.",
+      content: { 'application/json': ZenmlMistakesBody },
     },
     202: {
       description: 'The run is written down, and will be kept whatever happens to this server.',
       content: { 'application/json': RunBody },
-      headers: ['Location', 'Run-Id', 'Retry-After', 'Preference-Applied', 'Vary', 'Idempotency-Replayed'],
+      headers: [
+        'Location',
+        'Run-Id',
+        'Retry-After',
+        'Preference-Applied',
+        'Vary',
+        'Idempotency-Replayed',
+        'RateLimit-Policy',
+        'RateLimit',
+      ],
     },
   },
   problems: [
@@ -94,12 +121,23 @@ async function invoke(
   const { engine } = parts;
   const { request, reply, principal, query, body } = call;
   const deployed = engine.endpoint(name, principal);
-  const asked = readSubmission({ principal, headers: request.headers, query, body }, deployed);
+  let asked: ReadRequest;
+  try {
+    asked = readSubmission({ principal, headers: request.headers, query, body }, deployed);
+  } catch (error) {
+    if (hasZenmlFace(deployed)) return sendZenmlMistakes(reply, error);
+    throw error;
+  }
   const preference = readPreference(singleHeader(request, 'prefer'));
   const mode = modeOf(asked.async, preference, deployed);
   if (preference !== null) reply.header('vary', 'Prefer');
   if (preference !== null && asked.async === null) reply.header('preference-applied', preference.applied);
-  const accepted = await engine.submit(await takeIn(parts, asked.submission));
+  const submission = await takeIn(parts, asked.submission);
+  const accepted = await submitTraced(parts, request, (trace) => engine.submit({ ...submission, trace }));
+  if (accepted.kind === 'new') {
+    const { queueLimit } = deployed.spec;
+    reply.headers(quotaHeaders(queueLimit, queueLimit - accepted.ahead - 1));
+  }
   if (accepted.kind === 'replayed') reply.header('idempotency-replayed', 'true');
   if (mode.kind === 'async') return sendSubmitted(engine, call, accepted);
   return waitAndAnswer(parts, call, {
@@ -107,6 +145,7 @@ async function invoke(
     mode,
     accept: asked.submission.accept,
     isDeduplicated: accepted.kind === 'deduplicated',
+    face: hasZenmlFace(deployed) ? submission.input : null,
   });
 }
 
@@ -140,17 +179,24 @@ interface Awaited {
   readonly mode: Mode & { readonly kind: 'wait' };
   readonly accept: string | null;
   readonly isDeduplicated: boolean;
+  /** The input, where the answer has the form that pipeline callers know; else null. */
+  readonly face: Submission['input'] | null;
 }
 
 async function waitAndAnswer(
   parts: HttpParts,
   { reply, principal }: Pick<Call<unknown, unknown>, 'reply' | 'principal'>,
-  { runId, mode, accept, isDeduplicated }: Awaited,
+  { runId, mode, accept, isDeduplicated, face }: Awaited,
 ): Promise<FastifyReply> {
   const { engine } = parts;
   const sight = await engine.waitForEnd(runId, principal, mode.atMost, parts.waitSignal(reply));
   const { run } = sight;
   reply.header('location', runPath(runId)).header('run-id', runId);
+  if (face !== null && isEnded(run.status) && (accept === null || isJson(accept))) {
+    const isShown = 'bytes' in face && isJson(face.contentType) && !isDeduplicated;
+    const parameters = isShown ? new TextDecoder().decode(face.bytes) : null;
+    return sendZenmlRun(engine, reply, sight, parameters);
+  }
   if (run.status === 'succeeded') return sendOutput(parts, reply, sight, accept, isDeduplicated);
   if (isEnded(run.status)) throw problemOfRun(run);
   if (mode.afterwards === 'accepted') return sendAccepted(reply, sight, isDeduplicated);

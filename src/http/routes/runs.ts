@@ -22,6 +22,7 @@ import { sendStream } from '../reader.ts';
 import { type Call, type Route, route } from '../route.ts';
 import { runLineText } from '../run-view.ts';
 import { idOf } from './run-id.ts';
+import { submitTraced } from '../submit.ts';
 
 const PAGE_DEFAULT = 50;
 
@@ -148,7 +149,7 @@ export const RUN_ROUTES: readonly Route[] = [
     summary: 'Run the same input again',
     description: 'A new run with the input and the options of one that has ended.',
     scope: 'invoke',
-    headers: ['Idempotency-Key'],
+    headers: ['Idempotency-Key', 'traceparent', 'tracestate'],
     answers: {
       202: {
         description: 'The new run; `retry_of` names the old one.',
@@ -269,9 +270,14 @@ async function cancel({ engine }: HttpParts, { params, principal, reply }: Call<
   return sendRun(reply, sight, null);
 }
 
-async function retry({ engine }: HttpParts, call: Call<object, null>): Promise<FastifyReply> {
+async function retry(parts: HttpParts, call: Call<object, null>): Promise<FastifyReply> {
+  const { engine } = parts;
   const { request, params, principal, reply } = call;
-  const accepted = await engine.retry(idOf(params['id']!), principal, idempotencyKeyOf(request.headers));
+  const idempotencyKey = idempotencyKeyOf(request.headers);
+  const runId = idOf(params['id']!);
+  const accepted = await submitTraced(parts, request, (trace) =>
+    engine.retry(runId, principal, { idempotencyKey, trace }),
+  );
   if (accepted.kind === 'replayed') reply.header('idempotency-replayed', 'true');
   return sendSubmitted(engine, call, accepted);
 }

@@ -7,7 +7,7 @@ const KEPT = [
   ['created_at_ms', 'due_at_ms', 'queue_ttl_ms', 'queue_deadline_ms', 'started_at_ms', 'timeout_ms'],
   ['lost_workers_max', 'metadata', 'accept', 'batch', 'parent_seq', 'row_from', 'row_to'],
   ['input_type', 'input_bytes', 'input_sha256', 'input_blob', 'tenant', 'turn', 'alone', 'concurrency_key'],
-  ['retry_of', 'callback_url', 'callback_events', 'retention_ms'],
+  ['retry_of', 'callback_url', 'callback_events', 'retention_ms', 'trace'],
 ].flat();
 
 /** What a run's end says of it, each as an expression over the row `r` and the row `f` that tells of its end. */

@@ -31,6 +31,7 @@ const GIVEN: readonly (readonly [column: string, type: string, of: (run: NewRun)
   ['callback_url', 'text', ({ callback }) => callback?.url],
   ['callback_events', 'text', ({ callback }) => (callback === null ? null : JSON.stringify(callback.events))],
   ['retention_ms', 'bigint', (run) => run.retention],
+  ['trace', 'text', (run) => run.trace],
 ];
 /** What is given beside it. */
 const BESIDE: typeof GIVEN = [

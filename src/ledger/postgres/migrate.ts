@@ -36,23 +36,26 @@ export async function migrate(client: pg.ClientBase, url: string): Promise<Migra
   try {
     await client.query(patiently(LOCK));
     const applied = await appliedTo(client);
-    if (applied > names.length) {
+    const schema = numberOf(names.at(-1)!);
+    if (applied > schema) {
       throw new Unusable(
-        `${placeOf(url)} was written by a newer claimcheck (schema ${applied}; this one knows ${names.length}). Use that version, or another database.`,
+        `${placeOf(url)} was written by a newer claimcheck (schema ${applied}; this one knows ${schema}). Use that version, or another database.`,
       );
     }
-    const missing = names.slice(applied);
+    const missing = names.filter((name) => numberOf(name) > applied);
     for (const name of missing) {
       await client.query(patiently(await readFile(new URL(name, MIGRATIONS), 'utf8')));
-      await client.query(RECORD, [Number.parseInt(name, 10), name]);
+      await client.query(RECORD, [numberOf(name), name]);
     }
     await client.query('COMMIT');
-    return { applied: missing, schema: names.length };
+    return { applied: missing, schema };
   } catch (error) {
     await client.query('ROLLBACK').catch(() => {});
     throw error;
   }
 }
+
+const numberOf = (name: string): number => Number.parseInt(name, 10);
 
 /** The number of the last migration; a database without any gets the table that records them. */
 async function appliedTo(client: pg.ClientBase): Promise<number> {

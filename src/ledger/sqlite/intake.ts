@@ -16,16 +16,16 @@ const FIND_OPEN = `
   WHERE endpoint = $endpoint AND tenant = $tenant AND concurrency_key = $concurrencyKey AND (status = 'queued' OR status = 'running')`;
 const PARENT_UNDER_CLAIM = `SELECT seq FROM runs WHERE run_id = $runId AND attempt = $attempt AND status = 'running'`;
 
-// By position and not by name like every other statement: 31 names would cost as much time as the insert itself.
+// By position and not by name like every other statement: 30 names would cost as much time as the insert itself.
 const INSERT_RUN = `
   INSERT INTO runs (run_id, endpoint, version, kind, status, run_name, priority, created_at_ms, due_at_ms,
     queue_ttl_ms, queue_deadline_ms, timeout_ms, lost_workers_max, metadata, accept, batch,
     parent_seq, row_from, row_to, input_type, input_bytes, input_sha256, input_blob,
-    tenant, turn, concurrency_key, retry_of, retention_ms, callback_url, callback_events)
+    tenant, turn, concurrency_key, retry_of, retention_ms, callback_url, callback_events, trace)
   VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?,
     ?, ?, ?, ?, ?, ?, ?,
     ?, ?, ?, ?, ?, ?, ?,
-    ?, ?, ?, ?, ?, ?, ?)
+    ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (parent_seq, row_from, row_to) WHERE parent_seq IS NOT NULL DO NOTHING`;
 const INSERT_INPUT = `INSERT INTO inputs (run_seq, body) VALUES (?, ?)`;
 
@@ -121,6 +121,7 @@ export class Intake {
       run.retention,
       run.callback?.url ?? null,
       run.callback === null ? null : JSON.stringify(run.callback.events),
+      run.trace,
     );
     if (changes === 0) return null;
     this.#counters.drew(run, turn);

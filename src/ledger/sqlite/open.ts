@@ -104,7 +104,7 @@ function assertReadable(db: DatabaseSync, file: string): void {
     );
   }
   if (pragma(db, 'application_id') !== APPLICATION_ID) throw new Error(`${file} is no ledger of claimcheck's.`);
-  const known = migrationFiles().length;
+  const known = numberOf(migrationFiles().at(-1)!);
   if (schema === known) return;
   throw new Error(
     schema > known
@@ -169,6 +169,8 @@ function migrationFiles(): string[] {
     .sort();
 }
 
+const numberOf = (name: string): number => Number.parseInt(name, 10);
+
 function migrate(db: DatabaseSync, file: string): Omit<MigratedDatabase, 'db'> {
   const owner = pragma(db, 'application_id');
   const tables = (db.prepare('SELECT count(*) AS tables FROM sqlite_schema').get() as { tables: number }).tables;
@@ -176,20 +178,21 @@ function migrate(db: DatabaseSync, file: string): Omit<MigratedDatabase, 'db'> {
     throw new Error(`${file} is another program's database; choose another folder with --data.`);
   }
   const migrations = migrationFiles();
+  const schema = numberOf(migrations.at(-1)!);
   const applied = pragma(db, 'user_version');
-  if (applied > migrations.length) {
+  if (applied > schema) {
     throw new Error(
-      `${file} was written by a newer claimcheck (schema ${applied}; this one knows ${migrations.length}). Use that version, or another folder with --data.`,
+      `${file} was written by a newer claimcheck (schema ${applied}; this one knows ${schema}). Use that version, or another folder with --data.`,
     );
   }
-  const missing = migrations.slice(applied);
+  const missing = migrations.filter((name) => numberOf(name) > applied);
   for (const name of missing) {
     const sql = readFileSync(new URL(name, MIGRATIONS), 'utf8');
     db.exec(
-      `BEGIN IMMEDIATE; ${sql}; PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${Number.parseInt(name, 10)}; COMMIT`,
+      `BEGIN IMMEDIATE; ${sql}; PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${numberOf(name)}; COMMIT`,
     );
   }
-  return { applied: missing, schema: migrations.length };
+  return { applied: missing, schema };
 }
 
 /** Asked after a write on purpose: straight after opening, the answer can be FULL and turn to NORMAL with the first write. */

@@ -63,6 +63,7 @@ function packRun(run: NewRun) {
     run.retryOf,
     run.retention,
     run.callback,
+    run.trace,
   ] as const;
 }
 
@@ -92,6 +93,7 @@ function unpackRun(
     retryOf,
     retention,
     callback,
+    trace,
   ]: PackedRun,
   take: (length: number) => Uint8Array,
 ): NewRun {
@@ -120,6 +122,7 @@ function unpackRun(
     retryOf,
     retention,
     callback,
+    trace,
   };
 }
 

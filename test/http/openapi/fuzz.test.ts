@@ -17,11 +17,12 @@ beforeAll(async () => {
     endpoints: {
       echo: { model: './echo.ts', mode: 'async' },
       anything: { model: './anything.ts', mode: 'sync', syncTimeout: '2s', default: true },
+      pipeline: { model: './anything.ts', mode: 'sync', syncTimeout: '2s', face: 'zenml' },
     },
   });
   const ended = await server.submit('echo', [{ a: 1 }], { batch: true });
   await server.ended(ended);
-  known = { endpoint: ['echo', 'anything'], id: [ended, await server.submit('anything', { a: 1 })] };
+  known = { endpoint: ['echo', 'anything', 'pipeline'], id: [ended, await server.submit('anything', { a: 1 })] };
 });
 afterAll(() => server.stop());
 
