@@ -43,6 +43,7 @@ export {
   RunTimeoutError,
   StorageFullError,
   TooManyStreamsError,
+  TooManyAttemptsError,
   UnauthorizedError,
   UnsupportedMediaTypeError,
   WaitExceededError,

@@ -667,6 +667,39 @@ const LATER: readonly Mutation[] = [
   },
 ];
 
+const VIEWERS: readonly Mutation[] = [
+  {
+    breaks: 'A stranger sees a run by its id',
+    file: 'read.ts',
+    find: 'maySee(viewer, runOf(found)) ? found : null',
+    replace: 'maySee(viewer, runOf(found)) ? found : found',
+  },
+  {
+    breaks: 'A stranger sees runs of another tenant in lists',
+    file: 'read.ts',
+    find: 'r.tenant = $8',
+    replace: 'TRUE',
+  },
+  {
+    breaks: 'A stranger sees runs of other endpoints in lists',
+    file: 'read.ts',
+    find: 'r.endpoint = ANY($9)',
+    replace: 'TRUE',
+  },
+  {
+    breaks: 'A stranger sees runs of another tenant in purges',
+    file: 'cancel.ts',
+    find: 'tenant = $4',
+    replace: 'TRUE',
+  },
+  {
+    breaks: 'A stranger sees runs of other endpoints in purges',
+    file: 'cancel.ts',
+    find: 'endpoint = ANY($5)',
+    replace: 'TRUE',
+  },
+];
+
 /** See the head of this file. */
 export const POSTGRES_MUTATIONS: readonly Mutation[] = [
   ...OUTCOMES,
@@ -675,4 +708,5 @@ export const POSTGRES_MUTATIONS: readonly Mutation[] = [
   ...INTAKE,
   ...OUTBOX,
   ...LATER,
+  ...VIEWERS,
 ];

@@ -629,6 +629,39 @@ const LATER: readonly Mutation[] = [
   },
 ];
 
+const VIEWERS: readonly Mutation[] = [
+  {
+    breaks: 'A stranger sees a run by its id',
+    file: 'read.ts',
+    find: 'row === undefined || isHidden(row, viewer) ? null',
+    replace: 'row === undefined ? null',
+  },
+  {
+    breaks: 'A stranger sees the details of a run by its id',
+    file: 'read.ts',
+    find: 'if (row === undefined || isHidden(row, viewer)) return null',
+    replace: 'if (row === undefined) return null',
+  },
+  {
+    breaks: 'A stranger sees runs of another tenant in lists and purges',
+    file: 'viewer.ts',
+    find: '($tenant IS NULL OR ${runs}.tenant = $tenant)',
+    replace: '($tenant IS NULL OR TRUE)',
+  },
+  {
+    breaks: 'A stranger sees runs of other endpoints in lists and purges',
+    file: 'viewer.ts',
+    find: '${runs}.endpoint IN (SELECT value FROM json_each($visibleEndpoints))',
+    replace: 'TRUE',
+  },
+  {
+    breaks: 'A stranger sees what a purge does not',
+    file: 'cancel.ts',
+    find: "AND ${seenBy('runs')}",
+    replace: 'AND ($tenant IS NULL OR TRUE) AND ($visibleEndpoints IS NULL OR TRUE)',
+  },
+];
+
 /** See the head of this file. */
 export const SQLITE_MUTATIONS: readonly Mutation[] = [
   ...OUTCOMES,
@@ -637,4 +670,5 @@ export const SQLITE_MUTATIONS: readonly Mutation[] = [
   ...INTAKE,
   ...OUTBOX,
   ...LATER,
+  ...VIEWERS,
 ];
