@@ -1,6 +1,7 @@
 // Several servers on one Postgres database and one data folder: what one of them does, those who wait at another hear of.
 
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { namesOf, openEvents } from '../support/events.ts';
 import { Gates } from '../support/gate.ts';
 import { folderForTest, type WhenDone } from '../support/folder.ts';
 import { networkTo, type PostgresServer, startPostgres } from '../support/postgres.ts';
@@ -53,6 +54,28 @@ describe.each([
     gates.open('open');
     expect((await waited).json).toMatchObject({ done: true, status: 'succeeded' });
     expect((await a.get(`/runs/${runId}/output`)).json).toBe(LARGE);
+  });
+
+  test.concurrent('tell whoever follows a run at one of them what happens to it at another, each thing once', async ({
+    onTestFinished: whenDone,
+  }) => {
+    const { start, gates } = await serversForTest(whenDone, hintsCome);
+    const [a, b] = await Promise.all([start({ rows }), start({ talks: { ...jobs, model: './reporter.ts' } })]);
+    const runId = await b.submit('talks', [{ log: ['first'] }, { gate: gates.path('open') }, { log: ['last'] }]);
+    const opened = await openEvents(a.url, `/runs/${runId}/events`);
+    await until('the first line is told', () => namesOf(opened.events).includes('log first'));
+    gates.open('open');
+    expect(await opened.ended).toBe(true);
+    expect(namesOf(opened.events)).toEqual([
+      'status queued',
+      'attempt 1 begun',
+      'status running',
+      'log first',
+      'log last',
+      'attempt 1 succeeded',
+      'status succeeded',
+      'end',
+    ]);
   });
 
   test.concurrent('execute the chunks of a batch that another one puts together', async ({
