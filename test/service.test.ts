@@ -183,7 +183,7 @@ test('a ledger in Postgres is brought to the newest schema, and named without it
   onTestFinished(() => postgres.stop());
   const config = { database: await postgres.newDatabase(), data: await folderForTest() };
   const first = await migrateLedger(config);
-  expect(first.applied).toHaveLength(first.schema);
+  expect(Number.parseInt(first.applied.at(-1)!, 10)).toBe(first.schema);
   expect(first.applied.length).toBeGreaterThan(0);
   const { host, pathname } = new URL(config.database);
   expect(first.ledger).toBe(`postgres://${host}${pathname}`);
