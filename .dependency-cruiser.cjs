@@ -52,6 +52,13 @@ module.exports = {
     may('storage-knows-only-the-disk', room('storage'), [room('domain'), CLOCK, LOG]),
     may('logs-know-only-the-disk', room('logs'), [room('domain'), CLOCK, LOG]),
     may('a-model-knows-no-server', room('model'), [room('table'), room('domain'), VALIDATION]),
+    may('egress-knows-no-caller', room('egress'), [room('domain')]),
+    {
+      name: 'only-egress-goes-where-callers-say',
+      severity: 'error',
+      from: { path: '^src/', pathNot: ['^src/egress/', '^src/replicas/'] },
+      to: { path: ['^undici$', 'node_modules/undici/', '^(?:node:)?(?:https|http2|tls|dns|dgram)(?:/promises)?$'] },
+    },
     may('replicas-know-no-ledger', room('replicas'), [
       room('domain'),
       '^src/model/(?:protocol|inspect)\\.ts$',

@@ -49,3 +49,13 @@ test('an import along the arrows passes', async () => {
   });
   expect(code).toBe(0);
 });
+
+test.each(['undici', 'node:https', 'node:dns'])(
+  'only egress goes where a caller says: %s is for nobody else',
+  async (library) => {
+    const text = `export * from '${library}';`;
+    const { output } = await check({ 'src/engine/ask.ts': text, 'src/egress/ask.ts': text });
+    expect(output).toContain('only-egress-goes-where-callers-say: src/engine/ask.ts');
+    expect(output).not.toContain('only-egress-goes-where-callers-say: src/egress/ask.ts');
+  },
+);
