@@ -319,9 +319,18 @@ export interface DeliveryClaim {
   readonly attempt: number;
 }
 
+/** How many deliveries may be on their way to one host (`example.com:8080`), and where some are already. */
+export interface HostPlaces {
+  readonly perHost: number;
+  /** How many are, by host; none where a host is missing. */
+  readonly taken: Readonly<Record<string, number>>;
+}
+
 /** A delivery that is to be attempted now. */
 export interface ClaimedDelivery {
   readonly claim: DeliveryClaim;
+  /** Which attempt of its series this is, counted from 1: a series begins with the delivery, and anew when somebody asks for it again. */
+  readonly tries: number;
   readonly runId: RunId;
   readonly endpoint: string;
   readonly event: CallbackEvent;
@@ -329,17 +338,33 @@ export interface ClaimedDelivery {
   readonly createdAt: Instant;
 }
 
-/** How an attempt at a delivery ended; `detail` is what the receiver said or what went wrong, in one line. */
-export type DeliveryResult =
-  | { readonly kind: 'delivered'; readonly detail: string }
-  | { readonly kind: 'retry'; readonly detail: string; readonly delay: Duration }
-  /** Nobody will try again by itself. */
-  | { readonly kind: 'abandoned'; readonly detail: string };
+/** What an attempt at a delivery met with. */
+export interface DeliveryAnswer {
+  /** The receiver's HTTP status, or null where it did not answer. */
+  readonly status: number | null;
+  /** How long the receiver took. */
+  readonly latency: Duration;
+  /** What the receiver said or what went wrong, in one line. */
+  readonly detail: string;
+}
+
+/** How an attempt at a delivery ended. `abandoned` is one after which nobody tries again by itself. */
+export type DeliveryResult = DeliveryAnswer &
+  ({ readonly kind: 'delivered' | 'abandoned' } | { readonly kind: 'retry'; readonly delay: Duration });
 
 /** The end of an attempt at a delivery. */
 export interface FinishedDelivery {
   readonly claim: DeliveryClaim;
   readonly result: DeliveryResult;
+}
+
+/** One attempt at a delivery. */
+export interface DeliveryAttemptRecord {
+  readonly attempt: number;
+  readonly startedAt: Instant;
+  /** Null while it is on its way, and for good where it was cut off: its server died, or the next one did not wait for it. */
+  readonly finishedAt: Instant | null;
+  readonly answer: DeliveryAnswer | null;
 }
 
 /** A delivery as it stands. */
@@ -354,6 +379,8 @@ export interface DeliveryRecord {
   readonly outcome: 'delivered' | 'abandoned' | null;
   /** What the last attempt came to, or null before there was one. */
   readonly detail: string | null;
+  /** Every attempt, in their order. */
+  readonly attempts: readonly DeliveryAttemptRecord[];
 }
 
 /** A promise that the tables break, and where; there is none unless there is a bug, or somebody else wrote into the store. */
@@ -428,10 +455,15 @@ export interface Ledger {
   letGo(): Promise<LetGo>;
   /** Those of the blobs that no run names: left over from a write that never came to its end. */
   unreferenced(blobs: readonly BlobKey[]): Promise<BlobKey[]>;
-  /** Takes deliveries that are due, `limit` at the most; one whose claim has lapsed is due again. */
-  claimDeliveries(limit: number, lease: Duration): Promise<ClaimedDelivery[]>;
-  /** Writes what became of deliveries; each one's answer stands at its place. */
+  /**
+   * Takes deliveries that are due, `limit` at the most; one whose claim has lapsed is due again. Without `places` any number may go to one
+   * host. It need not find all that there is for it in one call: whoever wants everything asks until there is nothing.
+   */
+  claimDeliveries(limit: number, lease: Duration, places?: HostPlaces): Promise<ClaimedDelivery[]>;
+  /** Writes what became of deliveries; each one's answer stands at its place. A claim from before a redelivery is lost. */
   finishDeliveries(finished: readonly FinishedDelivery[]): Promise<Recorded[]>;
+  /** Makes a delivery due now, whatever became of it, and begins another series of attempts; false where the run has no such delivery. */
+  redeliver(runId: RunId, deliveryId: DeliveryId): Promise<boolean>;
   deliveries(runId: RunId): Promise<DeliveryRecord[]>;
   /** With a viewer, a run that he does not see is null like one that is not there; without, it is asked on nobody's behalf. */
   run(runId: RunId, viewer?: Viewer): Promise<RunRecord | null>;

@@ -130,6 +130,13 @@ function endPromises({ table, sha256, isTrue, includes }: Dialect): TablePromise
           <> CASE WHEN r.callback_url IS NOT NULL AND ${ended('r')} AND ${includes('r.callback_events', `'run.' || r.status`)} THEN 1 ELSE 0 END`,
     },
     {
+      promise: 'A delivery has every attempt at it in its log, counted from 1 without a gap.',
+      sql: `SELECT d.delivery_id AS place FROM ${table('deliveries')} d
+        LEFT JOIN (SELECT delivery_id, count(*) AS attempts, max(attempt) AS last FROM ${table('delivery_attempts')} GROUP BY delivery_id) a
+          ON a.delivery_id = d.delivery_id
+        WHERE coalesce(a.attempts, 0) <> d.attempt OR coalesce(a.last, 0) <> d.attempt`,
+    },
+    {
       promise: 'Of the runs with one concurrency key at most one is open.',
       sql: `SELECT r.endpoint || ' ' || r.tenant || ' ' || r.concurrency_key AS place FROM ${runs} r
         WHERE r.concurrency_key IS NOT NULL AND r.status IN ('queued', 'running')

@@ -11,6 +11,7 @@ import type {
   AttemptRecord,
   ChunkRecord,
   ClaimedDelivery,
+  DeliveryAttemptRecord,
   DeliveryRecord,
   Deployment,
   DeploymentRecord,
@@ -263,8 +264,29 @@ export interface DeliveryRow {
   detail: string | null;
 }
 
+/** An attempt at a delivery as the database returns it. */
+export interface DeliveryAttemptRow {
+  attempt: number;
+  started_at_ms: number;
+  finished_at_ms: number | null;
+  status: number | null;
+  latency_ms: number | null;
+  detail: string | null;
+}
+
+/** The port's record of a stored attempt at a delivery. */
+export const toDeliveryAttemptRecord = (row: DeliveryAttemptRow): DeliveryAttemptRecord => ({
+  attempt: row.attempt,
+  startedAt: instant(row.started_at_ms),
+  finishedAt: instantOrNull(row.finished_at_ms),
+  answer:
+    row.detail === null || row.latency_ms === null
+      ? null
+      : { status: row.status, latency: milliseconds(row.latency_ms), detail: row.detail },
+});
+
 /** The port's record of a stored delivery. */
-export const toDeliveryRecord = (row: DeliveryRow): DeliveryRecord => ({
+export const toDeliveryRecord = (row: DeliveryRow, attempts: readonly DeliveryAttemptRow[]): DeliveryRecord => ({
   deliveryId: row.delivery_id,
   event: row.event,
   url: row.url,
@@ -273,17 +295,20 @@ export const toDeliveryRecord = (row: DeliveryRow): DeliveryRecord => ({
   dueAt: instant(row.due_at_ms),
   outcome: row.outcome,
   detail: row.detail,
+  attempts: attempts.map(toDeliveryAttemptRecord),
 });
 
 /** A delivery that was claimed, as the database returns it. */
 export type ClaimedDeliveryRow = Omit<DeliveryRow, 'due_at_ms' | 'outcome' | 'detail'> & {
   run_id: RunId;
   endpoint: string;
+  series_from: number;
 };
 
 /** The port's record of it. */
 export const toClaimedDelivery = (row: ClaimedDeliveryRow): ClaimedDelivery => ({
   claim: { deliveryId: row.delivery_id, attempt: row.attempt },
+  tries: row.attempt - row.series_from,
   runId: row.run_id,
   endpoint: row.endpoint,
   event: row.event,

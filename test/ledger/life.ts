@@ -9,7 +9,7 @@ import { IDEMPOTENCY_KEY_KEPT, LINE_KEPT } from '../../src/domain/retention.ts';
 import { after, days, type Duration, type Instant, minutes, seconds } from '../../src/domain/time.ts';
 import type { AttemptResult, Claim, ClaimedRun, ClaimRequest, Ledger, NewRun } from '../../src/ledger/ledger.ts';
 import { ManualClock } from './manual-clock.ts';
-import { batch, call, chunk, deployment, inline } from './runs.ts';
+import { answered, batch, call, chunk, deployment, inline } from './runs.ts';
 
 const LEASE = seconds(30);
 const MODEL_ERROR: RunError = { type: 'model-error', detail: 'The model said no.' };
@@ -396,7 +396,7 @@ export function describeLife(
         await advance(LEASE);
         const [fresh] = await ledger.claimDeliveries(1, LEASE);
         expect(fresh!.claim).toEqual({ deliveryId: late.deliveryId, attempt: 2 });
-        const result = { kind: 'delivered', detail: '200' } as const;
+        const result = { kind: 'delivered', ...answered(200) } as const;
         expect(
           await ledger.finishDeliveries([
             { claim: late, result },
@@ -412,7 +412,7 @@ export function describeLife(
         const run = await enqueue({ callback: CALLBACK });
         await ledger.cancel(run.runId);
         const [first] = await ledger.claimDeliveries(1, LEASE);
-        const retry = { kind: 'retry', detail: '503', delay: minutes(5) } as const;
+        const retry = { kind: 'retry', ...answered(503), delay: minutes(5) } as const;
         expect(await ledger.finishDeliveries([{ claim: first!.claim, result: retry }])).toEqual(['recorded']);
         expect(await ledger.deliveries(run.runId)).toMatchObject([
           { attempt: 1, outcome: null, detail: '503', dueAt: after(clock.now(), minutes(5)) },
@@ -421,9 +421,105 @@ export function describeLife(
         expect(await ledger.claimDeliveries(1, LEASE)).toEqual([]);
         await advance(1 as Duration);
         const [second] = await ledger.claimDeliveries(1, LEASE);
-        const abandoned = { kind: 'abandoned', detail: '410' } as const;
+        const abandoned = { kind: 'abandoned', ...answered(410) } as const;
         expect(await ledger.finishDeliveries([{ claim: second!.claim, result: abandoned }])).toEqual(['recorded']);
         expect(await ledger.deliveries(run.runId)).toMatchObject([{ attempt: 2, outcome: 'abandoned', detail: '410' }]);
+      });
+
+      test('has every attempt in its log, with what the receiver said; one that was cut off has no answer', async () => {
+        const run = await enqueue({ callback: CALLBACK });
+        await ledger.cancel(run.runId);
+        const startedAt = clock.now();
+        const [cut] = await ledger.claimDeliveries(1, LEASE);
+        await advance(LEASE);
+        const [refused] = await ledger.claimDeliveries(1, LEASE);
+        await advance(seconds(1));
+        const retry = { kind: 'retry', ...answered(500), delay: minutes(5) } as const;
+        await ledger.finishDeliveries([{ claim: refused!.claim, result: retry }]);
+        await ledger.finishDeliveries([{ claim: refused!.claim, result: { ...retry, ...answered(502) } }]);
+        await advance(minutes(5));
+        const [silent] = await ledger.claimDeliveries(1, LEASE);
+        const nothing = { kind: 'abandoned', status: null, latency: seconds(20), detail: 'no answer' } as const;
+        await ledger.finishDeliveries([{ claim: silent!.claim, result: nothing }]);
+        expect([cut, refused, silent].map((one) => one!.tries)).toEqual([1, 2, 3]);
+        const [delivery] = await ledger.deliveries(run.runId);
+        expect(delivery!.attempts).toEqual([
+          { attempt: 1, startedAt, finishedAt: null, answer: null },
+          {
+            attempt: 2,
+            startedAt: after(startedAt, LEASE),
+            finishedAt: after(startedAt, seconds(31)),
+            answer: answered(500),
+          },
+          {
+            attempt: 3,
+            startedAt: after(startedAt, seconds(331)),
+            finishedAt: after(startedAt, seconds(331)),
+            answer: { status: null, latency: seconds(20), detail: 'no answer' },
+          },
+        ]);
+      });
+
+      test('that was late is in the log all the same, as long as the delivery goes on', async () => {
+        const run = await enqueue({ callback: CALLBACK });
+        await ledger.cancel(run.runId);
+        const [late] = await ledger.claimDeliveries(1, LEASE);
+        await advance(LEASE);
+        await ledger.claimDeliveries(1, LEASE);
+        const delivered = { kind: 'delivered', ...answered(200) } as const;
+        expect(await ledger.finishDeliveries([{ claim: late!.claim, result: delivered }])).toEqual(['lost']);
+        expect(await ledger.deliveries(run.runId)).toMatchObject([
+          { outcome: null, detail: null, attempts: [{ answer: answered(200) }, { answer: null }] },
+        ]);
+      });
+
+      test('can be asked for again, whatever became of it: then its attempts are counted anew', async () => {
+        const run = await enqueue({ callback: CALLBACK });
+        const deliveryId = deliveryIdOf(run.runId, 'run.cancelled');
+        expect(await ledger.redeliver(run.runId, deliveryId)).toBe(false);
+        await ledger.cancel(run.runId);
+        for (const result of [
+          { kind: 'retry', ...answered(500), delay: minutes(5) } as const,
+          { kind: 'abandoned', ...answered(410) } as const,
+          { kind: 'delivered', ...answered(200) } as const,
+        ]) {
+          const [held] = await ledger.claimDeliveries(1, LEASE);
+          expect(held).toMatchObject({ claim: { deliveryId }, tries: 1 });
+          await ledger.finishDeliveries([{ claim: held!.claim, result }]);
+          expect(await ledger.claimDeliveries(1, LEASE)).toEqual([]);
+          expect(await ledger.redeliver(run.runId, deliveryId)).toBe(true);
+        }
+        expect(await ledger.deliveries(run.runId)).toMatchObject([{ attempt: 3, outcome: null, dueAt: clock.now() }]);
+        expect(await ledger.redeliver(newRunId(), deliveryId)).toBe(false);
+      });
+
+      test('that is asked for again while it is on its way is attempted once more, whatever comes of the attempt', async () => {
+        const run = await enqueue({ callback: CALLBACK });
+        await ledger.cancel(run.runId);
+        const [held] = await ledger.claimDeliveries(1, LEASE);
+        await ledger.redeliver(run.runId, held!.claim.deliveryId);
+        const abandoned = { kind: 'abandoned', ...answered(410) } as const;
+        expect(await ledger.finishDeliveries([{ claim: held!.claim, result: abandoned }])).toEqual(['lost']);
+        expect(await ledger.claimDeliveries(1, LEASE)).toMatchObject([{ claim: { attempt: 2 }, tries: 1 }]);
+      });
+
+      test('goes to a host only while that has a place, and those behind it to other hosts', async () => {
+        const to = async (url: string): Promise<void> => {
+          const { runId } = await enqueue({ callback: { ...CALLBACK, url } });
+          await ledger.cancel(runId);
+        };
+        for (const count of [1, 2, 3]) await to(`https://slow.example/${count}`);
+        await advance(seconds(1));
+        await to('https://slow.example:8443/other');
+        await to('https://quick.example?a=/b');
+        const claimed = async (limit: number, taken: Record<string, number>): Promise<string[]> =>
+          (await ledger.claimDeliveries(limit, LEASE, { perHost: 2, taken })).map(({ url }) => url).toSorted();
+        expect(await claimed(1, { 'slow.example:8443': 2, 'slow.example': 2 })).toEqual(['https://quick.example?a=/b']);
+        const first = await claimed(10, { 'slow.example': 1 });
+        expect(first).toHaveLength(2);
+        expect(first).toContain('https://slow.example:8443/other');
+        expect(await claimed(10, { 'slow.example': 2 })).toEqual([]);
+        expect(await claimed(10, {})).toHaveLength(2);
       });
 
       test('that is still on its way keeps its run’s line', async () => {
@@ -435,7 +531,7 @@ export function describeLife(
         await letGoOfAll();
         expect(await ledger.run(run.runId)).toMatchObject({ payloadsKept: false });
         const [held] = await ledger.claimDeliveries(1, LEASE);
-        await ledger.finishDeliveries([{ claim: held!.claim, result: { kind: 'delivered', detail: '200' } }]);
+        await ledger.finishDeliveries([{ claim: held!.claim, result: { kind: 'delivered', ...answered(200) } }]);
         await advance(days(1));
         await letGoOfAll();
         expect(await ledger.run(run.runId)).toBeNull();
@@ -488,7 +584,7 @@ export function describeLife(
       const outcome = { claim: held.claim, result: { kind: 'failed', error: MODEL_ERROR }, progress: null } as const;
       expect(await ledger.finish([outcome, outcome])).toEqual(['recorded', 'lost']);
       const [delivery] = await ledger.claimDeliveries(1, LEASE);
-      const delivered = { claim: delivery!.claim, result: { kind: 'delivered', detail: '200' } } as const;
+      const delivered = { claim: delivery!.claim, result: { kind: 'delivered', ...answered(200) } } as const;
       expect(await ledger.finishDeliveries([delivered, delivered])).toEqual(['recorded', 'lost']);
       expect(await ledger.run(run.runId)).toMatchObject({ status: 'failed' });
     });

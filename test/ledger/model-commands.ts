@@ -25,7 +25,7 @@ import type {
 import type { OpenedLedger } from './drivers.ts';
 import { attemptOf, type ModelLedger, type ModelRun } from './model-ledger.ts';
 import { expectSameView, readable, SAID_BY_THE_TEST, withoutOwnWords } from './model-view.ts';
-import { batch, call, chunk, deployment, inline } from './runs.ts';
+import { answered, batch, call, chunk, deployment, inline } from './runs.ts';
 
 /** The ledger under test, and what has been done to it so far, for whoever has to read why it failed. */
 export interface Subject {
@@ -484,19 +484,20 @@ const CLAIM_DELIVERIES = fc
         inAnyOrder(expected.map(({ dueAt }) => dueAt)),
       );
       for (const one of answer) {
-        const { run, event, url, createdAt } = due.find(({ deliveryId }) => deliveryId === one.claim.deliveryId)!;
+        const found = due.find(({ deliveryId }) => deliveryId === one.claim.deliveryId)!;
+        const { run, event, url, createdAt, seriesFrom } = found;
         const { runId, endpoint } = run.given;
         const claim = model.claimDelivery(one.claim.deliveryId, lease);
-        expect(one).toEqual({ claim, runId, endpoint, event, url, createdAt });
+        expect(one).toEqual({ claim, tries: claim.attempt - seriesFrom, runId, endpoint, event, url, createdAt });
       }
       return taken;
     }),
   );
 
 const DELIVERY_RESULT: fc.Arbitrary<DeliveryResult> = oneOf(
-  { kind: 'delivered', detail: '200' },
-  { kind: 'retry', detail: '503', delay: minutes(5) },
-  { kind: 'abandoned', detail: '410' },
+  { kind: 'delivered', ...answered(200) },
+  { kind: 'retry', ...answered(503), delay: minutes(5) },
+  { kind: 'abandoned', ...answered(410) },
 );
 
 const FINISH_DELIVERIES = fc
@@ -526,6 +527,19 @@ const FINISH_DELIVERIES = fc
     ),
   );
 
+const REDELIVER = fc.record({ number: fc.nat({ max: 5 }), isItsOwn: fc.boolean() }).map(({ number, isItsOwn }) =>
+  command(
+    `redeliver ${number}${isItsOwn ? '' : ' of another run'}`,
+    async (model, ledger) => {
+      const { deliveryId, run } = model.deliveries[number % model.deliveries.length]!;
+      const other = model.runs.find((one) => one !== run)?.given.runId ?? newRunId();
+      expect(await ledger.redeliver(isItsOwn ? run.given.runId : other, deliveryId)).toBe(isItsOwn);
+      if (isItsOwn) model.redeliver(deliveryId);
+    },
+    (model) => model.deliveries.length > 0,
+  ),
+);
+
 const times = (count: number, commands: fc.Arbitrary<Command>): fc.Arbitrary<Command>[] =>
   Array.from({ length: count }, () => commands);
 
@@ -550,6 +564,7 @@ export const COMMANDS: fc.Arbitrary<Command>[] = [
   ...times(2, LET_GO),
   ...times(2, CLAIM_DELIVERIES),
   ...times(2, FINISH_DELIVERIES),
+  REDELIVER,
 ];
 
 /** What is deployed before the first command. */

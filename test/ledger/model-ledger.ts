@@ -45,7 +45,7 @@ const LOOK_AGAIN = minutes(10);
 
 type Changing<Thing> = { -readonly [Key in keyof Thing]: Thing[Key] };
 type ModelAttempt = Changing<AttemptRecord>;
-type ModelDelivery = Changing<DeliveryRecord> & { readonly run: ModelRun };
+type ModelDelivery = Changing<DeliveryRecord> & { readonly run: ModelRun; seriesFrom: number };
 
 /** A run as the model has it. */
 export interface ModelRun {
@@ -335,20 +335,35 @@ export class ModelLedger {
     const delivery = this.deliveries.find((one) => one.deliveryId === deliveryId)!;
     delivery.attempt += 1;
     delivery.dueAt = after(this.now, lease);
+    const { attempt } = delivery;
+    delivery.attempts = [...delivery.attempts, { attempt, startedAt: this.now, finishedAt: null, answer: null }];
     this.touched.add(delivery.run);
-    return { deliveryId, attempt: delivery.attempt };
+    return { deliveryId, attempt };
   }
 
   finishDeliveries(finished: readonly FinishedDelivery[]): Recorded[] {
     return finished.map(({ claim, result }) => {
       const delivery = this.deliveries.find(({ deliveryId }) => deliveryId === claim.deliveryId);
-      if (delivery === undefined || delivery.attempt !== claim.attempt || delivery.outcome !== null) return 'lost';
+      if (delivery === undefined || delivery.outcome !== null) return 'lost';
       this.touched.add(delivery.run);
+      const { status, latency, detail } = result;
+      delivery.attempts = delivery.attempts.map((one) =>
+        one.attempt === claim.attempt && one.answer === null
+          ? { ...one, finishedAt: this.now, answer: { status, latency, detail } }
+          : one,
+      );
+      if (delivery.attempt !== claim.attempt || delivery.seriesFrom >= claim.attempt) return 'lost';
       delivery.detail = result.detail;
       if (result.kind === 'retry') delivery.dueAt = after(this.now, result.delay);
       else delivery.outcome = result.kind;
       return 'recorded';
     });
+  }
+
+  redeliver(deliveryId: DeliveryId): void {
+    const delivery = this.deliveries.find((one) => one.deliveryId === deliveryId)!;
+    Object.assign(delivery, { outcome: null, dueAt: this.now, seriesFrom: delivery.attempt });
+    this.touched.add(delivery.run);
   }
 
   /** Every instant at which something may change by itself. */
@@ -405,7 +420,9 @@ export class ModelLedger {
   }
 
   deliveriesOf(run: ModelRun): DeliveryRecord[] {
-    return this.deliveries.filter((one) => one.run === run).map(({ run: _run, ...record }) => record);
+    return this.deliveries
+      .filter((one) => one.run === run)
+      .map(({ run: _run, seriesFrom: _seriesFrom, ...record }) => record);
   }
 
   /** Chunks of a batch, in the order of their rows. */
@@ -623,6 +640,8 @@ export class ModelLedger {
         dueAt: this.now,
         outcome: null,
         detail: null,
+        attempts: [],
+        seriesFrom: 0,
       });
     for (const chunk of this.chunksOf(run)) if (isOpen(chunk)) this.#cancel(chunk);
   }

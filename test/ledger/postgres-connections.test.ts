@@ -227,7 +227,8 @@ describe('a database', () => {
       { number: 2, name: '0002_whole_life.sql' },
       { number: 3, name: '0003_progress_message.sql' },
       { number: 4, name: '0004_deployments.sql' },
-      { number: 8, name: '0008_trace.sql' },
+      { number: 5, name: '0005_delivery_attempts.sql' },
+      { number: 6, name: '0006_trace.sql' },
     ]);
   });
 

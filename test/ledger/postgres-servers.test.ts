@@ -10,7 +10,7 @@ import type { Claim, ClaimedRun, Ledger, NewRun } from '../../src/ledger/ledger.
 import { openPostgresLedger } from '../../src/ledger/postgres/driver.ts';
 import { ask, moveTime, type PostgresServer, startPostgres, stopTime } from '../support/postgres.ts';
 import { until } from '../support/until.ts';
-import { batch, call, chunk as chunkOf, deployment, inline } from './runs.ts';
+import { answered, batch, call, chunk as chunkOf, deployment, inline } from './runs.ts';
 
 const LEASE = seconds(30);
 const START = instant(Date.UTC(2026, 0, 1));
@@ -353,7 +353,7 @@ describe('two servers together', () => {
         const due = await ledger.claimDeliveries(7, LEASE);
         if (due.length === 0) return;
         carried.push(...due.map(({ claim: { deliveryId } }) => deliveryId));
-        const result = { kind: 'delivered', detail: '200' } as const;
+        const result = { kind: 'delivered', ...answered(200) } as const;
         const answers = await ledger.finishDeliveries(due.map((one) => ({ claim: one.claim, result })));
         expect(answers).toEqual(due.map(() => 'recorded'));
       }
@@ -562,7 +562,7 @@ test('a storm of everything from two servers breaks nothing, loses no outcome, a
         return void (await ledger.letGo());
       default: {
         const due = await ledger.claimDeliveries(5, LEASE);
-        const delivered = { kind: 'delivered', detail: '200' } as const;
+        const delivered = { kind: 'delivered', ...answered(200) } as const;
         return void (await ledger.finishDeliveries(due.map((each) => ({ claim: each.claim, result: delivered }))));
       }
     }

@@ -56,6 +56,7 @@ const BREAKAGES: readonly (readonly [promise: string, sql: string])[] = [
   ['A run that has ended is let go of some time', `UPDATE runs SET kept_until_ms = NULL WHERE run_name = 'succeeded'`],
   ['Whoever asked to hear of a run’s end', `DELETE FROM deliveries`],
   ['Whoever asked to hear of a run’s end', `UPDATE deliveries SET run_seq = (${seqOf('failed')})`],
+  ['A delivery has every attempt at it in its log', `UPDATE deliveries SET attempt = 7`],
   [
     'Of the runs with one concurrency key',
     `DROP INDEX runs_of_concurrency_key; UPDATE runs SET concurrency_key = 'k' WHERE run_name = 'running'`,

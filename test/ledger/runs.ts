@@ -6,8 +6,8 @@ import { DEFAULT_TENANT } from '../../src/domain/ids.ts';
 import type { Payload } from '../../src/domain/payload.ts';
 import { DEFAULT_RETENTION } from '../../src/domain/retention.ts';
 import { LOST_WORKERS_MAX } from '../../src/domain/run.ts';
-import { minutes } from '../../src/domain/time.ts';
-import type { Claim, Deployment, NewRun } from '../../src/ledger/ledger.ts';
+import { milliseconds, minutes } from '../../src/domain/time.ts';
+import type { Claim, DeliveryAnswer, Deployment, NewRun } from '../../src/ledger/ledger.ts';
 
 /** A deployment of endpoint `echo`, with whatever the test cares about changed. */
 export const deployment = (changes: Partial<Deployment> = {}): Deployment => ({
@@ -67,3 +67,10 @@ export const batch = (changes: Partial<NewRun> = {}): NewRun =>
 /** A chunk of a batch. */
 export const chunk = (claim: Claim, from: number, to: number): NewRun =>
   call({ kind: 'chunk', queueTtl: null, input: null, parent: { claim, rows: { from, to } } });
+
+/** What a receiver answered to a delivery. */
+export const answered = (status: number): DeliveryAnswer => ({
+  status,
+  latency: milliseconds(12),
+  detail: String(status),
+});

@@ -8,8 +8,8 @@ import { openDatabase } from '../../src/ledger/sqlite/open.ts';
 import { commitTogether, openStore, type Reply, type Verb } from '../../src/ledger/sqlite/verbs.ts';
 import { batch, call, deployment } from './runs.ts';
 
-/** Walks that are bounded: over the endpoints, over what runs, over what another step has bounded. */
-const BOUNDED = /^SCAN (?:e$|\(subquery|\w+ USING INDEX runs_leased|CONSTANT ROW)/;
+/** Walks that are bounded: over the endpoints, over what runs, over what another step has bounded, over a parameter. */
+const BOUNDED = /^SCAN (?:e$|due$|placed$|json_each |\(subquery|\w+ USING INDEX runs_leased|CONSTANT ROW)/;
 /** Its plan holds the check of a foreign key, a walk over all runs, which is made only when a name changes. */
 const DEPLOY = /^\s*INSERT INTO endpoints/;
 

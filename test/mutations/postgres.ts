@@ -497,14 +497,14 @@ const OUTBOX: readonly Mutation[] = [
   {
     breaks: 'The end of a delivery does not ask which attempt it is of',
     file: 'outbox.ts',
-    find: ' AND d.attempt = g.attempt',
-    replace: '',
+    find: 'd.attempt = g.attempt AND d.series_from < d.attempt AS holds',
+    replace: 'd.series_from < d.attempt AS holds',
   },
   {
     breaks: 'A delivery can end twice',
     file: 'outbox.ts',
-    find: 'd.outcome IS NULL OR ($6',
-    replace: 'TRUE OR ($6',
+    find: 'd.outcome IS NULL OR ($8',
+    replace: 'TRUE OR ($8',
   },
   {
     breaks: 'A delivery is handed out before it is due',
@@ -521,14 +521,44 @@ const OUTBOX: readonly Mutation[] = [
   {
     breaks: 'A delivery is handed out to two at once',
     file: 'outbox.ts',
-    find: 'LIMIT $1\n    FOR UPDATE SKIP LOCKED',
-    replace: 'LIMIT $1',
+    find: 'LIMIT $5\n    FOR UPDATE OF d SKIP LOCKED',
+    replace: 'LIMIT $5',
   },
   {
     breaks: 'A delivery that is handed out stays due',
     file: 'outbox.ts',
     find: 'due_at_ms = clock.now_ms + $2',
     replace: 'due_at_ms = d.due_at_ms + 0 * $2',
+  },
+  {
+    breaks: 'A host has as many deliveries as are due',
+    file: 'outbox.ts',
+    find: 'FROM placed p WHERE p.place <= $3',
+    replace: 'FROM placed p WHERE $3 > 0',
+  },
+  {
+    breaks: 'What is on its way to a host is not counted',
+    file: 'outbox.ts',
+    find: 'n.taken + row_number()',
+    replace: 'row_number()',
+  },
+  {
+    breaks: 'A claim from before a redelivery still counts',
+    file: 'outbox.ts',
+    find: ' AND d.series_from < d.attempt AS holds',
+    replace: ' AS holds',
+  },
+  {
+    breaks: 'A delivery is asked for again by whoever names another run',
+    file: 'outbox.ts',
+    find: ' AND d.run_seq = r.seq AND r.run_id = $1',
+    replace: ' AND d.run_seq = r.seq AND $1 IS NOT NULL',
+  },
+  {
+    breaks: 'An attempt is written over by another answer',
+    file: 'outbox.ts',
+    find: ' AND a.attempt = f.attempt AND a.finished_at_ms IS NULL',
+    replace: ' AND a.attempt = f.attempt',
   },
 ];
 

@@ -464,20 +464,58 @@ const OUTBOX: readonly Mutation[] = [
   {
     breaks: 'A delivery is handed out before it is due',
     file: 'outbox.ts',
-    find: 'outcome IS NULL AND due_at_ms <= $now ORDER',
-    replace: 'outcome IS NULL AND $now IS NOT NULL ORDER',
+    find: 'd.outcome IS NULL AND d.due_at_ms <= $now',
+    replace: 'd.outcome IS NULL AND $now IS NOT NULL',
   },
   {
     breaks: 'A delivery that has ended is handed out',
     file: 'outbox.ts',
-    find: 'WHERE outcome IS NULL AND due_at_ms',
-    replace: 'WHERE due_at_ms',
+    find: 'WHERE d.outcome IS NULL AND d.due_at_ms',
+    replace: 'WHERE d.due_at_ms',
   },
   {
     breaks: 'A delivery is handed out to two at once',
     file: 'outbox.ts',
     find: 'due_at_ms = $leaseUntil',
     replace: 'due_at_ms = due_at_ms + 0 * $leaseUntil',
+  },
+  {
+    breaks: 'A host has as many deliveries as are due',
+    file: 'outbox.ts',
+    find: 'FROM placed WHERE place <= $perHost',
+    replace: 'FROM placed WHERE $perHost > 0',
+  },
+  {
+    breaks: 'What is on its way to a host is not counted',
+    file: 'outbox.ts',
+    find: 'taken + row_number()',
+    replace: 'row_number()',
+  },
+  {
+    breaks: 'A claim from before a redelivery puts it off',
+    file: 'outbox.ts',
+    find: 'SET due_at_ms = $dueAt, detail = $detail\n  WHERE delivery_id = $deliveryId AND attempt = $attempt AND outcome IS NULL AND series_from < attempt',
+    replace:
+      'SET due_at_ms = $dueAt, detail = $detail\n  WHERE delivery_id = $deliveryId AND attempt = $attempt AND outcome IS NULL',
+  },
+  {
+    breaks: 'A claim from before a redelivery ends it',
+    file: 'outbox.ts',
+    find: 'SET outcome = $outcome, detail = $detail\n  WHERE delivery_id = $deliveryId AND attempt = $attempt AND outcome IS NULL AND series_from < attempt',
+    replace:
+      'SET outcome = $outcome, detail = $detail\n  WHERE delivery_id = $deliveryId AND attempt = $attempt AND outcome IS NULL',
+  },
+  {
+    breaks: 'A delivery is asked for again by whoever names another run',
+    file: 'outbox.ts',
+    find: ' AND run_seq = (SELECT seq FROM runs WHERE run_id = $runId)`;',
+    replace: ' AND $runId IS NOT NULL`;',
+  },
+  {
+    breaks: 'An attempt is written over by another answer',
+    file: 'outbox.ts',
+    find: 'attempt = $attempt AND finished_at_ms IS NULL',
+    replace: 'attempt = $attempt',
   },
   {
     breaks: 'Everybody is told of everything',

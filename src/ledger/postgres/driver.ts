@@ -3,6 +3,7 @@
 
 import type { Viewer } from '../../domain/access.ts';
 import type { Progress } from '../../domain/batch.ts';
+import type { DeliveryId } from '../../domain/delivery.ts';
 import type { RunId } from '../../domain/ids.ts';
 import type { BlobKey, Payload } from '../../domain/payload.ts';
 import { type Duration, seconds } from '../../domain/time.ts';
@@ -23,6 +24,7 @@ import type {
   FinishedAttempt,
   FinishedDelivery,
   Hint,
+  HostPlaces,
   Ledger,
   LedgerStats,
   LetGo,
@@ -229,12 +231,16 @@ class PostgresLedger implements Ledger {
     return this.#read(() => this.#retention.unreferenced(blobs));
   }
 
-  claimDeliveries(limit: number, lease: Duration): Promise<ClaimedDelivery[]> {
-    return this.#single(() => this.#outbox.claim(limit, lease));
+  claimDeliveries(limit: number, lease: Duration, places?: HostPlaces): Promise<ClaimedDelivery[]> {
+    return this.#single(() => this.#outbox.claim(limit, lease, places));
   }
 
   finishDeliveries(finished: readonly FinishedDelivery[]): Promise<Recorded[]> {
     return this.#single(() => this.#outbox.finish(finished));
+  }
+
+  redeliver(runId: RunId, deliveryId: DeliveryId): Promise<boolean> {
+    return this.#single(() => this.#outbox.redeliver(runId, deliveryId));
   }
 
   deliveries(runId: RunId): Promise<DeliveryRecord[]> {

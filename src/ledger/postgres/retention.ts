@@ -25,7 +25,8 @@ const DELETE_KEYS: Statement = {
 };
 
 // A chunk is nobody's own line: it goes with its payloads, once its batch has ended. What keeps a run from being let go of may end while
-// this waits for nothing, but never begins: a run that has ended gets no more deliveries and no more chunks.
+// this waits for nothing, but never begins: a run that has ended gets no more deliveries and no more chunks, and
+// a delivery that is asked for anew is a delivery's own affair (see REDELIVER in outbox.ts).
 const LET_GO: Statement = {
   name: 'claimcheck_let_go',
   text: `
@@ -55,6 +56,9 @@ const LET_GO: Statement = {
   inputs AS (DELETE FROM claimcheck.inputs b USING gone g WHERE b.run_seq = g.seq),
   outputs AS (DELETE FROM claimcheck.outputs b USING gone g WHERE b.run_seq = g.seq),
   attempts AS (DELETE FROM claimcheck.attempts a USING gone g WHERE a.run_seq = g.seq AND NOT g.keeps_its_line),
+  delivery_attempts AS (
+    DELETE FROM claimcheck.delivery_attempts a USING claimcheck.deliveries d, gone g
+    WHERE a.delivery_id = d.delivery_id AND d.run_seq = g.seq AND NOT g.keeps_its_line),
   deliveries AS (DELETE FROM claimcheck.deliveries d USING gone g WHERE d.run_seq = g.seq AND NOT g.keeps_its_line)
   SELECT g.input_blob, g.output_blob FROM due d LEFT JOIN gone g ON g.seq = d.seq`,
 };

@@ -119,6 +119,7 @@ class GroupCommit {
       unreferenced: verb('unreferenced'),
       claimDeliveries: verb('claimDeliveries'),
       finishDeliveries: verb('finishDeliveries'),
+      redeliver: verb('redeliver'),
       deliveries: verb('deliveries'),
       run: verb('run'),
       details: verb('details'),

@@ -28,6 +28,8 @@ const POSTPONE = `UPDATE runs SET kept_until_ms = $now + ${LOOK_AGAIN} WHERE seq
 const DELETE_INPUT = `DELETE FROM inputs WHERE run_seq = $seq`;
 const DELETE_OUTPUT = `DELETE FROM outputs WHERE run_seq = $seq`;
 const DELETE_ATTEMPTS = `DELETE FROM attempts WHERE run_seq = $seq`;
+const DELETE_DELIVERY_ATTEMPTS = `
+  DELETE FROM delivery_attempts WHERE delivery_id IN (SELECT delivery_id FROM deliveries WHERE run_seq = $seq)`;
 const DELETE_DELIVERIES = `DELETE FROM deliveries WHERE run_seq = $seq`;
 const DELETE_RUN = `DELETE FROM runs WHERE seq = $seq`;
 const DELETE_KEYS = `
@@ -63,7 +65,9 @@ export class Retention {
     this.#dropPayloads = db.prepare(DROP_PAYLOADS);
     this.#postpone = db.prepare(POSTPONE);
     this.#deletePayloads = [DELETE_INPUT, DELETE_OUTPUT].map((sql) => db.prepare(sql));
-    this.#deleteRun = [DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_RUN].map((sql) => db.prepare(sql));
+    this.#deleteRun = [DELETE_ATTEMPTS, DELETE_DELIVERY_ATTEMPTS, DELETE_DELIVERIES, DELETE_RUN].map((sql) =>
+      db.prepare(sql),
+    );
     this.#deleteKeys = db.prepare(DELETE_KEYS);
     this.#isNamed = new Query<{ is_named: number }>(db, IS_NAMED);
   }

@@ -3,6 +3,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Viewer } from '../../domain/access.ts';
 import { StorageBroken } from '../../domain/errors.ts';
+import type { DeliveryId } from '../../domain/delivery.ts';
 import type { Progress } from '../../domain/batch.ts';
 import type { RunId } from '../../domain/ids.ts';
 import type { Duration, Instant } from '../../domain/time.ts';
@@ -13,6 +14,7 @@ import type {
   Deployment,
   FinishedAttempt,
   FinishedDelivery,
+  HostPlaces,
   NewRun,
   QueueFilter,
   RunFilter,
@@ -82,8 +84,10 @@ function prepareVerbs(db: DatabaseSync, counters: Counters) {
     expire: (now: Instant) => sweep.expire(now),
     letGo: (now: Instant) => retention.letGo(now),
     unreferenced: (_now: Instant, blobs: readonly BlobKey[]) => retention.unreferenced(blobs),
-    claimDeliveries: (now: Instant, limit: number, lease: Duration) => outbox.claim(now, limit, lease),
+    claimDeliveries: (now: Instant, limit: number, lease: Duration, places?: HostPlaces) =>
+      outbox.claim(now, limit, lease, places),
     finishDeliveries: (now: Instant, finished: readonly FinishedDelivery[]) => outbox.finish(now, finished),
+    redeliver: (now: Instant, runId: RunId, deliveryId: DeliveryId) => outbox.redeliver(now, runId, deliveryId),
     deliveries: (_now: Instant, runId: RunId) => outbox.deliveries(runId),
     run: (_now: Instant, runId: RunId, viewer?: Viewer) => reader.run(runId, viewer),
     details: (_now: Instant, runId: RunId, viewer?: Viewer) => reader.details(runId, viewer),
