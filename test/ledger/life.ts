@@ -496,11 +496,16 @@ export function describeLife(
       test('that is asked for again while it is on its way is attempted once more, whatever comes of the attempt', async () => {
         const run = await enqueue({ callback: CALLBACK });
         await ledger.cancel(run.runId);
-        const [held] = await ledger.claimDeliveries(1, LEASE);
-        await ledger.redeliver(run.runId, held!.claim.deliveryId);
-        const abandoned = { kind: 'abandoned', ...answered(410) } as const;
-        expect(await ledger.finishDeliveries([{ claim: held!.claim, result: abandoned }])).toEqual(['lost']);
-        expect(await ledger.claimDeliveries(1, LEASE)).toMatchObject([{ claim: { attempt: 2 }, tries: 1 }]);
+        for (const result of [
+          { kind: 'abandoned', ...answered(410) } as const,
+          { kind: 'retry', ...answered(500), delay: days(1) } as const,
+        ]) {
+          const [held] = await ledger.claimDeliveries(1, LEASE);
+          expect(held).toMatchObject({ tries: 1 });
+          await ledger.redeliver(run.runId, held!.claim.deliveryId);
+          expect(await ledger.finishDeliveries([{ claim: held!.claim, result }])).toEqual(['lost']);
+        }
+        expect(await ledger.claimDeliveries(1, LEASE)).toMatchObject([{ claim: { attempt: 3 }, tries: 1 }]);
       });
 
       test('goes to a host only while that has a place, and those behind it to other hosts', async () => {

@@ -38,10 +38,10 @@ const CLAIM = `
   RETURNING delivery_id, attempt, series_from, event, url, created_at_ms,
     (SELECT run_id FROM runs r WHERE r.seq = run_seq) AS run_id, (SELECT endpoint FROM runs r WHERE r.seq = run_seq) AS endpoint`;
 const LOG = `INSERT INTO delivery_attempts (delivery_id, attempt, started_at_ms) VALUES ($deliveryId, $attempt, $now)`;
-const IS_OPEN = `SELECT 1 FROM deliveries WHERE delivery_id = $deliveryId AND outcome IS NULL`;
 const NOTE = `
   UPDATE delivery_attempts SET finished_at_ms = $now, status = $status, latency_ms = $latency, detail = $detail
-  WHERE delivery_id = $deliveryId AND attempt = $attempt AND finished_at_ms IS NULL`;
+  WHERE delivery_id = $deliveryId AND attempt = $attempt AND finished_at_ms IS NULL
+    AND EXISTS (SELECT 1 FROM deliveries d WHERE d.delivery_id = $deliveryId AND d.outcome IS NULL)`;
 const END = `
   UPDATE deliveries SET outcome = $outcome, detail = $detail
   WHERE delivery_id = $deliveryId AND attempt = $attempt AND outcome IS NULL AND series_from < attempt`;
@@ -73,7 +73,6 @@ export class Outbox {
   readonly #write;
   readonly #claim;
   readonly #log;
-  readonly #isOpen;
   readonly #note;
   readonly #end;
   readonly #postpone;
@@ -85,7 +84,6 @@ export class Outbox {
     this.#write = db.prepare(WRITE);
     this.#claim = new Query<ClaimedDeliveryRow>(db, CLAIM);
     this.#log = db.prepare(LOG);
-    this.#isOpen = new Query<object>(db, IS_OPEN);
     this.#note = db.prepare(NOTE);
     this.#end = db.prepare(END);
     this.#postpone = db.prepare(POSTPONE);
@@ -131,7 +129,6 @@ export class Outbox {
   #finishOne(now: Instant, { claim: { deliveryId, attempt }, result }: FinishedDelivery): boolean {
     const { kind, status, latency, detail } = result;
     const claim = { deliveryId, attempt };
-    if (this.#isOpen.first({ deliveryId }) === undefined) return false;
     this.#note.run({ ...claim, now, status, latency, detail });
     const { changes } =
       kind === 'retry'
