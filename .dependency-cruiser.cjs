@@ -53,6 +53,14 @@ module.exports = {
     may('logs-know-only-the-disk', room('logs'), [room('domain'), CLOCK, LOG]),
     may('a-model-knows-no-server', room('model'), [room('table'), room('domain'), VALIDATION]),
     may('egress-knows-no-caller', room('egress'), [room('domain')]),
+    may('webhooks-go-out-through-egress-alone', room('webhooks'), [
+      room('domain'),
+      room('egress'),
+      '^src/ledger/ledger\\.ts$',
+      '^src/vault/vault\\.ts$',
+      CLOCK,
+      LOG,
+    ]),
     {
       name: 'only-egress-goes-where-callers-say',
       severity: 'error',
@@ -70,6 +78,7 @@ module.exports = {
       room('table'),
       '^src/ledger/ledger\\.ts$',
       '^src/blobs/blobs\\.ts$',
+      '^src/egress/egress\\.ts$',
       room('storage'),
       room('logs'),
       room('replicas'),
@@ -112,7 +121,11 @@ module.exports = {
     ]),
     may('the-client-imports-no-server-code', room('client'), [room('wire'), room('table'), '^src/domain/errors\\.ts$']),
     may('the-doctor-needs-no-server', room('doctor'), [room('domain'), room('ledger'), room('blobs'), CLOCK]),
-    may('configuration-knows-only-domain', room('config'), [room('domain'), VALIDATION]),
+    may('configuration-knows-only-rules', room('config'), [
+      room('domain'),
+      VALIDATION,
+      '^src/egress/(?:rules|addresses)\\.ts$',
+    ]),
     {
       name: 'only-the-root-and-the-doctor-pick-drivers',
       severity: 'error',

@@ -26,3 +26,6 @@ declare const deliveryIdBrand: unique symbol;
 /** The id of the delivery that tells of an event of a run; without a full stop, which webhook signatures use as a separator. */
 export const deliveryIdOf = (runId: RunId, event: CallbackEvent): DeliveryId =>
   `${runId}_${event.slice('run.'.length)}` as DeliveryId;
+
+/** The host that a URL leads to, with its port where it names one: as the ledgers have it in their column `host`. */
+export const hostOf = (url: string): string => url.split('/')[2] ?? '';

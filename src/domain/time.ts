@@ -32,6 +32,17 @@ export const between = (start: Instant, end: Instant): Duration => (end - start)
 /** An instant as an RFC 3339 UTC string with milliseconds, the form of every time on the wire. */
 export const toRfc3339 = (at: Instant): string => new Date(at).toISOString();
 
+/** An instant in whole seconds since the Unix epoch, the last one that was over. */
+export const epochSeconds = (at: Instant): number => Math.floor(at / 1_000);
+
+/** Reads a time as HTTP's headers have it (`Sun, 06 Nov 1994 08:49:37 GMT`); null for text that is none. */
+export function parseHttpDate(text: string): Instant | null {
+  const epochMs = /^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/.test(text)
+    ? Date.parse(text)
+    : Number.NaN;
+  return Number.isNaN(epochMs) ? null : instant(epochMs);
+}
+
 /** Reads an RFC 3339 time as people and programs send it; null for text that is none. */
 export function parseRfc3339(text: string): Instant | null {
   // With its offset: without one it would mean another instant on every machine.
