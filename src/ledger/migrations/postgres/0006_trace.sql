@@ -1,5 +1,5 @@
 -- The trace that a run belongs to, as JSON of the headers in which that travels, so that an attempt joins it on whatever server.
--- The same column as migrations/sqlite/0008_trace.sql, in both tables and in the view over them.
+-- The same column as migrations/sqlite/0006_trace.sql, in both tables and in the view over them.
 
 ALTER TABLE claimcheck.open_runs  ADD COLUMN trace TEXT;
 ALTER TABLE claimcheck.ended_runs ADD COLUMN trace TEXT;
