@@ -132,7 +132,7 @@ module.exports = {
       from: {
         path: '^src/',
         pathNot: [
-          '^src/service\\.ts$',
+          '^src/stores\\.ts$',
           '^src/doctor/store\\.ts$',
           '^src/ledger/[^/]+/',
           '^src/blobs/directory\\.ts$',

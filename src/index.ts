@@ -13,11 +13,13 @@ export {
 export {
   ClaimcheckError,
   ConnectionError,
+  DeliveryNotFoundError,
   DrainingError,
   EndpointInUseError,
   EndpointNotFoundError,
   ForbiddenError,
   IdempotencyMismatchError,
+  InputUnavailableError,
   InternalError,
   InvalidOutputError,
   InvalidRequestError,
@@ -55,6 +57,7 @@ export { defineConfig } from './config/define-config.ts';
 export type { FieldError } from './domain/errors.ts';
 export { TableError } from './table/format.ts';
 export type { Row } from './table/rows.ts';
+export type { DeliveryBody } from './wire/deliveries.ts';
 export type { EndpointBody } from './wire/endpoints.ts';
 export type { LogLineBody } from './wire/logs.ts';
 export type { RunBody, RunLine } from './wire/runs.ts';

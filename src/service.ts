@@ -1,28 +1,25 @@
-// The composition root: the only file that names drivers. Starts everything in order, stops it in reverse.
+// The composition root: starts everything in order, stops it in reverse. Which drivers there are, stores.ts knows.
 
 import { statSync } from 'node:fs';
-import { type AddressInfo, isIPv4 } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import manifest from '../package.json' with { type: 'json' };
-import type { BlobStore } from './blobs/blobs.ts';
-import { openBlobDirectory } from './blobs/directory.ts';
 import { systemClock } from './clock.ts';
-import { Authenticator, isUsable } from './access/authenticator.ts';
-import { blobFolder, type Config, ledgerFile, logFolder, vaultFile } from './config/config.ts';
+import { type Config, logFolder } from './config/config.ts';
 import { Deployer } from './deployments.ts';
+import { isLoopback, openDoor } from './door.ts';
 import type { EndpointSpec } from './domain/endpoint.ts';
 import type { StorageBroken } from './domain/errors.ts';
-import { after, type Duration, hours, seconds } from './domain/time.ts';
+import { type Duration, seconds } from './domain/time.ts';
 import type { Deployed } from './engine/deployment.ts';
 import { Engine } from './engine/engine.ts';
+import { Egress } from './egress/egress.ts';
 import { RunLines } from './engine/run-lines.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from './http/limits.ts';
 import type { AboutServer } from './http/parts.ts';
+import { runLineText } from './http/run-view.ts';
 import { buildServer, type HttpServer } from './http/server.ts';
-import type { Ledger, LedgerStats } from './ledger/ledger.ts';
-import { openSqliteLedger, type SqliteOptions } from './ledger/sqlite/driver.ts';
-import { migrateSqlite } from './ledger/sqlite/migrate.ts';
-import { makeFolder } from './folders.ts';
-import { type Log, openLog } from './log.ts';
+import type { LedgerStats } from './ledger/ledger.ts';
+import { openLog } from './log.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { RunLogs } from './logs/run-logs.ts';
 import type { ModelKind } from './model/load-model.ts';
@@ -31,21 +28,20 @@ import { Users } from './replicas/isolation/choice.ts';
 import { type Isolation, openIsolation } from './replicas/isolation/isolation.ts';
 import { gapsOf, levelsOf, thisMachine } from './replicas/isolation/machine.ts';
 import { Tracing } from './tracing/tracing.ts';
-import { DiskRoom } from './storage/disk-room.ts';
+import { openStores, placeOf } from './stores.ts';
+import { Deliverer } from './webhooks/deliverer.ts';
 import type { Launch } from './replicas/runtimes/launch.ts';
 import { launchReplica } from './replicas/runtimes/runtime.ts';
-import { openSqliteVault } from './vault/sqlite.ts';
-import type { Vault } from './vault/vault.ts';
 
 /** How long running work may go on after a stop was asked for, before it is queued again. */
 const STOP_GRACE: Duration = seconds(10);
 
+/** How much of that webhooks have which are on their way: what is cut off is sent again, by the next server or by another one. */
+const LAST_DELIVERIES: Duration = seconds(2);
+
 /** Whoever deploys makes the server run a program. */
 const DEPLOYING_REFUSED =
   'This server listens to other machines and asks for no keys, so it lets nobody deploy. Make a key with: claimcheck keys create --scope manage';
-
-/** Servers that share a ledger share the data folder too, and none of them takes an hour to write a file. */
-const ABANDONED_SINCE: Duration = hours(-1);
 
 /** A server that is up. */
 export interface Service {
@@ -96,20 +92,16 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
   const { shapes, cautions } = await deployer.examineConfig();
   const undo = new AsyncDisposableStack();
   try {
-    const { promise: broken, resolve: onBroken } = Promise.withResolvers<StorageBroken>();
-    makeFolder(config.data);
-    const room = undo.adopt(new DiskRoom(config.data, log), (opened) => opened.close());
-    const onFull = (urgent: boolean): void => room.full(urgent);
-    const ledger = undo.adopt(await openLedger(config, { onFull, onBroken }, log), (opened) => opened.close());
-    await room.start();
-    const blobs = await openBlobs(config, ledger, onBroken);
-    const { authenticator, usableKeys } = undo.adopt(await openDoor(config), ({ vault }) => vault.close());
-    const isolated = await openIsolation({ data: config.data, machine, users, log });
-    const isolation = undo.adopt(isolated, (opened) => opened.close());
+    const { ledger, blobs, vault, room, broken } = await openStores(config, undo, log);
+    const { authenticator, usableKeys } = await openDoor(config, vault);
+    const isolation = undo.adopt(await openIsolation({ data: config.data, machine, users, log }), close);
     const endpoints = await deployer.atStart(ledger, shapes);
-    const callbacks = undo.adopt(await openCallbacks(), (opened) => opened.close());
+    const callbacks = undo.adopt(await openCallbacks(), close);
+    const allLimits = { ...DEFAULT_LIMITS, ...config.limits, ...limits };
     const tracing = new Tracing(manifest.version);
     const metrics = new Metrics(manifest.version, () => ({ engine, ledger: ledger.stats() }));
+    const egress = new Egress({ settings: config.egress, ownPort: () => portOf(server) });
+    const deliverer = new Deliverer({ ledger, vault, egress, describe: runLineText, clock: systemClock, log });
     const engine = new Engine({
       ledger,
       blobs,
@@ -122,6 +114,9 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
       tracing,
       endpoints,
       launch: ({ spec }, replicaId) => launch(spec, replicaId, isolation, config.environment),
+      egress,
+      inputBytesMax: allLimits.tableBytes,
+      onDelivery: () => deliverer.wake(),
     });
     const server = buildServer({
       engine,
@@ -134,11 +129,11 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
       log,
       hosts: isLoopback(config.host) ? [] : null,
       corsOrigins: config.corsOrigins,
-      limits: { ...DEFAULT_LIMITS, ...config.limits, ...limits },
+      limits: allLimits,
     });
-    await listen(server, config);
-    undo.defer(() => server.close());
+    undo.adopt(await listen(server, config), close);
     await engine.start();
+    deliverer.start();
     return {
       url: urlOf(server.app.server.address() as AddressInfo),
       endpoints,
@@ -147,12 +142,11 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
       broken,
       usableKeys,
       isolation: levelsOf(machine),
-      cautions: [...gapsOf(machine), ...cautions, ...openTo(config.data, users)],
+      cautions: [...gapsOf(machine), ...cautions, ...openTo(config.data, users), ...lettingOut(config)],
       async stop(hurry) {
         engine.drain();
         server.release();
-        const patience = AbortSignal.timeout(STOP_GRACE);
-        await engine.stop(hurry === undefined ? patience : AbortSignal.any([hurry, patience]));
+        await comeToRest(engine, deliverer, hurry);
         await undo.disposeAsync();
       },
     };
@@ -162,85 +156,20 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
   }
 }
 
-/** The ledger that the configuration names. Postgres' driver is loaded only where it is used. */
-async function openLedger({ database, data }: Config, options: SqliteOptions, log: Log): Promise<Ledger> {
-  if (database === null) return openSqliteLedger(ledgerFile(data), systemClock, options);
-  const { openPostgresLedger } = await import('./ledger/postgres/driver.ts');
-  return openPostgresLedger(database, { onCaution: (caution) => log.warn(caution) });
+const close = (opened: { close(): Promise<void> }): Promise<void> => opened.close();
+
+async function listen(server: HttpServer, config: Config): Promise<HttpServer> {
+  await server.app.listen({ host: config.host, port: config.port }).catch((cause: unknown) => {
+    throw new Error(cannotListen(config, cause as NodeJS.ErrnoException), { cause });
+  });
+  return server;
 }
 
-function openBlobs({ data }: Config, ledger: Ledger, onBroken: (cause: StorageBroken) => void): Promise<BlobStore> {
-  const abandonedBefore = after(systemClock.now(), ABANDONED_SINCE);
-  return openBlobDirectory(blobFolder(data), { onBroken, ...(ledger.isShared && { abandonedBefore }) });
-}
-
-/**
- * The vault of a configuration: beside the ledger, whatever that is in. Whoever may read it is the operator.
- *
- * @throws Error when it cannot be used: the message says why and what to do
- */
-export async function openVault({ database, data }: LedgerPlace): Promise<Vault> {
-  if (database === null) return openSqliteVault(vaultFile(data));
-  const { openPostgresVault } = await import('./vault/postgres.ts');
-  return openPostgresVault(database);
-}
-
-/** Who is let in, by which keys, and how many of them there are, as `Service` says. */
-interface Door {
-  readonly vault: Vault;
-  readonly authenticator: Authenticator;
-  readonly usableKeys: number | null;
-}
-
-/** Everybody may be let in while there are no keys where nobody else can reach the server, or it was told to; elsewhere it does not start. */
-async function openDoor(config: Config): Promise<Door> {
-  const openWithoutKeys = isLoopback(config.host) || config.insecure;
-  const vault = await openVault(config);
-  const keys = await vault.keys();
-  const usable = keys.filter((key) => isUsable(key, systemClock.now())).length;
-  if (usable === 0 && !openWithoutKeys) {
-    await vault.close();
-    throw new Error(noKeyToAskFor(config));
-  }
-  const authenticator = new Authenticator({ vault, clock: systemClock, openWithoutKeys });
-  return { vault, authenticator, usableKeys: keys.length === 0 ? null : usable };
-}
-
-function noKeyToAskFor({ host, database, data, file }: Config): string {
-  const place = database === null ? `--data ${data}` : `--config ${file}`;
-  return `No key is there that could be asked for, so whoever reaches ${host} could run models and read results. Make one first:\n  claimcheck keys create --name me --scope invoke --scope read --scope manage ${place}\nOr listen on 127.0.0.1, or say --insecure.`;
-}
-
-/** What of a configuration says where the ledger is. */
-type LedgerPlace = Pick<Config, 'database' | 'data'>;
-
-/** Where the ledger is, for people. */
-function placeOf({ database, data }: LedgerPlace): string {
-  if (database === null) return ledgerFile(data);
-  const { host, pathname } = new URL(database);
-  return `postgres://${host}${pathname}`;
-}
-
-/** What a migration has done. */
-export interface MigratedLedger {
-  /** Where the ledger is, for people; without the password of a database. */
-  readonly ledger: string;
-  /** Names of the migrations that were applied now, in their order. */
-  readonly applied: readonly string[];
-  /** The number of the last migration there is. */
-  readonly schema: number;
-}
-
-/**
- * Brings a ledger to the newest schema, and starts nothing.
- *
- * @throws Error when it cannot be opened, a server has it, or a newer claimcheck wrote it
- */
-export async function migrateLedger(place: LedgerPlace): Promise<MigratedLedger> {
-  const { database, data } = place;
-  if (database === null) return { ledger: ledgerFile(data), ...migrateSqlite(ledgerFile(data)) };
-  const { migratePostgres } = await import('./ledger/postgres/driver.ts');
-  return { ledger: placeOf(place), ...(await migratePostgres(database)) };
+async function comeToRest(engine: Engine, deliverer: Deliverer, hurry: AbortSignal | undefined): Promise<void> {
+  const patience = AbortSignal.timeout(STOP_GRACE);
+  const graceOver = hurry === undefined ? patience : AbortSignal.any([hurry, patience]);
+  const cutOff = AbortSignal.any([graceOver, AbortSignal.timeout(LAST_DELIVERIES)]);
+  await Promise.all([engine.stop(graceOver), deliverer.stop(cutOff)]);
 }
 
 async function launch(
@@ -269,10 +198,10 @@ const aboutServer = ({ database }: Config): AboutServer => ({
   startedAt: systemClock.now(),
 });
 
-async function listen({ app }: HttpServer, config: Config): Promise<void> {
-  await app.listen({ host: config.host, port: config.port }).catch((cause: unknown) => {
-    throw new Error(cannotListen(config, cause as NodeJS.ErrnoException), { cause });
-  });
+/** An allow-list is a hole that was made on purpose, and nobody should have to remember it. */
+function lettingOut({ egress: { allow } }: Config): string[] {
+  if (allow.length === 0) return [];
+  return [`Callbacks and inputs by reference may lead to what is not public: ${allow.join(', ')} (egress.allow).`];
 }
 
 function cannotListen({ host, port }: Config, { code, message }: NodeJS.ErrnoException): string {
@@ -282,9 +211,7 @@ function cannotListen({ host, port }: Config, { code, message }: NodeJS.ErrnoExc
   return `The server cannot listen on ${host}:${port}: ${message}`;
 }
 
-/** Whether only this machine can reach a server that listens there. */
-export const isLoopback = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+const portOf = ({ app }: HttpServer): number | null => (app.server.address() as AddressInfo | null)?.port ?? null;
 
 function urlOf({ address, family, port }: AddressInfo): string {
   return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;

@@ -48,6 +48,7 @@ const config: Config = {
   database: options.database,
   // A bench that kills servers makes them warn of every run that they take back.
   logLevel: 'error',
+  egress: { httpsOnly: false, allow: [] },
   corsOrigins: [],
   // A bench has as many clients as it likes, all of them on one address.
   limits: { bodyBytes: 2 ** 20, connections: 1_000_000, connectionsPerAddress: 1_000_000 },

@@ -176,7 +176,7 @@ function stateOf(key: KeyRecord): 'usable' | 'revoked' | 'expired' {
 
 async function withVault<Result>(options: StoreOptions, work: (vault: Vault) => Promise<Result>): Promise<Result> {
   // Imported here, so that every other command starts without the server's code.
-  const [{ locateStore }, { openVault }] = await Promise.all([import('../config/config.ts'), import('../service.ts')]);
+  const [{ locateStore }, { openVault }] = await Promise.all([import('../config/config.ts'), import('../stores.ts')]);
   const vault = await openVault(await locateStore(options));
   try {
     return await work(vault);

@@ -30,7 +30,7 @@ async function migrate(options: MigrateOptions): Promise<void> {
   // Imported here, so that every other command starts without the server's code.
   const [{ locateStore }, { migrateLedger }] = await Promise.all([
     import('../config/config.ts'),
-    import('../service.ts'),
+    import('../stores.ts'),
   ]);
   const { ledger, applied, schema } = await migrateLedger(await locateStore(options));
   const lines = applied.map((name) => `applied  ${name}\n`).join('');

@@ -82,6 +82,8 @@ export class ForbiddenError extends problem('forbidden') {}
 export class EndpointNotFoundError extends problem('endpoint-not-found') {}
 /** 404: no run has that id. */
 export class RunNotFoundError extends problem('run-not-found') {}
+/** 404: the run has no delivery of that id. */
+export class DeliveryNotFoundError extends problem('delivery-not-found') {}
 /** 404: the server has no such path; it may be of another version. */
 export class NotFoundError extends problem('not-found') {}
 /** 405: the path does not take this method. */
@@ -120,6 +122,8 @@ export class IdempotencyMismatchError extends problem('idempotency-mismatch') {}
 export class ModelError extends problem('model-error') {}
 /** 424: the model returned another number of rows than it was given, or bytes that are not what they claim. */
 export class InvalidOutputError extends problem('invalid-output') {}
+/** 424: what `inputLocation` names could not be fetched when the run started. */
+export class InputUnavailableError extends problem('input-unavailable') {}
 /** 424: the process that ran the model ended in the middle of the run, more often than the retry policy allows. */
 export class ReplicaCrashedError extends problem('replica-crashed') {}
 /** 424: the run took more memory than its replica may have. */
@@ -154,6 +158,7 @@ const CLASSES: { readonly [Slug in ProblemSlug]: new (facts: ProblemFacts) => Cl
   forbidden: ForbiddenError,
   'endpoint-not-found': EndpointNotFoundError,
   'run-not-found': RunNotFoundError,
+  'delivery-not-found': DeliveryNotFoundError,
   'not-found': NotFoundError,
   'method-not-allowed': MethodNotAllowedError,
   'not-acceptable': NotAcceptableError,
@@ -173,6 +178,7 @@ const CLASSES: { readonly [Slug in ProblemSlug]: new (facts: ProblemFacts) => Cl
   'idempotency-mismatch': IdempotencyMismatchError,
   'model-error': ModelError,
   'invalid-output': InvalidOutputError,
+  'input-unavailable': InputUnavailableError,
   'replica-crashed': ReplicaCrashedError,
   'out-of-memory': OutOfMemoryError,
   'queue-full': QueueFullError,

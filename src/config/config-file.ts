@@ -128,6 +128,22 @@ export const ConfigFile = Type.Object(
         { additionalProperties: false },
       ),
     ),
+    egress: Type.Optional(
+      Type.Object(
+        {
+          httpsOnly: Type.Optional(
+            Type.Boolean({ description: 'Whether callbacks and inputs by reference must be https:// URLs.' }),
+          ),
+          allow: Type.Optional(
+            Type.Array(Type.String({ minLength: 1 }), {
+              description:
+                "What they may lead to though it is not public: networks ('10.1.2.0/24'), addresses and names ('hooks.internal').",
+            }),
+          ),
+        },
+        { additionalProperties: false },
+      ),
+    ),
     limits: Type.Optional(
       Type.Object(
         {

@@ -7,6 +7,8 @@ import { pathToFileURL } from 'node:url';
 import { parse as parseYaml } from 'yaml';
 import type { EndpointSpec } from '../domain/endpoint.ts';
 import type { FieldError } from '../domain/errors.ts';
+import { isAllowable } from '../egress/addresses.ts';
+import type { EgressSettings } from '../egress/rules.ts';
 import { compileCheck } from '../validation.ts';
 import { ConfigFile, type EndpointFile } from './config-file.ts';
 import { resolveEndpoint, withAbsolutePaths } from './endpoint.ts';
@@ -46,6 +48,8 @@ export interface Config {
   readonly limits: Partial<
     Record<'bodyBytes' | 'tableBytes' | 'envelopeBytes' | 'connections' | 'connectionsPerAddress', number>
   >;
+  /** Where callbacks and inputs by reference may lead. */
+  readonly egress: EgressSettings;
   /** User id of the first endpoint's replicas, where they have users of their own; null for the default. */
   readonly firstUid: number | null;
   readonly endpoints: readonly EndpointSpec[];
@@ -97,7 +101,7 @@ export async function loadConfig(overrides: ConfigOverrides): Promise<Config> {
     ...databaseMistakes('CLAIMCHECK_DATABASE_URL', environment['CLAIMCHECK_DATABASE_URL']),
     ...databaseMistakes('database', (content as Partial<ConfigFile> | null)?.database),
   ];
-  if (shape.length === 0) mistakes.push(...mistakesBetween(written));
+  if (shape.length === 0) mistakes.push(...mistakesBetween(written), ...egressMistakes(written));
   if (mistakes.length > 0) throw new ConfigError(basename(file), mistakes);
   const data = overrides.data ?? environment['CLAIMCHECK_DATA'];
   return {
@@ -110,6 +114,7 @@ export async function loadConfig(overrides: ConfigOverrides): Promise<Config> {
     logLevel: written.logLevel ?? 'info',
     corsOrigins: written.cors?.origins ?? [],
     limits: written.limits ?? {},
+    egress: { httpsOnly: written.egress?.httpsOnly ?? false, allow: written.egress?.allow ?? [] },
     firstUid: written.isolation?.firstUid ?? null,
     endpoints: endpoints.map(({ spec }) => spec!),
     environment,
@@ -188,6 +193,14 @@ function mistakesBetween({ endpoints }: ConfigFile): FieldError[] {
       detail: `is true, but ${defaults[0]} is the default already`,
     })),
   ];
+}
+
+function egressMistakes({ egress }: ConfigFile): FieldError[] {
+  return (egress?.allow ?? []).flatMap((entry, place) =>
+    isAllowable(entry)
+      ? []
+      : [{ pointer: `egress.allow.${place}`, detail: "must be a network like '10.1.2.0/24', an address, or a name" }],
+  );
 }
 
 function environmentMistakes(environment: NodeJS.ProcessEnv): FieldError[] {

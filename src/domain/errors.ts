@@ -33,6 +33,12 @@ export const PROBLEMS = {
     retryable: false,
     meaning: 'No run has that id, or it belongs to somebody else.',
   },
+  'delivery-not-found': {
+    status: 404,
+    title: 'No such delivery',
+    retryable: false,
+    meaning: 'The run has no delivery of that id: nobody asked to be told of its end, or the id is another run’s.',
+  },
   'not-found': {
     status: 404,
     title: 'No such path',
@@ -157,6 +163,13 @@ export const PROBLEMS = {
     meaning:
       'The model returned another number of rows than it was given, a value that is no number, or bytes that are not the format they claim.',
   },
+  'input-unavailable': {
+    status: 424,
+    title: 'The input could not be fetched',
+    retryable: true,
+    meaning:
+      'What the input_location names could not be had when the run started: nobody answered, or not with a 200, or it was too long.',
+  },
   'replica-crashed': {
     status: 424,
     title: 'The replica was lost',
@@ -241,6 +254,7 @@ export type ProblemSlug = keyof typeof PROBLEMS;
 export const RUN_FAILURES = [
   'model-error',
   'invalid-output',
+  'input-unavailable',
   'replica-crashed',
   'out-of-memory',
   'replica-unavailable',

@@ -40,6 +40,12 @@ export const HELD_PAYLOAD_BYTES_MAX = 1_024 * 1_024;
 /** Largest JSON output that is shown inside its run, in bytes. Source: the HTTP contract (`outputs`). */
 export const EMBEDDED_JSON_BYTES_MAX = 256 * 1_024;
 
+/**
+ * The content type of an input that is only named: its bytes are the URL, and whoever executes the run fetches what is there. Never taken
+ * from a request.
+ */
+export const LOCATION_TYPE = 'application/vnd.claimcheck.location';
+
 /** Whether a content type is JSON: `application/json`, with parameters or not, or any `application/…+json`. */
 export const isJson = (contentType: string): boolean =>
   /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(contentType.trim());

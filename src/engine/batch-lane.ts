@@ -75,8 +75,16 @@ async function execute(parts: BatchLaneParts, claimed: ClaimedRun, held: HeldCla
     return;
   }
   if (result.kind === 'succeeded' || result.kind === 'failed') {
+    const hasCallback = run.callback !== null;
     parts.drainRates.ended(run.kind, clock.now());
-    parts.events.ended({ runId: claim.runId, parentId: run.parentId, rows: null, status: result.kind, error });
+    parts.events.ended({
+      runId: claim.runId,
+      parentId: run.parentId,
+      rows: null,
+      status: result.kind,
+      error,
+      hasCallback,
+    });
     observer.ended(run, result.kind, error);
   }
 }

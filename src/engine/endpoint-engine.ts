@@ -18,13 +18,14 @@ import { Dispatcher, type DispatcherParts, type LaneSlot } from './dispatcher.ts
 import { DrainRates } from './drain-rate.ts';
 import type { Leases } from './leases.ts';
 import type { RunObserver } from './observer.ts';
+import type { FetchParts } from './located-input.ts';
 import type { Payloads } from './payloads.ts';
 import { type ReplicaLane, replicaLane } from './replica-lane.ts';
 import type { RunEvents } from './run-events.ts';
 import type { Watch } from './watch.ts';
 
 /** What every endpoint of a server shares. */
-export interface SharedParts {
+export interface SharedParts extends FetchParts {
   readonly owner: string;
   readonly ledger: Ledger;
   readonly payloads: Payloads;

@@ -5,27 +5,21 @@ import { type BlobStore, inputKey } from '../blobs/blobs.ts';
 import { type Clock, newRunId, startTimer } from '../clock.ts';
 import { mayUse, type Principal, type Viewer } from '../domain/access.ts';
 import { ServiceError } from '../domain/errors.ts';
+import type { DeliveryId } from '../domain/delivery.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { ByteRange } from '../domain/payload.ts';
 import { isEnded } from '../domain/run.ts';
-import { between, type Duration, type Instant, milliseconds, seconds } from '../domain/time.ts';
-import type {
-  AttemptRecord,
-  Cancelled,
-  EndpointDepth,
-  Ledger,
-  RunDetails,
-  RunFilter,
-  RunRecord,
-} from '../ledger/ledger.ts';
+import { type Duration, seconds } from '../domain/time.ts';
+import type { Cancelled, DeliveryRecord, Ledger, RunDetails, RunFilter, RunRecord } from '../ledger/ledger.ts';
+import type { Egress } from '../egress/egress.ts';
 import type { Log } from '../log.ts';
 import type { RunLogs } from '../logs/run-logs.ts';
 import type { Callbacks } from '../replicas/callbacks.ts';
 import type { DiskRoom } from '../storage/disk-room.ts';
-import type { ReplicaCounts, ReplicaHealth } from '../replicas/supervisor.ts';
 import type { Tracing } from '../tracing/tracing.ts';
 import { BatchInputs } from './batch-inputs.ts';
 import { Collector } from './collector.ts';
+import { redeliver } from './deliveries.ts';
 import type { Deployed } from './deployment.ts';
 import { EndpointEngine, type SharedParts } from './endpoint-engine.ts';
 import { follow, type FollowOptions, type Told } from './following.ts';
@@ -40,7 +34,8 @@ import { retrySubmission } from './retry.ts';
 import { RunEvents } from './run-events.ts';
 import { type OpenStored, openStored, readStored, type Stored } from './stored.ts';
 import { Sweeper } from './sweeper.ts';
-import { type Rollout, Versions } from './versions.ts';
+import { type EndpointSight, endpointSightOf, type RunSight, sightOf } from './sights.ts';
+import { Versions } from './versions.ts';
 import { Watch } from './watch.ts';
 
 /** What a refused client is told to wait while the server stops. */
@@ -65,34 +60,12 @@ export interface EngineParts {
   readonly endpoints: readonly Deployed[];
   /** How to start a replica of an endpoint. */
   readonly launch: (deployed: Deployed, replicaId: string) => Promise<Launch>;
-}
-
-/** Why a run does not move; null when it does, or has ended. */
-export type WaitingOn = 'capacity' | 'cold_start' | 'retry_delay' | 'children' | 'draining';
-
-/** A run with what only the engine knows about it. */
-export interface RunSight {
-  readonly run: RunRecord;
-  readonly attempts: readonly AttemptRecord[];
-  /** Where it stands in the queue; null once it has started. */
-  readonly queue: { readonly ahead: number; readonly estimatedStart: Duration | null } | null;
-  readonly waitingOn: WaitingOn | null;
-  /** The output's bytes where they were read with the run; null where there is none, or it must be asked for. */
-  readonly output: Uint8Array | null;
-}
-
-/** An endpoint with what is going on there. */
-export interface EndpointSight {
-  readonly deployed: Deployed;
-  readonly replicas: ReplicaCounts;
-  readonly depth: EndpointDepth;
-  /** How long the run has waited that waits longest, or null where none waits. */
-  readonly oldestAge: Duration | null;
-  /** Calls and batches that ended per second lately, or null before that is known. */
-  readonly drainRate: number | null;
-  readonly health: ReplicaHealth;
-  /** The version that is tried now, or was tried last and failed; null where the last one succeeded. */
-  readonly rollout: Rollout | null;
+  /** The way out to addresses that callers name. */
+  readonly egress: Egress;
+  /** Longest input that is fetched, in bytes. */
+  readonly inputBytesMax: number;
+  /** Called when there may be a delivery to be carried out. */
+  readonly onDelivery: () => void;
 }
 
 /** Runs everything between the transport and the stores. */
@@ -110,10 +83,10 @@ export class Engine {
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
-    const { ledger, blobs, logs, callbacks, room, tracing, clock, log } = parts;
+    const { ledger, blobs, logs, callbacks, room, tracing, clock, log, egress, inputBytesMax } = parts;
     const payloads = new Payloads(blobs);
     const owner = randomUUID();
-    const events = new RunEvents();
+    const events = new RunEvents(parts.onDelivery);
     const observer = observeWith(parts.observers);
     const leases = new Leases(ledger, log);
     const onQueued = (endpoint: string): void =>
@@ -133,6 +106,8 @@ export class Engine {
       tracing,
       clock,
       log,
+      egress,
+      inputBytesMax,
     };
     for (const deployed of parts.endpoints) this.#add(deployed);
     this.#sweeper = new Sweeper({ ledger, owner, events, observer, log, onSwept: () => this.#wakeAll() });
@@ -227,18 +202,7 @@ export class Engine {
   async endpoints(viewer: Viewer): Promise<EndpointSight[]> {
     const depths = new Map((await this.#parts.ledger.depths()).map((depth) => [depth.endpoint, depth]));
     const visible = [...this.#endpoints.entries()].filter(([name]) => mayUse(viewer, name));
-    return visible.map(([name, versions]) => {
-      const { deployed, supervisor, drainRates } = versions.active;
-      return {
-        deployed,
-        replicas: { ...supervisor.counts(), current: sum(versions.all.map((one) => one.supervisor.counts().current)) },
-        depth: depths.get(name)!,
-        oldestAge: this.#ageOf(depths.get(name)!.oldestQueuedAt),
-        drainRate: drainRates.topLevel.perSecond(this.#parts.clock.now()),
-        health: supervisor.health(),
-        rollout: versions.rollout,
-      };
-    });
+    return visible.map(([name, versions]) => endpointSightOf(versions, depths.get(name)!, this.#parts.clock.now()));
   }
 
   /**
@@ -266,8 +230,9 @@ export class Engine {
     const versions = this.#endpoints.get(name)!;
     const endpoint = versions.of(submission.deployed.version) ?? versions.active;
     const retryAfter = (): Duration => endpoint.drainRates.topLevel.retryAfter(this.#parts.clock.now());
+    const { egress } = this.#parts;
     const assertOpen = (): void => this.#assertOpen();
-    const accepted = await accept({ ledger, payloads, assertOpen, retryAfter }, submission);
+    const accepted = await accept({ ledger, payloads, egress, assertOpen, retryAfter }, submission);
     if (accepted.kind === 'new') {
       endpoint.queued(accepted.run.kind);
       this.#shared.observer.queued(accepted.run);
@@ -401,6 +366,28 @@ export class Engine {
     return this.submit(await retrySubmission({ ...this.#shared, storeInput }, run, { deployed, principal, ...asked }));
   }
 
+  /**
+   * What was, or is to be, told of a run to whoever asked; empty as long as it has not ended.
+   *
+   * @throws ServiceError `run-not-found`
+   */
+  async deliveries(runId: RunId, viewer: Viewer): Promise<readonly DeliveryRecord[]> {
+    await this.#visible(runId, viewer);
+    return this.#parts.ledger.deliveries(runId);
+  }
+
+  /**
+   * Has a delivery carried out once more, whatever became of it; answers it as it then stands.
+   *
+   * @throws ServiceError `run-not-found`, `run-not-ended`, `delivery-not-found`
+   */
+  async redeliver(runId: RunId, viewer: Viewer, deliveryId: DeliveryId): Promise<DeliveryRecord> {
+    const { ledger, onDelivery } = this.#parts;
+    const delivery = await redeliver(ledger, await this.#visible(runId, viewer), deliveryId);
+    onDelivery();
+    return delivery;
+  }
+
   /** Cancels the queued runs of an endpoint that somebody sees, and answers how many it has cancelled. Runs that arrive meanwhile stay. */
   purge(request: PurgeRequest): Promise<number> {
     return purge(this.#shared, request);
@@ -426,7 +413,8 @@ export class Engine {
     if (cancelled.result === 'unknown') throw runNotFound(runId);
     if (cancelled.result !== 'cancelled') return cancelled.result;
     for (const claim of cancelled.stopped) this.#shared.leases.stop(claim, 'cancelled');
-    this.#shared.events.ended({ runId, parentId, rows, status: 'cancelled', error: null });
+    const hasCallback = run.callback !== null;
+    this.#shared.events.ended({ runId, parentId, rows, status: 'cancelled', error: null, hasCallback });
     this.#shared.observer.ended(run, 'cancelled', null);
     return 'cancelled';
   }
@@ -508,43 +496,14 @@ export class Engine {
   }
 
   /** Adds what only the engine knows. */
-  #sightOf({ run, attempts, ahead, output }: RunDetails): RunSight {
-    return {
-      run,
-      attempts,
-      queue: ahead === null ? null : { ahead, estimatedStart: this.#estimatedStart(run, ahead) },
-      waitingOn: this.#waitingOn(run),
-      output,
-    };
+  #sightOf(details: RunDetails): RunSight {
+    return sightOf(details, this.#endpoints.get(details.run.endpoint), this.#draining, this.#parts.clock.now());
   }
 
   #wakeAll(): void {
     for (const { all } of this.#endpoints.values()) all.forEach((version) => version.wake());
   }
-
-  #waitingOn(run: RunRecord): WaitingOn | null {
-    if (run.status === 'running') return run.kind === 'batch' ? 'children' : null;
-    if (run.status !== 'queued') return null;
-    if (this.#draining) return 'draining';
-    if (run.dueAt > this.#parts.clock.now()) return 'retry_delay';
-    const versions = this.#endpoints.get(run.endpoint);
-    const current = (versions?.of(run.version) ?? versions?.active)?.supervisor.counts().current;
-    return current === 0 ? 'cold_start' : 'capacity';
-  }
-
-  #ageOf(since: Instant | null): Duration | null {
-    return since === null ? null : milliseconds(Math.max(0, between(since, this.#parts.clock.now())));
-  }
-
-  /** When those ahead will have ended, at the rate at which their line has been moving. */
-  #estimatedStart(run: RunRecord, ahead: number): Duration | null {
-    const rates = this.#endpoints.get(run.endpoint)?.active.drainRates;
-    const rate = rates?.laneOf(run.kind).perSecond(this.#parts.clock.now()) ?? null;
-    return rate === null ? null : milliseconds(Math.round((ahead / rate) * 1_000));
-  }
 }
-
-const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0);
 
 /** The answer to an id that names no run, or somebody else's. */
 export function runNotFound(runId: string): ServiceError {

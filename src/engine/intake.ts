@@ -6,6 +6,7 @@ import { inputKey } from '../blobs/blobs.ts';
 import type { Principal } from '../domain/access.ts';
 import type { BatchOptions, BatchPlan } from '../domain/batch.ts';
 import { sha256 } from '../domain/digest.ts';
+import type { Callback } from '../domain/delivery.ts';
 import { DEFAULT_BATCH_SIZE } from '../domain/endpoint.ts';
 import { ServiceError, StorageFull } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
@@ -13,12 +14,14 @@ import type { Payload } from '../domain/payload.ts';
 import { fullHeaders } from '../domain/quota.ts';
 import { lostWorkersMax } from '../domain/retry.ts';
 import type { Duration } from '../domain/time.ts';
+import type { Egress } from '../egress/egress.ts';
 import type { Enqueued, Ledger, NewRun, RunRecord } from '../ledger/ledger.ts';
 import { CONTENT_TYPES, TableError, type TableFormat, tableFormatOf } from '../table/format.ts';
 import { indexTable, type TableIndex } from '../table/split.ts';
 import type { TraceText } from '../tracing/trace-context.ts';
 import type { Deployed } from './deployment.ts';
 import { checkColumns } from './columns.ts';
+import { checkedInput, refusedAddress } from './located-input.ts';
 import type { Payloads } from './payloads.ts';
 
 /** An input in hand: its bytes, or a payload that was stored already, under the key of the run that is to be made of it. */
@@ -50,6 +53,8 @@ export interface Submission {
   readonly retryOf: RunId | null;
   /** The trace that the run belongs to, as `NewRun` has it. */
   readonly trace: TraceText | null;
+  /** Who is told of its end. */
+  readonly callback: (Callback & { readonly pointer: string }) | null;
 }
 
 /** A run that is durable. `replayed` is one that the same idempotency key made before, `deduplicated` an open one with the same concurrency key. */
@@ -63,6 +68,8 @@ export interface IntakeParts {
   readonly payloads: Payloads;
   /** Refuses what no run can be made of now. */
   readonly assertOpen: () => void;
+  /** Knows which addresses may be named. */
+  readonly egress: Egress;
   /** What a full queue answers as Retry-After. */
   readonly retryAfter: (endpoint: string) => Duration;
 }
@@ -75,7 +82,7 @@ export interface IntakeParts {
 export async function accept(parts: IntakeParts, submission: Submission): Promise<Accepted> {
   const { deployed, input } = submission;
   const { spec } = deployed;
-  const { runId, payload, batch } = await takeIn(parts, submission).catch(async (error: unknown) => {
+  const { runId, payload, batch, callback } = await takeIn(parts, submission).catch(async (error: unknown) => {
     if ('stored' in input) await parts.payloads.discard(input.stored);
     throw error;
   });
@@ -105,7 +112,7 @@ export async function accept(parts: IntakeParts, submission: Submission): Promis
     concurrencyKey: submission.concurrencyKey,
     retryOf: submission.retryOf,
     retention: spec.retention,
-    callback: null,
+    callback,
     trace: submission.trace,
   };
   const [written] = await parts.ledger.enqueue([run]).catch(async (error: unknown) => {
@@ -122,22 +129,35 @@ interface Taken {
   readonly runId: RunId;
   readonly payload: Payload;
   readonly batch: BatchPlan | null;
+  readonly callback: Callback | null;
 }
 
-async function takeIn({ payloads, assertOpen }: IntakeParts, submission: Submission): Promise<Taken> {
+async function takeIn(parts: IntakeParts, submission: Submission): Promise<Taken> {
+  const { payloads, egress, assertOpen } = parts;
   assertOpen();
-  const { input } = submission;
+  const { input, inputPointer } = submission;
+  const callback = callbackOf(parts, submission);
   const format = batchFormat(submission);
   if ('stored' in input) {
-    if (format === null) return { runId: input.runId, payload: input.stored, batch: null };
+    if (format === null) return { runId: input.runId, payload: input.stored, batch: null, callback };
     const batch = planBatch(submission, await payloads.read(input.stored), format);
     const contentType = batch === null ? input.contentType : CONTENT_TYPES[format];
-    return { runId: input.runId, payload: { ...input.stored, contentType }, batch };
+    return { runId: input.runId, payload: { ...input.stored, contentType }, batch, callback };
   }
-  const batch = format === null ? null : planBatch(submission, input.bytes, format);
+  const { bytes } = checkedInput(input, egress, inputPointer);
+  const batch = format === null ? null : planBatch(submission, bytes, format);
   const runId = newRunId();
   const contentType = batch === null ? input.contentType : CONTENT_TYPES[format!];
-  return { runId, payload: await payloads.store(input.bytes, contentType, inputKey(runId)), batch };
+  return { runId, payload: await payloads.store(bytes, contentType, inputKey(runId)), batch, callback };
+}
+
+/** With its URL in the one spelling that there is for it: what was checked is what is kept, and connected to later. */
+function callbackOf({ egress }: IntakeParts, { callback }: Submission): Callback | null {
+  if (callback === null) return null;
+  const { pointer, events } = callback;
+  const checked = egress.check(callback.url);
+  if ('url' in checked) return { url: checked.url, events };
+  throw refusedAddress(pointer, checked.refusal);
 }
 
 function answer(parts: IntakeParts, deployed: Deployed, run: NewRun, written: Enqueued): Accepted {
@@ -260,6 +280,7 @@ function fingerprintOf(submission: Submission, input: Payload): string {
     metadata,
     concurrencyKey,
     retryOf,
+    callback,
   } = submission;
   return sha256(
     JSON.stringify([
@@ -275,6 +296,8 @@ function fingerprintOf(submission: Submission, input: Payload): string {
       retryOf,
       input.contentType,
       input.sha256,
+      // Only where there is one: keys of requests that came before there could be stand for the same requests.
+      ...(callback === null ? [] : [callback.url, callback.events]),
     ]),
   );
 }

@@ -38,7 +38,7 @@ export async function purge(parts: PurgeParts, request: PurgeRequest): Promise<n
     // A batch that waits to be taken up again may have chunks at work.
     for (const claim of stopped) leases.stop(claim, 'cancelled');
     for (const runId of cancelled) {
-      events.ended({ runId, parentId: null, rows: null, status: 'cancelled', error: null });
+      events.ended({ runId, parentId: null, rows: null, status: 'cancelled', error: null, hasCallback: true });
       observer.ended({ runId, endpoint: request.endpoint, parentId: null }, 'cancelled', null);
     }
     if (cancelled.length === 0) return count;

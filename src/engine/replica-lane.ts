@@ -11,8 +11,9 @@
 
 import { type Clock, jitter, startTimer } from '../clock.ts';
 import { outputKey } from '../blobs/blobs.ts';
-import type { Payload } from '../domain/payload.ts';
-import { after, between, type Duration, toRfc3339 } from '../domain/time.ts';
+import type { RunId } from '../domain/ids.ts';
+import { LOCATION_TYPE, type Payload } from '../domain/payload.ts';
+import { after, between, type Duration, milliseconds, toRfc3339 } from '../domain/time.ts';
 import type { AttemptResult, ClaimedRun, Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import {
@@ -36,7 +37,8 @@ import type { Lane } from './dispatcher.ts';
 import type { DrainRates } from './drain-rate.ts';
 import type { HeldClaim, StopReason } from './leases.ts';
 import { attemptAttributes, outcomeOf, type RunObserver } from './observer.ts';
-import { failureOf, resultOfFailure } from './outcome.ts';
+import { fetchInput, type FetchParts, InputUnavailable } from './located-input.ts';
+import { type Failure, failureOf, resultOfFailure } from './outcome.ts';
 import { isHeld, type Payloads } from './payloads.ts';
 import { openReports, type Reports } from './reports.ts';
 import type { RunEvents } from './run-events.ts';
@@ -45,7 +47,7 @@ import type { RunEvents } from './run-events.ts';
 const RESERVE_MAX = 64;
 
 /** What the lane works with. */
-export interface ReplicaLaneParts {
+export interface ReplicaLaneParts extends FetchParts {
   readonly deployed: Deployed;
   readonly supervisor: Supervisor;
   readonly ledger: Ledger;
@@ -152,9 +154,11 @@ async function execute(
   }
   if (result.kind === 'retry') parts.onRetry(result.delay);
   if (result.kind === 'succeeded' || result.kind === 'failed') {
-    const { kind, parentId, rows } = claimed.run;
+    const { kind, parentId, rows, callback } = claimed.run;
     drainRates.ended(kind, clock.now());
-    events.ended({ runId, parentId, rows, status: result.kind, error, ...(details === null ? {} : { details }) });
+    const hasCallback = callback !== null;
+    const told = { runId, parentId, rows, status: result.kind, error, hasCallback };
+    events.ended({ ...told, ...(details !== null && { details }) });
     observer.ended(claimed.run, result.kind, error);
   }
 }
@@ -168,17 +172,15 @@ async function attemptResult(
 ): Promise<AttemptResult> {
   const { payloads, deployed } = parts;
   const { runId, attempt } = claimed.claim;
-  const input = await inputOf(parts, claimed).catch((error: unknown) => {
-    parts.log.error({ err: error, run_id: runId }, 'the input of a run cannot be read');
+  const input = await inputOf(parts, claimed, held.signal).catch((cause: unknown) => {
     slot.release();
-    return null;
+    return { cause };
   });
-  if (input === null) return damagedInput();
+  if ('cause' in input) return resultWithoutInput(parts, claimed, held, input.cause);
   const reply = await invoke(parts, claimed, slot, held, { ...input, ...beside });
   if (reply.kind === 'own-fault') {
     if (reply.of === 'output') throw reply.cause;
-    parts.log.error({ err: reply.cause, run_id: runId }, 'the input of a run cannot be read');
-    return damagedInput();
+    return damagedInput(parts.log, runId, reply.cause);
   }
   const reason = held.signal.aborted ? (held.signal.reason as StopReason) : null;
   const failure = failureOf(reply, reason, claimed);
@@ -189,10 +191,25 @@ async function attemptResult(
   return { kind: 'succeeded', output: await parts.room.insist(store, held.signal) };
 }
 
-const damagedInput = (): AttemptResult => ({
-  kind: 'failed',
-  error: { type: 'internal', detail: 'The input of this run is damaged in the store.' },
-});
+function damagedInput(log: Log, runId: RunId, cause: unknown): AttemptResult {
+  log.error({ err: cause, run_id: runId }, 'the input of a run cannot be read');
+  return { kind: 'failed', error: { type: 'internal', detail: 'The input of this run is damaged in the store.' } };
+}
+
+/** What an attempt comes to whose input could not be had; one that is only named may be there the next time. */
+function resultWithoutInput(
+  { deployed, log }: ReplicaLaneParts,
+  claimed: ClaimedRun,
+  held: HeldClaim,
+  cause: unknown,
+): AttemptResult {
+  if (!(cause instanceof InputUnavailable)) return damagedInput(log, claimed.claim.runId, cause);
+  const failure: Failure = held.signal.aborted
+    ? failureOf({ kind: 'stopped' }, held.signal.reason as StopReason, claimed)!
+    : { kind: 'failed', error: { type: 'input-unavailable', detail: cause.message } };
+  return resultOfFailure(failure, claimed, deployed.spec.retry, jitter());
+}
+
 /** What goes on beside an invocation: its replica's reports, and its span. */
 interface Beside {
   readonly reports: Reports;
@@ -202,17 +219,25 @@ interface Beside {
 interface Input {
   readonly body: Invocation['body'];
   readonly contentType: string;
+  /** How much of the attempt's time went by until it was there. */
+  readonly took: Duration;
 }
 
 /** A chunk's input is its rows of the parent's table; a call's is its own. */
-async function inputOf({ payloads, inputs }: ReplicaLaneParts, { run, input }: ClaimedRun): Promise<Input> {
+async function inputOf(parts: ReplicaLaneParts, { run, input }: ClaimedRun, signal: AbortSignal): Promise<Input> {
+  const { payloads, inputs, clock } = parts;
+  const took = milliseconds(0);
   if (run.parentId !== null && run.rows !== null) {
     const { bytes, contentType } = await inputs.slice(run.parentId, run.rows);
-    return { body: bytes, contentType };
+    return { body: bytes, contentType, took };
   }
   const { contentType, bytes } = input!;
-  if (isHeld(input!)) return { body: await payloads.read(input!), contentType };
-  return { body: { bytes, open: () => payloads.stream(input!) }, contentType };
+  if (!isHeld(input!)) return { body: { bytes, open: () => payloads.stream(input!) }, contentType, took };
+  const content = await payloads.read(input!);
+  if (contentType !== LOCATION_TYPE) return { body: content, contentType, took };
+  const startedAt = clock.now();
+  const fetched = await fetchInput(parts, content, run.timeout, signal);
+  return { body: fetched.bytes, contentType: fetched.contentType, took: between(startedAt, clock.now()) };
 }
 
 /** Stores the output of a call while it comes, where it is long; a chunk's is looked into, and held. */
@@ -235,12 +260,13 @@ async function invoke(
   claimed: ClaimedRun,
   slot: ReservedSlot,
   held: HeldClaim,
-  { body, contentType, reports, traced }: Input & Beside,
+  { body, contentType, took, reports, traced }: Input & Beside,
 ): Promise<Reply> {
   const { run, claim } = claimed;
   const { replicas, model } = parts.deployed.spec;
   const isOurRunner = model.runtime === 'node' || model.runtime === 'python';
-  const stopTimer = run.timeout === null ? null : startTimer(run.timeout, () => held.stop('timeout'));
+  const timeout = run.timeout === null ? null : milliseconds(Math.max(1, run.timeout - took));
+  const stopTimer = timeout === null ? null : startTimer(timeout, () => held.stop('timeout'));
   const headers: Record<string, string> = {
     // First, so that whatever a propagator writes replaces nothing of ours.
     ...traceHeaders(traced.text),
@@ -252,7 +278,7 @@ async function invoke(
   const metadata = inAscii(run.metadata);
   if (isOurRunner || metadata.length <= METADATA_HEADER_MAX) headers[METADATA_HEADER] = metadata;
   if (run.accept !== null) headers['accept'] = run.accept;
-  if (run.timeout !== null) headers[DEADLINE_HEADER] = toRfc3339(after(parts.clock.now(), run.timeout));
+  if (timeout !== null) headers[DEADLINE_HEADER] = toRfc3339(after(parts.clock.now(), timeout));
   try {
     // Our runner reports what it prints by itself, also where it works on several runs at once.
     const isAlone = replicas.concurrency === 1 || claimed.alone;

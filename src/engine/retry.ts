@@ -62,6 +62,7 @@ export async function retrySubmission(
     metadata: run.metadata,
     concurrencyKey: run.concurrencyKey,
     retryOf: runId,
+    callback: run.callback === null ? null : { ...run.callback, pointer: '' },
   };
 }
 

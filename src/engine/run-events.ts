@@ -13,6 +13,8 @@ export interface RunEnded {
   readonly rows: RowRange | null;
   readonly status: EndedStatus;
   readonly error: RunError | null;
+  /** Whether somebody asked to be told of it, or may have: then there is a delivery to be carried out here. */
+  readonly hasCallback: boolean;
   /** The run as it ended, where it was read together with its end. */
   readonly details?: RunDetails;
 }
@@ -28,6 +30,12 @@ export class RunEvents {
   readonly #byRun = new Map<RunId, Set<Listener>>();
   readonly #byParent = new Map<RunId, Set<Listener>>();
   readonly #followers = new Map<RunId, Set<(what: Change) => void>>();
+  readonly #onDelivery: () => void;
+
+  /** @param onDelivery called when there is a delivery to be carried out */
+  constructor(onDelivery: () => void = () => {}) {
+    this.#onDelivery = onDelivery;
+  }
 
   /** Something may have happened to a run. Called often, and for runs that nobody follows. */
   changed(runId: RunId, what: Change): void {
@@ -36,6 +44,7 @@ export class RunEvents {
 
   ended(event: RunEnded): void {
     this.changed(event.runId, 'state');
+    if (event.hasCallback) this.#onDelivery();
     for (const listener of this.#byRun.get(event.runId) ?? []) listener(event);
     if (event.parentId === null) return;
     for (const listener of this.#byParent.get(event.parentId) ?? []) listener(event);

@@ -71,7 +71,8 @@ export class Sweeper {
       const { runId, parentId, status } = run;
       log.warn({ run_id: runId, status }, what);
       if (!isEnded(status)) continue;
-      events.ended({ runId, parentId, rows: null, status, error: null });
+      // Nobody knows what they asked for without looking, and the deliverer looks itself.
+      events.ended({ runId, parentId, rows: null, status, error: null, hasCallback: true });
       observer.ended({ runId, parentId, endpoint: run.endpoint }, status, { type, detail: what });
     }
     return swept.length > 0;

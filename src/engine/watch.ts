@@ -1,5 +1,5 @@
 // Where several servers share a ledger: what the others did reaches those who wait for it here. Hints bring it at once, but may be lost,
-// so everything that is awaited is also looked for again and again. In a ledger that has one server nothing of this happens.
+// so everything that is awaited is also looked for again and again. Deliveries are carried out by the server that has ended the run. In a ledger that has one server nothing of this happens.
 
 import type { RunId } from '../domain/ids.ts';
 import { isEnded } from '../domain/run.ts';
@@ -69,7 +69,7 @@ export class Watch {
       for (const { runId, rows, status, error } of await ledger.chunks(parentId)) {
         if (!isEnded(status) || told.has(runId)) continue;
         isNews = true;
-        events.ended({ runId, parentId, rows, status, error });
+        events.ended({ runId, parentId, rows, status, error, hasCallback: false });
       }
       return isNews;
     };
@@ -91,7 +91,7 @@ export class Watch {
     const run = await this.#parts.ledger.run(runId);
     if (run === null || !isEnded(run.status)) return false;
     const { parentId, rows, status, error } = run;
-    this.#parts.events.ended({ runId, parentId, rows, status, error });
+    this.#parts.events.ended({ runId, parentId, rows, status, error, hasCallback: false });
     return true;
   }
 

@@ -8,6 +8,8 @@ export const outputPath = (runId: string): string => `${runPath(runId)}/output`;
 export const eventsPath = (runId: string): string => `${runPath(runId)}/events`;
 /** What a run's model wrote. */
 export const logsPath = (runId: string): string => `${runPath(runId)}/logs`;
+/** What was told of a run. */
+export const deliveriesPath = (runId: string): string => `${runPath(runId)}/deliveries`;
 /** A run's cancellation. */
 export const cancelPath = (runId: string): string => `${runPath(runId)}/cancel`;
 /** A batch run's chunks. */

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import type { HttpParts } from './parts.ts';
 import type { Route } from './route.ts';
 import { EVENT_ROUTES } from './routes/events.ts';
+import { DELIVERY_ROUTES } from './routes/deliveries.ts';
 import { ENDPOINT_ROUTES } from './routes/endpoints.ts';
 import { HEALTH_ROUTES } from './routes/health.ts';
 import { INVOKE_ROUTES } from './routes/invoke.ts';
@@ -18,6 +19,7 @@ export const ROUTES: readonly Route[] = [
   ...INVOKE_ROUTES,
   ...RUN_ROUTES,
   ...EVENT_ROUTES,
+  ...DELIVERY_ROUTES,
   ...ENDPOINT_ROUTES,
   ...VERSION_ROUTES,
   ...HEALTH_ROUTES,

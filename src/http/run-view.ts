@@ -4,11 +4,11 @@ import type { BatchOptions, Progress } from '../domain/batch.ts';
 import { EMBEDDED_JSON_BYTES_MAX, isJson, type PayloadFacts } from '../domain/payload.ts';
 import { isEnded } from '../domain/run.ts';
 import { inSeconds, type Instant, toRfc3339 } from '../domain/time.ts';
-import type { EndpointSight, RunSight } from '../engine/engine.ts';
+import type { EndpointSight, RunSight } from '../engine/sights.ts';
 import type { AttemptRecord, RunRecord } from '../ledger/ledger.ts';
 import type { EndpointBody } from '../wire/endpoints.ts';
 import type { AttemptBody, ProgressBody, RunBody, RunLine } from '../wire/runs.ts';
-import { cancelPath, chunksPath, eventsPath, logsPath, outputPath, runPath } from './paths.ts';
+import { cancelPath, chunksPath, deliveriesPath, eventsPath, logsPath, outputPath, runPath } from './paths.ts';
 import { failureBody } from './problem.ts';
 
 const timeOrNull = (at: Instant | null): string | null => (at === null ? null : toRfc3339(at));
@@ -54,6 +54,7 @@ function runLine(run: RunRecord): Omit<RunLine, 'metadata'> {
       logs: logsPath(run.runId),
       cancel: cancelPath(run.runId),
       ...(run.kind === 'batch' ? { children: chunksPath(run.runId) } : {}),
+      ...(run.callback === null ? {} : { deliveries: deliveriesPath(run.runId) }),
     },
   };
 }

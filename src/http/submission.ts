@@ -2,8 +2,9 @@
 
 import type { Principal } from '../domain/access.ts';
 import type { BatchOptions } from '../domain/batch.ts';
+import { CALLBACK_EVENTS, type CallbackEvent } from '../domain/delivery.ts';
 import { type FieldError, ServiceError } from '../domain/errors.ts';
-import { isJson } from '../domain/payload.ts';
+import { isJson, LOCATION_TYPE } from '../domain/payload.ts';
 import { type Duration, milliseconds, seconds } from '../domain/time.ts';
 import type { Deployed } from '../engine/deployment.ts';
 import { batchFormat, looksLikeTable, type Submission, type SubmittedInput } from '../engine/intake.ts';
@@ -65,6 +66,11 @@ export function readSubmission(request: InvokeRequest, deployed: Deployed): Read
     );
   }
   const { body } = request;
+  if (contentType === LOCATION_TYPE)
+    throw new ServiceError(
+      'unsupported-media-type',
+      'An input by reference is named in an envelope: send application/json with {"input_location": "https://…"}.',
+    );
   if (!isJson(contentType)) return readRaw(request, body, deployed, contentType);
   if (!(body instanceof Uint8Array)) throw new Error('An envelope was not read, and can only be read whole.');
   return readJson(request, body, deployed);
@@ -87,11 +93,12 @@ function readJson(request: InvokeRequest, body: Uint8Array, deployed: Deployed):
   ];
   if (errors.length > 0) throw invalidRequest('The request is not valid', errors);
   const options = value as InvokeEnvelope;
-  const inputPointer = envelope.member('input') === null ? '/parameters' : '/input';
-  const bytes = envelope.member(inputPointer.slice(1))!;
+  const { input, pointer: inputPointer } = inputOf(envelope, options);
+  const { bytes } = input;
   const submission: Submission = {
     ...common(request, deployed, options),
-    input: { bytes, contentType: 'application/json' },
+    callback: callbackOf(options.callback_url, options.callback_events, (name) => `/${name}`),
+    input,
     inputPointer,
     batch: batchOf(options.batch),
     metadata: metadataOf(envelope),
@@ -116,6 +123,11 @@ function readRaw(
   const asked = options.batch ?? (Object.keys(choice).length > 0 ? true : undefined);
   const submission: AskedSubmission = {
     ...common(request, deployed, options),
+    callback: callbackOf(
+      options.callback_url,
+      options.callback_events?.split(',') as CallbackEvent[] | undefined,
+      (name) => `query:${name}`,
+    ),
     input: body instanceof Uint8Array ? { bytes: body, contentType } : { incoming: body, contentType },
     inputPointer: '',
     batch: asked === undefined ? 'auto' : asked ? choice : 'off',
@@ -146,24 +158,52 @@ function withoutNullName({ run_name: name, ...others }: Envelope['value']): Enve
   return name === null ? others : { ...others, ...(name !== undefined && { run_name: name }) };
 }
 
+/** Every end is told, unless fewer are asked for. `pointerOf` says where an option of a name stands. */
+function callbackOf(
+  url: string | undefined,
+  events: readonly CallbackEvent[] | undefined,
+  pointerOf: (name: string) => string,
+): Submission['callback'] {
+  if (url !== undefined) {
+    const told = new Set(events ?? Object.values(CALLBACK_EVENTS));
+    return { url, events: [...told], pointer: pointerOf('callback_url') };
+  }
+  if (events === undefined) return null;
+  throw invalidRequest('The request is not valid', [
+    { pointer: pointerOf('callback_events'), detail: 'needs a callback_url beside it' },
+  ]);
+}
+
+/** Of these an envelope has one. */
+const INPUT_MEMBERS = ['input', 'parameters', 'input_location'] as const;
+
 function inputErrors(envelope: Envelope): FieldError[] {
-  const given = ['input', 'parameters'].filter((name) => envelope.member(name) !== null);
+  const given = INPUT_MEMBERS.filter((name) => envelope.member(name) !== null);
   if (given.length === 1) return [];
-  return [
-    {
-      pointer: '/input',
-      detail: given.length === 0 ? 'is required (or "parameters")' : 'and "parameters" exclude each other',
-    },
-  ];
+  if (given.length === 0) return [{ pointer: '/input', detail: 'is required (or "parameters", or "input_location")' }];
+  const [first, ...others] = given;
+  const named = others.map((name) => `"${name}"`).join(' and ');
+  return [{ pointer: `/${first!}`, detail: `and ${named} exclude each other` }];
+}
+
+function inputOf(envelope: Envelope, { input_location: url }: InvokeEnvelope) {
+  if (url !== undefined) {
+    const input = { bytes: new TextEncoder().encode(url), contentType: LOCATION_TYPE };
+    return { input, pointer: '/input_location' };
+  }
+  const name = envelope.member('input') === null ? 'parameters' : 'input';
+  return { input: { bytes: envelope.member(name)!, contentType: 'application/json' }, pointer: `/${name}` };
 }
 
 /** What of the input the model's schema refuses. Rows are checked where they are worked on, so that the good ones of a table are not lost. */
 function schemaErrors(submission: Submission, bytes: Uint8Array): FieldError[] {
   const {
     deployed: { takes, inputSchema },
+    input: { contentType },
     inputPointer,
   } = submission;
-  if (inputSchema === null || takes === 'rows' || bytes.length > CHECKED_BYTES_MAX) return [];
+  if (contentType === LOCATION_TYPE || inputSchema === null || takes === 'rows' || bytes.length > CHECKED_BYTES_MAX)
+    return [];
   const format = batchFormat(submission);
   // What was to be a batch and is no table is refused as that.
   if (format !== null && (submission.batch !== 'auto' || looksLikeTable(bytes, format))) return [];

@@ -5,7 +5,8 @@ import { ANYBODY } from '../domain/access.ts';
 import { type ProblemSlug, RUN_FAILURES, type RunError } from '../domain/errors.ts';
 import type { EndedStatus } from '../domain/run.ts';
 import { type Duration, inSeconds } from '../domain/time.ts';
-import type { Engine, EndpointSight } from '../engine/engine.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { EndpointSight } from '../engine/sights.ts';
 import {
   ATTEMPT_OUTCOMES,
   type AttemptOutcome,

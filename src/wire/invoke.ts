@@ -23,6 +23,11 @@ export const TIMEOUT_SECONDS_MAX = 3_600;
 /** Longest `queue_ttl` that a request may ask for, in seconds. */
 export const QUEUE_TTL_SECONDS_MAX = 7 * 86_400;
 
+/** What can be told of a run. */
+export const CallbackEvent = Type.Enum(['run.succeeded', 'run.failed', 'run.cancelled']);
+/** See the schema of the same name. */
+export type CallbackEvent = Static<typeof CallbackEvent>;
+
 /** What an invocation may say beside its input, in an envelope's members. */
 export const InvokeOptions = {
   async: Type.Optional(
@@ -45,6 +50,17 @@ export const InvokeOptions = {
       description: 'While a run of the endpoint with this key has not ended, no other is made: the answer is that run.',
     }),
   ),
+  callback_url: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 2_048,
+      description: 'Where the end of the run is told: a webhook, signed, and sent until it has arrived.',
+      examples: ['https://hooks.example/claimcheck'],
+    }),
+  ),
+  callback_events: Type.Optional(
+    Type.Array(CallbackEvent, { minItems: 1, maxItems: 3, description: 'What is told; unset, every end.' }),
+  ),
   metadata: Type.Optional(
     Type.Record(Type.String(), Type.Unknown(), {
       maxProperties: 64,
@@ -54,11 +70,20 @@ export const InvokeOptions = {
   batch: Type.Optional(Type.Union([Type.Boolean(), BatchChoice])),
 };
 
-/** The envelope: `input`, or `parameters` (an object) as pipeline callers name it, and the options. */
+/** The envelope: `input`, or `parameters` (an object) as pipeline callers name it, or where the input is to be fetched; and the options. */
 export const InvokeEnvelope = Type.Object(
   {
     input: Type.Optional(Type.Unknown()),
     parameters: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+    input_location: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 2_048,
+        description:
+          'A URL in the place of the input, which is fetched when an attempt starts and handed on whole, with the content type that it is answered with.',
+        examples: ['https://files.example/molecules.csv'],
+      }),
+    ),
     skip_artifact_materialization: Type.Optional(
       Type.Boolean({
         description:
@@ -81,6 +106,14 @@ export const InvokeQuery = Type.Object(
     queue_ttl: InvokeOptions.queue_ttl,
     priority: InvokeOptions.priority,
     concurrency_key: InvokeOptions.concurrency_key,
+    callback_url: InvokeOptions.callback_url,
+    callback_events: Type.Optional(
+      Type.String({
+        pattern: '^run\\.(?:succeeded|failed|cancelled)(?:,run\\.(?:succeeded|failed|cancelled)){0,2}$',
+        description: 'The same, with commas between them.',
+        examples: ['run.succeeded,run.failed'],
+      }),
+    ),
     batch: Type.Optional(Type.Boolean()),
     batch_size: BatchChoice.properties.size,
     max_in_flight: BatchChoice.properties.max_in_flight,

@@ -15,6 +15,7 @@ import { isEnded } from '../../src/domain/run.ts';
 import { days, hours, type Instant, milliseconds, minutes } from '../../src/domain/time.ts';
 import { Collector } from '../../src/engine/collector.ts';
 import type { Deployed } from '../../src/engine/deployment.ts';
+import { Egress } from '../../src/egress/egress.ts';
 import { Engine } from '../../src/engine/engine.ts';
 import type { Submission } from '../../src/engine/intake.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
@@ -81,6 +82,9 @@ async function collectingForTest(queueLimit = 100): Promise<Collecting> {
     tracing: new Tracing('0'),
     endpoints: [deployed],
     launch: async (_, id) => launchNode((spec!.model as { file: string }).file, spec!, id, data, process.env),
+    egress: new Egress({ settings: { httpsOnly: false, allow: [] }, ownPort: () => null }),
+    inputBytesMax: 1_024,
+    onDelivery: () => {},
   });
   onTestFinished(async () => {
     await engine.stop(AbortSignal.abort());
@@ -105,6 +109,7 @@ async function collectingForTest(queueLimit = 100): Promise<Collecting> {
       concurrencyKey: null,
       retryOf: null,
       trace: null,
+      callback: null,
       ...changes,
     });
     return accepted.kind === 'new' ? accepted.run.runId : accepted.runId;

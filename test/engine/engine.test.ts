@@ -11,7 +11,9 @@ import { ANYBODY } from '../../src/domain/access.ts';
 import { isEnded } from '../../src/domain/run.ts';
 import { milliseconds, minutes, seconds } from '../../src/domain/time.ts';
 import type { Deployed } from '../../src/engine/deployment.ts';
-import { Engine, type RunSight } from '../../src/engine/engine.ts';
+import { Egress } from '../../src/egress/egress.ts';
+import { Engine } from '../../src/engine/engine.ts';
+import type { RunSight } from '../../src/engine/sights.ts';
 import type { Submission } from '../../src/engine/intake.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
@@ -82,6 +84,9 @@ async function engineForTest(
     tracing: new Tracing('0'),
     endpoints: deployed,
     launch: async ({ spec }, id) => launchNode((spec.model as { file: string }).file, spec, id, data, process.env),
+    egress: new Egress({ settings: { httpsOnly: false, allow: [] }, ownPort: () => null }),
+    inputBytesMax: 1_024,
+    onDelivery: () => {},
   });
   whenDone(async () => {
     await engine.stop(AbortSignal.abort());
@@ -110,6 +115,7 @@ async function engineForTest(
         concurrencyKey: null,
         retryOf: null,
         trace: null,
+        callback: null,
         ...changes,
       });
       return accepted.kind === 'new' ? accepted.run.runId : accepted.runId;

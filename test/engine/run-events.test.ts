@@ -8,6 +8,7 @@ const end = (changes: Partial<RunEnded> = {}): RunEnded => ({
   rows: null,
   status: 'succeeded',
   error: null,
+  hasCallback: false,
   ...changes,
 });
 

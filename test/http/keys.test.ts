@@ -210,6 +210,19 @@ describe('two tenants', () => {
     expect((await server.send('DELETE', `/runs/${waiting}`, { headers: ada.headers })).json.status).toBe('cancelled');
   });
 
+  test('do not see what was told of the other’s runs, nor have it told again', async () => {
+    const server = await serviceWithKeys({ endpoints }, { ada: { tenant: 'ada' }, bob: { tenant: 'bob' } });
+    const { ada, bob } = server.keys;
+    const told = { input: { do: 'say' }, async: false, callback_url: 'https://hooks.example/canary' };
+    const { run_id: id } = (await server.post('/invoke', told, ada.headers)).json;
+    expect((await server.get(`/runs/${id}/deliveries`, ada.headers)).json.deliveries).toHaveLength(1);
+    const again = (headers: Record<string, string>) =>
+      server.send('POST', `/runs/${id}/deliveries/${id}_succeeded/redeliver`, { headers });
+    expect((await server.get(`/runs/${id}/deliveries`, bob.headers)).status).toBe(404);
+    expect((await again(bob.headers)).status).toBe(404);
+    expect((await again(ada.headers)).status).toBe(202);
+  });
+
   test('have idempotency and concurrency keys of their own', async () => {
     const server = await serviceWithKeys({ endpoints }, { ada: { tenant: 'ada' }, bob: { tenant: 'bob' } });
     const gate = join(await folderForTest(), 'gate');

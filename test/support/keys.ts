@@ -3,7 +3,7 @@
 import { onTestFinished } from 'vitest';
 import { newKey } from '../../src/access/key-format.ts';
 import { systemClock } from '../../src/clock.ts';
-import { openVault } from '../../src/service.ts';
+import { openVault } from '../../src/stores.ts';
 import type { KeyRecord } from '../../src/vault/vault.ts';
 import { databaseOf, dropDatabase } from './database.ts';
 import { newFolder, removeFolder, type WhenDone } from './folder.ts';

@@ -30,6 +30,8 @@ export interface TestServiceOptions {
   readonly insecure?: boolean;
   readonly corsOrigins?: readonly string[];
   readonly limits?: Partial<ServerLimits>;
+  /** What callbacks and inputs by reference may lead to though it is not public; unset, this machine, where the tests' receivers are. */
+  readonly egressAllow?: readonly string[];
   readonly environment?: NodeJS.ProcessEnv;
 }
 
@@ -85,6 +87,7 @@ export function testConfig(options: TestServiceOptions & { readonly data: string
     database: options.database ?? null,
     insecure: options.insecure ?? false,
     logLevel: 'silent',
+    egress: { httpsOnly: false, allow: options.egressAllow ?? ['127.0.0.1'] },
     corsOrigins: options.corsOrigins ?? [],
     limits: { bodyBytes: 16 * 1_024 * 1_024 },
     firstUid: null,

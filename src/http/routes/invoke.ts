@@ -8,7 +8,7 @@ import { isEnded } from '../../domain/run.ts';
 import { type Duration, inSeconds } from '../../domain/time.ts';
 import type { Deployed } from '../../engine/deployment.ts';
 import { isJson } from '../../domain/payload.ts';
-import type { RunSight } from '../../engine/engine.ts';
+import type { RunSight } from '../../engine/sights.ts';
 import { batchFormat, type Submission } from '../../engine/intake.ts';
 import { InvokeEnvelope, InvokeQuery } from '../../wire/invoke.ts';
 import { RunBody } from '../../wire/runs.ts';

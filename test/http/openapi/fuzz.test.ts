@@ -20,9 +20,14 @@ beforeAll(async () => {
       pipeline: { model: './anything.ts', mode: 'sync', syncTimeout: '2s', face: 'zenml' },
     },
   });
-  const ended = await server.submit('echo', [{ a: 1 }], { batch: true });
+  const told = { callback_url: 'https://hooks.example/' };
+  const ended = await server.submit('echo', [{ a: 1 }], { batch: true, ...told });
   await server.ended(ended);
-  known = { endpoint: ['echo', 'anything', 'pipeline'], id: [ended, await server.submit('anything', { a: 1 })] };
+  known = {
+    endpoint: ['echo', 'anything', 'pipeline'],
+    id: [ended, await server.submit('anything', { a: 1 })],
+    delivery_id: [`${ended}_succeeded`],
+  };
 });
 afterAll(() => server.stop());
 

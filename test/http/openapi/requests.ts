@@ -16,6 +16,7 @@ interface Schema {
   readonly type?: string;
   readonly enum?: readonly unknown[];
   readonly const?: unknown;
+  readonly examples?: readonly unknown[];
   readonly anyOf?: readonly Schema[];
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
@@ -171,6 +172,7 @@ function fittingValue(shapes: Readonly<Record<string, Schema>>, schema: Schema):
   if (schema.$ref !== undefined) return fittingValue(shapes, shapes[schema.$ref.split('/').at(-1)!]!);
   if (schema.enum !== undefined) return fc.constantFrom(...schema.enum);
   if (schema.const !== undefined) return fc.constant(schema.const);
+  if (schema.examples !== undefined) return fc.constantFrom(...schema.examples);
   if (schema.anyOf !== undefined) return fc.oneof(...schema.anyOf.map((one) => valueOf(shapes, one)));
   switch (schema.type) {
     case 'object': {

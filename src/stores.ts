@@ -1,0 +1,101 @@
+// The stores of a server, opened in their order: the ledger, the blobs beside it, the vault. This file knows which drivers there are.
+
+import type { BlobStore } from './blobs/blobs.ts';
+import { openBlobDirectory } from './blobs/directory.ts';
+import { systemClock } from './clock.ts';
+import { blobFolder, type Config, ledgerFile, vaultFile } from './config/config.ts';
+import type { StorageBroken } from './domain/errors.ts';
+import { after, type Duration, hours } from './domain/time.ts';
+import { makeFolder } from './folders.ts';
+import type { Ledger } from './ledger/ledger.ts';
+import { openSqliteLedger, type SqliteOptions } from './ledger/sqlite/driver.ts';
+import { migrateSqlite } from './ledger/sqlite/migrate.ts';
+import type { Log } from './log.ts';
+import { DiskRoom } from './storage/disk-room.ts';
+import { openSqliteVault } from './vault/sqlite.ts';
+import type { Vault } from './vault/vault.ts';
+
+/** Servers that share a ledger share the data folder too, and none of them takes an hour to write a file. */
+const ABANDONED_SINCE: Duration = hours(-1);
+
+/** What is kept, and the room that there is for it. */
+export interface Stores {
+  readonly ledger: Ledger;
+  readonly blobs: BlobStore;
+  readonly vault: Vault;
+  readonly room: DiskRoom;
+  /** Resolves when the store can no longer be trusted. */
+  readonly broken: Promise<StorageBroken>;
+}
+
+/**
+ * Opens everything that is kept; `undo` closes it again, in reverse.
+ *
+ * @throws Error when something cannot be opened, or somebody else has it: the message says what to do
+ */
+export async function openStores(config: Config, undo: AsyncDisposableStack, log: Log): Promise<Stores> {
+  const { promise: broken, resolve: onBroken } = Promise.withResolvers<StorageBroken>();
+  makeFolder(config.data);
+  const room = undo.adopt(new DiskRoom(config.data, log), (opened) => opened.close());
+  const onFull = (urgent: boolean): void => room.full(urgent);
+  const ledger = undo.adopt(await openLedger(config, { onFull, onBroken }, log), (opened) => opened.close());
+  await room.start();
+  const blobs = await openBlobs(config, ledger, onBroken);
+  const vault = undo.adopt(await openVault(config), (opened) => opened.close());
+  return { ledger, blobs, vault, room, broken };
+}
+
+/** The ledger that the configuration names. Postgres' driver is loaded only where it is used. */
+async function openLedger({ database, data }: Config, options: SqliteOptions, log: Log): Promise<Ledger> {
+  if (database === null) return openSqliteLedger(ledgerFile(data), systemClock, options);
+  const { openPostgresLedger } = await import('./ledger/postgres/driver.ts');
+  return openPostgresLedger(database, { onCaution: (caution) => log.warn(caution) });
+}
+
+function openBlobs({ data }: Config, ledger: Ledger, onBroken: (cause: StorageBroken) => void): Promise<BlobStore> {
+  const abandonedBefore = after(systemClock.now(), ABANDONED_SINCE);
+  return openBlobDirectory(blobFolder(data), { onBroken, ...(ledger.isShared && { abandonedBefore }) });
+}
+
+/**
+ * The vault of a configuration: beside the ledger, whatever that is in. Whoever may read it is the operator.
+ *
+ * @throws Error when it cannot be used: the message says why and what to do
+ */
+export async function openVault({ database, data }: LedgerPlace): Promise<Vault> {
+  if (database === null) return openSqliteVault(vaultFile(data));
+  const { openPostgresVault } = await import('./vault/postgres.ts');
+  return openPostgresVault(database);
+}
+
+/** What of a configuration says where the ledger is. */
+type LedgerPlace = Pick<Config, 'database' | 'data'>;
+
+/** Where the ledger is, for people. */
+export function placeOf({ database, data }: LedgerPlace): string {
+  if (database === null) return ledgerFile(data);
+  const { host, pathname } = new URL(database);
+  return `postgres://${host}${pathname}`;
+}
+
+/** What a migration has done. */
+export interface MigratedLedger {
+  /** Where the ledger is, for people; without the password of a database. */
+  readonly ledger: string;
+  /** Names of the migrations that were applied now, in their order. */
+  readonly applied: readonly string[];
+  /** The number of the last migration there is. */
+  readonly schema: number;
+}
+
+/**
+ * Brings a ledger to the newest schema, and starts nothing.
+ *
+ * @throws Error when it cannot be opened, a server has it, or a newer claimcheck wrote it
+ */
+export async function migrateLedger(place: LedgerPlace): Promise<MigratedLedger> {
+  const { database, data } = place;
+  if (database === null) return { ledger: ledgerFile(data), ...migrateSqlite(ledgerFile(data)) };
+  const { migratePostgres } = await import('./ledger/postgres/driver.ts');
+  return { ledger: placeOf(place), ...(await migratePostgres(database)) };
+}
