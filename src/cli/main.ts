@@ -15,6 +15,7 @@ import { runsCommand } from './runs.ts';
 import { serveCommand } from './serve.ts';
 import { submitCommand } from './submit.ts';
 import { write } from './text.ts';
+import { webhooksCommand } from './webhooks.ts';
 
 const EXAMPLES = `
 Examples:
@@ -23,7 +24,7 @@ Examples:
   $ claimcheck submit smiles-to-3d molecules.csv
   $ claimcheck runs wait <id>
 
-Commands other than serve, check, migrate, doctor and keys talk to the server at CLAIMCHECK_URL (http://127.0.0.1:4242),
+Commands other than serve, check, migrate, doctor, keys and webhooks talk to the server at CLAIMCHECK_URL (http://127.0.0.1:4242),
 with the API key in CLAIMCHECK_API_KEY where it asks for one.
 They exit with 0 on success, 1 when a run failed or something went wrong, 2 for wrong usage, 130 after Ctrl-C.`;
 
@@ -44,7 +45,8 @@ function program(): Command {
     .addCommand(runsCommand())
     .addCommand(endpointsCommand())
     .addCommand(purgeCommand())
-    .addCommand(keysCommand());
+    .addCommand(keysCommand())
+    .addCommand(webhooksCommand());
   throwInsteadOfExit(claimcheck);
   return claimcheck;
 }

@@ -5,12 +5,14 @@ import type { RunsFilter } from '../client/connect.ts';
 import { errorOfRun } from '../client/errors.ts';
 import { logLineText } from '../domain/log-line.ts';
 import { RUN_STATUSES } from '../domain/run.ts';
+import type { DeliveryBody } from '../wire/deliveries.ts';
 import type { LogLineBody } from '../wire/logs.ts';
 import type { RunBody, RunLine } from '../wire/runs.ts';
 import { clientOf, comeBack, type ConnectionOptions, withConnection } from './connection.ts';
 import { UsageError } from './failure.ts';
 import { checkWritable, writeOutput } from './files.ts';
 import { follow } from './follow.ts';
+import { deliveryList } from './delivery-text.ts';
 import { printSubmitted } from './submitted.ts';
 import { runDetails, runTable } from './run-text.ts';
 import { coloursFor, jsonLine, jsonText, plainLine, write } from './text.ts';
@@ -26,7 +28,7 @@ interface ListOptions extends ConnectionOptions, Pick<RunsFilter, 'endpoint' | '
 /** The commands about runs that exist already. */
 export function runsCommand(): Command {
   return new Command('runs')
-    .summary('list, show, wait for, fetch, read the logs of, cancel and retry runs')
+    .summary('list, show, wait for, fetch, read the logs of, cancel and retry runs, and see what was told of them')
     .description('Runs that the server has, in any state.')
     .addCommand(listCommand())
     .addCommand(byId('show', 'show a run and its attempts', 'Shows all that is known of a run.', show))
@@ -56,6 +58,22 @@ export function runsCommand(): Command {
     )
     .addCommand(
       byId('cancel', 'cancel a run', 'Cancels a run that is queued or running; it can never succeed any more.', cancel),
+    )
+    .addCommand(
+      byId(
+        'deliveries',
+        'show how its webhooks were delivered',
+        "Shows every webhook about a run's end and every attempt at it.",
+        deliveries,
+      ),
+    )
+    .addCommand(
+      byId(
+        'redeliver',
+        'deliver its webhooks again',
+        'Delivers the webhooks about a run again, each under the id that it had: a new series of attempts, whatever became of the last one.',
+        redeliver,
+      ),
     )
     .addCommand(
       byId(
@@ -141,6 +159,22 @@ async function cancel(id: string, options: ConnectionOptions): Promise<void> {
 
 async function retry(id: string, options: ConnectionOptions): Promise<void> {
   await printSubmitted(await clientOf(options).run(id).retry(), options);
+}
+
+async function deliveries(id: string, options: ConnectionOptions): Promise<void> {
+  const told = await clientOf(options).run(id).deliveries();
+  await write(process.stdout, options.json === true ? jsonText(told) : deliveryList(told, coloursFor(process.stdout)));
+}
+
+async function redeliver(id: string, options: ConnectionOptions): Promise<void> {
+  const run = clientOf(options).run(id);
+  const told = await run.deliveries();
+  if (told.length === 0)
+    throw new UsageError(`Run ${id} has no webhooks: it has not ended, or was submitted without a callback_url.`);
+  const again: DeliveryBody[] = [];
+  for (const { delivery_id: deliveryId } of told) again.push(await run.redeliver(deliveryId));
+  const text = again.map((one) => `Delivering ${plainLine(one.event)} to ${plainLine(one.url)} again.\n`).join('');
+  await write(process.stdout, options.json === true ? jsonText(again) : text);
 }
 
 function print(body: RunBody, options: ConnectionOptions): Promise<void> {

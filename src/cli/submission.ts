@@ -17,6 +17,7 @@ export interface SubmissionOptions extends ConnectionOptions {
   readonly timeout?: number;
   readonly runName?: string;
   readonly concurrencyKey?: string;
+  readonly callbackUrl?: string;
 }
 
 /** Adds the arguments and options of a submission to a command. */
@@ -34,7 +35,8 @@ export function withSubmission(command: Command): Command {
       )
       .option('--timeout <duration>', "limit of one attempt: '90s', '10m' or a number of seconds", readSeconds)
       .option('--run-name <name>', 'a label to find the run by')
-      .option('--concurrency-key <key>', 'makes no new run while one with the same key has not ended: takes that one'),
+      .option('--concurrency-key <key>', 'makes no new run while one with the same key has not ended: takes that one')
+      .option('--callback-url <url>', 'where the end of the run is told, by a signed webhook'),
   );
 }
 
@@ -60,6 +62,7 @@ export async function readSubmission(
     second === undefined && options.data === undefined && first !== undefined && /^-$|[./\\]/.test(first);
   const [endpoint, file] = loneFile ? [undefined, first] : [first, second];
   const input = await readInput({ file, data: options.data, type: options.type });
-  const { batchSize, maxInFlight, onRowError, timeout, runName, concurrencyKey } = options;
-  return { endpoint, input, options: { batchSize, maxInFlight, onRowError, timeout, runName, concurrencyKey } };
+  const { batchSize, maxInFlight, onRowError, timeout, runName, concurrencyKey, callbackUrl } = options;
+  const said = { batchSize, maxInFlight, onRowError, timeout, runName, concurrencyKey, callbackUrl };
+  return { endpoint, input, options: said };
 }

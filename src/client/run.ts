@@ -1,5 +1,6 @@
 // A handle of a run: an id and a way to the server. Nothing else is held, so it can be made again in any process.
 
+import type { DeliveryBody, DeliveryList } from '../wire/deliveries.ts';
 import type { LogLineBody } from '../wire/logs.ts';
 import type { RunBody } from '../wire/runs.ts';
 import type { Content } from './content.ts';
@@ -150,6 +151,24 @@ export class Run {
    */
   events({ after, signal }: EventOptions = {}): AsyncGenerator<RunEvent, void> {
     return followEvents(this.#transport, `${this.#path}/events`, { after, signal });
+  }
+
+  /** The webhooks about the run's end, with every attempt at them; none before it has ended, or where no `callbackUrl` was given. */
+  async deliveries({ signal }: Pick<WaitOptions, 'signal'> = {}): Promise<DeliveryBody[]> {
+    const path = `${this.#path}/deliveries`;
+    const answer = await this.#transport.send({ method: 'GET', path, signal, limitSeconds: ANSWER_SECONDS });
+    return jsonOf<DeliveryList>(answer, path).deliveries;
+  }
+
+  /**
+   * Has a webhook delivered again under the same id, whatever became of it, and answers it as it then stands.
+   *
+   * @throws DeliveryNotFoundError, RunNotEndedError
+   */
+  async redeliver(deliveryId: string, { signal }: Pick<WaitOptions, 'signal'> = {}): Promise<DeliveryBody> {
+    const path = `${this.#path}/deliveries/${encodeURIComponent(deliveryId)}/redeliver`;
+    const answer = await this.#transport.send({ method: 'POST', path, signal, limitSeconds: ANSWER_SECONDS });
+    return jsonOf<DeliveryBody>(answer, path);
   }
 
   /**

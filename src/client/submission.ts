@@ -1,6 +1,6 @@
 // From what a caller hands in to the request that carries it.
 
-import type { InvokeEnvelope, InvokeQuery } from '../wire/invoke.ts';
+import type { CallbackEvent, InvokeEnvelope, InvokeQuery } from '../wire/invoke.ts';
 import { isContent, isJsonType, jsonBytes } from './content.ts';
 import { newIdempotencyKey } from './environment.ts';
 import type { ServerRequest } from './transport.ts';
@@ -30,6 +30,10 @@ export interface RunOptions {
   readonly priority?: number | undefined;
   /** While a run of the endpoint with the same key has not ended, no other is made: the call gets that run. */
   readonly concurrencyKey?: string | undefined;
+  /** Where the end of the run is told, by a signed webhook that is sent until it has arrived. */
+  readonly callbackUrl?: string | undefined;
+  /** Which ends are told (all). */
+  readonly callbackEvents?: readonly CallbackEvent[] | undefined;
   /** Kept with the run and shown with it. */
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
   /**
@@ -92,23 +96,26 @@ export function idempotencyKey({ endpoint, options }: Submission, start: number)
 const IDEMPOTENCY_KEY_LENGTH_MAX = 255;
 
 function membersOf(options: SubmitOptions, async: boolean | undefined): Omit<InvokeEnvelope, 'input' | 'parameters'> {
-  const { metadata, batchSize, maxInFlight, onRowError } = options;
+  const { metadata, batchSize, maxInFlight, onRowError, callbackEvents } = options;
   const sizing = defined({ size: batchSize, max_in_flight: maxInFlight, on_row_error: onRowError });
   const batch = wantsBatch(options) && Object.keys(sizing).length > 0 ? sizing : wantsBatch(options);
-  return defined({ async, ...sharedMembers(options), metadata, batch });
+  const callback = { callback_events: callbackEvents === undefined ? undefined : [...callbackEvents] };
+  return defined({ async, ...sharedMembers(options), ...callback, metadata, batch });
 }
 
 function queryOf(options: SubmitOptions, async: boolean | undefined): InvokeQuery {
-  const { metadata, batchSize, maxInFlight, onRowError } = options;
+  const { metadata, batchSize, maxInFlight, onRowError, callbackEvents } = options;
   if (metadata !== undefined)
     throw new TypeError('metadata travels only with a JSON input. Leave it out, or send the input as JSON.');
   const sizing = { batch_size: batchSize, max_in_flight: maxInFlight, on_row_error: onRowError };
-  return defined({ async, ...sharedMembers(options), batch: wantsBatch(options), ...sizing });
+  const callback = { callback_events: callbackEvents?.join(',') };
+  return defined({ async, ...sharedMembers(options), ...callback, batch: wantsBatch(options), ...sizing });
 }
 
 /** What an envelope and a query name alike. */
-function sharedMembers({ runName, timeout, queueTtl, priority, concurrencyKey }: SubmitOptions) {
-  return { run_name: runName, timeout, queue_ttl: queueTtl, priority, concurrency_key: concurrencyKey };
+function sharedMembers({ runName, timeout, queueTtl, priority, concurrencyKey, callbackUrl }: SubmitOptions) {
+  const named = { run_name: runName, queue_ttl: queueTtl, concurrency_key: concurrencyKey, callback_url: callbackUrl };
+  return { ...named, timeout, priority };
 }
 
 function wantsBatch({ batch, batchSize, maxInFlight, onRowError }: SubmitOptions): boolean | undefined {

@@ -10,6 +10,7 @@ import { purgeCommand } from '../../src/cli/purge.ts';
 import { runsCommand } from '../../src/cli/runs.ts';
 import { serveCommand } from '../../src/cli/serve.ts';
 import { submitCommand } from '../../src/cli/submit.ts';
+import { webhooksCommand } from '../../src/cli/webhooks.ts';
 
 const leaves = (command: Command, path: string): [string, Command][] =>
   command.commands.length === 0
@@ -26,6 +27,7 @@ const COMMANDS = [
   purgeCommand(),
   migrateCommand(),
   keysCommand(),
+  webhooksCommand(),
 ].flatMap((command) => leaves(command, command.name()));
 
 test.each(COMMANDS)('claimcheck %s has help with an example of itself', (path, command) => {
@@ -35,7 +37,7 @@ test.each(COMMANDS)('claimcheck %s has help with an example of itself', (path, c
   expect(command.summary()).not.toBe('');
 });
 
-test.each(COMMANDS.filter(([path]) => !/^(?:serve|check|doctor|migrate|keys .*)$/.test(path)))(
+test.each(COMMANDS.filter(([path]) => !/^(?:serve|check|doctor|migrate|keys .*|webhooks secret)$/.test(path)))(
   'claimcheck %s takes --json and --url',
   (_path, command) => {
     expect(command.options.map(({ long }) => long)).toEqual(expect.arrayContaining(['--json', '--url']));

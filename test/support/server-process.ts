@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import type { EndpointFile } from '../../src/config/config-file.ts';
+import type { ConfigFile, EndpointFile } from '../../src/config/config-file.ts';
 import { serve, type Served, serveCommand } from '../../tools/serve.ts';
 import { databaseEnvironment } from './database.ts';
 import { send, type TestAnswer } from './http.ts';
@@ -15,15 +15,16 @@ export interface ServerProcess extends Served {
   submit(endpoint: string, input: unknown): Promise<TestAnswer | null>;
 }
 
-/** Starts a server in a folder; its data is in `data` there. */
+/** Starts a server in a folder; its data is in `data` there. `settings` stand beside the endpoints in its configuration. */
 export async function startServerProcess(
   folder: string,
   endpoints: Readonly<Record<string, EndpointFile>>,
   environment: Readonly<Record<string, string>> = {},
+  settings: Partial<ConfigFile> = {},
 ): Promise<ServerProcess> {
   const config = join(folder, 'claimcheck.config.json');
   const absolute = Object.entries(endpoints).map(([name, endpoint]) => [name, { cwd: FIXTURES, ...endpoint }]);
-  writeFileSync(config, JSON.stringify({ endpoints: Object.fromEntries(absolute) }));
+  writeFileSync(config, JSON.stringify({ ...settings, endpoints: Object.fromEntries(absolute) }));
   const data = join(folder, 'data');
   const env = { ...(await databaseEnvironment(data)), ...environment };
   const served = await serve(serveCommand(config, data), { env });
