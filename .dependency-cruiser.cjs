@@ -56,6 +56,7 @@ module.exports = {
     may('webhooks-go-out-through-egress-alone', room('webhooks'), [
       room('domain'),
       room('egress'),
+      '^src/tracing/trace-context\\.ts$',
       '^src/ledger/ledger\\.ts$',
       '^src/vault/vault\\.ts$',
       CLOCK,

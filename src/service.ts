@@ -29,7 +29,7 @@ import { type Isolation, openIsolation } from './replicas/isolation/isolation.ts
 import { gapsOf, levelsOf, thisMachine } from './replicas/isolation/machine.ts';
 import { Tracing } from './tracing/tracing.ts';
 import { openStores, placeOf } from './stores.ts';
-import { Deliverer } from './webhooks/deliverer.ts';
+import { Deliverer, type DelivererParts } from './webhooks/deliverer.ts';
 import type { Launch } from './replicas/runtimes/launch.ts';
 import { launchReplica } from './replicas/runtimes/runtime.ts';
 
@@ -101,7 +101,7 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
     const tracing = new Tracing(manifest.version);
     const metrics = new Metrics(manifest.version, () => ({ engine, ledger: ledger.stats() }));
     const egress = new Egress({ settings: config.egress, ownPort: () => portOf(server) });
-    const deliverer = new Deliverer({ ledger, vault, egress, describe: runLineText, clock: systemClock, log });
+    const deliverer = delivererOf({ ledger, vault, egress, log }, metrics);
     const engine = new Engine({
       ledger,
       blobs,
@@ -144,9 +144,7 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
       isolation: levelsOf(machine),
       cautions: [...gapsOf(machine), ...cautions, ...openTo(config.data, users), ...lettingOut(config)],
       async stop(hurry) {
-        engine.drain();
-        server.release();
-        await comeToRest(engine, deliverer, hurry);
+        await comeToRest(engine, server, deliverer, hurry);
         await undo.disposeAsync();
       },
     };
@@ -155,6 +153,17 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
     throw error;
   }
 }
+
+const delivererOf = (
+  parts: Pick<DelivererParts, 'ledger' | 'vault' | 'egress' | 'log'>,
+  { deliveries }: Metrics,
+): Deliverer =>
+  new Deliverer({
+    ...parts,
+    describe: runLineText,
+    clock: systemClock,
+    onAttempt: (kind) => deliveries.attempted(kind),
+  });
 
 const close = (opened: { close(): Promise<void> }): Promise<void> => opened.close();
 
@@ -165,7 +174,14 @@ async function listen(server: HttpServer, config: Config): Promise<HttpServer> {
   return server;
 }
 
-async function comeToRest(engine: Engine, deliverer: Deliverer, hurry: AbortSignal | undefined): Promise<void> {
+async function comeToRest(
+  engine: Engine,
+  server: HttpServer,
+  deliverer: Deliverer,
+  hurry: AbortSignal | undefined,
+): Promise<void> {
+  engine.drain();
+  server.release();
   const patience = AbortSignal.timeout(STOP_GRACE);
   const graceOver = hurry === undefined ? patience : AbortSignal.any([hurry, patience]);
   const cutOff = AbortSignal.any([graceOver, AbortSignal.timeout(LAST_DELIVERIES)]);

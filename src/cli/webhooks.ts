@@ -65,7 +65,7 @@ async function secretsOf(
   { rotate = false, keep = KEEP_DEFAULT, ...place }: SecretOptions,
 ): Promise<readonly SigningSecret[]> {
   // Imported here, so that every other command starts without the server's code.
-  const [{ locateStore }, { openVault }] = await Promise.all([import('../config/config.ts'), import('../service.ts')]);
+  const [{ locateStore }, { openVault }] = await Promise.all([import('../config/config.ts'), import('../stores.ts')]);
   const vault = await openVault(await locateStore(place));
   try {
     const now = systemClock.now();

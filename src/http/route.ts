@@ -54,6 +54,8 @@ export interface RouteDescription {
   /** Headers of a request that mean something here. */
   readonly headers?: readonly RequestHeader[];
   readonly answers: Readonly<Record<number, Answer>>;
+  /** Whether whoever sent the run is told of its end at its `callback_url`. */
+  readonly callsBack?: boolean;
   /** What may go wrong here, beside what may go wrong everywhere. */
   readonly problems: readonly ProblemSlug[];
 }

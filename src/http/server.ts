@@ -16,6 +16,7 @@ import type { Metrics } from '../metrics/metrics.ts';
 import type { Tracing } from '../tracing/tracing.ts';
 import { accessCheck } from './access.ts';
 import { answerBytes, Connections, problemOfBrokenBytes, refuseExpectations } from './connections.ts';
+import { sendZenmlUnauthorized } from './faces/zenml.ts';
 import { requestGuard } from './guard.ts';
 import { bodyReader, tooLarge } from './incoming-body.ts';
 import {
@@ -129,7 +130,7 @@ export function buildServer(given: ServerParts): HttpServer {
   // Bodies are read by the routes: what a body means depends on more than its content type, and a model's input is never parsed and written again.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', bodyReader(limits));
-  app.setErrorHandler((error: FastifyError, request, reply) => sendError(log, error, request, reply));
+  app.setErrorHandler(errorHandler(engine, log));
   app.setNotFoundHandler((request, reply) => sendProblem(reply, unknownPath(request)));
   const parts: HttpParts = {
     engine,
@@ -226,6 +227,12 @@ function unknownPath({ url, method }: FastifyRequest): ServiceError {
     headers: { allow: allowed },
   });
 }
+
+/** Errors are problems, but for those whom a client of another server's asks. */
+const errorHandler =
+  (engine: Engine, log: Log) =>
+  (error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply =>
+    sendZenmlUnauthorized(engine, request, reply, error) ?? sendError(log, error, request, reply);
 
 function sendError(log: Log, error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (error instanceof ServiceError) return sendProblem(reply, error);

@@ -39,6 +39,8 @@ export interface DelivererParts {
   readonly describe: MessageParts['describe'];
   readonly clock: Clock;
   readonly log: Log;
+  /** Called with what became of every attempt that was written down. */
+  readonly onAttempt?: (kind: DeliveryResult['kind']) => void;
   /** How long an attempt may take; ATTEMPT_MAX unless told. */
   readonly attemptMax?: Duration;
 }
@@ -149,6 +151,7 @@ export class Deliverer {
     const latency = milliseconds(Math.max(0, between(startedAt, now)));
     const result = outcomeOf({ answer, latency, tries, now, jitter: jitter() });
     await ledger.finishDeliveries([{ claim, result }]);
+    this.#parts.onAttempt?.(result.kind);
     if (result.kind === 'abandoned')
       log.warn({ delivery_id: claim.deliveryId, run_id: runId, status: result.status }, 'a delivery was given up');
     this.#awaitRetry(result);

@@ -4,6 +4,7 @@
 import { createHmac } from 'node:crypto';
 import { epochSeconds, type Instant, toRfc3339 } from '../domain/time.ts';
 import type { ClaimedDelivery, RunRecord } from '../ledger/ledger.ts';
+import { traceHeaders } from '../tracing/trace-context.ts';
 import type { SigningSecret } from '../vault/vault.ts';
 
 /** Longest body, in bytes: the specification asks senders for 20 kB at the most. */
@@ -40,6 +41,8 @@ export function messageOf(
   const signed = `${deliveryId}.${timestamp}.${body}`;
   return {
     headers: {
+      // First, so that whatever a propagator writes replaces nothing of ours.
+      ...traceHeaders(run.trace),
       'content-type': 'application/json',
       'webhook-id': deliveryId,
       'webhook-timestamp': timestamp,

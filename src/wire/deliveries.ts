@@ -2,6 +2,7 @@
 
 import { type Static, Type } from 'typebox';
 import { CallbackEvent } from './invoke.ts';
+import { RunLine } from './runs.ts';
 
 const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()]);
 const Time = Type.String({ description: 'RFC 3339, UTC.' });
@@ -33,3 +34,10 @@ export type DeliveryBody = Static<typeof DeliveryBody>;
 export const DeliveryList = Type.Object({ deliveries: Type.Array(DeliveryBody) });
 /** See the schema of the same name. */
 export type DeliveryList = Static<typeof DeliveryList>;
+
+/** What a webhook says, as Standard Webhooks has it: the event, and the run without its outputs. */
+export const WebhookBody = Type.Object({
+  type: CallbackEvent,
+  timestamp: Type.String({ description: 'When the run ended: RFC 3339, UTC.' }),
+  data: RunLine,
+});

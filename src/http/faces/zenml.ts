@@ -2,8 +2,8 @@
 // `{success, outputs, …}` also for a pipeline that failed, and mistakes of a request in FastAPI's list. What is not said here is as everywhere.
 // Source: the models and texts of zenml-io/zenml, src/zenml/deployers/server (models.py, service.py, fastapi/adapters.py).
 
-import type { FastifyReply } from 'fastify';
-import type { Viewer } from '../../domain/access.ts';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ANYBODY, type Viewer } from '../../domain/access.ts';
 import { sha256 } from '../../domain/digest.ts';
 import { type FieldError, ServiceError } from '../../domain/errors.ts';
 import { isJson } from '../../domain/payload.ts';
@@ -16,7 +16,7 @@ import { outputPath } from '../paths.ts';
 import { problemOfRun } from '../problem.ts';
 
 /** What a request without a key, or with one that is not valid, is told by a deployment of ZenML's: `detail` of a 401 with `WWW-Authenticate: Bearer`. */
-export const ZENML_UNAUTHORIZED = {
+const ZENML_UNAUTHORIZED = {
   missing: 'Authorization header required',
   invalid: 'Invalid authentication token',
 } as const;
@@ -84,6 +84,23 @@ async function outputsText(engine: Engine, { run, output }: RunSight): Promise<s
   if (content === undefined) return 'null';
   const text = new TextDecoder().decode(content);
   return text.trimStart().startsWith('{') ? text : `{"output":${text}}`;
+}
+
+/** Answers whoever has no valid key in ZenML's words, where he asks an endpoint that answers in this form; null for anything else. */
+export function sendZenmlUnauthorized(
+  engine: Engine,
+  { params, url, headers }: FastifyRequest,
+  reply: FastifyReply,
+  error: unknown,
+): FastifyReply | null {
+  if (!(error instanceof ServiceError) || error.slug !== 'unauthorized') return null;
+  const { endpoint } = params as { readonly endpoint?: string };
+  const name = endpoint ?? (url.split('?')[0] === '/invoke' ? engine.default() : null);
+  const deployed = engine.deployed(ANYBODY).find(({ spec }) => spec.name === name);
+  if (deployed === undefined || !hasZenmlFace(deployed)) return null;
+  reply.problem = error.slug;
+  const detail = ZENML_UNAUTHORIZED[headers.authorization === undefined ? 'missing' : 'invalid'];
+  return reply.code(401).header('www-authenticate', 'Bearer').type('application/json').send(JSON.stringify({ detail }));
 }
 
 /** Answers a mistake of a request in FastAPI's form; throws any other error on. */

@@ -1,7 +1,7 @@
 // The shapes that the document names once. Wherever one of them stands in another, the document points to it.
 
 import type { TSchema } from 'typebox';
-import { DeliveryAttemptBody, DeliveryBody, DeliveryList } from '../../wire/deliveries.ts';
+import { DeliveryAttemptBody, DeliveryBody, DeliveryList, WebhookBody } from '../../wire/deliveries.ts';
 import { EndpointBody, EndpointList, PurgeBody, WarmRequest } from '../../wire/endpoints.ts';
 import { BatchChoice, InvokeEnvelope } from '../../wire/invoke.ts';
 import { LogLineBody } from '../../wire/logs.ts';
@@ -31,6 +31,7 @@ export const COMPONENTS: Readonly<Record<string, TSchema>> = {
   WarmRequest,
   RollbackRequest,
   PurgeResult: PurgeBody,
+  Webhook: WebhookBody,
   Problem: ProblemBody,
 };
 

@@ -3,6 +3,7 @@
 import manifest from '../../../package.json' with { type: 'json' };
 import { PROBLEMS, type ProblemSlug } from '../../domain/errors.ts';
 import { InvokedBody } from '../../wire/zenml.ts';
+import { WebhookBody } from '../../wire/deliveries.ts';
 import { RunBody } from '../../wire/runs.ts';
 import { PROBLEM_BASE, PROBLEM_TYPE } from '../../wire/problems.ts';
 import { REQUEST_HEADERS, RESPONSE_HEADERS, type ResponseHeader } from '../headers.ts';
@@ -89,6 +90,7 @@ function operationOf(route: Route): Operation {
     parameters: [...pathParameters(route), ...queryParameters(route), ...headerParameters(route)],
     ...requestBodyOf(route),
     responses: responsesOf(route),
+    ...(route.callsBack === true && { callbacks: CALLBACKS }),
   } as Operation;
 }
 
@@ -123,6 +125,31 @@ function requestBodyOf({ body }: Route): { requestBody?: object } {
 
 const contentOf = (content: NonNullable<Answer['content']>): object =>
   Object.fromEntries(Object.entries(content).map(([type, schema]) => [type, { schema: schemaInDocument(schema) }]));
+
+/** What is sent to the `callback_url` of a run. */
+const CALLBACKS = {
+  runEnded: {
+    '{$request.body#/callback_url}': {
+      post: {
+        summary: 'The run has ended',
+        description:
+          'A Standard Webhook, signed with the secrets of the endpoint; at least once, always under the same `webhook-id`.',
+        parameters: ['webhook-id', 'webhook-timestamp', 'webhook-signature'].map((name) => ({
+          name,
+          in: 'header',
+          required: true,
+          schema: { type: 'string' },
+        })),
+        requestBody: { content: { 'application/json': { schema: schemaInDocument(WebhookBody) } } },
+        responses: {
+          '2XX': { description: 'It has arrived.' },
+          '410': { description: 'Nobody wants to hear of this run any more.' },
+          default: { description: 'It is sent again, for three days.' },
+        },
+      },
+    },
+  },
+};
 
 /** Where to go on from a run. */
 const RUN_LINKS = Object.fromEntries(

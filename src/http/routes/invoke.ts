@@ -74,6 +74,7 @@ const INVOKE = {
       ],
     },
   },
+  callsBack: true,
   problems: [
     'malformed-body',
     'unsupported-media-type',
