@@ -41,6 +41,7 @@ const config = join(folder, 'claimcheck.config.json');
 const endpoint = { model: FIXTURE, mode: 'async', queueLimit: 1_000_000, replicas: { min: 1 } };
 await writeFile(config, JSON.stringify({ logLevel: 'error', endpoints: { jobs: endpoint } }));
 const server = await serve(serveCommand(config, join(folder, 'data')), { stderr: 'inherit' });
+// A few connections of its own, as the pool of any client has.
 const healthy = new Pool(server.url, { connections: 4 });
 try {
   const large = await outputOf({ do: 'say', value: 'x'.repeat(LARGE_BYTES) });
