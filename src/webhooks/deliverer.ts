@@ -26,6 +26,11 @@ const PER_HOST_MAX = 4;
 /** A backlog, as after a restart, is taken up this many at a time, with a pause in between: 640 a second at the most. */
 const CLAIM_MAX = 32;
 const CLAIM_PAUSE: Duration = milliseconds(50);
+/**
+ * How many times as long as the last claim the pause is at least. A claim walks past all that is due for hosts which are busy (44 ms for
+ * 100,000 of them, measured when this was written), and the ledger has other things to do.
+ */
+const PAUSE_PER_CLAIM = 9;
 /** Pause between two looks that nothing has asked for: how late a delivery may be that another server left behind. */
 const LOOK_PAUSE: Duration = seconds(5);
 /** A retry that comes sooner than this is waited for by itself, and not left to the next look. */
@@ -91,14 +96,16 @@ export class Deliverer {
 
   /** Claims until there is nothing that can be begun. */
   async #look(): Promise<void> {
+    const { clock } = this.#parts;
     const { signal } = this.#stopping;
     while (this.#looksAgain && !signal.aborted) {
       this.#looksAgain = false;
+      const askedAt = clock.now();
       const claimed = await this.#claim();
       for (const delivery of claimed) this.#begin(delivery);
-      if (claimed.length === 0) continue;
-      this.#looksAgain = true;
-      await sleep(CLAIM_PAUSE, null, { signal }).catch(() => {});
+      this.#looksAgain ||= claimed.length > 0;
+      const pause = Math.max(CLAIM_PAUSE, PAUSE_PER_CLAIM * between(askedAt, clock.now()));
+      await sleep(Math.min(pause, LOOK_PAUSE), null, { signal }).catch(() => {});
     }
     // In the same breath as the last question above: what is asked for after this begins another look.
     this.#isLooking = false;
