@@ -92,7 +92,7 @@ module.exports = {
     may('traces-know-no-runs', room('tracing'), []),
     may('metrics-read-what-the-engine-tells', room('metrics'), [
       room('domain'),
-      '^src/engine/(?:engine|observer)\\.ts$',
+      '^src/engine/(?:engine|observer|sights)\\.ts$',
       '^src/ledger/ledger\\.ts$',
     ]),
     {

@@ -43,6 +43,11 @@ export const ZenmlMistakesBody = Type.Object({
 /** See the schema of the same name. */
 export type ZenmlMistakesBody = Static<typeof ZenmlMistakesBody>;
 
+/** Why a request without a valid key was refused. */
+export const ZenmlRefusalBody = Type.Object({ detail: Type.String() });
+/** See the schema of the same name. */
+export type ZenmlRefusalBody = Static<typeof ZenmlRefusalBody>;
+
 /** An endpoint as a deployment. */
 export const ZenmlInfoBody = Type.Object({
   deployment: Type.Object({ id: Type.String(), name: Type.String(), auth_enabled: Type.Boolean() }),

@@ -23,7 +23,7 @@ describe.each([
   ['from one address', { connectionsPerAddress: 3 }, 'connections-per-address'],
 ] as const)('connections %s', (_, limits, name) => {
   test('are as many as the limit says; one more is closed, and has its place once another is gone', async () => {
-    const server = await serviceForTest({ endpoints, ...limits });
+    const server = await serviceForTest({ endpoints, limits });
     const held = await Promise.all([open(server.url), open(server.url), open(server.url)]);
     const refused = await open(server.url);
     await until('the fourth is closed', () => refused.closed);

@@ -11,7 +11,7 @@ import { between, inSeconds, toRfc3339 } from '../../domain/time.ts';
 import type { Deployed } from '../../engine/deployment.ts';
 import type { Engine } from '../../engine/engine.ts';
 import type { RunSight } from '../../engine/sights.ts';
-import type { ZenmlInfoBody, ZenmlMistakesBody } from '../../wire/zenml.ts';
+import { type ZenmlInfoBody, type ZenmlMistakesBody, ZenmlRefusalBody } from '../../wire/zenml.ts';
 import { outputPath } from '../paths.ts';
 import { problemOfRun } from '../problem.ts';
 
@@ -19,6 +19,12 @@ import { problemOfRun } from '../problem.ts';
 const ZENML_UNAUTHORIZED = {
   missing: 'Authorization header required',
   invalid: 'Invalid authentication token',
+} as const;
+
+/** How the document describes that answer. */
+export const ZENML_REFUSAL = {
+  description: "Of an endpoint with `face: 'zenml'`: there is no valid key.",
+  content: { 'application/json': ZenmlRefusalBody },
 } as const;
 
 /** Whether an endpoint answers in this form. */
@@ -100,7 +106,11 @@ export function sendZenmlUnauthorized(
   if (deployed === undefined || !hasZenmlFace(deployed)) return null;
   reply.problem = error.slug;
   const detail = ZENML_UNAUTHORIZED[headers.authorization === undefined ? 'missing' : 'invalid'];
-  return reply.code(401).header('www-authenticate', 'Bearer').type('application/json').send(JSON.stringify({ detail }));
+  return reply
+    .code(401)
+    .header('www-authenticate', 'Bearer')
+    .type('application/json')
+    .send(JSON.stringify({ detail } satisfies ZenmlRefusalBody));
 }
 
 /** Answers a mistake of a request in FastAPI's form; throws any other error on. */

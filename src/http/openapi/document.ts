@@ -134,6 +134,7 @@ const CALLBACKS = {
         summary: 'The run has ended',
         description:
           'A Standard Webhook, signed with the secrets of the endpoint; at least once, always under the same `webhook-id`.',
+        security: [],
         parameters: ['webhook-id', 'webhook-timestamp', 'webhook-signature'].map((name) => ({
           name,
           in: 'header',

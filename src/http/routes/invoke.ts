@@ -22,7 +22,7 @@ import { runPath } from '../paths.ts';
 import { type Preference, readPreference } from '../prefer.ts';
 import { problemOfRun } from '../problem.ts';
 import { type Call, type Route, route } from '../route.ts';
-import { hasZenmlFace, sendZenmlMistakes, sendZenmlRun } from '../faces/zenml.ts';
+import { hasZenmlFace, sendZenmlMistakes, sendZenmlRun, ZENML_REFUSAL } from '../faces/zenml.ts';
 import { type AskedSubmission, type ReadRequest, readSubmission } from '../submission.ts';
 import { submitTraced } from '../submit.ts';
 
@@ -55,6 +55,7 @@ const INVOKE = {
         'RateLimit',
       ],
     },
+    401: ZENML_REFUSAL,
     422: {
       description: "Of an endpoint with `face: 'zenml'`: every mistake in FastAPI's form.",
       content: { 'application/json': ZenmlMistakesBody },

@@ -8,7 +8,7 @@ import { between, inSeconds } from '../../domain/time.ts';
 import type { Deployed } from '../../engine/deployment.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { ZenmlInfoBody } from '../../wire/zenml.ts';
-import { hasZenmlFace, zenmlInfo } from '../faces/zenml.ts';
+import { hasZenmlFace, ZENML_REFUSAL, zenmlInfo } from '../faces/zenml.ts';
 import { type Route, route } from '../route.ts';
 
 /** See the head of this file. */
@@ -20,7 +20,7 @@ export const ZENML_ROUTES: readonly Route[] = [
     tag: 'endpoints',
     summary: 'Ask, as a client of ZenML, whether a pipeline is served',
     scope: 'read',
-    answers: { 200: { description: 'It is.', content: { 'application/json': Type.Null() } } },
+    answers: { 200: { description: 'It is.', content: { 'application/json': Type.Null() } }, 401: ZENML_REFUSAL },
     problems: ['endpoint-not-found', 'not-found'],
     handle({ engine }, { params, principal, reply }) {
       withFace(engine, params['endpoint']!, principal);
@@ -34,7 +34,10 @@ export const ZENML_ROUTES: readonly Route[] = [
     tag: 'endpoints',
     summary: 'See an endpoint as a client of ZenML knows it',
     scope: 'read',
-    answers: { 200: { description: 'The endpoint.', content: { 'application/json': ZenmlInfoBody } } },
+    answers: {
+      200: { description: 'The endpoint.', content: { 'application/json': ZenmlInfoBody } },
+      401: ZENML_REFUSAL,
+    },
     problems: ['endpoint-not-found', 'not-found'],
     handle({ engine, metrics, about, now }, { params, principal }) {
       const deployed = withFace(engine, params['endpoint']!, principal);
