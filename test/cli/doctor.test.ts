@@ -197,7 +197,7 @@ describe('what is broken is named', () => {
     const before = contentOf(store.data);
     const { code, stdout, stderr } = await doctor(store.data);
     expect(stdout).toMatch(new RegExp(words.source.replace('RUN', store.large)));
-    expect(stderr).toMatch(/^error: 1 of 18 promises is broken\.\n$/);
+    expect(stderr).toMatch(/^error: 1 of 19 promises is broken\.\n$/);
     expect(code).toBe(1);
     expect(contentOf(store.data)).toEqual(before);
   });
@@ -226,7 +226,7 @@ describe('what is broken is named', () => {
     const { code, stdout, stderr } = await doctor(data);
     expect(stdout).toMatch(/✗ The file’s pages.*\n {4}.*malformed/);
     expect(stdout).toMatch(/^\? /m);
-    expect(stderr).toMatch(/1 of 18 promises is broken, and 17 cannot be told/);
+    expect(stderr).toMatch(/1 of 19 promises is broken, and 18 cannot be told/);
     expect(code).toBe(1);
   });
 });
