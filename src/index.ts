@@ -17,7 +17,9 @@ export {
   DrainingError,
   EndpointInUseError,
   EndpointNotFoundError,
+  ExpectationFailedError,
   ForbiddenError,
+  HeaderTooLargeError,
   IdempotencyMismatchError,
   InputUnavailableError,
   InternalError,
@@ -48,6 +50,7 @@ export {
   TooManyAttemptsError,
   UnauthorizedError,
   UnsupportedMediaTypeError,
+  UriTooLongError,
   WaitExceededError,
 } from './client/errors.ts';
 export { type EventOptions, type LogOptions, Run, type WaitOptions } from './client/run.ts';

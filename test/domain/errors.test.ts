@@ -63,6 +63,7 @@ test("no run ends with a problem that is the caller's mistake", () => {
 test('what is over when it is tried again is said to be retryable, and what stays is not', () => {
   expect(SLUGS.filter((slug) => PROBLEMS[slug].retryable).toSorted()).toEqual([
     'draining',
+    'input-unavailable',
     'internal',
     'queue-expired',
     'queue-full',
@@ -71,6 +72,7 @@ test('what is over when it is tried again is said to be retryable, and what stay
     'request-timeout',
     'run-timeout',
     'storage-full',
+    'too-many-streams',
     'wait-exceeded',
   ]);
 });

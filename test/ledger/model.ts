@@ -12,7 +12,7 @@ import { ModelLedger } from './model-ledger.ts';
 import { expectSameEverything } from './model-view.ts';
 
 /** How many sequences are tried where nobody says: what takes ten seconds or so of a busy core. Most of one is the opening of the ledger. */
-const RUNS = { SQLite: 100, Postgres: 15 } as const;
+const RUNS = { SQLite: 30, Postgres: 15 } as const;
 /** Commands of one sequence at the most. */
 const LENGTH_MAX = 100;
 /** How long a failing sequence is made smaller, in milliseconds; it counts from the beginning of the test. */
