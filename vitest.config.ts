@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 // Tests run in forks because many of them start worker threads and child processes of their own,
-// and the timeout is a guard against a hang, never a measurement.
+// and the timeout is a guard against a hang, never a measurement. What takes long, because it kills, cuts off, waits or sends a lot, is
+// called *.proof.test.ts: `npm test` leaves it out, `npm run proofs` runs it.
 export const config = defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],

@@ -64,8 +64,8 @@ test -z "$3" || "$2" "$3" '' >/dev/null 2>&1 || { echo "$2"; exit; }
 shift 3
 for file do test -r "$file" || { echo "$file"; exit; }; done`;
 
-/** The option by which an interpreter takes a script from its command line. */
-const SCRIPT_OPTION = { node: '--eval', python: '-c', command: '' } as const;
+/** The option by which an interpreter takes a script from its command line; none where there is nothing to try, as with the Node that this server runs in. */
+const SCRIPT_OPTION = { node: '', python: '-c', command: '' } as const;
 
 /** A model that runs in a process of this server's, and where. */
 interface OwnModel {
