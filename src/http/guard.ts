@@ -23,6 +23,7 @@ export function requestGuard(
     // The absolute form is for proxies; what it names need not be the Host that was checked.
     if (!request.raw.url!.startsWith('/'))
       throw new ServiceError('malformed-body', 'The request line must name a path.');
+    if (CODED.test(request.headers['transfer-encoding'] ?? '')) throw unknownCoding();
     if (host === '') throw new ServiceError('malformed-body', 'The request has no Host header.');
     // A name that an attacker's DNS points here would make the browser take his page for ours.
     if (allowed !== null && !allowed.has(host.replace(/:\d*$/, ''))) {
@@ -36,6 +37,16 @@ export function requestGuard(
     }
   };
 }
+
+/** Node takes a list that ends in "chunked", and hands on what is still encoded in it; what ends otherwise it refuses itself. */
+const CODED = /,\s*chunked\s*$/i;
+
+const unknownCoding = (): ServiceError =>
+  new ServiceError(
+    'malformed-body',
+    'The request has a Transfer-Encoding that this server does not read: send the body as it is, with its length or chunked.',
+    { headers: { connection: 'close' } },
+  );
 
 /** Browsers say where a request comes from; programs say nothing, and are let through. */
 function isCrossOrigin({ headers }: FastifyRequest, host: string, origins: readonly string[]): boolean {

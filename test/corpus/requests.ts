@@ -1,4 +1,4 @@
-// Requests that a server meets sooner or later, and what each must be answered with. Data alone: bad-input.test.ts sends them.
+// Requests that a server meets sooner or later, and what each must be answered with. Data alone: http/bad-input.test.ts sends them, and http/behind-nginx.test.ts through a proxy.
 
 import type { ProblemSlug } from '../../src/domain/errors.ts';
 import type { TestRequest } from '../support/http.ts';
@@ -26,6 +26,8 @@ export interface BadBytes {
   readonly name: string;
   readonly bytes: string | Uint8Array;
   readonly status: number;
+  /** Whether a proxy may leave out what is wrong with it, and pass a good request on. */
+  readonly isMendable?: true;
   /** The problem's; `malformed-body` unless said. */
   readonly slug?: ProblemSlug;
 }
@@ -493,6 +495,24 @@ export const BAD_BYTES: readonly BadBytes[] = [
   {
     name: 'a chunk without a size',
     bytes: request(invoke('Transfer-Encoding: chunked'), `zz\r\n${ENVELOPE}\r\n0\r\n\r\n`),
+    status: 400,
+  },
+  {
+    name: 'an extension of a chunk that is too long',
+    isMendable: true,
+    bytes: request(invoke('Transfer-Encoding: chunked'), `b;x=${'y'.repeat(20_000)}\r\n${ENVELOPE}\r\n0\r\n\r\n`),
+    status: 413,
+    slug: 'payload-too-large',
+  },
+  {
+    name: 'a length in the trailers',
+    isMendable: true,
+    bytes: request(invoke('Transfer-Encoding: chunked'), `b\r\n${ENVELOPE}\r\n0\r\nContent-Length: 11\r\n\r\n`),
+    status: 400,
+  },
+  {
+    name: 'a transfer encoding within another',
+    bytes: request(invoke('Transfer-Encoding: gzip, chunked'), `b\r\n${ENVELOPE}\r\n0\r\n\r\n`),
     status: 400,
   },
   {
