@@ -87,7 +87,7 @@ function send(
     .header('content-disposition', `attachment; filename="${runId}.${extension}"`)
     .header('content-security-policy', "default-src 'none'; sandbox");
   return content instanceof Readable
-    ? sendStream(reply, content, parts.limits.readerIdle)
+    ? sendStream(reply, parts.turns.of(content), parts.limits.readerIdle)
     : reply.send(Buffer.from(content.buffer, content.byteOffset, content.byteLength));
 }
 

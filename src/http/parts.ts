@@ -8,6 +8,7 @@ import type { Engine } from '../engine/engine.ts';
 import type { OpenApiDocument } from './openapi/shape.ts';
 import type { ServerLimits } from './limits.ts';
 import type { Streams } from './streams.ts';
+import type { Turns } from './turns.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Tracing } from '../tracing/tracing.ts';
 
@@ -27,6 +28,7 @@ export interface HttpParts {
   readonly document: (principal: Principal) => OpenApiDocument;
   readonly limits: ServerLimits;
   readonly streams: Streams;
+  readonly turns: Turns;
   readonly metrics: Metrics;
   readonly tracing: Tracing;
   readonly about: AboutServer;

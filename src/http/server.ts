@@ -39,6 +39,7 @@ import { openApiDocument } from './openapi/document.ts';
 import type { DocumentedEndpoint } from './openapi/shape.ts';
 import { methodsOf, registerRoutes, ROUTES } from './routes.ts';
 import { Streams } from './streams.ts';
+import { Turns } from './turns.ts';
 
 /** For every answer: nothing here is a page, and what a browser makes of it must not run, be framed, or be read by other sites. */
 const SAFE_HEADERS = {
@@ -141,6 +142,7 @@ export function buildServer(given: ServerParts): HttpServer {
     now: () => clock.now(),
     limits,
     streams: new Streams(limits.streams),
+    turns: new Turns(),
     waitSignal: (reply) => waits.signal(reply),
     document: (principal) => openApiDocument(ROUTES, documented(engine, principal)),
   };
