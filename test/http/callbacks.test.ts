@@ -34,6 +34,17 @@ describe('a run with a callback_url', () => {
     for (const { data } of told) expect(data).toEqual(page.find((run) => run.run_id === data.run_id));
   });
 
+  test('carries the trace of the request that made it', async () => {
+    const hook = await badHookForTest(answering(200));
+    const server = await serviceForTest({ endpoints: ENDPOINTS });
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+    const envelope = { input: { a: 1 }, callback_url: hook.url };
+    const { json } = await server.post('/endpoints/jobs/invoke', envelope, { traceparent });
+    await delivered(server, json.run_id as string);
+    expect(hook.requests[0]!.headers).toMatchObject({ traceparent });
+    expect((await server.get('/metrics')).text).toContain('claimcheck_webhook_attempts_total{outcome="delivered"} 1\n');
+  });
+
   test('links to its deliveries, and lists every attempt at them', async () => {
     const hook = await badHookForTest(answering(204));
     const server = await serviceForTest({ endpoints: ENDPOINTS });
