@@ -1,6 +1,6 @@
 // What the server counts, and how it is answered to Prometheus. Gauges are read when somebody scrapes; nothing is sampled in between.
 
-import { collectDefaultMetrics, type Histogram, Registry } from 'prom-client';
+import type { Histogram, Registry } from 'prom-client';
 import { ANYBODY } from '../domain/access.ts';
 import { type ProblemSlug, RUN_FAILURES, type RunError } from '../domain/errors.ts';
 import type { EndedStatus } from '../domain/run.ts';
@@ -89,7 +89,7 @@ export class Metrics implements RunObserver {
   readonly #problems = new Family(() => new Count());
   readonly #refusedConnections = new Family(() => new Count());
   #connections = (): number => 0;
-  #registry: Registry | null = null;
+  #registry: Promise<Registry> | null = null;
   #reading: Promise<Reading> | null = null;
   #read: Reading | null = null;
 
@@ -160,18 +160,14 @@ export class Metrics implements RunObserver {
     return [...this.#endedRuns.entries()].reduce((sum, [[of], { value }]) => (of === endpoint ? sum + value : sum), 0);
   }
 
-  /** The content type of `text`. */
-  get contentType(): string {
-    return Registry.PROMETHEUS_CONTENT_TYPE;
-  }
-
   /** Every metric in Prometheus' text format. Scrapes that come together ask the ledger once. */
-  async text(): Promise<string> {
+  async scrape(): Promise<{ readonly contentType: string; readonly text: string }> {
     this.#reading ??= this.#readSources().finally(() => (this.#reading = null));
     this.#read = await this.#reading;
     this.#begin(this.#read.endpoints);
     this.#registry ??= this.#openRegistry();
-    return this.#registry.metrics();
+    const registry = await this.#registry;
+    return { contentType: registry.contentType, text: await registry.metrics() };
   }
 
   /** What may happen is there as 0 before it does: a rate over a counter that appears with its first increment does not see that one. */
@@ -193,8 +189,9 @@ export class Metrics implements RunObserver {
     return { endpoints: await engine.endpoints(ANYBODY), ledger, isDraining: engine.draining };
   }
 
-  /** Made with the first scrape: a server that nobody scrapes watches neither its event loop nor its collector. */
-  #openRegistry(): Registry {
+  /** Made with the first scrape: a server that nobody scrapes does not load the library, and watches neither its event loop nor its collector. */
+  async #openRegistry(): Promise<Registry> {
+    const { collectDefaultMetrics, Registry } = await import('prom-client');
     const registry = new Registry();
     const samples = this.#samples();
     for (const [name, { help, type }] of Object.entries<MetricSpec>(METRICS)) {

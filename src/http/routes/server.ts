@@ -44,7 +44,8 @@ export const SERVER_ROUTES: readonly Route[] = [
     async handle({ metrics }, { principal, reply }) {
       if (principal.endpoints !== null)
         throw new ServiceError('forbidden', 'The metrics are of every endpoint, and this key is bound to some.');
-      return reply.type(metrics.contentType).send(await metrics.text());
+      const { contentType, text } = await metrics.scrape();
+      return reply.type(contentType).send(text);
     },
   }),
 ];
