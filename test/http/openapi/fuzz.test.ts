@@ -44,7 +44,9 @@ test(
         seen.add(`${operationId} ${answer.status}`);
         expect(answer.status).not.toBe(500);
         if (answer.status >= 400) {
-          expect(answer.headers['content-type']).toMatch(/^application\/problem\+json\b/);
+          // An endpoint with another server's face names mistakes in that server's form, which the document has as well.
+          const isFaced = path.startsWith('/endpoints/pipeline/') && answer.status === 422;
+          expect(answer.headers['content-type']).toMatch(isFaced ? /json\b/ : /^application\/problem\+json\b/);
           expect(answer.text).not.toMatch(INSIDES);
         }
       }),
