@@ -182,10 +182,15 @@ async function comeToRest(
 ): Promise<void> {
   engine.drain();
   server.release();
-  const patience = AbortSignal.timeout(STOP_GRACE);
-  const graceOver = hurry === undefined ? patience : AbortSignal.any([hurry, patience]);
-  const cutOff = AbortSignal.any([graceOver, AbortSignal.timeout(LAST_DELIVERIES)]);
-  await Promise.all([engine.stop(graceOver), deliverer.stop(cutOff)]);
+  // Controllers and not AbortSignal.any: a timeout that only such a signal knows of may be collected before it fires, and nobody would ever stop.
+  const [graceOver, cutOff] = [new AbortController(), new AbortController()];
+  const end = (): void => [graceOver, cutOff].forEach((one) => one.abort());
+  const timers = [setTimeout(end, STOP_GRACE), setTimeout(() => cutOff.abort(), LAST_DELIVERIES)];
+  hurry?.addEventListener('abort', end, { once: true });
+  if (hurry?.aborted === true) end();
+  await Promise.all([engine.stop(graceOver.signal), deliverer.stop(cutOff.signal)]);
+  timers.forEach(clearTimeout);
+  hurry?.removeEventListener('abort', end);
 }
 
 async function launch(
