@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'undici';
-import type { Clock } from '../clock.ts';
+import { type Clock, startTimer } from '../clock.ts';
 import type { ReplicaPolicy } from '../domain/endpoint.ts';
 import { between, type Duration, inSeconds, milliseconds } from '../domain/time.ts';
 import { OwnFault } from './answer-body.ts';
@@ -105,9 +105,12 @@ export async function startRemote(
 ): Promise<Replica> {
   const startedAt = clock.now();
   const connections = connectTo({ origin: url });
-  const giveUp = AbortSignal.any([signal, AbortSignal.timeout(startTimeout)]);
-  if ((await untilReady(connections, clock, giveUp)) === 'ready')
-    return new RemoteReplica(id, url, connections, between(startedAt, clock.now()), outputBytes);
+  // Held by its timer: a timeout that only a composed signal knows of may be collected before it fires.
+  const late = new AbortController();
+  const stopTimer = startTimer(startTimeout, () => late.abort());
+  const state = await untilReady(connections, clock, AbortSignal.any([signal, late.signal]));
+  stopTimer();
+  if (state === 'ready') return new RemoteReplica(id, url, connections, between(startedAt, clock.now()), outputBytes);
   const last = signal.aborted ? null : await ping(connections);
   await connections.destroy();
   const seen = last === null ? 'nothing answers there' : `its last answer had status ${last.status}`;
