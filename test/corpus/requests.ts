@@ -3,6 +3,9 @@
 import type { ProblemSlug } from '../../src/domain/errors.ts';
 import type { TestRequest } from '../support/http.ts';
 
+/** What an answer shows of the inside of the server: a stack, a path of ours, SQL. */
+export const INSIDES = /\n\s+at |node_modules|\/src\/|\.ts:\d|file:\/\/|SQLITE|SELECT |FST_|HPE_/;
+
 /** Stands in bodies as a value; no answer may repeat it. */
 export const CANARY = 'hunter2';
 

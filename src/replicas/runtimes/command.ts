@@ -21,7 +21,7 @@ export async function launchCommand(
 }
 
 /** A port of the loopback interface that nobody uses at this moment. Should another program take it first, the replica fails to start and is started again. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

@@ -3,13 +3,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openApiDocument } from '../../../src/http/openapi/document.ts';
 import { ROUTES } from '../../../src/http/routes.ts';
 import { startTestService, type TestService } from '../../support/service.ts';
+import { INSIDES } from '../../corpus/requests.ts';
 import { requestsOf } from './requests.ts';
 
 /** `npm run fuzz` sets many more. */
 const CASES = Number(process.env['CLAIMCHECK_FUZZ_CASES'] ?? 300);
-/** What an answer shows of the inside of the server: a stack, a path of ours, SQL. */
-const INSIDES = /\n\s+at |node_modules|\/src\/|\.ts:\d|file:\/\/|SQLITE|SELECT |FST_|HPE_/;
-
 let server: TestService;
 let known: Record<string, string[]>;
 beforeAll(async () => {
