@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { folderForTest, newFolder, removeFolder } from '../support/folder.ts';
 import { Gates } from '../support/gate.ts';
 import { isAlive } from '../support/processes.ts';
-import { serviceForTest, type TestService } from '../support/service.ts';
+import { KEPT_COMPILED, serviceForTest, type TestService } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
 let folder: string;
@@ -16,7 +16,11 @@ beforeEach(async () => {
 
 const ANYTHING = { model: './anything.ts', mode: 'async' } as const;
 /** The same model under a name in its environment, so that a run can tell which version executes it. */
-const named = (name: string, changes: object = {}) => ({ ...ANYTHING, env: { NAME: name }, ...changes });
+const named = (name: string, changes: object = {}) => ({
+  ...ANYTHING,
+  env: { ...KEPT_COMPILED, NAME: name },
+  ...changes,
+});
 const put = (server: TestService, name: string, endpoint: unknown) =>
   server.send('PUT', `/endpoints/${name}`, {
     headers: { 'content-type': 'application/json' },

@@ -106,21 +106,20 @@ describe.concurrent('a program', () => {
     expect(isAlive(pid)).toBe(false);
   });
 
-  test(
-    'can be stopped though a process that it has started left its group and holds its output open',
-    { timeout: 20_000 },
-    async ({ expect, onTestFinished: whenDone }) => {
-      const gates = await gatesForTest(whenDone);
-      const escaped = `setsid sh -c 'echo $$ > ${gates.path('pid')}; exec sleep 600' & exec ${PROGRAM.join(' ')}`;
-      const { supervisor, slot } = await fleetForTest(
-        { model: ['sh', '-c', escaped], replicas: { min: 1 } },
-        { whenDone },
-      );
-      const pid = (await told(await slot(), { do: 'pid' })) as number;
-      await until('the other process has left', () => existsSync(gates.path('pid')));
-      whenDone(() => void process.kill(Number(readFileSync(gates.path('pid'), 'utf8')), 'SIGKILL'));
-      await supervisor.close();
-      expect(isAlive(pid)).toBe(false);
-    },
-  );
+  test('can be stopped though a process that it has started left its group and holds its output open', async ({
+    expect,
+    onTestFinished: whenDone,
+  }) => {
+    const gates = await gatesForTest(whenDone);
+    const escaped = `setsid sh -c 'echo $$ > ${gates.path('pid')}; exec sleep 600' & exec ${PROGRAM.join(' ')}`;
+    const { supervisor, slot } = await fleetForTest(
+      { model: ['sh', '-c', escaped], replicas: { min: 1 } },
+      { whenDone },
+    );
+    const pid = (await told(await slot(), { do: 'pid' })) as number;
+    await until('the other process has left', () => existsSync(gates.path('pid')));
+    whenDone(() => void process.kill(Number(readFileSync(gates.path('pid'), 'utf8')), 'SIGKILL'));
+    await supervisor.close();
+    expect(isAlive(pid)).toBe(false);
+  });
 });
