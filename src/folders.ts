@@ -2,13 +2,32 @@
 
 import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { reasonOf } from './domain/system-error.ts';
 
-/** Makes a folder for this user alone, with those on the way to it, where they are not there; their names are durable when it returns. */
+/** A folder that cannot be: the message names it, says why, and what to do. All of them lie in the data folder, or are it. */
+export class FolderError extends Error {
+  override readonly name = 'FolderError';
+
+  constructor(folder: string, cause: unknown) {
+    super(`The folder ${folder} cannot be made: ${reasonOf(cause)}. Name another one with --data.`, { cause });
+  }
+}
+
+/** Makes a folder for this user alone, with those on the way to it, where they are not there; their names are durable when it returns. Throws FolderError. */
 export function makeFolder(path: string): void {
   const folder = resolve(path);
-  const first = mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const first = makeAll(folder);
   if (first === undefined) return;
   for (let made = folder; made.length >= first.length; made = dirname(made)) syncFolder(dirname(made));
+}
+
+/** The first folder that was not there. */
+function makeAll(folder: string): string | undefined {
+  try {
+    return mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new FolderError(folder, cause);
+  }
 }
 
 /** Makes the names in a folder durable. */

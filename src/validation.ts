@@ -16,6 +16,9 @@ interface SchemaError {
   readonly message: string;
 }
 
+/** Keywords that ask for a kind of value, or for one of several. */
+const OF_A_KIND: ReadonlySet<string> = new Set(['type', 'const', 'enum', 'anyOf', 'oneOf']);
+
 /** Compiles a schema, once; what it answers may be called often. */
 export function compileCheck(schema: TSchema): Check {
   const compiled = Compile(schema);
@@ -32,7 +35,9 @@ export function interpretedCheck(schema: TSchema): Check {
 
 function describe(errors: readonly SchemaError[], schema: TSchema): FieldError[] {
   const found = new Map<string, string>();
+  const lookedInto = placesLookedInto(errors);
   for (const error of errors) {
+    if (OF_A_KIND.has(error.keyword) && lookedInto.has(error.instancePath)) continue;
     for (const { pointer, detail } of places(error, schema)) {
       // The first error of a place is the most specific: later ones (of an alternative, of the whole) repeat it.
       if (!found.has(pointer)) found.set(pointer, detail);
@@ -41,6 +46,22 @@ function describe(errors: readonly SchemaError[], schema: TSchema): FieldError[]
   // Nothing may stand where the schema is `false`.
   if (found.size === 0) return errors.map(({ instancePath }) => ({ pointer: instancePath, detail: 'is not allowed' }));
   return [...found].map(([pointer, detail]) => ({ pointer, detail }));
+}
+
+/**
+ * The values that some error looks into. An error that such a value is of the wrong kind is of an alternative that it was not meant for, since
+ * another one takes its kind.
+ */
+function placesLookedInto(errors: readonly SchemaError[]): ReadonlySet<string> {
+  const places = new Set<string>();
+  for (const { keyword, instancePath } of errors) {
+    if (keyword === 'additionalProperties' || keyword === 'required') places.add(instancePath);
+    for (let place = instancePath; place !== '';) {
+      place = place.slice(0, place.lastIndexOf('/'));
+      places.add(place);
+    }
+  }
+  return places;
 }
 
 function places({ keyword, instancePath, schemaPath, params, message }: SchemaError, schema: TSchema): FieldError[] {
@@ -68,17 +89,27 @@ function places({ keyword, instancePath, schemaPath, params, message }: SchemaEr
           detail: `must be one of ${(params as { allowedValues: unknown[] }).allowedValues.map((value) => JSON.stringify(value)).join(', ')}`,
         },
       ];
+    case 'pattern': {
+      // Few read patterns: where the schema says in words what it asks for, those come as well.
+      const { description } = schemaAt(schema, schemaPath);
+      return [{ pointer: instancePath, detail: description === undefined ? message : `${message}. ${description}` }];
+    }
     default:
       return [{ pointer: instancePath, detail: message }];
   }
 }
 
 /** The properties that the schema at a path knows; empty where it has none. */
-function propertiesAt(schema: TSchema, schemaPath: string): object {
+const propertiesAt = (schema: TSchema, schemaPath: string): object => schemaAt(schema, schemaPath).properties ?? {};
+
+function schemaAt(
+  schema: TSchema,
+  schemaPath: string,
+): { readonly properties?: object; readonly description?: string } {
   let at: unknown = schema;
   for (const step of schemaPath.split('/').slice(1))
     at = (at as Record<string, unknown> | undefined)?.[step.replaceAll('~1', '/').replaceAll('~0', '~')];
-  return (at as { properties?: object } | undefined)?.properties ?? {};
+  return at ?? {};
 }
 
 const escapeStep = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1');

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { makeFolder } from '../src/folders.ts';
@@ -12,6 +12,17 @@ test('a folder is made for its owner alone, with those on the way to it, and may
   makeFolder(join(folder, 'a', 'b', 'c'));
   expect(new Set<unknown>(readdirSync(folder, { recursive: true }))).toEqual(new Set(['a', 'a/b', 'a/b/c']));
   expect(statSync(join(folder, 'a', 'b')).mode & 0o777).toBe(0o700);
+});
+
+test.each([
+  ['a file in its place', 'file', 'it is a file'],
+  ['a file on the way to it', 'file/b/c', 'a part of its path is no folder'],
+])('a folder that %s keeps from being made is named, with what to do', async (_what, path, reason) => {
+  const folder = await folderForTest();
+  writeFileSync(join(folder, 'file'), '');
+  expect(() => makeFolder(join(folder, path))).toThrow(
+    `The folder ${join(folder, path)} cannot be made: ${reason}. Name another one with --data.`,
+  );
 });
 
 test.skipIf(noFaultyDisk !== null).for(['', '/a', '/a/b'])(

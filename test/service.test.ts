@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ConfigError } from '../src/config/config.ts';
+import { ConfigError } from '../src/config/config-error.ts';
 import { gapsOf, levelsOf, thisMachine } from '../src/replicas/isolation/machine.ts';
 import { isLoopback } from '../src/door.ts';
 import { inspectModels, startService } from '../src/service.ts';

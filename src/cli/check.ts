@@ -1,21 +1,41 @@
 // claimcheck check
 
+import { resolve } from 'node:path';
 import { Command } from 'commander';
-import { coloursFor } from './text.ts';
+import { ConfigError } from '../config/config-error.ts';
+import { coloursFor, jsonText, write } from './text.ts';
 
 /** The command that says everything that is wrong with a configuration, and starts nothing. */
 export function checkCommand(): Command {
   return new Command('check')
     .summary('check a configuration file')
     .description(
-      'Reads a configuration and imports every model file, and prints every mistake at once with its place. Starts no server and loads no model.',
+      'Reads a configuration and imports every model file, and prints every mistake at once with its place. Exits with 2 where there is one. Starts no server and loads no model.',
     )
     .option('-c, --config <file>', 'configuration file (default: claimcheck.config.ts, .js, .json or .yaml here)')
+    .option('--json', 'print JSON for a program')
     .addHelpText('after', '\nExample:\n  $ claimcheck check --config examples/molecules/claimcheck.config.ts')
     .action(check);
 }
 
-async function check(options: { readonly config?: string }): Promise<void> {
+interface CheckOptions {
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+async function check(options: CheckOptions): Promise<void> {
+  try {
+    await printEndpoints(options);
+  } catch (error) {
+    if (options.json === true && error instanceof ConfigError) {
+      const { file, mistakes } = error;
+      await write(process.stdout, jsonText({ valid: false, file: resolve(file), mistakes }));
+    }
+    throw error;
+  }
+}
+
+async function printEndpoints(options: CheckOptions): Promise<void> {
   // Imported here, so that every other command starts without the server's code.
   const [{ loadConfig }, { inspectModels }] = await Promise.all([
     import('../config/config.ts'),
@@ -23,9 +43,12 @@ async function check(options: { readonly config?: string }): Promise<void> {
   ]);
   const config = await loadConfig(options);
   const kinds = await inspectModels(config);
+  const endpoints = config.endpoints.map(({ name, mode }) => ({ name, mode, takes: kinds.get(name) }));
+  if (options.json === true) return write(process.stdout, jsonText({ valid: true, file: config.file, endpoints }));
   const { green } = coloursFor(process.stdout);
-  for (const { name, mode } of config.endpoints) {
-    const takes = kinds.get(name) === 'rows' ? 'takes tables' : 'takes any input';
-    process.stdout.write(`${green('ok')}  ${name}  ${mode}, ${takes}\n`);
-  }
+  const lines = endpoints.map(
+    ({ name, mode, takes }) =>
+      `${green('ok')}  ${name}  ${mode}, ${takes === 'rows' ? 'takes tables' : 'takes any input'}\n`,
+  );
+  await write(process.stdout, lines.join(''));
 }

@@ -1,11 +1,13 @@
 // claimcheck doctor
 
+import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import { systemClock } from '../clock.ts';
 import type { Examined, Finding, Report } from '../doctor/examination.ts';
 import type { StorePlace } from '../doctor/store.ts';
 import { seconds, toRfc3339 } from '../domain/time.ts';
 import { timeText } from './rate.ts';
+import { UsageError } from './failure.ts';
 import { coloursFor, jsonText, type Output, plainLine, write } from './text.ts';
 
 interface DoctorOptions {
@@ -32,7 +34,7 @@ export function doctorCommand(): Command {
     .option('--json', 'print JSON for a program')
     .addHelpText(
       'after',
-      '\nA Postgres database is named by the configuration or by CLAIMCHECK_DATABASE_URL.\nExits with 0 when every promise is kept, and with 1 when one is broken.\n\nExample:\n  $ claimcheck doctor --data .claimcheck',
+      '\nA Postgres database is named by the configuration or by CLAIMCHECK_DATABASE_URL.\nExits with 0 when every promise is kept, with 1 when one is broken, and with 2 when there is no store.\n\nExample:\n  $ claimcheck doctor --data .claimcheck',
     )
     .action(doctor);
 }
@@ -63,7 +65,10 @@ async function doctor(options: DoctorOptions): Promise<void> {
 async function placeOf(options: DoctorOptions): Promise<StorePlace> {
   const { blobFolder, ledgerFile, locateStore } = await import('../config/config.ts');
   const { data, database } = await locateStore(options);
-  return { ledger: database === null ? { file: ledgerFile(data) } : { url: database }, blobs: blobFolder(data) };
+  const file = ledgerFile(data);
+  if (database === null && !existsSync(file))
+    throw new UsageError(`There is no ledger at ${file}. Name its folder with --data.`);
+  return { ledger: database === null ? { file } : { url: database }, blobs: blobFolder(data) };
 }
 
 /** The report for people. */

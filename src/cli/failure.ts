@@ -1,20 +1,31 @@
 // From an error to what a person reads and what a script sees.
 
 import { ClaimcheckError } from '../client/errors.ts';
+import { ConfigError } from '../config/config-error.ts';
 import { StorageBroken } from '../domain/errors.ts';
+import { FolderError } from '../folders.ts';
 import { plain } from './text.ts';
 
-/** Exit codes: 0 is success; a run that failed is not. 74 is EX_IOERR of sysexits.h, 130 what shells use for Ctrl-C. */
-export const EXIT = { ok: 0, failed: 1, usage: 2, storage: 74, interrupted: 130 } as const;
+/** Exit codes: 0 is success; a run that failed is not. 74 is EX_IOERR of sysexits.h, and those of signals are what shells use. */
+export const EXIT = { ok: 0, failed: 1, usage: 2, storage: 74, SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+
+/** What ends a command from outside: a terminal that was closed, Ctrl-C, and `kill`. */
+export type StopSignal = 'SIGHUP' | 'SIGINT' | 'SIGTERM';
 
 /** The command was asked for something that it cannot do: wrong arguments, a file that cannot be read. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** Ctrl-C; the message says what goes on and how to come back. */
+/** Ctrl-C, or another signal; the message says what goes on and how to come back. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
+  readonly signal: StopSignal;
+
+  constructor(message: string, signal: StopSignal = 'SIGINT') {
+    super(message);
+    this.signal = signal;
+  }
 }
 
 /** What is printed of an error, and what the process exits with. */
@@ -23,17 +34,25 @@ export interface Report {
   readonly exitCode: number;
 }
 
+/** What whoever called the command has to put right before it can succeed. */
+const WRONG_USAGE = [UsageError, ConfigError, FolderError];
 /** The errors that the language itself throws: nobody writes a sentence for a reader into one of these. */
 const BUGS = [TypeError, RangeError, ReferenceError, SyntaxError];
 
 /** One sentence for whatever can be expected; only a bug shows its stack. */
 export function reportOf(error: unknown): Report {
-  if (error instanceof Interrupted) return { text: plain(error.message), exitCode: EXIT.interrupted };
-  if (error instanceof StorageBroken) return { text: `error: ${plain(error.message)}`, exitCode: EXIT.storage };
-  if (error instanceof UsageError) return { text: `error: ${plain(error.message)}`, exitCode: EXIT.usage };
-  if (error instanceof ClaimcheckError) return { text: `error: ${plain(problemText(error))}`, exitCode: EXIT.failed };
-  if (error instanceof Error && !BUGS.some((Bug) => error instanceof Bug))
-    return { text: `error: ${plain(error.message)}`, exitCode: EXIT.failed };
+  if (!(error instanceof Error) || BUGS.some((Bug) => error instanceof Bug)) return reportOfBug(error);
+  if (error instanceof Interrupted) return { text: plain(error.message), exitCode: EXIT[error.signal] };
+  const sentence = error instanceof ClaimcheckError ? problemText(error) : error.message;
+  return { text: `error: ${plain(sentence)}`, exitCode: exitCodeOf(error) };
+}
+
+function exitCodeOf(error: Error): number {
+  if (error instanceof StorageBroken) return EXIT.storage;
+  return WRONG_USAGE.some((Wrong) => error instanceof Wrong) ? EXIT.usage : EXIT.failed;
+}
+
+function reportOfBug(error: unknown): Report {
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { text: `error: this should not have happened; please report it.\n${plain(stack)}`, exitCode: EXIT.failed };
 }

@@ -7,9 +7,11 @@ import { pathToFileURL } from 'node:url';
 import { parse as parseYaml } from 'yaml';
 import type { EndpointSpec } from '../domain/endpoint.ts';
 import type { FieldError } from '../domain/errors.ts';
+import { importFailure } from '../domain/import-failure.ts';
 import { isAllowable } from '../egress/addresses.ts';
 import type { EgressSettings } from '../egress/rules.ts';
 import { compileCheck } from '../validation.ts';
+import { ConfigError, noConfig } from './config-error.ts';
 import { ConfigFile, type EndpointFile } from './config-file.ts';
 import { resolveEndpoint, withAbsolutePaths } from './endpoint.ts';
 
@@ -66,24 +68,12 @@ export interface ConfigOverrides {
   readonly insecure?: boolean;
 }
 
-/** A configuration that cannot be used. The message names every mistake and where it stands. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-  readonly mistakes: readonly FieldError[];
-
-  constructor(file: string, mistakes: readonly FieldError[]) {
-    const lines = mistakes.map(({ pointer, detail }) => `  ${pointer === '' ? 'the file' : pointer}  ${detail}`);
-    super(`${file} has ${mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`}:\n${lines.join('\n')}`);
-    this.mistakes = mistakes;
-  }
-}
-
 const checkFile = compileCheck(ConfigFile);
 
 /**
  * Reads the configuration: the file, then the environment's `CLAIMCHECK_*`, then the command line, each over the one before.
  *
- * @throws ConfigError with every mistake of the file; Error where there is no file
+ * @throws ConfigError with every mistake of the file, or where there is none
  */
 export async function loadConfig(overrides: ConfigOverrides): Promise<Config> {
   const environment = process.env;
@@ -102,7 +92,7 @@ export async function loadConfig(overrides: ConfigOverrides): Promise<Config> {
     ...databaseMistakes('database', (content as Partial<ConfigFile> | null)?.database),
   ];
   if (shape.length === 0) mistakes.push(...mistakesBetween(written), ...egressMistakes(written));
-  if (mistakes.length > 0) throw new ConfigError(basename(file), mistakes);
+  if (mistakes.length > 0) throw new ConfigError(file, mistakes);
   const data = overrides.data ?? environment['CLAIMCHECK_DATA'];
   return {
     file,
@@ -125,7 +115,7 @@ export async function loadConfig(overrides: ConfigOverrides): Promise<Config> {
  * The endpoints of a configuration as they are written, with every path absolute: to be handed to a server that runs elsewhere on this machine.
  *
  * @param names which ones; none for all
- * @throws ConfigError with every mistake, Error where there is no file or no such endpoint
+ * @throws ConfigError with every mistake, or where there is no file or no such endpoint
  */
 export async function readEndpoints(
   config: string | undefined,
@@ -135,12 +125,13 @@ export async function readEndpoints(
   const { endpoints = {} } = ((await readConfigFile(file)) ?? {}) as Partial<ConfigFile>;
   const unknown = names.filter((name) => !Object.hasOwn(endpoints, name));
   if (unknown.length > 0)
-    throw new Error(
+    throw noConfig(
+      file,
       `${basename(file)} has no endpoint ${unknown.join(', ')}; it has ${Object.keys(endpoints).join(', ')}.`,
     );
   const chosen = Object.entries(endpoints).filter(([name]) => names.length === 0 || names.includes(name));
   const mistakes = chosen.flatMap(([name, endpoint]) => resolveEndpoint(name, endpoint, dirname(file)).mistakes);
-  if (mistakes.length > 0) throw new ConfigError(basename(file), mistakes);
+  if (mistakes.length > 0) throw new ConfigError(file, mistakes);
   return Object.fromEntries(chosen.map(([name, endpoint]) => [name, withAbsolutePaths(endpoint, dirname(file))]));
 }
 
@@ -161,10 +152,10 @@ function findFile(given: string | undefined): string {
   const candidates = given === undefined ? FILE_NAMES.map((name) => resolve(name)) : [resolve(given)];
   const file = candidates.find((candidate) => existsSync(candidate));
   if (file !== undefined) return file;
-  throw new Error(
-    given === undefined
-      ? `There is no configuration here: none of ${FILE_NAMES.join(', ')} is in ${process.cwd()}. Name one with --config.`
-      : `There is no file ${resolve(given)}.`,
+  if (given !== undefined) throw noConfig(given, `There is no file ${resolve(given)}.`);
+  throw noConfig(
+    process.cwd(),
+    `There is no configuration here: none of ${FILE_NAMES.join(', ')} is in ${process.cwd()}. Name one with --config.`,
   );
 }
 
@@ -176,9 +167,7 @@ async function readConfigFile(file: string): Promise<unknown> {
     const exported = (await import(pathToFileURL(file).href)) as { config?: unknown; default?: unknown };
     return exported.config ?? exported.default;
   } catch (cause) {
-    throw new ConfigError(basename(file), [
-      { pointer: '', detail: `cannot be read: ${cause instanceof Error ? cause.message : String(cause)}` },
-    ]);
+    throw new ConfigError(file, [{ pointer: '', detail: `cannot be read: ${importFailure(file, cause)}` }]);
   }
 }
 

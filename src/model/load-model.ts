@@ -1,6 +1,7 @@
 // From a model file to a model, or to a sentence that says what is wrong with the file.
 
 import { pathToFileURL } from 'node:url';
+import { importFailure } from '../domain/import-failure.ts';
 import type { InvokeModel, Model, RowModel } from './define-model.ts';
 
 /** What a model takes: tables by the row, or anything as it comes. */
@@ -39,6 +40,6 @@ async function importModel(file: string): Promise<{ model?: unknown }> {
   try {
     return (await import(pathToFileURL(file).href)) as { model?: unknown };
   } catch (cause) {
-    throw new Error(`${file} cannot be imported: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw new Error(`${file} cannot be imported: ${importFailure(file, cause)}`, { cause });
   }
 }

@@ -62,12 +62,12 @@ describe('deploy', () => {
   });
 
   test.each([
-    ['an endpoint that the file does not have', ['nowhere'], 'has no endpoint nowhere; it has refused.'],
-    ['a server that is not there', ['--url', 'http://127.0.0.1:9'], 'http://127.0.0.1:9'],
-  ])('refuses %s', async (_what, args, sentence) => {
+    ['an endpoint that the file does not have', 2, ['nowhere'], 'has no endpoint nowhere; it has refused.'],
+    ['a server that is not there', 1, ['--url', 'http://127.0.0.1:9'], 'http://127.0.0.1:9'],
+  ])('refuses %s, and ends with %i', async (_what, exitCode, args, sentence) => {
     const { config } = await project('refused');
     const { code, stderr } = await claimcheck('deploy', '--config', config, ...args);
-    expect(code).toBe(1);
+    expect(code).toBe(exitCode);
     expect(stderr).toContain(sentence);
   });
 
@@ -75,7 +75,7 @@ describe('deploy', () => {
     const { config } = await project('wrong');
     await writeFile(config, JSON.stringify({ endpoints: { wrong: { model: './no.ts', timeout: 'soon' } } }));
     const { code, stderr } = await claimcheck('deploy', '--config', config, '--url', 'http://127.0.0.1:9');
-    expect(code).toBe(1);
+    expect(code).toBe(2);
     expect(stderr).toMatch(/endpoints\.wrong\.timeout .*soon/);
     expect(stderr).toMatch(/endpoints\.wrong\.model .*no\.ts does not exist/);
   });

@@ -1,7 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { blobFolder, type Config, ConfigError, ledgerFile, loadConfig } from '../../src/config/config.ts';
+import { ConfigError } from '../../src/config/config-error.ts';
+import { blobFolder, type Config, ledgerFile, loadConfig } from '../../src/config/config.ts';
 import { minutes, seconds } from '../../src/domain/time.ts';
 import { folderForTest } from '../support/folder.ts';
 

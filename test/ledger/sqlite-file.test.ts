@@ -94,7 +94,9 @@ describe('opening', () => {
   test('of what cannot be a file is refused with its path', async () => {
     const file = join(await folderForTest(), 'file');
     writeFileSync(file, '');
-    await expect(openSqliteLedger(join(file, 'ledger.sqlite'), systemClock)).rejects.toThrow(/ledger\.sqlite/);
+    await expect(openSqliteLedger(join(file, 'ledger.sqlite'), systemClock)).rejects.toThrow(
+      `The folder ${file} cannot be made: it is a file.`,
+    );
   });
 
   test('is durable: FULL, also after a write, in a write-ahead log', async () => {

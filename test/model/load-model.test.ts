@@ -107,6 +107,24 @@ describe('a model file', () => {
     expect(error).not.toContain('Unexpected end of JSON input');
   });
 
+  test.each([
+    ['line 3, column 3', 'export const model = {\n  a: 1\n  predict: (rows) => rows,\n};\n'],
+    ['line 1', 'export const model = {\n'],
+    ['line 2, column 3', 'const a = 1;\n  enum B { C }\nexport const model = { predict: () => [a, B] };\n'],
+  ])('that is no TypeScript is refused with its place: %s', async (place, text) => {
+    expect(await errorOf(text)).toMatch(new RegExp(` \\(${place}\\)$`));
+  });
+
+  test('that imports what is no TypeScript is refused with that file and its place', async () => {
+    const folder = await folderForTest();
+    const [file, imported] = [join(folder, 'model.ts'), join(folder, 'weights.ts')];
+    await writeFile(file, "export { model } from './weights.ts';");
+    await writeFile(imported, 'export const model = { a: 1 b: 2 };');
+    expect(await inspectModel(file, { env: {}, cwd: tmpdir() }, process.env)).toEqual({
+      error: `${file} cannot be imported: Expected ',', got 'ident' (${imported}, line 1, column 29)`,
+    });
+  });
+
   test("that throws while it is imported is refused in its author's own words", async () => {
     expect(await errorOf("throw new Error('There are no weights.');")).toContain('There are no weights.');
     expect(await errorOf("console.error('CUDA is missing'); process.exit(4);")).toContain('CUDA is missing');

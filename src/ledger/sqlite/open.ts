@@ -114,12 +114,10 @@ function assertReadable(db: DatabaseSync, file: string): void {
 }
 
 function connect(file: string): DatabaseSync {
-  try {
-    if (file !== ':memory:') makeFolder(dirname(file));
-  } catch (cause) {
-    throw cannotOpen(file, cause);
+  if (file !== ':memory:') {
+    makeFolder(dirname(file));
+    assertLocal(dirname(file));
   }
-  if (file !== ':memory:') assertLocal(dirname(file));
   try {
     return new DatabaseSync(file);
   } catch (cause) {

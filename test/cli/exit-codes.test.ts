@@ -1,0 +1,69 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { newFolder, removeFolder } from '../support/folder.ts';
+import { startCommand } from './command.ts';
+
+describe('a configuration that cannot be used is wrong usage', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await newFolder();
+    await writeFile(join(folder, 'wrong.json'), '{"endpoints": {"a": {"model": "./no.ts", "timeout": "soon"}}}');
+    await writeFile(join(folder, 'right.json'), '{"endpoints": {"a": {"model": ["true"]}}}');
+  });
+  afterAll(() => removeFolder(folder));
+
+  const claimcheck = (...args: readonly string[]) => startCommand('', args).ended();
+  const config = (name: string): string[] => ['--config', join(folder, `${name}.json`)];
+
+  test.each(['check', 'serve', 'deploy', 'migrate', 'doctor', 'keys list', 'webhooks secret a'])(
+    'for %s: one sentence and exit code 2',
+    async (words) => {
+      const stderr = `error: There is no file ${join(folder, 'nofile.json')}.\n`;
+      expect(await claimcheck(...words.split(' '), ...config('nofile'))).toEqual({ code: 2, stdout: '', stderr });
+    },
+  );
+
+  test.each(['serve', 'migrate', 'keys list'])('%s --data with a file says that it is one', async (words) => {
+    const file = join(folder, 'right.json');
+    const stderr = `error: The folder ${file} cannot be made: it is a file. Name another one with --data.\n`;
+    const ended = await claimcheck(...words.split(' '), ...config('right'), '--data', file);
+    expect(ended).toEqual({ code: 2, stdout: '', stderr });
+  });
+
+  test('a mistake in the TypeScript of one is told with its line and column', async () => {
+    await writeFile(join(folder, 'broken.ts'), 'export const config = {\n  port: 1\n  endpoints: {},\n};\n');
+    expect(await claimcheck('check', '--config', join(folder, 'broken.ts'))).toEqual({
+      code: 2,
+      stdout: '',
+      stderr:
+        "error: broken.ts has a mistake:\n  the file  cannot be read: Expected ',', got 'ident' (line 3, column 3)\n",
+    });
+  });
+
+  test('check --json says that it is none and why, and how it stands where it is one', async () => {
+    const { code, stdout, stderr } = await claimcheck('check', ...config('wrong'), '--json');
+    expect(JSON.parse(stdout)).toEqual({
+      valid: false,
+      file: join(folder, 'wrong.json'),
+      mistakes: [
+        { pointer: 'endpoints.a.timeout', detail: expect.stringContaining('"soon"') },
+        { pointer: 'endpoints.a.model', detail: `${join(folder, 'no.ts')} does not exist` },
+      ],
+    });
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('2 mistakes') });
+    const missing = await claimcheck('check', ...config('nofile'), '--json');
+    expect(JSON.parse(missing.stdout)).toEqual({
+      valid: false,
+      file: join(folder, 'nofile.json'),
+      mistakes: [{ pointer: '', detail: `There is no file ${join(folder, 'nofile.json')}.` }],
+    });
+    const right = await claimcheck('check', ...config('right'), '--json');
+    expect(JSON.parse(right.stdout)).toEqual({
+      valid: true,
+      file: join(folder, 'right.json'),
+      endpoints: [{ name: 'a', mode: 'sync', takes: 'any' }],
+    });
+    expect(right.code).toBe(0);
+  });
+});
