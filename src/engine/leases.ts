@@ -29,6 +29,8 @@ export class Leases {
   readonly #log: Log;
   readonly #held = new Map<RunId, HeldClaim>();
   readonly #renewal: NodeJS.Timeout;
+  /** Why everything was stopped, once it was. */
+  #stopped: StopReason | null = null;
 
   constructor(ledger: Ledger, log: Log) {
     this.#ledger = ledger;
@@ -49,6 +51,8 @@ export class Leases {
     // The same run again means that its lease lapsed while this server was still at it: only the new attempt can end it.
     this.#held.get(claim.runId)?.stop('lost');
     this.#held.set(claim.runId, held);
+    // It was being claimed while everything was stopped, and nobody would stop it any more.
+    if (this.#stopped !== null) held.stop(this.#stopped);
     return held;
   }
 
@@ -64,8 +68,9 @@ export class Leases {
     if (held !== undefined) void this.#renew([held]);
   }
 
-  /** Stops everything, as when the server stops. */
+  /** Stops everything, what is claimed from then on too, as when the server stops. */
   stopAll(reason: StopReason): void {
+    this.#stopped = reason;
     for (const held of this.#held.values()) held.stop(reason);
   }
 
