@@ -55,14 +55,14 @@ export interface BlobStore {
    */
   putStream(key: BlobKey, chunks: AsyncIterable<Uint8Array>, insist?: Insist): Promise<StoredBytes>;
   /**
-   * The bytes under a key.
+   * The bytes under a key, or a range of them. For a range, all of them are verified first: once, unless they are touched again.
    *
    * @throws BlobDamaged when they do not have the length and the sha-256 that the facts say
    */
-  get(key: BlobKey, facts: PayloadFacts): Promise<Uint8Array>;
+  get(key: BlobKey, facts: PayloadFacts, range?: ByteRange): Promise<Uint8Array>;
   /**
-   * The bytes under a key, or a range of them, as they are read from the disk. A stream of all of them fails in place of its last chunk
-   * where they have another sha-256 than the facts say. For a range, all of them are verified first: once, unless they are touched again.
+   * As `get`, as they are read from the disk. A stream of all of them fails in place of its last chunk where they have another sha-256 than
+   * the facts say; where it does not, they are verified for ranges as well.
    *
    * @throws BlobDamaged when they do not have the length that the facts say, or (for a range) the sha-256
    */

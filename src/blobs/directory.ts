@@ -42,29 +42,32 @@ export interface BlobDirectoryOptions {
 
 /** Opens a blob store in a folder, which is made where it is not there. */
 export async function openBlobDirectory(folder: string, options: BlobDirectoryOptions = {}): Promise<BlobStore> {
-  makeFolder(folder);
-  const existing = new Set(await readdir(folder));
-  const missingFolders = [...SHARDS, UNFINISHED].filter((name) => !existing.has(name));
-  await Promise.all(missingFolders.map((name) => mkdir(join(folder, name), { recursive: true, mode: 0o700 })));
+  makeFolder(join(folder, UNFINISHED));
+  const existing = await readdir(folder);
+  // After the look: whoever made a folder that is there, another server perhaps, need not have made its name durable yet.
   syncFolder(folder);
   await removeAbandoned(join(folder, UNFINISHED), options.abandonedBefore ?? null);
-  return new BlobDirectory(folder, options.onBroken ?? (() => {}));
+  return new BlobDirectory(folder, options.onBroken ?? (() => {}), existing);
 }
 
 /** A blob store in a folder that is only read, and in which nothing is made or tidied up. */
 export function readBlobDirectory(folder: string): Pick<BlobStore, 'verify' | 'list'> {
-  return new BlobDirectory(folder, () => {});
+  return new BlobDirectory(folder, () => {}, []);
 }
 
 class BlobDirectory implements BlobStore {
   readonly #folder: string;
   readonly #onBroken: (error: StorageBroken) => void;
+  /** Folders whose names are durable, or soon are. They are made as blobs come: most stores have few, and a new one is there at once. */
+  readonly #shards: Map<string, Promise<void>>;
   /** Blobs that ranges were read of, and when they had been touched last when they were verified; the oldest first. */
   readonly #verified = new Map<BlobKey, { readonly touchedMs: number; readonly done: Promise<void> }>();
 
-  constructor(folder: string, onBroken: (error: StorageBroken) => void) {
+  /** @param durable names in the folder that are durable */
+  constructor(folder: string, onBroken: (error: StorageBroken) => void, durable: readonly string[]) {
     this.#folder = folder;
     this.#onBroken = onBroken;
+    this.#shards = new Map(durable.map((name) => [name, Promise.resolve()]));
   }
 
   put(key: BlobKey, bytes: Uint8Array): Promise<void> {
@@ -91,37 +94,76 @@ class BlobDirectory implements BlobStore {
   async #put(key: BlobKey, write: (file: FileHandle) => Promise<void>): Promise<void> {
     const unfinished = join(this.#folder, UNFINISHED, randomUUID());
     try {
+      await this.#shardIsThere(shardOf(key));
       await writeDurably(unfinished, write);
       await rename(unfinished, this.#fileOf(key));
     } catch (error) {
       await rm(unfinished, { force: true });
       throw isFull(error) ? new StorageFull(`The disk has no room for blob ${key}.`, { cause: error }) : error;
     }
-    await this.#syncShard(key);
+    await this.#sync(join(this.#folder, shardOf(key)));
   }
 
-  async get(key: BlobKey, facts: PayloadFacts): Promise<Uint8Array> {
+  /** Blobs that come together share one making. One that failed, as for want of room, is tried again. */
+  #shardIsThere(shard: string): Promise<void> {
+    const there = this.#shards.get(shard);
+    if (there !== undefined) return there;
+    const making = this.#makeShard(shard);
+    this.#shards.set(shard, making);
+    making.catch(() => this.#shards.delete(shard));
+    return making;
+  }
+
+  async #makeShard(shard: string): Promise<void> {
+    await mkdir(join(this.#folder, shard), { recursive: true, mode: 0o700 });
+    await this.#sync(this.#folder);
+  }
+
+  async get(key: BlobKey, facts: PayloadFacts, range?: ByteRange): Promise<Uint8Array> {
+    if (range !== undefined) return this.#getSome(key, facts, range);
     const bytes = await readFile(this.#fileOf(key)).catch((cause: unknown) => missing(key, cause));
     check(key, facts, bytes.length, sha256(bytes));
     return bytes;
   }
 
+  async #getSome(key: BlobKey, facts: PayloadFacts, range: ByteRange): Promise<Uint8Array> {
+    const { file } = await this.#open(key, facts, range);
+    try {
+      return await readAll(key, file, range);
+    } finally {
+      await file.close();
+    }
+  }
+
   async stream(key: BlobKey, facts: PayloadFacts, range?: ByteRange): Promise<Readable> {
+    const { file, touchedMs } = await this.#open(key, facts, range);
+    const { from, to } = range ?? { from: 0, to: Infinity };
+    const bytes = file.createReadStream({ highWaterMark: READ_BYTES, start: from, end: to - 1 });
+    if (range !== undefined) return bytes;
+    const verifier = new Verifier((length, digest) => {
+      check(key, facts, length, digest);
+      this.#isVerified(key, touchedMs, Promise.resolve());
+    });
+    // Whoever reads hears of errors from the verifier; the file is closed whatever happens to either.
+    return pipeline(bytes, verifier, () => {});
+  }
+
+  /** The file of a blob, which has the right length, and the right bytes where a range of them is to be read. */
+  async #open(
+    key: BlobKey,
+    facts: PayloadFacts,
+    range: ByteRange | undefined,
+  ): Promise<{ readonly file: FileHandle; readonly touchedMs: number }> {
     const file = await open(this.#fileOf(key)).catch((cause: unknown) => missing(key, cause));
     try {
       const { size, mtimeMs } = await file.stat();
       checkLength(key, facts, size);
       if (range !== undefined) await this.#verifyOnce(key, facts, mtimeMs);
+      return { file, touchedMs: mtimeMs };
     } catch (error) {
       await file.close();
       throw error;
     }
-    const { from, to } = range ?? { from: 0, to: Infinity };
-    const bytes = file.createReadStream({ highWaterMark: READ_BYTES, start: from, end: to - 1 });
-    if (range !== undefined) return bytes;
-    const verifier = new Verifier((length, digest) => check(key, facts, length, digest));
-    // Whoever reads hears of errors from the verifier; the file is closed whatever happens to either.
-    return pipeline(bytes, verifier, () => {});
   }
 
   /** Ranges that are asked for together share one reading. */
@@ -129,11 +171,15 @@ class BlobDirectory implements BlobStore {
     const before = this.#verified.get(key);
     if (before?.touchedMs === touchedMs) return before.done;
     const done = this.verify(key, facts);
-    this.#verified.set(key, { touchedMs, done });
+    this.#isVerified(key, touchedMs, done);
     done.catch(() => this.#verified.delete(key));
+    return done;
+  }
+
+  #isVerified(key: BlobKey, touchedMs: number, done: Promise<void>): void {
+    this.#verified.set(key, { touchedMs, done });
     const [oldest] = this.#verified.keys();
     if (this.#verified.size > VERIFIED_MAX) this.#verified.delete(oldest!);
-    return done;
   }
 
   async verify(key: BlobKey, facts: PayloadFacts): Promise<void> {
@@ -169,15 +215,14 @@ class BlobDirectory implements BlobStore {
     return join(this.#folder, shardOf(key), key);
   }
 
-  /** Makes the name durable: without it a power cut can take a file's name though its bytes are on the disk. */
-  async #syncShard(key: BlobKey): Promise<void> {
-    const shard = join(this.#folder, shardOf(key));
-    const handle = await open(shard, 'r');
+  /** Makes the names in a folder durable: without it a power cut can take a file's name though its bytes are on the disk. */
+  async #sync(folder: string): Promise<void> {
+    const handle = await open(folder, 'r');
     try {
       await handle.sync();
     } catch (cause) {
       const error = new StorageBroken(
-        `The names of the blobs in ${shard} may be lost in a power cut: ${(cause as Error).message}. Start the server again: it reads what is on the disk.`,
+        `The names of the blobs in ${folder} may be lost in a power cut: ${(cause as Error).message}. Start the server again: it reads what is on the disk.`,
         { cause },
       );
       this.#onBroken(error);
@@ -204,6 +249,17 @@ async function writeDurably(path: string, write: (file: FileHandle) => Promise<v
   } finally {
     await file.close();
   }
+}
+
+/** The bytes of a range, which the file had when it was opened. */
+async function readAll(key: BlobKey, file: FileHandle, { from, to }: ByteRange): Promise<Uint8Array> {
+  const bytes = new Uint8Array(to - from);
+  for (let read = 0; read < bytes.length;) {
+    const { bytesRead } = await file.read(bytes, read, bytes.length - read, from + read);
+    if (bytesRead === 0) throw new BlobDamaged(`Blob ${key} ends at ${from + read} bytes, while it is read.`);
+    read += bytesRead;
+  }
+  return bytes;
 }
 
 /** Writes all of a chunk at its place, so that it may be written again where only some of it found room. */

@@ -64,9 +64,11 @@ export class Payloads {
     return { contentType, ...stored, body: { blob: key } };
   }
 
-  /** The bytes of a payload, checked against their sha-256 when they come from the blob store. */
-  async read(payload: Payload): Promise<Uint8Array> {
-    return 'inline' in payload.body ? payload.body.inline : this.#blobs.get(payload.body.blob, payload);
+  /** The bytes of a payload, or a range of them; checked against their sha-256 when they come from the blob store. */
+  async read(payload: Payload, range?: ByteRange): Promise<Uint8Array> {
+    if ('blob' in payload.body) return this.#blobs.get(payload.body.blob, payload, range);
+    const { inline } = payload.body;
+    return range === undefined ? inline : inline.subarray(range.from, range.to);
   }
 
   /**
@@ -77,8 +79,7 @@ export class Payloads {
    */
   async open(payload: Payload, range?: ByteRange): Promise<Uint8Array | Readable> {
     if ('blob' in payload.body && !isHeld(payload)) return this.#blobs.stream(payload.body.blob, payload, range);
-    const bytes = await this.read(payload);
-    return range === undefined ? bytes : bytes.subarray(range.from, range.to);
+    return this.read(payload, range);
   }
 
   /** As `open`, as a stream however few they are. */

@@ -126,15 +126,20 @@ export function describeBlobs(name: string, open: () => Promise<BlobsUnderTest>)
       await expect(blobs.verify(key, factsOf(bytes))).rejects.toThrow(BlobDamaged);
       await expect(streamed(key, bytes)).rejects.toThrow(BlobDamaged);
       await expect(streamed(key, bytes, { from: 0, to: 10 })).rejects.toThrow(BlobDamaged);
+      await expect(blobs.get(key, factsOf(bytes), { from: 0, to: 10 })).rejects.toThrow(BlobDamaged);
     });
 
-    test('a range is not handed out where the bytes were damaged after another one was read', async () => {
+    test.each([
+      ['another one was read', { from: 0, to: 10 }],
+      ['all of them were read', undefined],
+    ])('a range is not handed out where the bytes were damaged after %s', async (_, range) => {
       const key = inputKey(newRunId());
       const bytes = someBytes(100_000);
       await blobs.put(key, bytes);
-      await streamed(key, bytes, { from: 0, to: 10 });
+      await streamed(key, bytes, range);
       await damage(key, (stored) => stored.fill(0, 50_000, 50_010));
       await expect(streamed(key, bytes, { from: 0, to: 10 })).rejects.toThrow(BlobDamaged);
+      await expect(blobs.get(key, factsOf(bytes), { from: 0, to: 10 })).rejects.toThrow(BlobDamaged);
     });
 
     test.each([0, 1, 1_000_000])('%i bytes are verified without being handed out', async (length) => {
@@ -193,8 +198,10 @@ export function describeBlobs(name: string, open: () => Promise<BlobsUnderTest>)
       const bytes = someBytes(1_000_000);
       await blobs.put(key, bytes);
       // Twice: the second one finds them verified.
-      for (const _ of ['once', 'again'])
+      for (const _ of ['once', 'again']) {
         expect(Buffer.compare(await streamed(key, bytes, { from, to }), bytes.subarray(from, to))).toBe(0);
+        expect(Buffer.compare(await blobs.get(key, factsOf(bytes), { from, to }), bytes.subarray(from, to))).toBe(0);
+      }
     });
 
     test('a stream that nobody reads to its end can be let go of', async () => {

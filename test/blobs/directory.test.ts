@@ -96,6 +96,15 @@ test('nothing is left of a file once it is stored but the file', async () => {
   expect(readdirSync(join(folder, 'unfinished'))).toEqual([]);
 });
 
+test('a store in which nothing is kept has no folder but the one for what is unfinished', async () => {
+  const folder = await folderForTest();
+  const blobs = await openBlobDirectory(folder);
+  expect(readdirSync(folder)).toEqual(['unfinished']);
+  const keys = Array.from({ length: 20 }, () => inputKey(newRunId()));
+  await Promise.all(keys.map((key) => blobs.put(key, someBytes(10))));
+  expect(new Set(readdirSync(folder))).toEqual(new Set(['unfinished', ...keys.map((key) => key.slice(34, 36))]));
+});
+
 test('nothing is to be seen under a key before it is whole', async () => {
   const folder = await folderForTest();
   const blobs = await openBlobDirectory(folder);
@@ -106,6 +115,7 @@ test('nothing is to be seen under a key before it is whole', async () => {
     for (const file of filesIn(folder).filter((path) => path.endsWith('.input'))) seen.push(statSync(file).size);
   };
   for (const shard of new Set(keys.map((key) => key.slice(34, 36)))) {
+    await mkdir(join(folder, shard));
     const watcher = watch(join(folder, shard), look);
     onTestFinished(() => watcher.close());
   }
@@ -140,7 +150,7 @@ test('a store that failed leaves nothing under the key', async () => {
   const blobs = await openBlobDirectory(folder);
   const key = inputKey(newRunId());
   // A folder in the place of the file: the last step, the rename, fails.
-  await mkdir(join(folder, key.slice(34, 36), key));
+  await mkdir(join(folder, key.slice(34, 36), key), { recursive: true });
   await expect(blobs.put(key, someBytes(10))).rejects.toThrow(/EISDIR/);
   expect(filesIn(folder).filter((path) => path.endsWith(key))).toEqual([]);
 });

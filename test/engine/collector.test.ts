@@ -1,7 +1,7 @@
 // What is let go of when its time is over: a real engine, a real blob folder, and a clock that stands still until the test moves it.
 
 import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, utimesSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, onTestFinished, test, expect } from 'vitest';
 import { type BlobStore, inputKey, outputKey } from '../../src/blobs/blobs.ts';
 import { openBlobDirectory } from '../../src/blobs/directory.ts';
@@ -46,6 +46,8 @@ interface Collecting {
   /** Names of all blobs that are there. */
   stored(): string[];
   pathOf(key: BlobKey): string;
+  /** Puts a file where a blob would be. */
+  place(key: BlobKey, text: string): void;
   /** Makes a blob look as if it had been stored at another time. */
   storedAt(key: BlobKey, at: Instant): void;
 }
@@ -134,6 +136,10 @@ async function collectingForTest(queueLimit = 100): Promise<Collecting> {
         .map(({ name }) => name)
         .sort(),
     pathOf,
+    place: (key, text) => {
+      mkdirSync(dirname(pathOf(key)), { recursive: true });
+      writeFileSync(pathOf(key), text);
+    },
     storedAt: (key, at) => utimesSync(pathOf(key), at / 1_000, at / 1_000),
   };
 }
@@ -264,9 +270,9 @@ describe('a blob that no run names', () => {
   });
 
   test('is found among many more than are asked for at a time', async () => {
-    const { collector, clock, stored, pathOf, storedAt } = await collectingForTest();
+    const { collector, clock, stored, place, storedAt } = await collectingForTest();
     for (const key of Array.from({ length: 1_200 }, () => inputKey(newRunId()))) {
-      writeFileSync(pathOf(key), '');
+      place(key, '');
       storedAt(key, clock.now());
     }
     clock.advance(hours(2));
@@ -275,9 +281,9 @@ describe('a blob that no run names', () => {
   });
 
   test('is nobody else’s file', async () => {
-    const { collector, clock, stored, pathOf, storedAt } = await collectingForTest();
+    const { collector, clock, stored, place, storedAt } = await collectingForTest();
     const note = `${newRunId()}.note` as BlobKey;
-    writeFileSync(pathOf(note), 'not ours');
+    place(note, 'not ours');
     storedAt(note, clock.now());
     clock.advance(hours(2));
     await collector.deleteOrphans();

@@ -2,7 +2,7 @@
 // and each change of a name, is kept or lost by the throw of a coin. Whatever was acknowledged before it must be there afterwards.
 
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, relative } from 'node:path';
 import { openBlobDirectory } from '../../src/blobs/directory.ts';
@@ -20,11 +20,11 @@ type Change =
   | { readonly kind: 'write'; readonly at: number; readonly offset: number; readonly bytes: Buffer }
   | { readonly kind: 'truncate'; readonly at: number; readonly length: number };
 
-/** What happened to a name in a folder: it came to stand for a file, or for none. */
+/** What happened to a name in a folder: it came to stand for something, or for nothing. */
 interface NameChange {
   readonly at: number;
   readonly name: string;
-  readonly file: RecordedFile | null;
+  readonly entry: RecordedFile | RecordedFolder | null;
 }
 
 /** When a sync began and when it had succeeded. */
@@ -34,12 +34,13 @@ interface Sync {
 }
 
 interface RecordedFile {
+  readonly kind: 'file';
   readonly changes: Change[];
   readonly syncs: Sync[];
 }
 
 interface RecordedFolder {
-  readonly path: string;
+  readonly kind: 'folder';
   readonly changes: NameChange[];
   readonly syncs: Sync[];
 }
@@ -53,7 +54,8 @@ export interface CutReport {
 /** Everything that a process did to a folder; `at` counts what happened, in its order. */
 export interface Recording {
   readonly length: number;
-  readonly folders: readonly RecordedFolder[];
+  /** The folder, which was there before. */
+  readonly folder: RecordedFolder;
   /** What the process has acknowledged. */
   readonly said: readonly { readonly at: number; readonly what: string; readonly runId: RunId }[];
 }
@@ -84,20 +86,15 @@ export function recordWork(rounds: number): Recording {
 /** Reads a log of recorded-disk.c. */
 class Reader {
   readonly #data: string;
+  /** By their paths within the data folder, whose own is empty. */
   readonly #folders = new Map<string, RecordedFolder>();
   /** Files and folders by the inode that they have at the moment; an inode is used again after its file is gone. */
-  readonly #byInode = new Map<string, { readonly syncs: Sync[]; readonly changes: unknown[] }>();
+  readonly #byInode = new Map<string, RecordedFile | RecordedFolder>();
   readonly #syncing = new Map<string, number[]>();
   readonly #said: { at: number; what: string; runId: RunId }[] = [];
 
   constructor(data: string) {
     this.#data = data;
-    const names = readdirSync(data, { recursive: true, withFileTypes: true }).filter((entry) => entry.isDirectory());
-    for (const path of [data, ...names.map((entry) => join(entry.parentPath, entry.name))]) {
-      const folder: RecordedFolder = { path: relative(data, path), changes: [], syncs: [] };
-      this.#folders.set(folder.path, folder);
-      this.#byInode.set(String(statSync(path).ino), folder);
-    }
   }
 
   read(log: Buffer): Recording {
@@ -108,7 +105,7 @@ class Reader {
       start = end + 1 + Number(length);
       this.#happened(at, kind!, inode!, Number(number), log.subarray(end + 1, start), paths);
     }
-    return { length: at, folders: [...this.#folders.values()], said: this.#said };
+    return { length: at, folder: this.#folders.get('')!, said: this.#said };
   }
 
   #happened(at: number, kind: string, inode: string, number: number, bytes: Buffer, paths: readonly string[]): void {
@@ -119,9 +116,16 @@ class Reader {
         return;
       }
       case 'create': {
-        const file: RecordedFile = { changes: [], syncs: [] };
+        const file: RecordedFile = { kind: 'file', changes: [], syncs: [] };
         this.#byInode.set(inode, file);
         this.#name(at, paths[0]!, file);
+        return;
+      }
+      case 'mkdir': {
+        const folder: RecordedFolder = { kind: 'folder', changes: [], syncs: [] };
+        this.#byInode.set(inode, folder);
+        this.#folders.set(relative(this.#data, paths[0]!), folder);
+        if (paths[0] !== this.#data) this.#name(at, paths[0]!, folder);
         return;
       }
       case 'rename':
@@ -155,29 +159,28 @@ class Reader {
     return this.#byInode.get(inode) as RecordedFile;
   }
 
-  #name(at: number, path: string, file: RecordedFile | null): void {
+  #name(at: number, path: string, entry: NameChange['entry']): void {
     const within = relative(this.#data, path);
     const folder = dirname(within) === '.' ? '' : dirname(within);
-    this.#folders.get(folder)!.changes.push({ at, name: basename(within), file });
+    this.#folders.get(folder)!.changes.push({ at, name: basename(within), entry });
   }
 }
 
 /** A disk; one that lies keeps nothing for having been told to. */
 export type Disk = 'honest' | 'lying';
 
-/**
- * Cuts the power when so much has happened, starts again, and looks.
- *
- * @param coin kept or lost
- */
+/** When the power goes, on which disk, and for whatever was not synced by then: kept, or lost. */
+interface Cut {
+  readonly at: number;
+  readonly disk: Disk;
+  readonly coin: () => boolean;
+}
+
+/** Cuts the power when so much has happened, starts again, and looks. */
 export async function playCut(recording: Recording, at: number, disk: Disk, coin: () => boolean): Promise<CutReport> {
   const data = mkdtempSync(join(tmpdir(), 'cc-cut-'));
   try {
-    for (const folder of recording.folders) mkdirSync(join(data, folder.path), { recursive: true });
-    for (const folder of recording.folders) {
-      const names = namesAfter(folder, at, disk, coin);
-      for (const [name, file] of names) writeFileSync(join(data, folder.path, name), bytesAfter(file, at, disk, coin));
-    }
+    putBack(recording.folder, data, { at, disk, coin });
     const said = recording.said.filter((saying) => saying.at < at);
     return { acknowledged: said.length, lost: await look(data, said) };
   } finally {
@@ -185,26 +188,38 @@ export async function playCut(recording: Recording, at: number, disk: Disk, coin
   }
 }
 
+/** Writes what is left of a folder, and of all that is in it. */
+function putBack(folder: RecordedFolder, path: string, cut: Cut): void {
+  for (const [name, entry] of namesAfter(folder, cut)) {
+    const place = join(path, name);
+    if (entry.kind === 'file') writeFileSync(place, bytesAfter(entry, cut));
+    else {
+      mkdirSync(place);
+      putBack(entry, place, cut);
+    }
+  }
+}
+
 /** Everything that happened before this was kept for certain. */
-function syncedUntil({ syncs }: { readonly syncs: readonly Sync[] }, at: number, disk: Disk): number {
+function syncedUntil({ syncs }: RecordedFile | RecordedFolder, { at, disk }: Cut): number {
   if (disk === 'lying') return 0;
   return Math.max(0, ...syncs.filter(({ ended }) => ended < at).map(({ began }) => began));
 }
 
-function namesAfter(folder: RecordedFolder, at: number, disk: Disk, coin: () => boolean): Map<string, RecordedFile> {
-  const synced = syncedUntil(folder, at, disk);
-  const names = new Map<string, RecordedFile>();
+function namesAfter(folder: RecordedFolder, cut: Cut): Map<string, RecordedFile | RecordedFolder> {
+  const synced = syncedUntil(folder, cut);
+  const names = new Map<string, RecordedFile | RecordedFolder>();
   for (const change of folder.changes) {
-    if (change.at >= at || (change.at >= synced && !coin())) continue;
-    if (change.file === null) names.delete(change.name);
-    else names.set(change.name, change.file);
+    if (change.at >= cut.at || (change.at >= synced && !cut.coin())) continue;
+    if (change.entry === null) names.delete(change.name);
+    else names.set(change.name, change.entry);
   }
   return names;
 }
 
-function bytesAfter(file: RecordedFile, at: number, disk: Disk, coin: () => boolean): Buffer {
-  const synced = syncedUntil(file, at, disk);
-  const changes = file.changes.filter((change) => change.at < at);
+function bytesAfter(file: RecordedFile, cut: Cut): Buffer {
+  const synced = syncedUntil(file, cut);
+  const changes = file.changes.filter((change) => change.at < cut.at);
   const ends = changes.map((change) => (change.kind === 'write' ? change.offset + change.bytes.length : change.length));
   const bytes = Buffer.alloc(Math.max(0, ...ends));
   let length = 0;
@@ -215,9 +230,9 @@ function bytesAfter(file: RecordedFile, at: number, disk: Disk, coin: () => bool
   for (const change of changes) {
     const isKept = change.at < synced;
     if (change.kind === 'write') {
-      const sectors = isKept ? [{ part: change.bytes, offset: change.offset }] : sectorsOf(change).filter(coin);
+      const sectors = isKept ? [{ part: change.bytes, offset: change.offset }] : sectorsOf(change).filter(cut.coin);
       for (const { part, offset } of sectors) put(part, offset);
-    } else if (isKept || coin()) {
+    } else if (isKept || cut.coin()) {
       bytes.fill(0, change.length);
       length = change.length;
     }

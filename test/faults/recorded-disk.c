@@ -121,6 +121,13 @@ SYNC(fdatasync)
 OPEN(open)
 OPEN(open64)
 
+int mkdir(const char *path, mode_t mode) {
+  REAL(mkdir, int, const char *, mode_t);
+  int result = real(path, mode);
+  if (result == 0 && is_recorded(path)) record("", 0, "mkdir %lu 0 0 %s\n", inode_at(path), path);
+  return result;
+}
+
 int rename(const char *from, const char *to) {
   REAL(rename, int, const char *, const char *);
   int result = real(from, to);
