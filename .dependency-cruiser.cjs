@@ -42,8 +42,9 @@ module.exports = {
     may('the-vault-port-knows-only-domain', '^src/vault/vault\\.ts$', [room('domain')]),
     may('a-vault-driver-knows-only-its-port-and-its-store', room('vault'), [
       room('domain'),
-      '^src/ledger/sqlite/(?:file-system|query)\\.ts$',
-      '^src/ledger/postgres/(?:connections|errors|open)\\.ts$',
+      '^src/ledger/sqlite/(?:failures|query|store-file)\\.ts$',
+      '^src/ledger/postgres/(?:connections|store-schema)\\.ts$',
+      FOLDERS,
       FOLDERS,
     ]),
     may('access-knows-no-driver', room('access'), [room('domain'), '^src/vault/vault\\.ts$', CLOCK]),

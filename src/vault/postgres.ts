@@ -1,19 +1,12 @@
 // The vault in the database of the ledger, in a schema of its own: so that a command which makes a key never migrates the ledger under a
 // server, and a role can be given the runs without the keys.
 
-import type pg from 'pg';
 import { type Instant, seconds } from '../domain/time.ts';
-import { Connections, type Statement, type Writer } from '../ledger/postgres/connections.ts';
-import { notOpened } from '../ledger/postgres/errors.ts';
-import { driverFor } from '../ledger/postgres/open.ts';
+import { type Connections, type Statement, type Writer } from '../ledger/postgres/connections.ts';
+import { openStoreSchema, type StoreSchema } from '../ledger/postgres/store-schema.ts';
 import { KEY_COLUMNS, type KeyRow, keyValues, type SecretRow, toKeyRecord, toSigningSecret } from './rows.ts';
 import { newSigningSecret } from './signing-secret.ts';
 import type { KeyRecord, Revoked, SigningSecret, Vault } from './vault.ts';
-
-/** One connection to read with and one to write: a few keys are read every second, and hardly ever written. */
-const CONNECTIONS_MAX = 1;
-/** How long callers wait while Postgres is away, as the ledger's do. */
-const PATIENCE = seconds(10);
 
 const EXISTS = `SELECT to_regclass('claimcheck_vault.signing_secrets') IS NOT NULL AS "exists"`;
 /** Whoever changes something has this lock until its transaction ends; the number is the letters "clmv". */
@@ -76,6 +69,15 @@ const EXPIRE_SECRET: Statement = {
   text: `UPDATE claimcheck_vault.signing_secrets SET expires_at_ms = $2 WHERE endpoint = $1 AND expires_at_ms IS NULL`,
 };
 
+const SCHEMA: StoreSchema = {
+  exists: EXISTS,
+  create: CREATE,
+  // One connection to read with and one to write: a few keys are read every second, and hardly ever written.
+  connectionsMax: 1,
+  // How long callers wait while Postgres is away, as the ledger's do.
+  patience: seconds(10),
+};
+
 /**
  * Opens the vault in a Postgres database, and makes its schema `claimcheck_vault` where it is not there.
  *
@@ -83,21 +85,7 @@ const EXPIRE_SECRET: Statement = {
  * @throws Error when the database cannot be used: the message says why and what to do
  */
 export async function openPostgresVault(url: string): Promise<Vault> {
-  const driver = await driverFor(url);
-  const connections = new Connections(driver, url, { connectionsMax: CONNECTIONS_MAX, patience: PATIENCE });
-  try {
-    await connections.first(prepare);
-  } catch (error) {
-    await connections.close();
-    throw notOpened(error, url);
-  }
-  return new PostgresVault(connections);
-}
-
-/** Looked for first, since who may use the tables need not be allowed to make them. */
-async function prepare(client: pg.ClientBase): Promise<void> {
-  const { rows } = await client.query<{ exists: boolean }>(EXISTS);
-  if (!rows[0]!.exists) await client.query(CREATE);
+  return new PostgresVault(await openStoreSchema(url, SCHEMA));
 }
 
 class PostgresVault implements Vault {

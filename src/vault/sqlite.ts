@@ -1,23 +1,13 @@
 // The vault in a file of its own in the data folder, which servers and commands have open at the same time. In the thread of its caller:
 // it is read in microseconds and hardly ever written.
 
-import { chmodSync, closeSync, existsSync, openSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import type { Instant } from '../domain/time.ts';
-import { makeFolder } from '../folders.ts';
-import { assertLocal } from '../ledger/sqlite/file-system.ts';
 import { Query } from '../ledger/sqlite/query.ts';
+import { openStoreFile, type StoreFile, transaction } from '../ledger/sqlite/store-file.ts';
 import { KEY_COLUMNS, type KeyRow, keyValues, type SecretRow, toKeyRecord, toSigningSecret } from './rows.ts';
 import { newSigningSecret } from './signing-secret.ts';
 import type { KeyRecord, Revoked, SigningSecret, Vault } from './vault.ts';
-
-/** Marks the file as ours: the letters "clmv". The ledger's says "clmc". */
-const APPLICATION_ID = 0x63_6c_6d_76;
-/** Raised with every change of the schema. */
-const SCHEMA_VERSION = 1;
-/** How long a write waits for another process to end its own, in milliseconds; each takes two fsyncs. */
-const BUSY_TIMEOUT_MS = 5_000;
 
 const SCHEMA = `
   CREATE TABLE keys (
@@ -38,9 +28,19 @@ const SCHEMA = `
     expires_at_ms INTEGER,
     PRIMARY KEY (endpoint, secret)
   ) STRICT, WITHOUT ROWID;
-  CREATE UNIQUE INDEX an_endpoint_has_one_newest_secret ON signing_secrets (endpoint) WHERE expires_at_ms IS NULL;
-  PRAGMA application_id = ${APPLICATION_ID};
-  PRAGMA user_version = ${SCHEMA_VERSION}`;
+  CREATE UNIQUE INDEX an_endpoint_has_one_newest_secret ON signing_secrets (endpoint) WHERE expires_at_ms IS NULL`;
+
+const VAULT_FILE: StoreFile = {
+  what: 'a vault',
+  // The letters "clmv". The ledger's says "clmc".
+  applicationId: 0x63_6c_6d_76,
+  version: 1,
+  schema: SCHEMA,
+  settings: ['journal_mode = WAL', 'synchronous = FULL'],
+  // Each write takes two fsyncs.
+  busyTimeoutMs: 5_000,
+  instead: 'choose another folder with --data',
+};
 
 const ADD_KEY = `INSERT INTO keys (${KEY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const KEY = `SELECT ${KEY_COLUMNS} FROM keys WHERE key_id = $keyId`;
@@ -59,7 +59,7 @@ const EXPIRE_SECRET = `UPDATE signing_secrets SET expires_at_ms = $until WHERE e
  * @throws Error when the file lies on another machine, is no vault, or was written by a newer claimcheck
  */
 export async function openSqliteVault(file: string): Promise<Vault> {
-  return new SqliteVault(openFile(file));
+  return new SqliteVault(openStoreFile(file, VAULT_FILE));
 }
 
 class SqliteVault implements Vault {
@@ -128,62 +128,4 @@ class SqliteVault implements Vault {
   #secretsOf(endpoint: string, now: Instant): SigningSecret[] {
     return this.#secrets.all({ endpoint, now }).map(toSigningSecret);
   }
-}
-
-/** With the right to write from its start: one that asked for it in the middle would be refused where another has written since. */
-function transaction<Result>(db: DatabaseSync, work: () => Result): Result {
-  db.exec('BEGIN IMMEDIATE');
-  try {
-    const result = work();
-    db.exec('COMMIT');
-    return result;
-  } catch (error) {
-    if (db.isTransaction) db.exec('ROLLBACK');
-    throw error;
-  }
-}
-
-function openFile(file: string): DatabaseSync {
-  makeFolder(dirname(file));
-  assertLocal(dirname(file));
-  makePrivate(file);
-  const db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
-  try {
-    db.exec('PRAGMA journal_mode = WAL');
-    db.exec('PRAGMA synchronous = FULL');
-    transaction(db, () => prepare(db, file));
-    return db;
-  } catch (cause) {
-    db.close();
-    throw cause instanceof NoVault
-      ? cause
-      : new Error(`${file} cannot be used as a vault: ${(cause as Error).message}.`, { cause });
-  }
-}
-
-/** SQLite would make it readable for everybody; what it makes beside it has the rights that this one has. */
-function makePrivate(file: string): void {
-  if (existsSync(file)) return;
-  closeSync(openSync(file, 'a', 0o600));
-  chmodSync(file, 0o600);
-}
-
-/** The file is something else; the message says what, and what to do. */
-class NoVault extends Error {}
-
-function prepare(db: DatabaseSync, file: string): void {
-  const owner = pragma(db, 'application_id');
-  const tables = (db.prepare('SELECT count(*) AS tables FROM sqlite_schema').get() as { tables: number }).tables;
-  if (owner === 0 && tables === 0) return db.exec(SCHEMA);
-  if (owner !== APPLICATION_ID)
-    throw new NoVault(`${file} is another program's database; choose another folder with --data.`);
-  const version = pragma(db, 'user_version');
-  if (version > SCHEMA_VERSION)
-    throw new NoVault(
-      `${file} was written by a newer claimcheck (schema ${version}; this one knows ${SCHEMA_VERSION}). Use that version, or another folder with --data.`,
-    );
-}
-
-function pragma(db: DatabaseSync, name: 'application_id' | 'user_version'): number {
-  return (db.prepare(`PRAGMA ${name}`).get() as Record<string, number>)[name]!;
 }

@@ -68,7 +68,9 @@ test('a vault does not take a file that is something else, and says what to do',
 
 test('a vault does not take a file that is no database', async () => {
   writeFileSync(file(), 'not a database, but long enough to be looked at: '.repeat(100));
-  await expect(openSqliteVault(file())).rejects.toThrow(/cannot be used as a vault: file is not a database/);
+  await expect(openSqliteVault(file())).rejects.toThrow(
+    /something else than a vault: file is not a database; choose another folder/,
+  );
 });
 
 test('a vault of a newer claimcheck is left alone', async () => {

@@ -23,6 +23,9 @@ export function failureOf(error: unknown): Failure {
   return code !== null && BROKEN.has(code) ? 'broken' : 'bug';
 }
 
+/** Whether a file was opened that is no database at all. */
+export const isNoDatabase = (error: unknown): boolean => codeOf(error) === NOTADB;
+
 /** SQLite's primary result code: the low eight bits of the extended one that Node hands on. */
 function codeOf(error: unknown): number | null {
   const { errcode } = (typeof error === 'object' && error !== null ? error : {}) as { errcode?: unknown };

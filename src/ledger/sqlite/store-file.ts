@@ -1,0 +1,112 @@
+// A file of a smaller store beside the ledger's: how it is made, told from other files, and opened.
+
+import { chmodSync, closeSync, existsSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { makeFolder } from '../../folders.ts';
+import { isNoDatabase } from './failures.ts';
+import { assertLocal } from './file-system.ts';
+import { Query } from './query.ts';
+
+/** What the file of a store is. */
+export interface StoreFile {
+  /** As which it is used, for messages: `a vault`. */
+  readonly what: string;
+  /** Marks the file as this store's. */
+  readonly applicationId: number;
+  /** Raised with every change of the schema. */
+  readonly version: number;
+  readonly schema: string;
+  /** How it is written, as pragmas. They are said before there is a table. */
+  readonly settings: readonly string[];
+  /** How long a write waits for another process to end its own, in milliseconds. */
+  readonly busyTimeoutMs: number;
+  /** What to do about a file that is something else: `choose another folder with --data`. */
+  readonly instead: string;
+  /** A sentence about a file that is a database and cannot be used all the same, or nothing. */
+  readonly remedy?: string;
+}
+
+/** The file is something else; the message says what, and what to do. */
+class OtherFile extends Error {}
+
+/**
+ * Opens the file of a store, which is made for this user alone where it is not there.
+ *
+ * @throws Error when it lies on another machine, is something else, cannot be used, or was written by a newer claimcheck
+ */
+export function openStoreFile(file: string, store: StoreFile): DatabaseSync {
+  makeFolder(dirname(file));
+  assertLocal(dirname(file));
+  makePrivate(file);
+  const db = new DatabaseSync(file, { timeout: store.busyTimeoutMs });
+  try {
+    // Looked at first, since settings are written into the file.
+    isNew(db, file, store);
+    for (const setting of store.settings) db.exec(`PRAGMA ${setting}`);
+    transaction(db, () => {
+      const { schema, applicationId, version } = store;
+      if (isNew(db, file, store))
+        db.exec(`${schema}; PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${version}`);
+    });
+    return db;
+  } catch (cause) {
+    db.close();
+    if (cause instanceof OtherFile) throw cause;
+    // Perhaps somebody's table, whose name was given by mistake: nothing is said about removing it.
+    if (isNoDatabase(cause))
+      throw new Error(`${file} is something else than ${store.what}: ${(cause as Error).message}; ${store.instead}.`, {
+        cause,
+      });
+    const why = `${file} cannot be used as ${store.what}: ${(cause as Error).message}.`;
+    throw new Error(store.remedy === undefined ? why : `${why} ${store.remedy}`, { cause });
+  }
+}
+
+/**
+ * Does work in one transaction. One that writes has the right to it from its start, unless told otherwise: one that asked for it in the middle would
+ * be refused where another has written since.
+ */
+export function transaction<Result>(
+  db: DatabaseSync,
+  work: () => Result,
+  begin: 'BEGIN' | 'BEGIN IMMEDIATE' = 'BEGIN IMMEDIATE',
+): Result {
+  db.exec(begin);
+  try {
+    const result = work();
+    db.exec('COMMIT');
+    return result;
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
+}
+
+/** SQLite would make it readable for everybody; what it makes beside it has the rights that this one has. */
+function makePrivate(file: string): void {
+  if (existsSync(file)) return;
+  closeSync(openSync(file, 'a', 0o600));
+  chmodSync(file, 0o600);
+}
+
+/**
+ * Whether nothing is in the file yet.
+ *
+ * @throws OtherFile where it is not this store's
+ */
+function isNew(db: DatabaseSync, file: string, { applicationId, version, instead }: StoreFile): boolean {
+  const owner = pragma(db, 'application_id');
+  const { tables } = new Query<{ tables: number }>(db, 'SELECT count(*) AS tables FROM sqlite_schema').only();
+  if (owner === 0 && tables === 0) return true;
+  if (owner !== applicationId) throw new OtherFile(`${file} is another program's database; ${instead}.`);
+  const written = pragma(db, 'user_version');
+  if (written > version)
+    throw new OtherFile(
+      `${file} was written by a newer claimcheck (schema ${written}; this one knows ${version}). Use that version, or ${instead}.`,
+    );
+  return false;
+}
+
+const pragma = (db: DatabaseSync, name: 'application_id' | 'user_version'): number =>
+  new Query<Record<string, number>>(db, `PRAGMA ${name}`).only()[name]!;
