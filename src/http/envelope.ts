@@ -1,6 +1,7 @@
 // Reading an envelope without touching its input: the model gets the exact bytes that were sent, so 2^53+1 and 1e400 stay what they are.
 
 import { ServiceError } from '../domain/errors.ts';
+import { placeOf } from '../table/json-text.ts';
 import { FAILED, type JsonScan, OPEN_BRACE, openScan, scanObject, scanValue, skipSpace } from '../table/json-scan.ts';
 
 /** An envelope: its options as values, and any of its members as the bytes that were sent. */
@@ -46,12 +47,6 @@ function notAnObject(scan: JsonScan, start: number): ServiceError {
     return malformed('The body must be a JSON object like {"input": …}. To send a bare value, put it under "input".');
   if (start === scan.bytes.length) return malformed('The body is empty; send a JSON object like {"input": …}.');
   return malformed(`The body is not JSON: ${scan.fault} (${placeOf(scan.bytes, scan.faultAt)}).`);
-}
-
-/** Where a byte stands, as an editor counts. */
-function placeOf(bytes: Uint8Array, at: number): string {
-  const lines = textOf(bytes.subarray(0, at)).split('\n');
-  return `line ${lines.length}, column ${lines.at(-1)!.length + 1}`;
 }
 
 // One for all: making a decoder takes longer than using it.

@@ -1,6 +1,8 @@
 // One invocation inside a replica: bytes → rows or value → the model → bytes. Whatever goes wrong is an answer, so that one bad input never ends the replica.
 
 import { isJson } from '../domain/payload.ts';
+import { plainBytes } from '../table/bytes.ts';
+import { readHeader } from '../table/csv-header.ts';
 import { CONTENT_TYPES, TableError, tableFormatOf, type TableFormat } from '../table/format.ts';
 import { decodeRows, encodeRows } from '../table/rows.ts';
 import type { InvokeModel, Model, ModelContext, Row, RowModel } from './define-model.ts';
@@ -52,12 +54,32 @@ async function answerRows<Loaded, State>(
   const returned = await model.predict(rows, context);
   if (!Array.isArray(returned)) throw new InvalidOutput('predict() must return an array of rows.');
   if (returned.length !== rows.length)
-    throw new InvalidOutput(`predict() was given ${rows.length} rows and returned ${returned.length}.`);
+    throw new InvalidOutput(`predict() was given ${givenText(rows)} and returned ${returned.length}.`);
   const outputs = await fittingOutputs(checks.output, returned);
   const wanted = (accept === null ? null : tableFormatOf(accept)) ?? format;
   if (single !== null && wanted === 'json') return json(outputs[0]);
-  return { kind: 'output', contentType: CONTENT_TYPES[wanted], bytes: encodeOutputs(outputs, wanted) };
+  const columns = format === 'csv' && wanted === 'csv' ? columnsInOrder(body, outputs) : undefined;
+  return { kind: 'output', contentType: CONTENT_TYPES[wanted], bytes: encodeOutputs(outputs, wanted, columns) };
 }
+
+/**
+ * The columns of an output in the order of the input's, those that are new behind them, where an object cannot keep it: names that are whole
+ * numbers come before all others there. Undefined where there is none, and the objects' own order is the model's.
+ */
+function columnsInOrder(body: Uint8Array, outputs: readonly Row[]): readonly string[] | undefined {
+  const { columns: given } = readHeader(plainBytes(body));
+  if (!given.some((name) => /^(?:0|[1-9]\d*)$/.test(name))) return undefined;
+  const answered = new Set(outputs.flatMap((row) => Object.keys(row ?? {})));
+  // What is no row, or has no columns, is refused when it is written.
+  if (answered.size === 0) return undefined;
+  const kept = given.filter((name) => answered.has(name));
+  return [...new Set([...kept, ...answered])];
+}
+
+/** A row alone may be any of its table, so that its number here would be taken for its place there: messages leave it out. */
+const isAlone = (rows: readonly unknown[]): boolean => rows.length === 1;
+
+const givenText = (rows: readonly unknown[]): string => (isAlone(rows) ? 'a row' : `${rows.length} rows`);
 
 /** A JSON object alone is one row, so that a model that takes rows can be tried with one. */
 function singleRow(body: Uint8Array): Row | null {
@@ -67,11 +89,16 @@ function singleRow(body: Uint8Array): Row | null {
   return Array.isArray(value['instances']) ? null : value;
 }
 
-function encodeOutputs(outputs: Row[], format: TableFormat): Uint8Array {
+function encodeOutputs(
+  outputs: readonly Row[],
+  format: TableFormat,
+  columns: readonly string[] | undefined,
+): Uint8Array {
   try {
-    return encodeRows(outputs, format);
+    return encodeRows(outputs, format, columns);
   } catch (error) {
-    throw error instanceof TableError ? new InvalidOutput(error.message) : error;
+    if (!(error instanceof TableError)) throw error;
+    throw new InvalidOutput(isAlone(outputs) ? error.message.replace(/^Row 1\b/, 'The output row') : error.message);
   }
 }
 
@@ -103,8 +130,7 @@ async function fittingRows(
   if (check === null) return rows as Row[];
   const fit: unknown[] = [];
   for (const [index, row] of rows.entries()) {
-    // Alone, a row may be any of its table: a number would be taken for its place there.
-    const subject = rows.length === 1 ? `The ${side} row` : `Row ${index + 1} of the ${side}`;
+    const subject = isAlone(rows) ? `The ${side} row` : `Row ${index + 1} of the ${side}`;
     fit.push(await fitting(check, row, subject, Misfit));
   }
   return fit as Row[];

@@ -713,9 +713,14 @@ class RowModel:
         if not isinstance(outputs, (list, tuple)):
             raise InvalidOutput(f"predict() must return a list of rows, and returned a {type(outputs).__name__}.")
         if len(outputs) != count:
-            raise InvalidOutput(f"predict() was given {count} rows and returned {len(outputs)}.")
+            given = "a row" if count == 1 else f"{count} rows"
+            raise InvalidOutput(f"predict() was given {given} and returned {len(outputs)}.")
         wanted = (call.accept and table_format_of(call.accept)) or table_format
-        body = write_rows(outputs, wanted)
+        try:
+            body = write_rows(outputs, wanted)
+        except InvalidOutput as error:
+            # A row alone may be any of its table: its number here would be taken for its place there.
+            raise InvalidOutput(re.sub(r"^Row 1\b", "The output row", str(error)) if count == 1 else str(error)) from None
         # One object is answered with one object.
         return CONTENT_TYPES[wanted], body[1:-1] if alone and wanted == "json" else body
 

@@ -30,9 +30,14 @@ export function afterByteOrderMark(bytes: Uint8Array, from = 0): number {
 
 /** The line a byte stands on, counted from 1. It reads everything before that byte: for errors only. */
 export function lineAt(bytes: Uint8Array, at: number): number {
-  let line = 1;
-  for (let i = 0; i < at; i += 1) if (bytes[i] === LF) line += 1;
-  return line;
+  return 1 + lineFeedsBefore(bytes, at);
+}
+
+/** How many line feeds stand before a byte. */
+export function lineFeedsBefore(bytes: Uint8Array, at: number): number {
+  let count = 0;
+  for (let found = bytes.indexOf(LF); found !== -1 && found < at; found = bytes.indexOf(LF, found + 1)) count += 1;
+  return count;
 }
 
 /** Whether the bytes from `at` on start with these. */
@@ -63,12 +68,31 @@ function isTail(byte: number | undefined): boolean {
 export interface ByteWriter {
   bytes: Uint8Array<ArrayBuffer>;
   length: number;
+  /** The most bytes that it takes. */
+  readonly lengthMax: number;
 }
 
-/** An empty writer; a capacity that is right, in bytes, spares the copying. */
-export function openWriter(capacity: number): ByteWriter {
-  return { bytes: new Uint8Array(Math.max(capacity, 64)), length: 0 };
+/** A writer was to take more bytes than it does. */
+export class WriterFull extends Error {
+  override readonly name = 'WriterFull';
+
+  constructor(lengthMax: number) {
+    super(`There is room for ${lengthMax} bytes, and not for what comes after them.`);
+  }
 }
+
+/** An empty writer; a capacity that is right, in bytes, spares the copying. Beyond `lengthMax` what writes to it throws a WriterFull. */
+export function openWriter(capacity: number, lengthMax = Infinity): ByteWriter {
+  return { bytes: new Uint8Array(Math.max(Math.min(capacity, lengthMax), 64)), length: 0, lengthMax };
+}
+
+/** Throws a WriterFull where a writer does not take so many bytes more: for what knows its length long before it is written. */
+export function assertRoom(writer: ByteWriter, size: number): void {
+  if (writer.length + size > writer.lengthMax) throw new WriterFull(writer.lengthMax);
+}
+
+/** A look at what was written so far, until more is. */
+export const writtenBytes = ({ bytes, length }: ByteWriter): Uint8Array => bytes.subarray(0, length);
 
 /** What was written, in a buffer of exactly that size. The writer is spent. */
 export function finishBytes(writer: ByteWriter): Uint8Array<ArrayBuffer> {
@@ -114,5 +138,7 @@ export function writeText(writer: ByteWriter, text: string): void {
 function reserve(writer: ByteWriter, size: number): void {
   const needed = writer.length + size;
   if (needed <= writer.bytes.length) return;
-  writer.bytes = new Uint8Array(writer.bytes.buffer.transfer(Math.max(needed, writer.bytes.length * 2)));
+  assertRoom(writer, size);
+  const capacity = Math.min(writer.bytes.length * 2, writer.lengthMax);
+  writer.bytes = new Uint8Array(writer.bytes.buffer.transfer(Math.max(needed, capacity)));
 }

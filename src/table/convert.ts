@@ -1,6 +1,6 @@
 // A table in another format, value for value: numbers keep their digits, since they never become doubles.
 import { CR, finishBytes, LF, openWriter, plainBytes, SPACE, writeBytes, writeText } from './bytes.ts';
-import type { TableIndex } from './codec.ts';
+import { ERROR_COLUMN, reasonsLast, type TableIndex } from './codec.ts';
 import { csvLine, noColumns } from './csv-field.ts';
 import { checkNames } from './csv-header.ts';
 import type { TableFormat } from './format.ts';
@@ -10,12 +10,12 @@ import { OPEN_BRACE, openScan, scanObject, type VisitMember } from './json-scan.
 import { startOf } from './spans.ts';
 import { codecOf } from './table.ts';
 import { forEachRowText, textOf } from './text-window.ts';
-import { plainText } from './value-text.ts';
+import { fitsCsv, plainText, type ValuePlace } from './value-text.ts';
 
 /**
  * The same rows in another format. CSV values become strings; JSON strings lose their quotes, null becomes an empty value, and
  * numbers, objects and arrays stay the text they were. The columns of a CSV made from JSON are the keys of all rows, in the
- * order first seen. A value CSV cannot hold (a NUL character, half a surrogate pair) is a TableError.
+ * order first seen, and `inference_error` behind them. A value CSV cannot hold (a NUL character, half a surrogate pair) is a TableError.
  */
 export function convertTable(bytes: Uint8Array, from: TableFormat, to: TableFormat): Uint8Array<ArrayBuffer> {
   const plain = plainBytes(bytes);
@@ -24,6 +24,19 @@ export function convertTable(bytes: Uint8Array, from: TableFormat, to: TableForm
   if (from === 'csv') return codecOf(to).encode(codecOf(from).decode(plain), index.columns);
   if (to === 'csv') return jsonToCsv(plain, index);
   return reframe(plain, index, to === 'jsonl' ? LINES : RECORDS);
+}
+
+/**
+ * As `convertTable`, of rows that have failed: names and values that the format cannot hold are left out, since such rows are in a table for
+ * their reason, and what made them fail may be just that.
+ */
+export function convertFailed(bytes: Uint8Array, from: TableFormat, to: TableFormat): Uint8Array<ArrayBuffer> {
+  if (from === 'csv' || to !== 'csv') return convertTable(bytes, from, to);
+  const plain = plainBytes(bytes);
+  const index = codecOf(from).index(plain);
+  const columns = (index.columns ?? []).filter((name) => name !== '' && fitsCsv(name));
+  // Without any, the one that every table with failed rows has.
+  return writeCsv(plain, index, columns.length > 0 ? columns : [ERROR_COLUMN], 'left-out');
 }
 
 /** Rows of one JSON format in the frame of the other: their bytes as they are, but on one line where a line is the frame. */
@@ -46,10 +59,19 @@ function joinLines(bytes: Uint8Array, start: number, end: number): void {
 }
 
 function jsonToCsv(bytes: Uint8Array, index: TableIndex): Uint8Array<ArrayBuffer> {
-  const columns = keysOf(bytes, index);
-  if (columns.length === 0 && index.rows === 0) return new Uint8Array(0);
-  if (columns.length === 0) throw noColumns();
-  checkNames(columns, null);
+  if (index.rows === 0) return new Uint8Array(0);
+  if (index.columns === null) throw noColumns();
+  checkNames(index.columns, null);
+  return writeCsv(bytes, index, reasonsLast(index.columns), 'refused');
+}
+
+/** @param unfit what becomes of a value that CSV cannot hold */
+function writeCsv(
+  bytes: Uint8Array,
+  index: TableIndex,
+  columns: readonly string[],
+  unfit: 'refused' | 'left-out',
+): Uint8Array<ArrayBuffer> {
   const places = new Map(columns.map((column, k) => [column, k]));
   const names = openNames();
   const writer = openWriter(bytes.length);
@@ -58,20 +80,13 @@ function jsonToCsv(bytes: Uint8Array, index: TableIndex): Uint8Array<ArrayBuffer
     const texts = columns.map(() => '');
     forEachMember(bytes, index, row, (member) => {
       const column = nameOf(names, bytes, member);
-      texts[places.get(column) as number] = csvText(textOf(window, member.valueStart, member.valueEnd), row, column);
+      const place = places.get(column);
+      if (place === undefined) return;
+      texts[place] = csvText(textOf(window, member.valueStart, member.valueEnd), { row, column }, unfit);
     });
     writeText(writer, `${csvLine(texts)}\n`);
   });
   return finishBytes(writer);
-}
-
-function keysOf(bytes: Uint8Array, index: TableIndex): string[] {
-  const columns = new Set<string>();
-  const names = openNames();
-  for (let row = 0; row < index.rows; row += 1) {
-    forEachMember(bytes, index, row, (member) => columns.add(nameOf(names, bytes, member)));
-  }
-  return [...columns];
 }
 
 function forEachMember(bytes: Uint8Array, index: TableIndex, row: number, visit: VisitMember): void {
@@ -79,7 +94,8 @@ function forEachMember(bytes: Uint8Array, index: TableIndex, row: number, visit:
   scanObject(openScan(bytes), bytes.indexOf(OPEN_BRACE, startOf(index.spans, row)), 1, visit);
 }
 
-function csvText(json: string, row: number, column: string): string {
-  if (json.startsWith('"')) return plainText(JSON.parse(json), { row, column });
-  return json === 'null' ? '' : json;
+function csvText(json: string, place: ValuePlace, unfit: 'refused' | 'left-out'): string {
+  if (!json.startsWith('"')) return json === 'null' ? '' : json;
+  const text = JSON.parse(json) as string;
+  return unfit === 'refused' || fitsCsv(text) ? plainText(text, place) : '';
 }

@@ -6,6 +6,8 @@ import { TableError } from './format.ts';
 import { checkRow, ownValue, plainText } from './value-text.ts';
 
 const NEEDS_QUOTES = /[",\r\n]/;
+/** What needs quotes, and what CSV cannot hold, or may not be able to. */
+const NEEDS_A_LOOK = /[",\r\n\0\ud800-\udfff]/;
 const SPACE_OR_LESS = 0x20;
 const BYTE_ORDER_MARK = 0xfeff;
 
@@ -14,14 +16,14 @@ const BYTE_ORDER_MARK = 0xfeff;
  * them, and so does a byte order mark in front, because in the first name it would be taken for the file's.
  */
 export function csvField(text: string): string {
-  if (text === '') return text;
+  if (text === '' || (!wouldBeTrimmed(text) && !NEEDS_QUOTES.test(text))) return text;
+  return `"${text.replaceAll('"', '""')}"`;
+}
+
+/** Whether some reader would take something off a text that is not empty. */
+function wouldBeTrimmed(text: string): boolean {
   const first = text.charCodeAt(0);
-  const needed =
-    first <= SPACE_OR_LESS ||
-    first === BYTE_ORDER_MARK ||
-    text.charCodeAt(text.length - 1) <= SPACE_OR_LESS ||
-    NEEDS_QUOTES.test(text);
-  return needed ? `"${text.replaceAll('"', '""')}"` : text;
+  return first <= SPACE_OR_LESS || first === BYTE_ORDER_MARK || text.charCodeAt(text.length - 1) <= SPACE_OR_LESS;
 }
 
 /** One line of a CSV table, without its line end. A lone empty value is written `""`: a blank line would not be a row. */
@@ -43,13 +45,27 @@ export function encodeCsv(rows: readonly Row[], columns: readonly string[] | nul
   let text = `${csvLine(names)}\n`;
   for (const [row, record] of rows.entries()) {
     checkRow(record, row);
-    text += `${csvLine(names.map((column) => plainText(ownValue(record, column), { row, column })))}\n`;
+    text += `${rowLine(record, names, row)}\n`;
     if (text.length < BATCH_CHARS) continue;
     writeText(writer, text);
     text = '';
   }
   writeText(writer, text);
   return finishBytes(writer);
+}
+
+/** As `csvLine`, of a row's own values. Nearly every value is text that stands as it is, which is found out at once. */
+function rowLine(record: Row, names: readonly string[], row: number): string {
+  let line = '';
+  for (let k = 0; k < names.length; k += 1) {
+    const column = names[k]!;
+    const value = ownValue(record, column);
+    if (k > 0) line += ',';
+    const standsAsItIs =
+      typeof value === 'string' && value !== '' && !wouldBeTrimmed(value) && !NEEDS_A_LOOK.test(value);
+    line += standsAsItIs ? value : csvField(plainText(value, { row, column }));
+  }
+  return line === '' ? '""' : line;
 }
 
 /** The error for rows a CSV table cannot hold, as it has no line for a row without values. */

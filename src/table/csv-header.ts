@@ -1,8 +1,10 @@
 // The header line of a CSV table: names that are there, and each once.
 import { afterByteOrderMark, CR, LF, lineAt, startsWithBytes } from './bytes.ts';
+import { COLUMNS_MAX } from './codec.ts';
 import { openCursor, readRow, valueEnd, valueStart, type CsvCursor } from './csv-scan.ts';
 import { shownName, TableError } from './format.ts';
 import { openWindow, textOf, type TextWindow } from './text-window.ts';
+import { fitsCsv } from './value-text.ts';
 
 /** The names of a CSV table, and where its header line stands. */
 export interface CsvHeader {
@@ -15,13 +17,16 @@ export interface CsvHeader {
   readonly bodyStart: number;
 }
 
-// Enough for any table met in practice, and few enough that a megabyte of commas cannot fill the memory with names.
-const COLUMNS_MAX = 1_000_000;
-
 /** Reads the header line, after byte order marks and blank lines. Where it is the same as `known`'s, the names are taken over unread. */
 export function readHeader(bytes: Uint8Array, known: CsvHeader | null = null): CsvHeader {
+  return readFirstHeader(bytes, false, known)!;
+}
+
+/** As `readHeader`, of the first bytes of a table: null where it goes on after them, and the header is not whole yet. */
+export function readFirstHeader(bytes: Uint8Array, goesOn: boolean, known: CsvHeader | null = null): CsvHeader | null {
   const start = skipToHeader(bytes);
   if (start === bytes.length) {
+    if (goesOn) return null;
     throw new TableError('The CSV table is empty; it needs a header line with the names of its columns.');
   }
   if (known !== null && startsWithHeader(bytes, start, known)) {
@@ -33,7 +38,8 @@ export function readHeader(bytes: Uint8Array, known: CsvHeader | null = null): C
     };
   }
   const counted = openCursor(bytes, start, 0);
-  readRow(counted);
+  counted.goesOn = goesOn;
+  if (!readRow(counted)) return null;
   if (counted.values > COLUMNS_MAX) {
     throw new TableError(`The header names ${counted.values} columns; send at most ${COLUMNS_MAX}.`);
   }
@@ -91,7 +97,7 @@ export function checkNames(columns: readonly string[], line: number | null): voi
     if (name === '') empty.push(k + 1);
     else if (seen.has(name)) twice.add(name);
     seen.add(name);
-    if (name.includes('\0') || !name.isWellFormed()) {
+    if (!fitsCsv(name)) {
       throw new TableError(
         `The name of column ${k + 1} holds a NUL character or half a surrogate pair; rename the column.`,
         { line, column: name },

@@ -4,7 +4,7 @@
 // table of one column a blank line is an empty value, as RFC 4180 has it; copies write it as `""`, because most readers take
 // a blank line for no row at all, and a chunk may end with it.
 import { CR, finishBytes, LF, openWriter, utf8, writeAll, writeBytes, type ByteWriter } from './bytes.ts';
-import type { TableIndex } from './codec.ts';
+import { type FoundRows, type PiecePlace, type TableIndex, WHOLE } from './codec.ts';
 import { readHeader, type CsvHeader } from './csv-header.ts';
 import { csvFault, openCursor, readRow, type CsvCursor } from './csv-scan.ts';
 import type { TableError } from './format.ts';
@@ -12,26 +12,31 @@ import { closeSpans, openSpans, pushSpan, sizeOf, startOf, writeSpans, type Some
 
 /** The index of a CSV table whose header was read. */
 export function indexCsvBody(bytes: Uint8Array, header: CsvHeader): TableIndex {
-  const { columns } = header;
+  const { columns, start, bodyStart } = header;
+  const { spans } = findCsvRows(bytes, bodyStart, columns.length, WHOLE);
+  return { format: 'csv', rows: spans.length / 2, columns, header: { start, end: bodyStart }, spans };
+}
+
+/** The rows of bytes that hold no header, from `from` on; blank lines that no row follows are left for the next piece. */
+export function findCsvRows(bytes: Uint8Array, from: number, columns: number, place: PiecePlace): FoundRows {
   const spans = openSpans(bytes.length);
-  const cursor = openCursor(bytes, header.bodyStart, 0);
+  const cursor = openCursor(bytes, from, 0);
+  cursor.linesBefore = place.linesBefore;
+  cursor.goesOn = place.goesOn;
   let rows = 0;
+  let end = from;
   while (cursor.pos < bytes.length) {
-    cursor.row = spans.count + 1;
-    readRow(cursor);
+    cursor.row = place.rowsBefore + spans.count + 1;
+    if (!readRow(cursor)) break;
     const blank = cursor.end === cursor.start;
-    if (blank && columns.length > 1) continue;
-    if (cursor.values !== columns.length) throw ragged(cursor, columns.length);
+    if (blank && columns > 1) continue;
+    if (cursor.values !== columns) throw ragged(cursor, columns);
     pushSpan(spans, cursor.start, cursor.pos);
-    if (!blank) rows = spans.count;
+    if (blank) continue;
+    rows = spans.count;
+    end = cursor.pos;
   }
-  return {
-    format: 'csv',
-    rows,
-    columns,
-    header: { start: header.start, end: header.bodyStart },
-    spans: closeSpans(spans, rows),
-  };
+  return { spans: closeSpans(spans, place.rows ?? rows), end };
 }
 
 /** The index of a CSV table. */

@@ -1,5 +1,6 @@
 // Merging CSV tables. Where every part has the same header this is concatenation; the bytes of values are never rewritten.
 import {
+  assertRoom,
   COMMA,
   CR,
   finishBytes,
@@ -12,7 +13,7 @@ import {
   writeText,
   type ByteWriter,
 } from './bytes.ts';
-import { ERROR_COLUMN, type MergePart, type TableIndex } from './codec.ts';
+import { ERROR_COLUMN, type MergeFacts, type MergePart, type TableIndex, type TableMerge } from './codec.ts';
 import { csvField, csvLine } from './csv-field.ts';
 import { readHeader, type CsvHeader } from './csv-header.ts';
 import { indexCsvBody, writeCsvRows } from './csv-index.ts';
@@ -38,63 +39,73 @@ interface CsvPlan {
   readonly sources: Map<readonly string[], readonly number[]>;
 }
 
-/** The parts' rows in order, as one CSV table; zero bytes where no part says what the columns are. */
-export function mergeCsv(parts: readonly MergePart[]): Uint8Array<ArrayBuffer> {
-  const opened = openParts(parts);
-  const [first] = opened;
-  if (first === undefined) return new Uint8Array(0);
-  const plan = planColumns(opened, lineEndOf(first));
-  const writer = openWriter(opened.reduce((size, part) => size + part.bytes.length + 2, 0));
-  writeHeader(writer, plan, first.header);
-  for (const part of opened) writePart(writer, plan, part);
-  return finishBytes(writer);
-}
-
-function openParts(parts: readonly MergePart[]): CsvPart[] {
-  const opened: CsvPart[] = [];
+/** Parts' rows in order, as one CSV table; zero bytes where no part says what the columns are. */
+export class CsvMerge implements TableMerge {
+  readonly #facts: MergeFacts;
   // Parts nearly always have the header of the part before, and names are dear to read.
-  const known: Record<MergePart['kind'], CsvHeader | null> = { rows: null, failed: null };
-  for (const [position, part] of parts.entries()) {
+  readonly #known: Record<MergePart['kind'], CsvHeader | null> = { rows: null, failed: null };
+  readonly #columns = { rows: new Set<string>(), failed: new Set<string>() };
+  /** The header line of the first part, and how it ends. */
+  #first: { readonly header: CsvHeader; readonly lineEnd: Uint8Array } | null = null;
+  #plan: CsvPlan | null = null;
+  #rows = 0;
+
+  constructor(facts: MergeFacts) {
+    this.#facts = facts;
+  }
+
+  look(part: MergePart, position: number): (writer: ByteWriter) => void {
+    const opened = inPart(position, this.#facts.parts, () => this.#open(part));
+    return opened === null ? () => {} : (writer) => writePart(writer, this.#plan!, opened);
+  }
+
+  begin(writer: ByteWriter): void {
+    if (this.#first === null) return;
+    const { header, lineEnd } = this.#first;
+    const columns = this.#columns.rows.size > 0 ? this.#columns.rows : this.#columns.failed;
+    // Only failed inputs can have one: then the new reason takes the place of the old.
+    columns.delete(ERROR_COLUMN);
+    const plan = { columns: [...columns], withErrors: this.#facts.someFailed, lineEnd, sources: new Map() };
+    this.#plan = plan;
+    const names = plan.withErrors ? [...plan.columns, ERROR_COLUMN] : plan.columns;
+    if (sameNames(header.columns, names)) writeAll(writer, header.line);
+    else writeText(writer, csvLine(names));
+    writeAll(writer, lineEnd);
+    // A row has a comma or a line end for every column, whatever it has in it.
+    assertRoom(writer, this.#rows * names.length);
+  }
+
+  end(): void {}
+
+  #open(part: MergePart): CsvPart | null {
     const bytes = part.kind === 'rows' ? part.bytes : part.input;
     // A model that was given no rows may answer with nothing at all.
-    if (bytes.length === 0 && part.rows === 0) continue;
-    inPart(position, parts.length, () => {
-      const header = readHeader(bytes, known[part.kind]);
-      known[part.kind] = header;
-      if (part.kind === 'rows' && header.columns.includes(ERROR_COLUMN)) throw reservedColumn();
-      const index = indexCsvBody(bytes, header);
-      checkCount(part, index.rows);
-      opened.push({ bytes, header, index, error: part.kind === 'rows' ? null : errorReason(part.error) });
-    });
+    if (bytes.length === 0 && part.rows === 0) return null;
+    const before = this.#known[part.kind];
+    const header = readHeader(bytes, before);
+    if (part.kind === 'rows' && header.columns.includes(ERROR_COLUMN)) throw reservedColumn();
+    const index = indexCsvBody(bytes, header);
+    checkCount(part, index.rows);
+    // Not once more for a part that is looked at again.
+    if (this.#plan === null) this.#rows += index.rows;
+    if (header.columns !== before?.columns) this.#meet(part.kind, bytes, header);
+    return { bytes, header, index, error: part.kind === 'rows' ? null : errorReason(part.error) };
   }
-  return opened;
+
+  /** Takes note of a header that the part before has not. */
+  #meet(kind: MergePart['kind'], bytes: Uint8Array, header: CsvHeader): void {
+    // A copy: the part is let go of.
+    const kept = { ...header, line: header.line.slice() };
+    this.#known[kind] = kept;
+    this.#first ??= { header: kept, lineEnd: lineEndOf(bytes, header) };
+    for (const name of header.columns) this.#columns[kind].add(name);
+  }
 }
 
-/** The line end of a part's header, LF where it has none. */
-function lineEndOf({ bytes, header }: CsvPart): Uint8Array {
-  const lineEnd = bytes.subarray(header.start + header.line.length, header.bodyStart);
+/** The line end of a header, LF where it has none. */
+function lineEndOf(bytes: Uint8Array, header: CsvHeader): Uint8Array {
+  const lineEnd = bytes.slice(header.start + header.line.length, header.bodyStart);
   return lineEnd.length === 0 ? utf8('\n') : lineEnd;
-}
-
-function planColumns(parts: readonly CsvPart[], lineEnd: Uint8Array): CsvPlan {
-  const withErrors = parts.some((part) => part.error !== null && part.index.rows > 0);
-  const good = parts.filter((part) => part.error === null);
-  const columns = new Set<string>();
-  let last: readonly string[] | null = null;
-  for (const { header } of good.length > 0 ? good : parts) {
-    if (header.columns !== last) for (const name of header.columns) columns.add(name);
-    last = header.columns;
-  }
-  // Only failed inputs can have one: then the new reason takes the place of the old.
-  columns.delete(ERROR_COLUMN);
-  return { columns: [...columns], withErrors, lineEnd, sources: new Map() };
-}
-
-function writeHeader(writer: ByteWriter, plan: CsvPlan, first: CsvHeader): void {
-  const names = plan.withErrors ? [...plan.columns, ERROR_COLUMN] : plan.columns;
-  if (sameNames(first.columns, names)) writeAll(writer, first.line);
-  else writeText(writer, csvLine(names));
-  writeAll(writer, plan.lineEnd);
 }
 
 function sameNames(a: readonly string[], b: readonly string[]): boolean {

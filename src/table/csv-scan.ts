@@ -13,6 +13,10 @@ export interface CsvCursor {
   pos: number;
   /** The data row about to be read, 1 for the first; 0 is the header. Only errors say it. */
   row: number;
+  /** Lines of the table that stand before the bytes. Only errors say it. */
+  linesBefore: number;
+  /** Whether the table goes on after the bytes. They end with a line feed then, which may stand within quotes. */
+  goesOn: boolean;
   /** The row read last: where it starts, and where it ends without its line end. */
   start: number;
   end: number;
@@ -27,6 +31,8 @@ export function openCursor(bytes: Uint8Array, pos: number, values: number): CsvC
     bytes,
     pos,
     row: 0,
+    linesBefore: 0,
+    goesOn: false,
     start: pos,
     end: pos,
     values: 0,
@@ -62,8 +68,11 @@ const INSIDE = new Uint8Array(256).fill(WIDE, 0x80);
 INSIDE[QUOTE] = STOP;
 INSIDE[NUL] = ZERO;
 
-/** Reads the row at `cursor.pos`, which must lie before the end of the bytes. A blank line is a row of one empty value. */
-export function readRow(cursor: CsvCursor): void {
+/**
+ * Reads the row at `cursor.pos`, which must lie before the end of the bytes. A blank line is a row of one empty value.
+ * False where the row does not end within the bytes and the table goes on after them: then nothing but `start` is known of it.
+ */
+export function readRow(cursor: CsvCursor): boolean {
   const { bytes, bounds } = cursor;
   const size = bytes.length;
   let at = cursor.pos;
@@ -71,6 +80,7 @@ export function readRow(cursor: CsvCursor): void {
   cursor.start = at;
   for (;;) {
     at = at < size && bytes[at] === QUOTE ? quotedEnd(cursor, at) : plainEnd(cursor, at);
+    if (at === UNFINISHED) return false;
     if (values < bounds.length) bounds[values] = at;
     values += 1;
     if (at === size || bytes[at] !== COMMA) break;
@@ -79,7 +89,11 @@ export function readRow(cursor: CsvCursor): void {
   cursor.values = values;
   cursor.end = at;
   cursor.pos = at === size ? size : at + (bytes[at] === CR ? 2 : 1);
+  return true;
 }
+
+/** Returned in place of an offset. */
+const UNFINISHED = -1;
 
 /** The comma, line end or end of bytes that ends a value which has no quotes around it. */
 function plainEnd(cursor: CsvCursor, start: number): number {
@@ -99,7 +113,7 @@ function plainEnd(cursor: CsvCursor, start: number): number {
   return size;
 }
 
-/** The comma, line end or end of bytes after the closing quote of the value whose opening quote is at `start`. */
+/** The comma, line end or end of bytes after the closing quote of the value whose opening quote is at `start`; or UNFINISHED. */
 function quotedEnd(cursor: CsvCursor, start: number): number {
   const { bytes } = cursor;
   const size = bytes.length;
@@ -116,10 +130,12 @@ function quotedEnd(cursor: CsvCursor, start: number): number {
       return afterQuote(cursor, at + 1);
     }
   }
+  if (cursor.goesOn) return UNFINISHED;
+  const line = cursor.linesBefore + lineAt(bytes, start);
   throw new TableError(
-    `The quote that opens on line ${lineAt(bytes, start)} (${shownRow(cursor)}) is never closed; ` +
+    `The quote that opens on line ${line} (${shownRow(cursor)}) is never closed; ` +
       'close it, and write a quote inside a value as two quotes.',
-    { row: cursor.row === 0 ? null : cursor.row, line: lineAt(bytes, start) },
+    { row: cursor.row === 0 ? null : cursor.row, line },
   );
 }
 
@@ -148,7 +164,7 @@ function wideEnd(cursor: CsvCursor, at: number): number {
 
 /** An error about the row being read; `at` is the byte that is wrong. */
 export function csvFault(cursor: CsvCursor, at: number, fault: string): TableError {
-  const line = lineAt(cursor.bytes, at);
+  const line = cursor.linesBefore + lineAt(cursor.bytes, at);
   const subject = cursor.row === 0 ? 'The header' : `Row ${cursor.row}`;
   return new TableError(`${subject} (line ${line}) ${fault}`, { row: cursor.row === 0 ? null : cursor.row, line });
 }

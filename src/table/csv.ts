@@ -3,7 +3,7 @@ import type { Row, TableCodec } from './codec.ts';
 import { encodeCsv } from './csv-field.ts';
 import { valueText } from './csv-header.ts';
 import { indexCsv, sliceCsv } from './csv-index.ts';
-import { mergeCsv } from './csv-merge.ts';
+import { CsvMerge } from './csv-merge.ts';
 import { openCursor, readRow } from './csv-scan.ts';
 import { startOf } from './spans.ts';
 import { forEachRowText } from './text-window.ts';
@@ -14,7 +14,7 @@ export const csvCodec: TableCodec = {
   slice: sliceCsv,
   decode: decodeCsv,
   encode: encodeCsv,
-  merge: mergeCsv,
+  merge: (facts) => new CsvMerge(facts),
 };
 
 /** Every value the string that stands in the file: no trimming, no numbers, no nulls. */

@@ -30,6 +30,27 @@ export function tableFormatOf(contentType: string): TableFormat | null {
   return FORMATS.get(type.trim().toLowerCase()) ?? null;
 }
 
+/**
+ * What a table may come in and go out as: text, or an Arrow stream (`application/vnd.apache.arrow.stream`). Arrow is met at the borders
+ * alone (border.ts): within, its rows are JSON Lines, in which models are given them.
+ */
+export type BorderFormat = TableFormat | 'arrow';
+
+/** The content type written for each format of the border. */
+export const BORDER_TYPES: Readonly<Record<BorderFormat, string>> = {
+  ...CONTENT_TYPES,
+  arrow: 'application/vnd.apache.arrow.stream',
+};
+
+/** An Arrow file is a stream in a frame, and is read as well. */
+const ARROW_FILE_TYPE = 'application/vnd.apache.arrow.file';
+
+/** As `tableFormatOf`, with Arrow. */
+export function borderFormatOf(contentType: string): BorderFormat | null {
+  const type = contentType.split(';', 1)[0]!.trim().toLowerCase();
+  return type === BORDER_TYPES.arrow || type === ARROW_FILE_TYPE ? 'arrow' : tableFormatOf(contentType);
+}
+
 /** Where in a table something is wrong; what is left out is not known or does not apply. */
 export interface TablePlace {
   /** Data row, 1 for the first. */

@@ -2,9 +2,7 @@
 import {
   COMMA,
   CR,
-  finishBytes,
   LF,
-  openWriter,
   SPACE,
   TAB,
   utf8,
@@ -14,7 +12,7 @@ import {
   writeText,
   type ByteWriter,
 } from './bytes.ts';
-import { ERROR_COLUMN, type MergePart, type TableIndex } from './codec.ts';
+import { ERROR_COLUMN, type MergeFacts, type MergePart, type TableIndex, type TableMerge } from './codec.ts';
 import { nameOf, openNames, type NameMemory } from './json-names.ts';
 import { writeJsonRows, type JsonFrame } from './json-rows.ts';
 import { OPEN_BRACE, openScan, scanObject, type VisitMember } from './json-scan.ts';
@@ -34,62 +32,74 @@ interface JsonPart {
   readonly error: string | null;
 }
 
-/** The parts' rows in order, as one table. */
-export function mergeJson(parts: readonly MergePart[], format: JsonFormat): Uint8Array<ArrayBuffer> {
-  const withErrors = parts.some((part) => part.kind === 'failed' && part.rows > 0);
-  const columns = { rows: new Set<string>(), failed: new Set<string>() };
-  const opened = openParts(parts, format, withErrors ? columns : null);
-  const goodRows = opened.some((part) => part.error === null && part.index.rows > 0);
-  const failedColumns = goodRows ? columns.rows : columns.failed;
-  // Only failed inputs can have one: then the new reason takes the place of the old.
-  failedColumns.delete(ERROR_COLUMN);
-  const merge: JsonMerge = {
-    frame: format.frame,
-    writer: openWriter(opened.reduce((size, part) => size + part.bytes.length, 2)),
-    started: false,
-    failed: planFailed([...failedColumns]),
-  };
-  writeText(merge.writer, format.frame.open);
-  for (const part of opened) {
-    if (part.error !== null) writeFailed(merge, part);
-    else if (withErrors) writeMarked(merge, part);
-    else writeStraight(merge, part);
-  }
-  writeText(merge.writer, `${merge.started ? format.frame.afterLast : ''}${format.frame.close}`);
-  return finishBytes(merge.writer);
-}
+/** Parts' rows in order, as one table of JSON Lines or JSON records. */
+export class JsonMerge implements TableMerge {
+  readonly #facts: MergeFacts;
+  readonly #format: JsonFormat;
+  readonly #names = openNames();
+  readonly #columns = { rows: new Set<string>(), failed: new Set<string>() };
+  #hasGoodRows = false;
+  #hasRows = false;
+  #failed: FailedPlan | null = null;
 
-/** `columns` null: they are not needed, and a set of them would only grow. */
-function openParts(
-  parts: readonly MergePart[],
-  format: JsonFormat,
-  columns: Record<MergePart['kind'], Set<string>> | null,
-): JsonPart[] {
-  const opened: JsonPart[] = [];
-  const names = openNames();
-  for (const [position, part] of parts.entries()) {
+  constructor(facts: MergeFacts, format: JsonFormat) {
+    this.#facts = facts;
+    this.#format = format;
+  }
+
+  look(part: MergePart, position: number): (writer: ByteWriter) => void {
+    const opened = inPart(position, this.#facts.parts, () => this.#open(part));
+    return opened === null || opened.index.rows === 0 ? () => {} : (writer) => this.#write(writer, opened);
+  }
+
+  begin(writer: ByteWriter): void {
+    const columns = this.#hasGoodRows ? this.#columns.rows : this.#columns.failed;
+    // Only failed inputs can have one: then the new reason takes the place of the old.
+    columns.delete(ERROR_COLUMN);
+    this.#failed = planFailed([...columns]);
+    writeText(writer, this.#format.frame.open);
+  }
+
+  end(writer: ByteWriter): void {
+    const { afterLast, close } = this.#format.frame;
+    writeText(writer, `${this.#hasRows ? afterLast : ''}${close}`);
+  }
+
+  #open(part: MergePart): JsonPart | null {
     const bytes = part.kind === 'rows' ? part.bytes : part.input;
     // A model that was given no rows may answer with nothing at all.
-    if (bytes.length === 0 && part.rows === 0) continue;
-    inPart(position, parts.length, () => {
-      const index = format.index(bytes, (member) => {
-        const name = nameOf(names, bytes, member);
-        if (part.kind === 'rows' && name === ERROR_COLUMN) throw reservedColumn();
-        columns?.[part.kind].add(name);
-      });
-      checkCount(part, index.rows);
-      opened.push({ bytes, index, error: part.kind === 'rows' ? null : errorReason(part.error) });
+    if (bytes.length === 0 && part.rows === 0) return null;
+    // Where no row failed the columns are not needed, and a set of them would only grow.
+    const columns = this.#facts.someFailed ? this.#columns[part.kind] : null;
+    const index = this.#format.index(bytes, (member) => {
+      const name = nameOf(this.#names, bytes, member);
+      if (part.kind === 'rows' && name === ERROR_COLUMN) throw reservedColumn();
+      columns?.add(name);
     });
+    checkCount(part, index.rows);
+    this.#hasGoodRows ||= part.kind === 'rows' && index.rows > 0;
+    return { bytes, index, error: part.kind === 'rows' ? null : errorReason(part.error) };
   }
-  return opened;
+
+  #write(writer: ByteWriter, part: JsonPart): void {
+    const { frame } = this.#format;
+    const rows: RowWriter = { writer, frame, start: () => this.#startRow(writer) };
+    if (part.error !== null) writeFailed(rows, part, this.#failed!);
+    else if (this.#facts.someFailed) writeMarked(rows, part);
+    else writeStraight(rows, part);
+  }
+
+  #startRow(writer: ByteWriter): void {
+    if (this.#hasRows) writeByte(writer, this.#format.frame.between.charCodeAt(0));
+    this.#hasRows = true;
+  }
 }
 
-interface JsonMerge {
-  readonly frame: JsonFrame;
+interface RowWriter {
   readonly writer: ByteWriter;
-  /** Whether a row was written. */
-  started: boolean;
-  readonly failed: FailedPlan;
+  readonly frame: JsonFrame;
+  /** Called before a row, or rows that are written in one go. */
+  readonly start: () => void;
 }
 
 /** What a failed row is written with, and where the row being read has its values; made once, as parts may be single rows. */
@@ -112,31 +122,23 @@ function planFailed(columns: readonly string[]): FailedPlan {
   };
 }
 
-function startRow(merge: JsonMerge): void {
-  if (merge.started) writeByte(merge.writer, merge.frame.between.charCodeAt(0));
-  merge.started = true;
-}
-
 /** Rows as they are. */
-function writeStraight(merge: JsonMerge, part: JsonPart): void {
-  const { rows, spans } = part.index;
-  if (rows === 0) return;
-  startRow(merge);
-  writeJsonRows(merge.writer, { bytes: part.bytes, spans, from: 0, to: rows }, merge.frame);
+function writeStraight({ writer, frame, start }: RowWriter, { bytes, index }: JsonPart): void {
+  start();
+  writeJsonRows(writer, { bytes, spans: index.spans, from: 0, to: index.rows }, frame);
 }
 
 const NO_ERROR = utf8(`${JSON.stringify(ERROR_COLUMN)}:null}`);
 
 /** Good rows among failed ones: as they are, with a null reason before the closing brace. */
-function writeMarked(merge: JsonMerge, part: JsonPart): void {
-  const { bytes, index } = part;
+function writeMarked({ writer, start }: RowWriter, { bytes, index }: JsonPart): void {
   for (let row = 0; row < index.rows; row += 1) {
-    startRow(merge);
+    start();
     const brace = lastInk(bytes, endOf(index.spans, row) - 1);
     const lastMember = lastInk(bytes, brace - 1);
-    writeBytes(merge.writer, bytes, startOf(index.spans, row), lastMember + 1);
-    if (bytes[lastMember] !== OPEN_BRACE) writeByte(merge.writer, COMMA);
-    writeAll(merge.writer, NO_ERROR);
+    writeBytes(writer, bytes, startOf(index.spans, row), lastMember + 1);
+    if (bytes[lastMember] !== OPEN_BRACE) writeByte(writer, COMMA);
+    writeAll(writer, NO_ERROR);
   }
 }
 
@@ -148,15 +150,14 @@ function lastInk(bytes: Uint8Array, from: number): number {
 }
 
 /** Failed rows: the output's columns, with the bytes of the input's value where it has one and null elsewhere, and the reason. */
-function writeFailed(merge: JsonMerge, part: JsonPart): void {
-  const { bytes, index } = part;
-  const suffix = utf8(`${JSON.stringify(ERROR_COLUMN)}:${JSON.stringify(part.error)}}`);
+function writeFailed({ writer, start }: RowWriter, { bytes, index, error }: JsonPart, plan: FailedPlan): void {
+  const suffix = utf8(`${JSON.stringify(ERROR_COLUMN)}:${JSON.stringify(error)}}`);
   for (let row = 0; row < index.rows; row += 1) {
-    startRow(merge);
-    findValues(merge.failed, bytes, startOf(index.spans, row));
-    writeByte(merge.writer, OPEN_BRACE);
-    writeValues(merge, bytes);
-    writeAll(merge.writer, suffix);
+    start();
+    findValues(plan, bytes, startOf(index.spans, row));
+    writeByte(writer, OPEN_BRACE);
+    writeValues(writer, bytes, plan);
+    writeAll(writer, suffix);
   }
 }
 
@@ -173,12 +174,11 @@ function findValues(plan: FailedPlan, bytes: Uint8Array, start: number): void {
 
 const NULL = utf8('null');
 
-function writeValues(merge: JsonMerge, bytes: Uint8Array): void {
-  const { labels, starts, ends } = merge.failed;
+function writeValues(writer: ByteWriter, bytes: Uint8Array, { labels, starts, ends }: FailedPlan): void {
   for (const [k, label] of labels.entries()) {
-    writeAll(merge.writer, label);
-    if (ends[k] === 0) writeAll(merge.writer, NULL);
-    else writeBytes(merge.writer, bytes, starts[k] as number, ends[k] as number);
-    writeByte(merge.writer, COMMA);
+    writeAll(writer, label);
+    if (ends[k] === 0) writeAll(writer, NULL);
+    else writeBytes(writer, bytes, starts[k] as number, ends[k] as number);
+    writeByte(writer, COMMA);
   }
 }

@@ -1,6 +1,8 @@
 // What JSON Lines and JSON records share: rows as objects, and rows as text.
 import { finishBytes, LF, openWriter, writeBytes, writeText, type ByteWriter } from './bytes.ts';
 import type { Row, TableIndex } from './codec.ts';
+import { columnsOf, gatherNames } from './json-names.ts';
+import type { VisitMember } from './json-scan.ts';
 import { endOf, runEnd, startOf, type SomeRows } from './spans.ts';
 import { forEachRowText, textOf } from './text-window.ts';
 import { checkRow, jsonText, ownValue } from './value-text.ts';
@@ -21,6 +23,15 @@ export const LINES: JsonFrame = { open: '', between: '\n', gap: 0, afterLast: '\
 
 /** JSON records. */
 export const RECORDS: JsonFrame = { open: '[', between: ',', gap: 1, afterLast: '', close: ']' };
+
+/** The index of a table with the names of all its rows for columns: a row need not have every one. */
+export function indexWithColumns(
+  bytes: Uint8Array,
+  index: (bytes: Uint8Array, visit: VisitMember) => TableIndex,
+): TableIndex {
+  const names = new Set<string>();
+  return { ...index(bytes, gatherNames(bytes, names)), columns: columnsOf(names) };
+}
 
 /** Where the text of a row ends: the span of a line includes the line feed, which is the frame's. */
 export function rowEnd(bytes: Uint8Array, spans: Uint32Array, row: number): number {

@@ -1,10 +1,19 @@
 // JSON records: an array of objects, or {"instances": [...]} as prediction servers take it. What is written is always an array.
-import { afterByteOrderMark, COMMA, finishBytes, lineAt, openWriter, writeByte } from './bytes.ts';
+import {
+  afterByteOrderMark,
+  COMMA,
+  finishBytes,
+  lineAt,
+  openWriter,
+  startsWithBytes,
+  utf8,
+  writeByte,
+} from './bytes.ts';
 import type { TableCodec, TableIndex } from './codec.ts';
-import { shownName, TableError } from './format.ts';
-import { mergeJson, type JsonFormat } from './json-merge.ts';
-import { nameOf, openNames } from './json-names.ts';
-import { decodeJsonRows, encodeJsonRows, RECORDS, writeJsonRows } from './json-rows.ts';
+import { pointerStep, shownName, TableError } from './format.ts';
+import { type JsonFormat, JsonMerge } from './json-merge.ts';
+import { nameOf, NameTwice, openNames } from './json-names.ts';
+import { decodeJsonRows, encodeJsonRows, indexWithColumns, RECORDS, writeJsonRows } from './json-rows.ts';
 import {
   CLOSE_BRACKET,
   fail,
@@ -24,14 +33,28 @@ const format: JsonFormat = { frame: RECORDS, index: indexJson };
 
 /** JSON records, as the other formats are. */
 export const jsonCodec: TableCodec = {
-  index: (bytes) => indexJson(bytes, null),
+  index: (bytes) => indexWithColumns(bytes, indexJson),
   slice: sliceJson,
   decode: (bytes) => decodeJsonRows(bytes, indexJson(bytes, null)),
   encode: (rows, columns) => encodeJsonRows(rows, columns, RECORDS),
-  merge: (parts) => mergeJson(parts, format),
+  merge: (facts) => new JsonMerge(facts, format),
 };
 
+/** Whether JSON is a table by its look: an array, or an object that names its rows `instances`. */
+export function isJsonTable(bytes: Uint8Array): boolean {
+  return bytes[firstInk(bytes)] === OPEN_BRACKET || namesInstances(bytes);
+}
+
+/** Whether JSON is an object whose first name is `instances`; where it has another, it is something else, or not a table. */
+export function namesInstances(bytes: Uint8Array): boolean {
+  const brace = firstInk(bytes);
+  return bytes[brace] === OPEN_BRACE && startsWithBytes(bytes, firstInk(bytes, brace + 1), INSTANCES_NAME);
+}
+
+const firstInk = (bytes: Uint8Array, from = afterByteOrderMark(bytes)): number => skipSpace(openScan(bytes), from);
+
 const INSTANCES = 'instances';
+const INSTANCES_NAME = utf8(`"${INSTANCES}"`);
 const WANTED = 'send an array of objects, [{"column": value, ...}, ...]';
 // In {"instances": [{...}]} the row's object is level 1, as in an array, so the wrapping object is level -1.
 const WRAPPER_DEPTH = -1;
@@ -92,16 +115,29 @@ function scanRows(scan: JsonScan, array: number, spans: Spans, reader: RowReader
   }
   let pos = skipSpace(scan, array + 1);
   if (bytes[pos] === CLOSE_BRACKET) return pos + 1;
-  for (;;) {
-    const end = bytes[pos] === OPEN_BRACE ? scanObject(scan, pos, 1, reader.visit) : scanValue(scan, pos, 1);
-    if (end === FAILED) return FAILED;
-    if (bytes[pos] !== OPEN_BRACE) throw notAnObject(spans.count, reader.pointer);
-    pushSpan(spans, pos, end);
-    pos = skipSpace(scan, end);
-    if (bytes[pos] === CLOSE_BRACKET) return pos + 1;
-    if (bytes[pos] !== COMMA) return fail(scan, pos, 'a comma or the closing bracket of the array is missing');
-    pos = skipSpace(scan, pos + 1);
+  try {
+    for (;;) {
+      const end = bytes[pos] === OPEN_BRACE ? scanObject(scan, pos, 1, reader.visit) : scanValue(scan, pos, 1);
+      if (end === FAILED) return FAILED;
+      if (bytes[pos] !== OPEN_BRACE) throw notAnObject(spans.count, reader.pointer);
+      pushSpan(spans, pos, end);
+      pos = skipSpace(scan, end);
+      if (bytes[pos] === CLOSE_BRACKET) return pos + 1;
+      if (bytes[pos] !== COMMA) return fail(scan, pos, 'a comma or the closing bracket of the array is missing');
+      pos = skipSpace(scan, pos + 1);
+    }
+  } catch (error) {
+    throw error instanceof NameTwice ? nameTwice(error, spans.count, reader.pointer) : error;
   }
+}
+
+function nameTwice({ message, column }: NameTwice, position: number, pointer: string): TableError {
+  const place = `${pointer}/${position}`;
+  return new TableError(`Row ${position + 1} of the JSON table (${place}) ${message}`, {
+    row: position + 1,
+    column,
+    pointer: place + pointerStep(column),
+  });
 }
 
 function notAnObject(position: number, pointer: string): TableError {

@@ -52,6 +52,9 @@ function notFinite(value: number, place: ValuePlace): TableError {
   );
 }
 
+/** Whether CSV can hold a text: UTF-8 has no half of a surrogate pair, and a NUL character ends a text for many a reader. */
+export const fitsCsv = (text: string): boolean => !text.includes('\0') && text.isWellFormed();
+
 function csvSafe(text: string, place: ValuePlace): string {
   if (text.includes('\0'))
     throw valueFault(place, 'holds a NUL character, which CSV cannot; remove it or return JSON.');

@@ -104,6 +104,22 @@ describe('a model that takes rows', () => {
     expect(JSON.parse(textOf(reply))).toEqual([{ loaded: 'weights', id: 'r' }]);
   });
 
+  test('keeps the order of columns whose names are whole numbers, which objects do not', async () => {
+    const scored = predicting((given: Row[]) => given.map((row) => ({ score: 1, ...row })));
+    const reply = await ask(scored, 'smiles,1,0,name\nC,0,1,x\n', 'text/csv');
+    expect(textOf(reply)).toBe('smiles,1,0,name,score\nC,0,1,x,1\n');
+    const named = await ask(scored, 'smiles,a1,name\nC,0,x\n', 'text/csv');
+    expect(textOf(named)).toBe('score,smiles,a1,name\n1,C,0,x\n');
+    for (const row of [null, 7])
+      expect(
+        await ask(
+          predicting(() => [row]),
+          '0\n1\n',
+          'text/csv',
+        ),
+      ).toEqual(invalid('output row is'));
+  });
+
   test.each([
     ['fewer rows', (given: Row[]) => given.slice(1), 'given 2 rows and returned 1'],
     ['more rows', (given: Row[]) => [...given, {}], 'given 2 rows and returned 3'],
@@ -124,6 +140,24 @@ describe('a model that takes rows', () => {
       'text/csv',
     );
     expect(reply).toEqual(invalid('2'));
+  });
+
+  test('says of a row that is alone no number, which would be taken for its place in its table', async () => {
+    const answers = [[{ a: Number.NaN }], [7], []];
+    const said = await Promise.all(
+      answers.map(async (answer) =>
+        ask(
+          predicting(() => answer),
+          'a\n1\n',
+          'text/csv',
+        ),
+      ),
+    );
+    expect(said.map((reply) => ('detail' in reply ? reply.detail.split(/[:;]/, 1)[0] : null))).toEqual([
+      'The output row, column "a"',
+      'The output row is a number',
+      'predict() was given a row and returned 0.',
+    ]);
   });
 
   test('that throws has failed with its own message', async () => {

@@ -146,6 +146,17 @@ describe.skipIf(!hasPython)(`a model in Python (${NO_PYTHON} where this is skipp
   });
 
   test.each([
+    ['not-a-number', 'The output row, column "score": the value is or holds NaN'],
+    ['number', 'The output row is a int'],
+    ['short', 'predict() was given a row and returned 0.'],
+  ])(
+    'that returns %j for a row alone says no number, which would be taken for its place in its table',
+    async (fail, says) => {
+      expect(await python(`id,fail\n2,${fail}\n`, 'text/csv')).toEqual(invalid(says));
+    },
+  );
+
+  test.each([
     ['date', '2026-01-02', '"2026-01-02"'],
     ['true', 'true', 'true'],
     ['list', '"[1,""x"",null]"', '[1,"x",null]'],

@@ -180,3 +180,29 @@ export const MALFORMED: readonly Malformed[] = [
   json('65 levels in instances', `{"instances":[{"a":${DEEP}}]}`, { line: 1 }, 'deeper than 64 levels'),
   json('a flood of brackets', '['.repeat(1_000_000), { line: 1 }, 'deeper than 64 levels'),
 ];
+
+/** The row is named first here, as in a CSV. */
+const twice = (what: string, text: string, line: number, row: number, ...says: string[]): Malformed => ({
+  ...jsonl(what, text, line, row),
+  says: [`Row ${row} (line ${line})`, ...says],
+});
+
+/** Rows with a name twice: what reads JSON takes the last of two values, so that the other is lost without a word. */
+export const NAMED_TWICE: readonly Malformed[] = [
+  twice('a name twice', '{"a":1}\n{}\n\n{"b":1,"a":2,"a":2}\n', 4, 3, 'names "a" more than once', 'of its own'),
+  twice('a name twice, once with an escape', '{"a":1,"\\u0061":2}', 1, 1, 'names "a" more than once'),
+  twice('a name twice, in rows that change their order', '{"a":1,"b":2}\n{"b":1,"b":2}', 2, 2, 'names "b"'),
+  json(
+    'a name twice',
+    '[{"a/b":1},{},{"a/b":1,"c":2,"a/b":3}]',
+    { row: 3, pointer: '/2/a~1b' },
+    'Row 3 of the JSON table (/2)',
+    'names "a/b" more than once',
+  ),
+  json(
+    'a name twice in an instance',
+    '{"instances":[{"a":1,"a":1}]}',
+    { row: 1, pointer: '/instances/0/a' },
+    '(/instances/0)',
+  ),
+];

@@ -105,6 +105,17 @@ describe('merging CSV', () => {
     );
   });
 
+  test('what CSV cannot hold of a failed row is left out, and the rest of it stands beside its reason', () => {
+    const input = '{"id":7,"text":"a\\u0000b","half":"\\ud800","":1,"nul\\u0000":2,"list":["\\u0000"]}\n';
+    expect(merge('csv', failed(input, 1, 'x', 'jsonl'))).toBe(
+      'id,text,half,list,inference_error\n7,,,"[""\\u0000""]",x\n',
+    );
+    expect(merge('csv', rows('id,text\n1,t\n', 1), failed(`[${input}]`, 1, 'x', 'json'))).toBe(
+      'id,text,inference_error\n1,t,\n7,,x\n',
+    );
+    expect(merge('csv', failed('{"":1}\n{}\n', 2, 'x', 'jsonl'))).toBe('inference_error\nx\nx\n');
+  });
+
   test('the reason of an earlier run in a failed input gives way to the new one', () => {
     expect(merge('csv', failed('id,inference_error\n1,old\n', 1, 'new'))).toBe('id,inference_error\n1,new\n');
     expect(merge('csv', failed('inference_error\nold\n', 1, 'new'))).toBe('inference_error\nnew\n');

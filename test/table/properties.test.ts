@@ -97,7 +97,7 @@ describe('decoding what was encoded', () => {
         const bytes = encodeRows(rows, format, columns);
         expect(decodeRows(bytes, format)).toEqual(rows);
         expect(countRows(bytes, format)).toBe(rows.length);
-        expect(indexTable(bytes, format).columns).toEqual(format === 'csv' ? columns : null);
+        expect(indexTable(bytes, format).columns).toEqual(format === 'csv' || rows.length > 0 ? columns : null);
       }),
       { numRuns: 500 },
     );

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { TableError, type TableFormat } from '../../src/table/format.ts';
 import { decodeRows } from '../../src/table/rows.ts';
 import { countRows, indexTable, sliceTable } from '../../src/table/split.ts';
-import { MALFORMED } from './malformed.ts';
+import { MALFORMED, NAMED_TWICE } from './malformed.ts';
 import { bytesOf, raw, textOf, thrownBy } from './text.ts';
 
 /** The rows [from, to) of a table given as text. */
@@ -12,7 +12,7 @@ function slice(text: string, format: TableFormat, from: number, to: number): str
 }
 
 describe('a malformed table', () => {
-  test.each(MALFORMED)(
+  test.each([...MALFORMED, ...NAMED_TWICE])(
     '$format: $what is refused, saying what, where and what to do',
     ({ bytes, format, says, ...place }) => {
       const error = thrownBy(() => indexTable(bytes, format));
@@ -162,7 +162,7 @@ describe('JSON Lines', () => {
   const TABLE = '{"a": 9007199254740993}\n\n  {"a":1e400,"b":"\\u00e9"} \r\n \t\r\n{"a":-0.10}';
 
   test('blank lines are no rows, and a row may lack its line end', () => {
-    expect(indexTable(bytesOf(TABLE), 'jsonl')).toMatchObject({ rows: 3, columns: null });
+    expect(indexTable(bytesOf(TABLE), 'jsonl')).toMatchObject({ rows: 3, columns: ['a', 'b'] });
   });
 
   test('a slice is the bytes of the rows: numbers no double can hold stay what they are', () => {
