@@ -10,6 +10,7 @@ const may = (name, from, allowed) => ({
 });
 const CLOCK = '^src/clock\\.ts$';
 const LOG = '^src/log\\.ts$';
+const THREADS = '^src/thread-queue\\.ts$';
 const FOLDERS = '^src/folders\\.ts$';
 const VALIDATION = '^src/validation\\.ts$';
 const PROTOCOL = '^src/model/protocol\\.ts$';
@@ -89,6 +90,7 @@ module.exports = {
       '^src/model/load-model\\.ts$',
       CLOCK,
       LOG,
+      THREADS,
     ]),
     may('traces-know-no-runs', room('tracing'), []),
     may('metrics-read-what-the-engine-tells', room('metrics'), [

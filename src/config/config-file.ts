@@ -158,7 +158,8 @@ export const ConfigFile = Type.Object(
             Type.Integer({
               minimum: 1_024,
               maximum: HELD_MAX,
-              description: 'Longest raw body that runs as a batch (256 MiB); held while the batch is at work.',
+              description:
+                'Longest table that is held while its batch is at work (256 MiB): Arrow, and what is fetched by reference. CSV and JSON Lines stay on the disk.',
             }),
           ),
           envelopeBytes: Type.Optional(

@@ -271,6 +271,12 @@ export interface RunError {
   readonly detail: string;
 }
 
+/** What is said of a batch that its first failed row ended; rows are counted from 1. */
+export const failedRow = (row: number, reason: string): string =>
+  `Row ${row} failed (on_row_error is "fail"): ${reason}`;
+/** Where `failedRow` has the row: a client that sent only some rows of a table says there where the row stands in it. */
+export const FAILED_ROW = /^Row (\d+)(?= failed \(on_row_error)/;
+
 /** One place in a request that is wrong: a JSON pointer (or `header:name`, `query:name`) and what is wrong there. */
 export interface FieldError {
   readonly pointer: string;

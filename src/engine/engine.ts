@@ -17,7 +17,8 @@ import type { RunLogs } from '../logs/run-logs.ts';
 import type { Callbacks } from '../replicas/callbacks.ts';
 import type { DiskRoom } from '../storage/disk-room.ts';
 import type { Tracing } from '../tracing/tracing.ts';
-import { BatchInputs } from './batch-inputs.ts';
+import { ArrowConverter } from './batch/arrow-converter.ts';
+import { BatchInputs } from './batch/inputs.ts';
 import { Collector } from './collector.ts';
 import { redeliver } from './deliveries.ts';
 import type { Deployed } from './deployment.ts';
@@ -85,6 +86,7 @@ export class Engine {
     this.#parts = parts;
     const { ledger, blobs, logs, callbacks, room, tracing, clock, log, egress, inputBytesMax } = parts;
     const payloads = new Payloads(blobs);
+    const arrow = new ArrowConverter();
     const owner = randomUUID();
     const events = new RunEvents(parts.onDelivery);
     const observer = observeWith(parts.observers);
@@ -95,7 +97,8 @@ export class Engine {
       owner,
       ledger,
       payloads,
-      inputs: new BatchInputs(ledger, payloads),
+      arrow,
+      inputs: new BatchInputs(ledger, { payloads, arrow }),
       events,
       watch: new Watch({ ledger, events, leases, log, onQueued }),
       leases,
@@ -224,7 +227,7 @@ export class Engine {
    * @throws ServiceError as `accept` of intake.ts says, and `draining`
    */
   async submit(submission: Submission): Promise<Accepted> {
-    const { ledger, payloads } = this.#shared;
+    const { ledger, payloads, arrow } = this.#shared;
     const { name } = submission.deployed.spec;
     this.endpoint(name, submission.principal);
     const versions = this.#endpoints.get(name)!;
@@ -232,7 +235,7 @@ export class Engine {
     const retryAfter = (): Duration => endpoint.drainRates.topLevel.retryAfter(this.#parts.clock.now());
     const { egress } = this.#parts;
     const assertOpen = (): void => this.#assertOpen();
-    const accepted = await accept({ ledger, payloads, egress, assertOpen, retryAfter }, submission);
+    const accepted = await accept({ ledger, payloads, arrow, egress, assertOpen, retryAfter }, submission);
     if (accepted.kind === 'new') {
       endpoint.queued(accepted.run.kind);
       this.#shared.observer.queued(accepted.run);

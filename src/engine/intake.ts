@@ -4,10 +4,9 @@
 import { newRunId } from '../clock.ts';
 import { inputKey } from '../blobs/blobs.ts';
 import type { Principal } from '../domain/access.ts';
-import type { BatchOptions, BatchPlan } from '../domain/batch.ts';
+import type { BatchPlan } from '../domain/batch.ts';
 import { sha256 } from '../domain/digest.ts';
 import type { Callback } from '../domain/delivery.ts';
-import { DEFAULT_BATCH_SIZE } from '../domain/endpoint.ts';
 import { ServiceError, StorageFull } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { Payload } from '../domain/payload.ts';
@@ -16,11 +15,11 @@ import { lostWorkersMax } from '../domain/retry.ts';
 import type { Duration } from '../domain/time.ts';
 import type { Egress } from '../egress/egress.ts';
 import type { Enqueued, Ledger, NewRun, RunRecord } from '../ledger/ledger.ts';
-import { CONTENT_TYPES, TableError, type TableFormat, tableFormatOf } from '../table/format.ts';
-import { indexTable, type TableIndex } from '../table/split.ts';
+import { BORDER_TYPES } from '../table/format.ts';
 import type { TraceText } from '../tracing/trace-context.ts';
+import type { ArrowConverter } from './batch/arrow-converter.ts';
+import { batchFormat, type BatchQuestion, planHeld, planStored } from './batch/plan.ts';
 import type { Deployed } from './deployment.ts';
-import { checkColumns } from './columns.ts';
 import { checkedInput, refusedAddress } from './located-input.ts';
 import type { Payloads } from './payloads.ts';
 
@@ -30,17 +29,10 @@ export type SubmittedInput =
   | { readonly contentType: string; readonly stored: Payload; readonly runId: RunId };
 
 /** An invocation as it was asked for, its form checked and nothing else. */
-export interface Submission {
+export interface Submission extends BatchQuestion {
   /** Who hands it in: the run is his tenant's, and its idempotency key his own. */
   readonly principal: Principal;
-  readonly deployed: Deployed;
   readonly input: SubmittedInput;
-  /** Where the input stands in the request, for messages: `/input`, or the empty string for a raw body. */
-  readonly inputPointer: string;
-  /** Content type wanted for the output, or null for the input's. */
-  readonly accept: string | null;
-  /** Whether a table runs as a batch, and how; `auto` leaves it to the endpoint. */
-  readonly batch: 'auto' | 'off' | Partial<BatchOptions>;
   readonly runName: string | null;
   readonly timeout: Duration | null;
   readonly queueTtl: Duration | null;
@@ -66,6 +58,8 @@ export type Accepted =
 export interface IntakeParts {
   readonly ledger: Ledger;
   readonly payloads: Payloads;
+  /** Reads tables that are Arrow. */
+  readonly arrow: ArrowConverter;
   /** Refuses what no run can be made of now. */
   readonly assertOpen: () => void;
   /** Knows which addresses may be named. */
@@ -140,14 +134,14 @@ async function takeIn(parts: IntakeParts, submission: Submission): Promise<Taken
   const format = batchFormat(submission);
   if ('stored' in input) {
     if (format === null) return { runId: input.runId, payload: input.stored, batch: null, callback };
-    const batch = planBatch(submission, await payloads.read(input.stored), format);
-    const contentType = batch === null ? input.contentType : CONTENT_TYPES[format];
+    const batch = await planStored(submission, parts, input.stored, format);
+    const contentType = batch === null ? input.contentType : BORDER_TYPES[format];
     return { runId: input.runId, payload: { ...input.stored, contentType }, batch, callback };
   }
   const { bytes } = checkedInput(input, egress, inputPointer);
-  const batch = format === null ? null : planBatch(submission, bytes, format);
+  const batch = format === null ? null : await planHeld(submission, parts, bytes, format);
   const runId = newRunId();
-  const contentType = batch === null ? input.contentType : CONTENT_TYPES[format!];
+  const contentType = batch === null ? input.contentType : BORDER_TYPES[format!];
   return { runId, payload: await payloads.store(bytes, contentType, inputKey(runId)), batch, callback };
 }
 
@@ -185,82 +179,6 @@ function queueFull({ spec }: Deployed, queued: number, wait: Duration): ServiceE
     `Endpoint ${spec.name} has ${queued} runs queued, its queue_limit. Nothing was stored; try again after the time in Retry-After.`,
     { headers: fullHeaders(spec.queueLimit, wait) },
   );
-}
-
-/**
- * The format in which an input runs as a batch, if it is a table; null when it goes to the model whole, whatever it is.
- *
- * @throws ServiceError `invalid-request` where a batch was asked for and the input is no table by its type
- */
-export function batchFormat({
-  deployed,
-  input,
-  batch,
-  inputPointer,
-}: Pick<Submission, 'deployed' | 'batch' | 'inputPointer'> & {
-  readonly input: { readonly contentType: string };
-}): TableFormat | null {
-  if (batch === 'off') return null;
-  const format = tableFormatOf(input.contentType);
-  if (batch === 'auto') return deployed.spec.batchSize !== null || deployed.takes === 'rows' ? format : null;
-  if (format === null) throw notATable(inputPointer);
-  return format;
-}
-
-/** Whether bytes are a table of a format by their look: JSON may be anything else. */
-export const looksLikeTable = (bytes: Uint8Array, format: TableFormat): boolean =>
-  format !== 'json' || firstByte(bytes) === 0x5b;
-
-function notATable(pointer: string): ServiceError {
-  return new ServiceError(
-    'invalid-request',
-    'A batch needs a table for input: text/csv, application/jsonlines, or a JSON array of objects.',
-    { errors: [{ pointer, detail: 'is not a table' }] },
-  );
-}
-
-/** The first byte that is not white space. */
-function firstByte(bytes: Uint8Array): number | undefined {
-  return bytes.find((byte) => byte > 0x20);
-}
-
-/**
- * Reads the whole table once, so that a broken one is refused now and not after a thousand rows. Null for JSON that is no table, where
- * nobody said that it is one.
- */
-function planBatch(
-  { deployed: { spec }, inputPointer, accept: wanted, batch }: Submission,
-  bytes: Uint8Array,
-  format: TableFormat,
-): BatchPlan | null {
-  if (!looksLikeTable(bytes, format)) {
-    if (batch === 'auto') return null;
-    throw notATable(inputPointer);
-  }
-  if (wanted !== null && tableFormatOf(wanted) === null) {
-    throw new ServiceError(
-      'not-acceptable',
-      `A table can be answered as ${Object.values(CONTENT_TYPES).join(', ')}, not as ${wanted}.`,
-    );
-  }
-  let index: TableIndex;
-  try {
-    index = indexTable(bytes, format);
-    checkColumns(bytes, index, spec.features);
-  } catch (error) {
-    if (!(error instanceof TableError)) throw error;
-    throw new ServiceError('malformed-body', error.message, {
-      errors: [{ pointer: `${inputPointer}${error.pointer}`, detail: error.message }],
-      cause: error,
-    });
-  }
-  const asked = typeof batch === 'object' ? batch : {};
-  return {
-    rows: index.rows,
-    size: asked.size ?? spec.batchSize ?? DEFAULT_BATCH_SIZE,
-    maxInFlight: asked.maxInFlight ?? spec.maxInFlight,
-    onRowError: asked.onRowError ?? spec.onRowError,
-  };
 }
 
 /** An idempotency key as it is stored: apart from the same one of another API key. No key that is sent has a line end in it. */

@@ -31,7 +31,7 @@ import type { ReservedSlot, Supervisor } from '../replicas/supervisor.ts';
 import type { DiskRoom } from '../storage/disk-room.ts';
 import { traceHeaders } from '../tracing/trace-context.ts';
 import type { Traced, Tracing } from '../tracing/tracing.ts';
-import type { BatchInputs } from './batch-inputs.ts';
+import type { BatchInputs } from './batch/inputs.ts';
 import type { Deployed } from './deployment.ts';
 import type { Lane } from './dispatcher.ts';
 import type { DrainRates } from './drain-rate.ts';

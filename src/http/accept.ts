@@ -2,7 +2,7 @@
 
 /**
  * The one content type that the client asks for, without parameters: the first with the highest weight.
- * Null where it states none, or anything is as welcome.
+ * Null where it states none, or a range of them (any, text/any) is as welcome: what suits the output is for whoever makes it to say.
  */
 export function readAccept(header: string | undefined): string | null {
   if (header === undefined) return null;
@@ -14,5 +14,5 @@ export function readAccept(header: string | undefined): string | null {
   const wanted = ranges.filter(({ type, weight }) => type !== '' && weight > 0);
   const heaviest = Math.max(...wanted.map(({ weight }) => weight));
   const best = wanted.filter(({ weight }) => weight === heaviest);
-  return best.length === 0 || best.some(({ type }) => type === '*/*') ? null : best[0]!.type;
+  return best.length === 0 || best.some(({ type }) => type.endsWith('/*')) ? null : best[0]!.type;
 }

@@ -72,15 +72,34 @@ export function jsonBody(schema: TSchema): BodyRule<unknown> {
   };
 }
 
+const JSON_TABLE = Type.Unsafe<unknown>({
+  anyOf: [
+    { type: 'array', items: { type: 'object' } },
+    {
+      type: 'object',
+      required: ['instances'],
+      properties: { instances: { type: 'array', items: { type: 'object' } } },
+      additionalProperties: false,
+    },
+  ],
+  description:
+    'A table without an envelope, for an endpoint or a request that runs it as a batch; options are in the query then. What came as instances is answered as {"predictions": […]}.',
+});
+
 /** The input of a run: an envelope, or bytes of any other content type, which are not read yet where they may be many. What they mean depends on the headers as well. */
 export function inputBody(envelope: TSchema): BodyRule<Uint8Array | IncomingBody> {
   const bytes = Type.Unsafe<Uint8Array>({ type: 'string', contentEncoding: 'binary', description: 'Raw bytes.' });
   return {
     required: true,
     content: {
-      'application/json': envelope,
+      'application/json': Type.Union([envelope, JSON_TABLE]),
       'text/csv': Type.String({ description: 'A table: a header line, then a row per line.' }),
       'application/jsonlines': Type.String({ description: 'A table: a JSON object per line.' }),
+      'application/vnd.apache.arrow.stream': Type.Unsafe<Uint8Array>({
+        type: 'string',
+        contentEncoding: 'binary',
+        description: 'A table: an Arrow stream, whose buffers may be compressed with LZ4 or ZSTD.',
+      }),
       '*/*': bytes,
     },
     bytesMax: null,

@@ -6,7 +6,7 @@ import { type Duration, hours, seconds } from '../domain/time.ts';
 export interface ServerLimits {
   /** Longest body, in bytes; the other two are bounds for bodies that are held, and bounded by this one. */
   readonly bodyBytes: number;
-  /** Longest raw body that runs as a batch, in bytes: the table is held as long as its batch is at work. */
+  /** Longest table that is held as long as its batch is at work, in bytes: Arrow, and one that was fetched. CSV and JSON Lines are not held. */
   readonly tableBytes: number;
   /** Longest envelope, in bytes. */
   readonly envelopeBytes: number;

@@ -16,9 +16,14 @@ import { sendStream } from './reader.ts';
 const EXTENSIONS: Readonly<Record<string, string>> = {
   'application/json': 'json',
   'application/jsonlines': 'jsonl',
+  'application/vnd.apache.arrow.stream': 'arrows',
   'text/csv': 'csv',
   'text/plain': 'txt',
 };
+
+/** What the name of a file of some content type ends with. */
+export const extensionOf = (contentType: string): string =>
+  EXTENSIONS[contentType.split(';')[0]!.trim().toLowerCase()] ?? 'bin';
 
 /** An output as the document describes it. */
 export const RAW_OUTPUT = Type.Unsafe<Uint8Array>({
@@ -78,13 +83,12 @@ function send(
   length: number,
 ): FastifyReply {
   const { contentType, sha256 } = output!;
-  const extension = EXTENSIONS[contentType.split(';')[0]!.trim().toLowerCase()] ?? 'bin';
   reply
     .type(contentType)
     .header('content-length', length)
     .header('etag', strongTag(sha256))
     .header('accept-ranges', 'bytes')
-    .header('content-disposition', `attachment; filename="${runId}.${extension}"`)
+    .header('content-disposition', `attachment; filename="${runId}.${extensionOf(contentType)}"`)
     .header('content-security-policy', "default-src 'none'; sandbox");
   return content instanceof Readable
     ? sendStream(reply, parts.turns.of(content), parts.limits.readerIdle)

@@ -7,7 +7,10 @@ import { type FieldError, ServiceError } from '../domain/errors.ts';
 import { isJson, LOCATION_TYPE } from '../domain/payload.ts';
 import { type Duration, milliseconds, seconds } from '../domain/time.ts';
 import type { Deployed } from '../engine/deployment.ts';
-import { batchFormat, looksLikeTable, type Submission, type SubmittedInput } from '../engine/intake.ts';
+import { batchFormat, looksLikeTable } from '../engine/batch/plan.ts';
+import type { Submission, SubmittedInput } from '../engine/intake.ts';
+import { tableFormatOf } from '../table/format.ts';
+import { isJsonTable } from '../table/json.ts';
 import { compileCheck, interpretedCheck } from '../validation.ts';
 import { InvokeEnvelope, type InvokeQuery } from '../wire/invoke.ts';
 import { readAccept } from './accept.ts';
@@ -73,7 +76,13 @@ export function readSubmission(request: InvokeRequest, deployed: Deployed): Read
     );
   if (!isJson(contentType)) return readRaw(request, body, deployed, contentType);
   if (!(body instanceof Uint8Array)) throw new Error('An envelope was not read, and can only be read whole.');
-  return readJson(request, body, deployed);
+  return isJsonTable(body) ? readTable(request, body, deployed, contentType) : readJson(request, body, deployed);
+}
+
+/** JSON records without an envelope; only where they run as a batch, since any other array may as well be a mistake. */
+function readTable(request: InvokeRequest, body: Uint8Array, deployed: Deployed, contentType: string): ReadRequest {
+  const read = readRaw(request, body, deployed, contentType);
+  return batchFormat(read.submission) === null ? readJson(request, body, deployed) : read;
 }
 
 function readJson(request: InvokeRequest, body: Uint8Array, deployed: Deployed): ReadRequest {
@@ -133,7 +142,17 @@ function readRaw(
     batch: asked === undefined ? 'auto' : asked ? choice : 'off',
     metadata: '{}',
   };
+  if (deployed.takes === 'rows' && batchFormat(submission) === null && tableFormatOf(contentType) === null)
+    throw notForRows(contentType, deployed);
   return { submission, async: options.async ?? null };
+}
+
+/** What would only fail in a replica, some time later. */
+function notForRows(contentType: string, { spec }: Deployed): ServiceError {
+  return new ServiceError(
+    'unsupported-media-type',
+    `The model of "${spec.name}" takes rows, and ${contentType.slice(0, 80)} is no table that it reads. Send text/csv, application/jsonlines or application/json; an Arrow stream where it runs as a batch.`,
+  );
 }
 
 function common(request: InvokeRequest, deployed: Deployed, options: InvokeQuery | InvokeEnvelope) {

@@ -11,10 +11,14 @@ test.each([
   ['text/csv;q=0, application/jsonlines', 'application/jsonlines'],
   // What is named goes before what is merely taken.
   ['text/csv, */*;q=0.1', 'text/csv'],
+  ['text/csv, text/*;q=0.9', 'text/csv'],
 ])('Accept: %s asks for %s', (header, type) => {
   expect(readAccept(header)).toBe(type);
 });
 
-test.each([undefined, '', '*/*', ' , ', 'text/csv;q=0', '*/*;q=0.8'])('Accept: %s asks for nothing', (header) => {
-  expect(readAccept(header)).toBeNull();
-});
+test.each([undefined, '', '*/*', ' , ', 'text/csv;q=0', '*/*;q=0.8', 'text/*', 'application/*, text/csv;q=0.5'])(
+  'Accept: %s asks for nothing',
+  (header) => {
+    expect(readAccept(header)).toBeNull();
+  },
+);

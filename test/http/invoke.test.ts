@@ -170,6 +170,18 @@ describe('a synchronous invocation', () => {
     expect(answer.json).toMatchObject({ status: 'succeeded', outputs: 'p' });
   });
 
+  test.each([
+    ['text/plain', '', 'text/plain is no table'],
+    ['image/png; q=1', '?async=true', 'image/png; q=1 is no table'],
+    ['application/vnd.apache.arrow.stream', '?batch=false', 'where it runs as a batch'],
+  ])('of %s to a model that takes rows is refused before there is a run', async (contentType, query, says) => {
+    const path = `/endpoints/rows/invoke${query}`;
+    const answer = await server.postRaw(path, contentType, 'x');
+    expect(answer).toMatchObject({ status: 415, json: { detail: expect.stringContaining(says) as string } });
+    expect(answer.json.detail).toContain('The model of "rows" takes rows');
+    expect(answer.json.run_id).toBeUndefined();
+  });
+
   test('gives the output alone where another type than JSON is asked for', async () => {
     const answer = await server.postRaw('/endpoints/rows/invoke', 'text/csv', 'id\n007\n', { accept: 'text/csv' });
     expect(answer.status).toBe(200);

@@ -9,7 +9,9 @@ import { type Duration, inSeconds } from '../../domain/time.ts';
 import type { Deployed } from '../../engine/deployment.ts';
 import { isJson } from '../../domain/payload.ts';
 import type { RunSight } from '../../engine/sights.ts';
-import { batchFormat, type Submission } from '../../engine/intake.ts';
+import { batchFormat } from '../../engine/batch/plan.ts';
+import type { Submission } from '../../engine/intake.ts';
+import { isByLines } from '../../table/survey.ts';
 import { InvokeEnvelope, InvokeQuery } from '../../wire/invoke.ts';
 import { RunBody } from '../../wire/runs.ts';
 import { InvokedBody, ZenmlMistakesBody } from '../../wire/zenml.ts';
@@ -156,7 +158,8 @@ async function takeIn({ engine, limits }: HttpParts, asked: AskedSubmission): Pr
   const { input, ...submission } = asked;
   // An envelope was held to a limit of its own.
   const isRaw = asked.inputPointer === '';
-  const bytesMax = Math.min(limits.bodyBytes, isRaw && batchFormat(asked) !== null ? limits.tableBytes : Infinity);
+  const format = isRaw ? batchFormat(asked) : null;
+  const bytesMax = Math.min(limits.bodyBytes, format === null || isByLines(format) ? Infinity : limits.tableBytes);
   if (!('incoming' in input)) {
     if (isRaw && 'bytes' in input && input.bytes.length > bytesMax) throw tooLarge(bytesMax);
     return { ...submission, input };

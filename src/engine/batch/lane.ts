@@ -1,17 +1,18 @@
-// Executes batches in the engine itself. They hold no replica; what bounds them is that each keeps its table in memory.
+// Executes batches in the engine itself. They hold no replica; what bounds them is that each
+// keeps some of its table, or all of a short one, in memory.
 
-import { BlobDamaged } from '../blobs/blobs.ts';
-import type { Clock } from '../clock.ts';
-import { between } from '../domain/time.ts';
-import type { ClaimedRun } from '../ledger/ledger.ts';
-import type { Log } from '../log.ts';
-import { TableError } from '../table/format.ts';
-import type { Tracing } from '../tracing/tracing.ts';
+import { BlobDamaged } from '../../blobs/blobs.ts';
+import type { Clock } from '../../clock.ts';
+import { between } from '../../domain/time.ts';
+import type { ClaimedRun } from '../../ledger/ledger.ts';
+import type { Log } from '../../log.ts';
+import { TableError } from '../../table/format.ts';
+import type { Tracing } from '../../tracing/tracing.ts';
 import { type BatchEnd, type BatchParts, runBatch } from './batch.ts';
-import type { Lane, LaneSlot } from './dispatcher.ts';
-import type { DrainRates } from './drain-rate.ts';
-import type { HeldClaim } from './leases.ts';
-import { attemptAttributes, outcomeOf, type RunObserver } from './observer.ts';
+import type { Lane, LaneSlot } from '../dispatcher.ts';
+import type { DrainRates } from '../drain-rate.ts';
+import type { HeldClaim } from '../leases.ts';
+import { attemptAttributes, outcomeOf, type RunObserver } from '../observer.ts';
 
 /** Batches at work for every run that the endpoint's replicas can take at once: with two, the next is cut while the last one's end is awaited. */
 const BATCHES_PER_SLOT = 2;

@@ -1,14 +1,15 @@
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { BlobDamaged, inputKey } from '../../src/blobs/blobs.ts';
-import { openBlobDirectory } from '../../src/blobs/directory.ts';
-import { systemClock } from '../../src/clock.ts';
-import type { RunId } from '../../src/domain/ids.ts';
-import { BatchInputs } from '../../src/engine/batch-inputs.ts';
-import { Payloads } from '../../src/engine/payloads.ts';
-import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
-import { batch } from '../ledger/runs.ts';
-import { folderForTest } from '../support/folder.ts';
+import { BlobDamaged, inputKey } from '../../../src/blobs/blobs.ts';
+import { openBlobDirectory } from '../../../src/blobs/directory.ts';
+import { systemClock } from '../../../src/clock.ts';
+import type { RunId } from '../../../src/domain/ids.ts';
+import { ArrowConverter } from '../../../src/engine/batch/arrow-converter.ts';
+import { BatchInputs } from '../../../src/engine/batch/inputs.ts';
+import { Payloads } from '../../../src/engine/payloads.ts';
+import { openSqliteLedger } from '../../../src/ledger/sqlite/driver.ts';
+import { batch } from '../../ledger/runs.ts';
+import { folderForTest } from '../../support/folder.ts';
 
 const FIRST = { from: 0, to: 1 };
 const TABLE = `id,text\n1,${'x'.repeat(20_000)}\n2,short\n`;
@@ -27,7 +28,7 @@ async function tablesOfBatches(keptBytesMax?: number) {
   });
   const blobs = await openBlobDirectory(join(await folderForTest(), 'blobs'));
   const payloads = new Payloads(blobs);
-  const inputs = new BatchInputs(ledger, payloads, keptBytesMax);
+  const inputs = new BatchInputs(ledger, { payloads, arrow: new ArrowConverter() }, keptBytesMax);
   return {
     inputs,
     async add(): Promise<RunId> {

@@ -1,10 +1,10 @@
 // What a batch hears of its chunks while it waits.
 
-import type { ChunkRecord, Ledger } from '../ledger/ledger.ts';
-import { isEnded } from '../domain/run.ts';
-import type { HeldClaim } from './leases.ts';
-import type { RunEnded } from './run-events.ts';
-import type { Watch } from './watch.ts';
+import type { ChunkRecord, Ledger } from '../../ledger/ledger.ts';
+import { isEnded } from '../../domain/run.ts';
+import type { HeldClaim } from '../leases.ts';
+import type { RunEnded } from '../run-events.ts';
+import type { Watch } from '../watch.ts';
 
 /** Collects the ends of a batch's chunks from the moment it is made, so that none is missed between two waits. */
 export class ChunkEnds {

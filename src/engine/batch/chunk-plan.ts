@@ -1,9 +1,9 @@
 // Which rows of a batch are done, which failed, and which are still to be handed out. Pure: it holds no run, only what became of each range.
 
-import { halves, type RowProgress, type RowRange } from '../domain/batch.ts';
-import type { RunFailure } from '../domain/errors.ts';
-import type { RunId } from '../domain/ids.ts';
-import type { ChunkRecord } from '../ledger/ledger.ts';
+import { halves, type RowProgress, type RowRange } from '../../domain/batch.ts';
+import type { RunFailure } from '../../domain/errors.ts';
+import type { RunId } from '../../domain/ids.ts';
+import type { ChunkRecord } from '../../ledger/ledger.ts';
 
 /** A range whose fate is settled: the chunk that has its output, or why its rows have none. */
 export type Settled = { readonly rows: RowRange } & ({ readonly chunk: RunId } | { readonly error: string });
@@ -18,6 +18,12 @@ const CAUSED_BY_A_ROW: readonly RunFailure[] = [
 ];
 
 const rowsOf = ({ from, to }: RowRange): number => to - from;
+
+/** Whether the rows of a chunk that has ended are tried again in halves, so that its failure is not the last word on them. */
+export function isHalved({ rows, status, error }: Pick<ChunkRecord, 'rows' | 'status' | 'error'>): boolean {
+  return status === 'failed' && rowsOf(rows) > 1 && error !== null && CAUSED_BY_A_ROW.includes(error.type);
+}
+
 const keyOf = ({ from, to }: RowRange): string => `${from}-${to}`;
 
 /** The plan of one batch. */
@@ -87,13 +93,14 @@ export class ChunkPlan {
   }
 
   /** Settles an ended chunk, or answers the halves to try in its place. */
-  #settle({ runId, rows, status, error }: ChunkRecord): readonly RowRange[] {
+  #settle(ended: ChunkRecord): readonly RowRange[] {
+    const { runId, rows, status, error } = ended;
     if (status === 'succeeded') {
       this.#settled.push({ rows, chunk: runId });
       this.#done += rowsOf(rows);
       return [];
     }
-    if (rowsOf(rows) > 1 && error !== null && CAUSED_BY_A_ROW.includes(error.type)) return halves(rows);
+    if (isHalved(ended)) return halves(rows);
     this.#settled.push({
       rows,
       error: error === null ? 'run-cancelled: The chunk was cancelled.' : `${error.type}: ${error.detail}`,

@@ -1,29 +1,20 @@
-// The tables of the batches that run here: read and indexed once, cut into chunks as replicas take them. Chunks of a batch that another
-// server puts together are executed here too, so the last few of those tables are kept as well.
+// The tables of the batches that run here: read once, cut into chunks as replicas take them. Chunks of a batch that another server puts
+// together are executed here too, so the last few of those tables are kept as well.
 
-import type { RowRange } from '../domain/batch.ts';
-import type { RunId } from '../domain/ids.ts';
-import { type Duration, minutes } from '../domain/time.ts';
-import type { Ledger } from '../ledger/ledger.ts';
-import { CONTENT_TYPES, tableFormatOf } from '../table/format.ts';
-import { indexTable, sliceTable, type TableIndex } from '../table/split.ts';
-import type { Payloads } from './payloads.ts';
+import type { RowRange } from '../../domain/batch.ts';
+import type { RunId } from '../../domain/ids.ts';
+import { type Duration, minutes } from '../../domain/time.ts';
+import type { Ledger } from '../../ledger/ledger.ts';
+import { borderFormatOf, CONTENT_TYPES } from '../../table/format.ts';
+import { type BatchTable, openTable, type TableParts } from './table.ts';
 
-/** Bytes of tables, with their indexes, that are kept for batches of other servers: as many as the largest body has by default. The last one stays however large it is. */
+/** Bytes of tables that are kept for batches of other servers: as many as the largest body has by default. The last one stays however large it is. */
 const KEPT_BYTES_MAX = 256 * 1_024 * 1_024;
 /** They are let go of when none was cut from for this long. */
 const KEPT_FOR: Duration = minutes(1);
 
-/** A batch's input, and where its rows lie. */
-export interface BatchInput {
-  readonly bytes: Uint8Array;
-  readonly index: TableIndex;
-  /** Content type of the chunks that are cut from it. */
-  readonly contentType: string;
-}
-
 interface KeptInput {
-  readonly input: Promise<BatchInput>;
+  readonly input: Promise<BatchTable>;
   /** 0 until it has been read. */
   bytes: number;
 }
@@ -31,30 +22,30 @@ interface KeptInput {
 /** Holds the inputs of active batches. A chunk's input is never stored: it is a part of what is stored already. */
 export class BatchInputs {
   readonly #ledger: Ledger;
-  readonly #payloads: Payloads;
+  readonly #parts: TableParts;
   readonly #keptBytesMax: number;
-  readonly #open = new Map<RunId, Promise<BatchInput>>();
+  readonly #open = new Map<RunId, Promise<BatchTable>>();
   /** Tables of other servers' batches; the one that was cut from last is the last. */
   readonly #kept = new Map<RunId, KeptInput>();
   #forgetting: NodeJS.Timeout | undefined;
 
-  constructor(ledger: Ledger, payloads: Payloads, keptBytesMax = KEPT_BYTES_MAX) {
+  constructor(ledger: Ledger, parts: TableParts, keptBytesMax = KEPT_BYTES_MAX) {
     this.#ledger = ledger;
     this.#keptBytesMax = keptBytesMax;
-    this.#payloads = payloads;
+    this.#parts = parts;
   }
 
-  /** Reads and indexes a batch's input; held until `close`. */
-  open(parentId: RunId): Promise<BatchInput> {
+  /** Opens a batch's table; held until `close`. */
+  open(parentId: RunId): Promise<BatchTable> {
     const opened = this.#open.get(parentId) ?? this.#read(parentId);
     this.#open.set(parentId, opened);
     return opened;
   }
 
   /** The given rows as a table of their own, byte for byte as they came. */
-  async slice(parentId: RunId, { from, to }: RowRange): Promise<{ bytes: Uint8Array; contentType: string }> {
-    const { bytes, index, contentType } = await (this.#open.get(parentId) ?? this.#keep(parentId));
-    return { bytes: sliceTable(bytes, index, from, to), contentType };
+  async slice(parentId: RunId, rows: RowRange): Promise<{ bytes: Uint8Array; contentType: string }> {
+    const table = await (this.#open.get(parentId) ?? this.#keep(parentId));
+    return { bytes: await table.slice(rows), contentType: CONTENT_TYPES[table.format] };
   }
 
   close(parentId: RunId): void {
@@ -62,7 +53,7 @@ export class BatchInputs {
   }
 
   /** The input of a batch that is not open here; chunks that come together share one reading. */
-  #keep(parentId: RunId): Promise<BatchInput> {
+  #keep(parentId: RunId): Promise<BatchTable> {
     const kept = this.#kept.get(parentId) ?? { input: this.#readToKeep(parentId), bytes: 0 };
     this.#kept.delete(parentId);
     this.#kept.set(parentId, kept);
@@ -71,11 +62,11 @@ export class BatchInputs {
     return kept.input;
   }
 
-  async #readToKeep(parentId: RunId): Promise<BatchInput> {
+  async #readToKeep(parentId: RunId): Promise<BatchTable> {
     try {
       const input = await this.#read(parentId);
       const kept = this.#kept.get(parentId);
-      if (kept !== undefined) kept.bytes = input.bytes.length + input.index.spans.byteLength;
+      if (kept !== undefined) kept.bytes = input.heldBytes;
       this.#letGoOfOldest();
       return input;
     } catch (error) {
@@ -94,11 +85,10 @@ export class BatchInputs {
     }
   }
 
-  async #read(parentId: RunId): Promise<BatchInput> {
+  async #read(parentId: RunId): Promise<BatchTable> {
     const payload = await this.#ledger.payload(parentId, 'input');
-    const format = payload === null ? null : tableFormatOf(payload.contentType);
+    const format = payload === null ? null : borderFormatOf(payload.contentType);
     if (payload === null || format === null) throw new Error(`Run ${parentId} has no table for input.`);
-    const bytes = await this.#payloads.read(payload);
-    return { bytes, index: indexTable(bytes, format), contentType: CONTENT_TYPES[format] };
+    return openTable(this.#parts, payload, format);
   }
 }

@@ -1,11 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import * as flechette from '@uwdata/flechette';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { decodeRows } from '../../src/table/rows.ts';
-import { Gates } from '../support/gate.ts';
-import { newFolder, removeFolder } from '../support/folder.ts';
-import { FIXTURES, startTestService, type TestService } from '../support/service.ts';
-import { until } from '../support/until.ts';
+import { BORDER_TYPES } from '../../../src/table/format.ts';
+import { decodeRows } from '../../../src/table/rows.ts';
+import { Gates } from '../../support/gate.ts';
+import { newFolder, removeFolder } from '../../support/folder.ts';
+import { FIXTURES, startTestService, type TestService } from '../../support/service.ts';
+import { until } from '../../support/until.ts';
+
+const ARROW = BORDER_TYPES.arrow;
 
 let server: TestService;
 let folder: string;
@@ -46,6 +50,19 @@ async function answerTo(table: string, query = '', contentType = 'text/csv', acc
   if (answer.status !== 200) throw new Error(`The batch was answered with ${answer.status}: ${answer.text}`);
   expect(answer.headers['content-type']).toContain(accept);
   return answer.text;
+}
+
+/** The bytes of the output of a batch in another format. */
+async function outputOf(
+  contentType: string,
+  table: string | Uint8Array,
+  accept: string,
+  query: string,
+): Promise<Uint8Array> {
+  const path = `/endpoints/rows/invoke?async=true${query}`;
+  const { json } = await server.postRaw(path, contentType, table, { accept });
+  expect(await server.ended(json.run_id)).toMatchObject({ status: 'succeeded' });
+  return (await server.get(`/runs/${json.run_id}/output`)).bytes;
 }
 
 /** Submits the text of an input as it is. */
@@ -130,6 +147,18 @@ describe('a table', () => {
       outputs: [],
       progress: { done: 0, total: 0, failed: 0 },
     });
+  });
+
+  test.each([
+    ['has none', 'id,value\n', ''],
+    ['all of whose rows were dropped', 'id,fail\n1,throw\n2,throw\n', '&on_row_error=drop'],
+  ])('that %s keeps its columns in every format that shows columns', async (_, table, query) => {
+    const columns = table.split('\n', 1)[0]!.split(',');
+    const arrow = await outputOf('text/csv', table, ARROW, query);
+    const read = flechette.tableFromIPC(arrow);
+    expect([read.numRows, read.names]).toEqual([0, columns]);
+    const back = await outputOf(ARROW, arrow, 'text/csv', query);
+    expect(new TextDecoder().decode(back)).toBe(`${columns.join(',')}\n`);
   });
 
   test('has its chunks as runs of their own, and says how it was cut', async () => {
@@ -219,6 +248,15 @@ describe('a bad row', () => {
   test('everywhere is a batch that succeeds with a reason in every row', async () => {
     const back = await answerTo('id,fail\n1,throw\n2,throw\n3,throw\n');
     expect(columnOf(back, 2)).toEqual(['inference_error', ...[1, 2, 3].map((id) => `model-error: Row ${id} is bad.`)]);
+  });
+
+  test('with a value that the format asked for cannot hold costs no other row its answer', async () => {
+    const table = '{"id":1,"text":"fine"}\n{"id":2,"text":"a\\u0000b"}\n{"id":3}\n';
+    const back = await answerTo(table, '', 'application/jsonlines', 'text/csv');
+    const [header, ...lines] = back.trimEnd().split('\n');
+    expect(header).toBe('id,text,inference_error');
+    expect([lines[0], lines[2]]).toEqual(['1,fine,', '3,,']);
+    expect(lines[1]).toMatch(/^2,,"?invalid-output: .*NUL character/);
   });
 
   test('for which the model returns too few rows is found, too', async () => {

@@ -1,0 +1,67 @@
+// What an Arrow table is made into, and what is made into one, as requests and answers that cross from one thread to another.
+
+import { finishBytes, openWriter, writeAll } from '../../table/bytes.ts';
+import { type Likeness, likenessOf, linesToArrow } from '../../table/arrow/from-lines.ts';
+import { openArrow } from '../../table/arrow/to-lines.ts';
+import { TableError, type TablePlace } from '../../table/format.ts';
+import { indexTable, type TableIndex } from '../../table/split.ts';
+
+/** An Arrow table as the JSON Lines that its chunks are. */
+export interface ArrowRows {
+  readonly lines: Uint8Array<ArrayBuffer>;
+  /** Where the rows stand in the lines, with the columns of the schema. */
+  readonly index: TableIndex;
+  readonly likeness: Likeness;
+}
+
+/** One conversion. */
+export type ConversionRequest =
+  | { readonly to: 'lines'; readonly bytes: Uint8Array }
+  | { readonly to: 'arrow'; readonly lines: Uint8Array; readonly like: Likeness | null };
+
+/** What came of it: `Result` is what the request asks for. */
+export type Converted<Result> =
+  | { readonly result: Result }
+  | { readonly refusal: { readonly message: string; readonly place: TablePlace } };
+
+/** How long a table may be that is read here, in bytes: as Arrow without compression, and as JSON Lines. */
+export interface ReadLimits {
+  readonly arrowBytesMax: number;
+  readonly linesBytesMax: number;
+}
+
+/** What it takes to begin with a compressed buffer, as bytes that are read in the same time. */
+const BUFFER_BYTES = 4_096;
+
+const UNLIMITED: ReadLimits = { arrowBytesMax: Infinity, linesBytesMax: Infinity };
+
+/**
+ * Reads an Arrow table; null for one that is longer.
+ *
+ * @throws TableError as `openArrow` does
+ */
+export function readArrow(bytes: Uint8Array, { arrowBytesMax, linesBytesMax }: ReadLimits): ArrowRows | null {
+  const table = openArrow(bytes);
+  if (table.size.bytes + table.size.compressed * BUFFER_BYTES > arrowBytesMax) return null;
+  const writer = openWriter(Math.min(bytes.length * 2, linesBytesMax));
+  for (const piece of table.pieces()) {
+    if (writer.length + piece.length > linesBytesMax) return null;
+    writeAll(writer, piece);
+  }
+  const lines = finishBytes(writer);
+  const columns = table.schema.fields.map(({ name }) => name);
+  return { lines, index: { ...indexTable(lines, 'jsonl'), columns }, likeness: likenessOf(bytes) };
+}
+
+/** Converts a table; a TableError is a value, since errors lose what they are between threads. */
+export async function convert(request: ConversionRequest): Promise<Converted<ArrowRows | Uint8Array>> {
+  try {
+    const result =
+      request.to === 'lines' ? readArrow(request.bytes, UNLIMITED)! : await linesToArrow(request.lines, request.like);
+    return { result };
+  } catch (error) {
+    if (!(error instanceof TableError)) throw error;
+    const { message, row, line, column, pointer } = error;
+    return { refusal: { message, place: { row, line, column, pointer } } };
+  }
+}

@@ -1,0 +1,60 @@
+// Makes JSON Lines of Arrow tables and Arrow tables of JSON Lines without keeping anybody waiting: short ones here, long ones in a thread of
+// their own, one of each direction at a time, since each takes several times its length in memory.
+
+import { type Likeness, openLines } from '../../table/arrow/from-lines.ts';
+import { TableError } from '../../table/format.ts';
+import { ThreadQueue } from '../../thread-queue.ts';
+import { type ArrowRows, type Converted, type ConversionRequest, readArrow } from './arrow-conversion.ts';
+
+/** Longest table that is converted at once, in bytes, those of Arrow without compression: about as long as a thread takes to start. */
+const AT_ONCE_BYTES_MAX = 1_024 * 1_024;
+/** A few bytes of Arrow may be very many as JSON Lines: where there are more than this, the thread begins anew. */
+const AT_ONCE_LINES_FACTOR = 4;
+/** The same of a few bytes of JSON Lines, counted in values of the Arrow table: as many take about a tenth of a second. */
+const AT_ONCE_VALUES_MAX = 256 * 1_024;
+
+const THREAD = new URL(import.meta.url.endsWith('.ts') ? './arrow-worker.ts' : './arrow-worker.js', import.meta.url);
+
+/** See the head of this file. */
+export class ArrowConverter {
+  readonly #atOnceBytesMax: number;
+  readonly #reading = new ThreadQueue();
+  readonly #writing = new ThreadQueue();
+
+  constructor(atOnceBytesMax = AT_ONCE_BYTES_MAX) {
+    this.#atOnceBytesMax = atOnceBytesMax;
+  }
+
+  /**
+   * The rows of an Arrow table.
+   *
+   * @throws TableError for one that cannot be read
+   */
+  async read(bytes: Uint8Array): Promise<ArrowRows> {
+    const arrowBytesMax = this.#atOnceBytesMax;
+    const linesBytesMax = arrowBytesMax * AT_ONCE_LINES_FACTOR;
+    const atOnce = bytes.length <= arrowBytesMax ? readArrow(bytes, { arrowBytesMax, linesBytesMax }) : null;
+    if (atOnce !== null) return atOnce;
+    const request: ConversionRequest = { to: 'lines', bytes };
+    return resultOf(await this.#reading.run<Converted<ArrowRows>>({ module: THREAD, request }));
+  }
+
+  /**
+   * An Arrow table of JSON Lines, which are given away: their memory may have gone to the thread.
+   *
+   * @param like the types that columns of the same names have where they can
+   * @throws TableError for rows that Arrow cannot hold; whatever `signal` is aborted with
+   */
+  async write(lines: Uint8Array<ArrayBuffer>, like: Likeness | null, signal: AbortSignal): Promise<Uint8Array> {
+    const opened = lines.length <= this.#atOnceBytesMax ? openLines(lines, like) : null;
+    if (opened !== null && opened.values <= AT_ONCE_VALUES_MAX) return opened.write();
+    const request: ConversionRequest = { to: 'arrow', lines, like };
+    const transfer = [lines.buffer];
+    return resultOf(await this.#writing.run<Converted<Uint8Array>>({ module: THREAD, request, transfer, signal }));
+  }
+}
+
+function resultOf<Result>(converted: Converted<Result>): Result {
+  if ('result' in converted) return converted.result;
+  throw new TableError(converted.refusal.message, converted.refusal.place);
+}

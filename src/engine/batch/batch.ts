@@ -1,0 +1,204 @@
+// A batch run: its table is cut into chunk runs, a few at a time; their outputs are put together in order. It holds no replica.
+// What its chunks did is in the ledger, so a batch that is taken up again after a crash goes on where it stood.
+
+import { newRunId } from '../../clock.ts';
+import type { BatchOptions, RowRange } from '../../domain/batch.ts';
+import { failedRow, type RunError } from '../../domain/errors.ts';
+import { lostWorkersMax } from '../../domain/retry.ts';
+import type { Payload } from '../../domain/payload.ts';
+import { type Insist, outputKey } from '../../blobs/blobs.ts';
+import type { AttemptResult, ClaimedRun, Ledger, NewRun } from '../../ledger/ledger.ts';
+import { textTypeOf } from '../../table/border.ts';
+import { BORDER_TYPES } from '../../table/format.ts';
+import type { DiskRoom } from '../../storage/disk-room.ts';
+import type { TraceText } from '../../tracing/trace-context.ts';
+import type { ArrowConverter } from './arrow-converter.ts';
+import type { BatchInputs } from './inputs.ts';
+import { outputOf } from './output.ts';
+import type { BatchTable } from './table.ts';
+import { ChunkEnds } from './chunk-ends.ts';
+import { ChunkPlan, type Settled } from './chunk-plan.ts';
+import type { Deployed } from '../deployment.ts';
+import type { HeldClaim } from '../leases.ts';
+import type { RunObserver } from '../observer.ts';
+import type { Payloads } from '../payloads.ts';
+import { ProgressNotes } from './progress-notes.ts';
+import type { RunEvents } from '../run-events.ts';
+import type { Watch } from '../watch.ts';
+
+/** What a batch works with. */
+export interface BatchParts {
+  readonly deployed: Deployed;
+  readonly ledger: Ledger;
+  readonly payloads: Payloads;
+  readonly arrow: ArrowConverter;
+  readonly inputs: BatchInputs;
+  readonly events: RunEvents;
+  readonly watch: Watch;
+  readonly room: DiskRoom;
+  readonly observer: RunObserver;
+  /** The trace that its chunks join. */
+  readonly trace: TraceText | null;
+  /** Called when chunks were queued. */
+  readonly onQueued: () => void;
+}
+
+/** How a batch ended, and how far it came. */
+export interface BatchEnd {
+  readonly result: AttemptResult;
+  readonly plan: ChunkPlan | null;
+}
+
+/** Runs one batch to its end, or until its claim is stopped; then it is handed back, and its chunks stay. */
+export async function runBatch(parts: BatchParts, claimed: ClaimedRun, held: HeldClaim): Promise<BatchEnd> {
+  const { runId } = claimed.claim;
+  const table = await parts.inputs.open(runId);
+  const options = claimed.run.batch!;
+  const ends = new ChunkEnds(parts.watch, parts.ledger, held);
+  try {
+    const plan = new ChunkPlan(table.rows, options.size, await parts.ledger.chunks(runId));
+    const result = await new Batch(parts, claimed, held, ends, table, plan).run(options);
+    return { result, plan };
+  } finally {
+    ends.close();
+    parts.inputs.close(runId);
+  }
+}
+
+class Batch {
+  readonly #parts: BatchParts;
+  readonly #claimed: ClaimedRun;
+  readonly #held: HeldClaim;
+  readonly #ends: ChunkEnds;
+  readonly #table: BatchTable;
+  readonly #plan: ChunkPlan;
+  readonly #notes: ProgressNotes;
+
+  constructor(
+    parts: BatchParts,
+    claimed: ClaimedRun,
+    held: HeldClaim,
+    ends: ChunkEnds,
+    table: BatchTable,
+    plan: ChunkPlan,
+  ) {
+    this.#parts = parts;
+    this.#claimed = claimed;
+    this.#held = held;
+    this.#ends = ends;
+    this.#table = table;
+    this.#plan = plan;
+    this.#notes = new ProgressNotes(() => this.#noteProgress());
+  }
+
+  async run(options: BatchOptions): Promise<AttemptResult> {
+    try {
+      return await this.#run(options);
+    } finally {
+      // The last is written with the outcome.
+      await this.#notes.close();
+    }
+  }
+
+  async #run({ maxInFlight, onRowError }: BatchOptions): Promise<AttemptResult> {
+    const plan = this.#plan;
+    this.#notes.changed();
+    while (!plan.complete) {
+      if (onRowError === 'fail' && plan.firstFailure !== null)
+        return { kind: 'failed', error: errorOfRow(plan.firstFailure) };
+      await this.#enqueue(plan.next(maxInFlight - plan.outstanding));
+      if (this.#held.signal.aborted) return { kind: 'released' };
+      for (const chunk of await this.#ends.next()) plan.ended(chunk);
+      if (this.#held.signal.aborted) return { kind: 'released' };
+      this.#notes.changed();
+    }
+    if (onRowError === 'fail' && plan.firstFailure !== null)
+      return { kind: 'failed', error: errorOfRow(plan.firstFailure) };
+    return this.#finish(plan.settledInOrder().filter((settled) => onRowError !== 'drop' || 'chunk' in settled));
+  }
+
+  async #finish(settled: readonly Settled[]): Promise<AttemptResult> {
+    try {
+      return { kind: 'succeeded', output: await this.#merge(settled) };
+    } catch (error) {
+      if (this.#held.signal.aborted) return { kind: 'released' };
+      throw error;
+    }
+  }
+
+  async #enqueue(ranges: readonly RowRange[]): Promise<void> {
+    if (ranges.length === 0) return;
+    const { ledger, room, observer, onQueued } = this.#parts;
+    const chunks = ranges.map((rows) => this.#chunk(rows));
+    const results = await room.insist(() => ledger.enqueue(chunks), this.#held.signal);
+    // Refused means that the claim is lost: somebody cancelled the batch, or another server has taken it up.
+    if (results.some(({ result }) => result === 'refused')) this.#held.stop('lost');
+    else {
+      for (const chunk of chunks) observer.queued(chunk);
+      onQueued();
+    }
+  }
+
+  #chunk(rows: RowRange): NewRun {
+    const { run, claim } = this.#claimed;
+    const { spec } = this.#parts.deployed;
+    return {
+      runId: newRunId(),
+      endpoint: run.endpoint,
+      version: run.version,
+      kind: 'chunk',
+      runName: null,
+      priority: run.priority,
+      timeout: run.timeout ?? spec.timeout,
+      queueTtl: null,
+      lostWorkersMax: lostWorkersMax(spec.retry),
+      metadata: '{}',
+      accept: textTypeOf(this.#outputType()),
+      input: null,
+      batch: null,
+      parent: { claim, rows },
+      idempotency: null,
+      tenant: run.tenant,
+      concurrencyKey: null,
+      retryOf: null,
+      retention: run.retention,
+      callback: null,
+      trace: this.#parts.trace,
+    };
+  }
+
+  #outputType(): string {
+    return this.#claimed.run.accept ?? BORDER_TYPES[this.#table.given];
+  }
+
+  async #noteProgress(): Promise<void> {
+    const { ledger, events } = this.#parts;
+    const { claim } = this.#claimed;
+    await ledger.progress(claim, this.#plan.progress);
+    events.changed(claim.runId, 'state');
+  }
+
+  #merge(settled: readonly Settled[]): Promise<Payload> {
+    const { ledger, payloads, arrow, room } = this.#parts;
+    const { runId, attempt } = this.#claimed.claim;
+    const { takes, outputSchema, spec } = this.#parts.deployed;
+    const parts = {
+      ledger,
+      payloads,
+      arrow,
+      table: this.#table,
+      accept: this.#claimed.run.accept,
+      row: takes === 'rows' ? outputSchema : null,
+      outputBytes: spec.replicas.outputBytes,
+      signal: this.#held.signal,
+    };
+    const insist: Insist = (work) => room.insist(work, this.#held.signal);
+    const key = outputKey(runId, attempt);
+    // All of it is put together again where there was no room for its beginning.
+    return insist(() => payloads.storeStream(outputOf(parts, settled), this.#outputType(), key, Infinity, insist));
+  }
+}
+
+function errorOfRow({ from, error }: RowRange & { readonly error: string }): RunError {
+  return { type: 'model-error', detail: failedRow(from + 1, error) };
+}
