@@ -29,6 +29,7 @@ import { accept, type Accepted, type Submission, type SubmittedInput } from './i
 import type { Launch } from '../replicas/runtimes/launch.ts';
 import { Leases } from './leases.ts';
 import { observeWith, type RunObserver } from './observer.ts';
+import { followParts, type FollowPartsOptions, hasAllParts, type ToldPart } from './parts.ts';
 import { Payloads } from './payloads.ts';
 import { countPurgeable, purge, type PurgeRequest } from './purge.ts';
 import { retrySubmission } from './retry.ts';
@@ -351,6 +352,16 @@ export class Engine {
   /** What has happened to a run and what its model wrote, from a place on and as it comes; see following.ts. For whoever has been shown the run; nothing for an id that names none. */
   follow(runId: RunId, options: FollowOptions): AsyncGenerator<Told, void> {
     return follow(this.#shared, runId, options);
+  }
+
+  /** The parts of a batch, those of before first and then as they end; see parts.ts. For whoever has been shown the run. */
+  followParts({ runId }: RunRecord, options: FollowPartsOptions): AsyncGenerator<ToldPart, void> {
+    return followParts(this.#shared, runId, options);
+  }
+
+  /** Whether every part of a batch is still kept; one that ended first is let go of first. */
+  hasAllParts(run: RunRecord): Promise<boolean> {
+    return hasAllParts(this.#parts.ledger, run);
   }
 
   /**

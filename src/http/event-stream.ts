@@ -1,11 +1,13 @@
-// A run that is followed as server-sent events. The id of an event is the place after it, so a client that sends it as Last-Event-ID gets what
-// came next: from any server, after any restart.
+// A run, or the parts of a batch, followed as server-sent events. The id of an event is the place after it, so a client that sends it as Last-Event-ID gets what
+// came next: from any server, after any restart. Parts have no order, so they all come again; only who has seen their end is told that nothing follows.
 
 import { toRfc3339 } from '../domain/time.ts';
 import { isEnded } from '../domain/run.ts';
 import { BEGINNING, type Place, type Told } from '../engine/following.ts';
 import type { RunId } from '../domain/ids.ts';
+import type { ToldPart } from '../engine/parts.ts';
 import type { RunEventName, StatusEventBody } from '../wire/events.ts';
+import type { PartBody, PartEventName } from '../wire/parts.ts';
 import { failureBody } from './problem.ts';
 import { attemptBody, progressBody, runLineText } from './run-view.ts';
 
@@ -31,20 +33,45 @@ export async function* eventTexts(runId: RunId, told: AsyncIterable<Told>): Asyn
   for await (const one of told) yield textOf(runId, one);
 }
 
+/** The id of the event that ends a stream of parts. */
+export const SAW_END = 'end';
+
+/** The text of a stream of parts, event by event. */
+export async function* partTexts(told: AsyncIterable<ToldPart>): AsyncGenerator<string, void> {
+  yield `retry: ${RETRY_MS}\n\n`;
+  for await (const one of told) yield partText(one);
+}
+
+function partText(told: ToldPart): string {
+  switch (told.kind) {
+    case 'silence':
+      return ':\n\n';
+    case 'part':
+      return event('part', told.chunk.runId, JSON.stringify(partBody(told)));
+    case 'end':
+      return event('end', SAW_END, runLineText(told.run));
+  }
+}
+
+function partBody({ chunk: { runId, rows, status, error } }: ToldPart & { kind: 'part' }): PartBody {
+  const failure = error === null ? null : failureBody(error);
+  return { run_id: runId, rows, status: status as PartBody['status'], error: failure };
+}
+
 function textOf(runId: RunId, told: Told): string {
   switch (told.kind) {
     case 'silence':
       return ':\n\n';
     case 'status':
-      return event('status', told.place, JSON.stringify(statusBody(runId, told)));
+      return event('status', idOf(told.place), JSON.stringify(statusBody(runId, told)));
     case 'attempt':
-      return event('attempt', told.place, JSON.stringify(attemptBody(told.attempt)));
+      return event('attempt', idOf(told.place), JSON.stringify(attemptBody(told.attempt)));
     case 'progress':
-      return event('progress', told.place, JSON.stringify(progressBody(told.progress)));
+      return event('progress', idOf(told.place), JSON.stringify(progressBody(told.progress)));
     case 'log':
-      return event('log', told.place, told.line);
+      return event('log', idOf(told.place), told.line);
     case 'end':
-      return event('end', told.place, runLineText(told.run));
+      return event('end', idOf(told.place), runLineText(told.run));
   }
 }
 
@@ -59,6 +86,6 @@ function statusBody(runId: RunId, { status, at, error }: Told & { kind: 'status'
 }
 
 /** Metadata stands in JSON as it was sent, with its line ends: each of them begins another line of data. */
-function event(name: RunEventName, place: Place, json: string): string {
-  return `event: ${name}\nid: ${idOf(place)}\n${json.replaceAll(/^/gm, 'data: ')}\n\n`;
+function event(name: RunEventName | PartEventName, id: string, json: string): string {
+  return `event: ${name}\nid: ${id}\n${json.replaceAll(/^/gm, 'data: ')}\n\n`;
 }

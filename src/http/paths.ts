@@ -6,6 +6,8 @@ export const runPath = (runId: string): string => `/runs/${runId}`;
 export const outputPath = (runId: string): string => `${runPath(runId)}/output`;
 /** What happens to a run. */
 export const eventsPath = (runId: string): string => `${runPath(runId)}/events`;
+/** The parts of a batch. */
+export const partsPath = (runId: string): string => `${runPath(runId)}/parts`;
 /** What a run's model wrote. */
 export const logsPath = (runId: string): string => `${runPath(runId)}/logs`;
 /** What was told of a run. */

@@ -49,7 +49,7 @@ export function failureBody({ type, detail }: RunError) {
 /** The problem that stands for an output whose retention is over. */
 export function outputExpired(
   { runId, finishedAt, retention }: RunRecord,
-  what: 'output was' | 'logs were' = 'output was',
+  what: 'output was' | 'logs were' | 'parts were' = 'output was',
 ): ServiceError {
   const ended = finishedAt === null ? '' : ` at ${toRfc3339(finishedAt)}`;
   return new ServiceError(

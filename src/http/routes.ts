@@ -9,6 +9,7 @@ import { ENDPOINT_ROUTES } from './routes/endpoints.ts';
 import { HEALTH_ROUTES } from './routes/health.ts';
 import { INVOKE_ROUTES } from './routes/invoke.ts';
 import { OPENAPI_ROUTES } from './routes/openapi.ts';
+import { PART_ROUTES } from './routes/parts.ts';
 import { RUN_ROUTES } from './routes/runs.ts';
 import { SERVER_ROUTES } from './routes/server.ts';
 import { VERSION_ROUTES } from './routes/versions.ts';
@@ -19,6 +20,7 @@ export const ROUTES: readonly Route[] = [
   ...INVOKE_ROUTES,
   ...RUN_ROUTES,
   ...EVENT_ROUTES,
+  ...PART_ROUTES,
   ...DELIVERY_ROUTES,
   ...ENDPOINT_ROUTES,
   ...VERSION_ROUTES,

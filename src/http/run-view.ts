@@ -8,7 +8,16 @@ import type { EndpointSight, RunSight } from '../engine/sights.ts';
 import type { AttemptRecord, RunRecord } from '../ledger/ledger.ts';
 import type { EndpointBody } from '../wire/endpoints.ts';
 import type { AttemptBody, ProgressBody, RunBody, RunLine } from '../wire/runs.ts';
-import { cancelPath, chunksPath, deliveriesPath, eventsPath, logsPath, outputPath, runPath } from './paths.ts';
+import {
+  cancelPath,
+  chunksPath,
+  deliveriesPath,
+  eventsPath,
+  logsPath,
+  outputPath,
+  partsPath,
+  runPath,
+} from './paths.ts';
 import { failureBody } from './problem.ts';
 
 const timeOrNull = (at: Instant | null): string | null => (at === null ? null : toRfc3339(at));
@@ -53,7 +62,7 @@ function runLine(run: RunRecord): Omit<RunLine, 'metadata'> {
       events: eventsPath(run.runId),
       logs: logsPath(run.runId),
       cancel: cancelPath(run.runId),
-      ...(run.kind === 'batch' ? { children: chunksPath(run.runId) } : {}),
+      ...(run.kind === 'batch' ? { children: chunksPath(run.runId), parts: partsPath(run.runId) } : {}),
       ...(run.callback === null ? {} : { deliveries: deliveriesPath(run.runId) }),
     },
   };

@@ -94,6 +94,7 @@ export const RunBody = Type.Object({
     logs: Type.String(),
     cancel: Type.String(),
     children: Type.Optional(Type.String()),
+    parts: Type.Optional(Type.String()),
     deliveries: Type.Optional(Type.String()),
   }),
 });

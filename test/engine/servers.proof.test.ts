@@ -97,6 +97,25 @@ describe.each([
     expect(await b.ended(stuck)).toMatchObject({ status: 'succeeded' });
   });
 
+  test.concurrent('tell the parts of a batch that another one puts together, each once, and take over where one stops', async ({
+    onTestFinished: whenDone,
+  }) => {
+    const { start, gates } = await serversForTest(whenDone, hintsCome);
+    const a = await start({ rows });
+    const batch = await a.submit('rows', [{ id: 0 }, { id: 1 }, { id: 2, gate: gates.path('open') }]);
+    const b = await start({ jobs });
+    const opened = await openEvents(b.url, `/runs/${batch}/parts`);
+    await until('two parts are told', () => opened.events.length === 2);
+    await a.stop();
+    const c = await start({ rows });
+    gates.open('open');
+    expect(await opened.ended).toBe(true);
+    expect(opened.events.map(({ event, data }) => data.rows?.from ?? event)).toEqual([0, 1, 2, 'end']);
+    const again = await openEvents(c.url, `/runs/${batch}/parts`);
+    expect(await again.ended).toBe(true);
+    expect(again.events).toEqual(opened.events);
+  });
+
   test.concurrent('stop work on a run that another one has cancelled', async ({ onTestFinished: whenDone }) => {
     const { start } = await serversForTest(whenDone, hintsCome);
     const [a, b] = await Promise.all([start({ rows }), start({ jobs })]);

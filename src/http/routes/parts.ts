@@ -1,0 +1,57 @@
+// GET /runs/{id}/parts.
+
+import { Readable } from 'node:stream';
+import type { FastifyReply } from 'fastify';
+import { Type } from 'typebox';
+import { ServiceError } from '../../domain/errors.ts';
+import { PartBody } from '../../wire/parts.ts';
+import { EVENT_STREAM, partTexts, SAW_END } from '../event-stream.ts';
+import type { HttpParts } from '../parts.ts';
+import { outputExpired } from '../problem.ts';
+import { sendStream } from '../reader.ts';
+import { type Call, type Route, route } from '../route.ts';
+import { idOf } from './run-id.ts';
+
+/** See the head of this file. */
+export const PART_ROUTES: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/runs/:id/parts',
+    operationId: 'followParts',
+    tag: 'runs',
+    summary: 'Follow a batch part by part',
+    description:
+      'Server-sent events: `part` for every range of rows that has its output or never will, those of before first and then as they come, and `end` last of all. The data of a `part` are like the schema of this answer, those of `end` the run without its output. A stream that ends without `end` was cut off: connect again, and every part is told anew.',
+    scope: 'read',
+    headers: ['Last-Event-ID'],
+    answers: {
+      200: {
+        description: 'The parts up to now, and then as they end, until the batch has ended.',
+        content: { [EVENT_STREAM]: Type.String({ description: 'Events, `part` like this.', contentSchema: PartBody }) },
+      },
+      204: { description: 'The client has seen the `end`: nothing will ever follow.' },
+    },
+    problems: ['run-not-found', 'output-expired', 'too-many-streams'],
+    handle: parts,
+  }),
+];
+
+async function parts(
+  { engine, limits, streams, waitSignal }: HttpParts,
+  { request, reply, params, principal }: Call<object, null>,
+): Promise<FastifyReply> {
+  const { run } = await engine.run(idOf(params['id']!), principal);
+  if (run.kind !== 'batch')
+    throw new ServiceError(
+      'invalid-request',
+      `Run ${run.runId} is no batch and has no parts. Its output comes whole: GET /runs/${run.runId}/output.`,
+      { runId: run.runId },
+    );
+  if (request.headers['last-event-id'] === SAW_END) return reply.code(204).send();
+  if (!(await engine.hasAllParts(run))) throw outputExpired(run, 'parts were');
+  reply.type(EVENT_STREAM).header('x-accel-buffering', 'no');
+  if (request.method === 'HEAD') return reply.send(Readable.from([]));
+  streams.enter(reply);
+  const told = engine.followParts(run, { silence: limits.keepAlive, signal: waitSignal(reply) });
+  return sendStream(reply, Readable.from(partTexts(told)), limits.readerIdle);
+}
