@@ -48,6 +48,7 @@ module.exports = {
       FOLDERS,
       FOLDERS,
     ]),
+    may('scoring-is-pure', room('scoring'), [room('domain'), room('table')]),
     may('access-knows-no-driver', room('access'), [room('domain'), '^src/vault/vault\\.ts$', CLOCK]),
     may('the-blob-port-knows-only-domain', '^src/blobs/blobs\\.ts$', [room('domain')]),
     may('a-blob-driver-knows-only-its-port', room('blobs'), [room('domain'), FOLDERS]),
