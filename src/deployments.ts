@@ -13,6 +13,7 @@ import type { EndpointSpec } from './domain/endpoint.ts';
 import { type FieldError, ServiceError } from './domain/errors.ts';
 import type { Deployed, Deploying, Deployments, ModelShape } from './engine/deployment.ts';
 import type { Engine } from './engine/engine.ts';
+import { readEvaluation } from './evaluation/evaluation-file.ts';
 import type { DeploymentRecord, Ledger } from './ledger/ledger.ts';
 import type { Log } from './log.ts';
 import type { Users } from './replicas/isolation/choice.ts';
@@ -49,7 +50,9 @@ export class Deployer {
    */
   async examineConfig(): Promise<{ shapes: ReadonlyMap<string, ModelShape>; cautions: readonly string[] }> {
     const { file, endpoints } = this.#parts.config;
-    const examined = await Promise.all(endpoints.map(async (spec) => [spec.name, await this.#examine(spec)] as const));
+    const examined = await Promise.all(
+      endpoints.map(async (spec) => [spec.name, await this.#examineNew(spec)] as const),
+    );
     const mistakes = examined.flatMap(([name, one]) =>
       'mistakes' in one
         ? one.mistakes.map(({ pointer, detail }) => ({ pointer: `endpoints.${name}.${pointer}`, detail }))
@@ -111,7 +114,7 @@ export class Deployer {
       engine.assertNotDraining('deploys nothing');
     };
     const tryOut = async (spec: EndpointSpec): Promise<Deploying> => {
-      const examined = await this.#examine(spec);
+      const examined = await this.#examineNew(spec);
       if ('mistakes' in examined) throw invalid(examined.mistakes);
       const deployment = deploymentOf(spec, 'api');
       const standing = engine.find(spec.name);
@@ -186,6 +189,14 @@ export class Deployer {
     if (spec !== null) return spec;
     const prefix = `endpoints.${name}`;
     throw invalid(mistakes.map(({ pointer, detail }) => ({ pointer: pointer.slice(prefix.length + 1), detail })));
+  }
+
+  /** With its evaluation data, which a version that stood before can do without: a file that has gone since is told when rows of it are asked for. */
+  async #examineNew(spec: EndpointSpec): Promise<Examined> {
+    const [examined, evaluation] = await Promise.all([this.#examine(spec), readEvaluation(spec)]);
+    if (evaluation === null || !('mistake' in evaluation)) return examined;
+    const mistakes = 'mistakes' in examined ? examined.mistakes : [];
+    return { mistakes: [...mistakes, { pointer: 'evaluation', detail: evaluation.mistake }] };
   }
 
   async #examine(spec: EndpointSpec): Promise<Examined> {

@@ -11,12 +11,14 @@ export {
   type WarmOptions,
 } from './client/endpoint.ts';
 export {
+  CaptureNotFoundError,
   ClaimcheckError,
   ConnectionError,
   DeliveryNotFoundError,
   DrainingError,
   EndpointInUseError,
   EndpointNotFoundError,
+  EvaluationNotFoundError,
   ExpectationFailedError,
   ForbiddenError,
   HeaderTooLargeError,

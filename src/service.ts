@@ -3,6 +3,7 @@
 import { statSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import manifest from '../package.json' with { type: 'json' };
+import { Capturer } from './captures/capturer.ts';
 import { systemClock } from './clock.ts';
 import { type Config, logFolder } from './config/config.ts';
 import { Deployer } from './deployments.ts';
@@ -17,7 +18,7 @@ import { RunLines } from './engine/run-lines.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from './http/limits.ts';
 import type { AboutServer } from './http/parts.ts';
 import { runLineText } from './http/run-view.ts';
-import { buildServer, type HttpServer } from './http/server.ts';
+import { buildServer, type HttpServer, type ServerParts } from './http/server.ts';
 import type { LedgerStats } from './ledger/ledger.ts';
 import { openLog } from './log.ts';
 import { Metrics } from './metrics/metrics.ts';
@@ -92,7 +93,7 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
   const { shapes, cautions } = await deployer.examineConfig();
   const undo = new AsyncDisposableStack();
   try {
-    const { ledger, blobs, vault, room, broken } = await openStores(config, undo, log);
+    const { ledger, blobs, vault, captures, captureBlobs, room, broken } = await openStores(config, undo, log);
     const { authenticator, usableKeys } = await openDoor(config, vault);
     const isolation = undo.adopt(await openIsolation({ data: config.data, machine, users, log }), close);
     const endpoints = await deployer.atStart(ledger, shapes);
@@ -122,13 +123,13 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
       engine,
       deployments: deployer.running(ledger, engine, isLoopback(config.host) ? null : DEPLOYING_REFUSED),
       authenticator,
+      captures: new Capturer({ engine, store: captures, blobs: captureBlobs, clock: systemClock, log }),
       metrics,
       tracing,
       about: aboutServer(config),
       clock: systemClock,
       log,
-      hosts: isLoopback(config.host) ? [] : null,
-      corsOrigins: config.corsOrigins,
+      ...callersOf(config),
       limits: allLimits,
     });
     undo.adopt(await listen(server, config), close);
@@ -212,6 +213,12 @@ function openTo(data: string, users: Users): string[] {
     ? [`Other users of this machine may look into ${data}, replicas among them. Close it with: chmod o= ${data}`]
     : [];
 }
+
+/** Whose requests are taken, by the names that they use and the pages that they come from. */
+const callersOf = ({ host, corsOrigins }: Config): Pick<ServerParts, 'hosts' | 'corsOrigins'> => ({
+  hosts: isLoopback(host) ? [] : null,
+  corsOrigins,
+});
 
 const aboutServer = ({ database }: Config): AboutServer => ({
   version: manifest.version,

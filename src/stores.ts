@@ -1,9 +1,11 @@
-// The stores of a server, opened in their order: the ledger, the blobs beside it, the vault. This file knows which drivers there are.
+// The stores of a server, opened in their order: the ledger, the blobs beside it, the vault, the captures. This file knows which drivers there are.
 
 import type { BlobStore } from './blobs/blobs.ts';
+import type { CaptureStore } from './captures/captures.ts';
+import { openSqliteCaptures } from './captures/sqlite.ts';
 import { openBlobDirectory } from './blobs/directory.ts';
 import { systemClock } from './clock.ts';
-import { blobFolder, type Config, ledgerFile, vaultFile } from './config/config.ts';
+import { blobFolder, capturesFile, capturesFolder, type Config, ledgerFile, vaultFile } from './config/config.ts';
 import type { StorageBroken } from './domain/errors.ts';
 import { after, type Duration, hours } from './domain/time.ts';
 import { makeFolder } from './folders.ts';
@@ -23,6 +25,9 @@ export interface Stores {
   readonly ledger: Ledger;
   readonly blobs: BlobStore;
   readonly vault: Vault;
+  readonly captures: CaptureStore;
+  /** What captures keep, apart from the runs': it does not end with their retention. */
+  readonly captureBlobs: BlobStore;
   readonly room: DiskRoom;
   /** Resolves when the store can no longer be trusted. */
   readonly broken: Promise<StorageBroken>;
@@ -40,9 +45,11 @@ export async function openStores(config: Config, undo: AsyncDisposableStack, log
   const onFull = (urgent: boolean): void => room.full(urgent);
   const ledger = undo.adopt(await openLedger(config, { onFull, onBroken }, log), (opened) => opened.close());
   await room.start();
-  const blobs = await openBlobs(config, ledger, onBroken);
+  const blobs = await openBlobs(blobFolder(config.data), ledger, onBroken);
+  const captureBlobs = await openBlobs(capturesFolder(config.data), ledger, onBroken);
   const vault = undo.adopt(await openVault(config), (opened) => opened.close());
-  return { ledger, blobs, vault, room, broken };
+  const captures = undo.adopt(await openCaptures(config), (opened) => opened.close());
+  return { ledger, blobs, vault, captures, captureBlobs, room, broken };
 }
 
 /** The ledger that the configuration names. Postgres' driver is loaded only where it is used. */
@@ -52,9 +59,9 @@ async function openLedger({ database, data }: Config, options: SqliteOptions, lo
   return openPostgresLedger(database, { onCaution: (caution) => log.warn(caution) });
 }
 
-function openBlobs({ data }: Config, ledger: Ledger, onBroken: (cause: StorageBroken) => void): Promise<BlobStore> {
+function openBlobs(folder: string, ledger: Ledger, onBroken: (cause: StorageBroken) => void): Promise<BlobStore> {
   const abandonedBefore = after(systemClock.now(), ABANDONED_SINCE);
-  return openBlobDirectory(blobFolder(data), { onBroken, ...(ledger.isShared && { abandonedBefore }) });
+  return openBlobDirectory(folder, { onBroken, ...(ledger.isShared && { abandonedBefore }) });
 }
 
 /**
@@ -66,6 +73,12 @@ export async function openVault({ database, data }: LedgerPlace): Promise<Vault>
   if (database === null) return openSqliteVault(vaultFile(data));
   const { openPostgresVault } = await import('./vault/postgres.ts');
   return openPostgresVault(database);
+}
+
+async function openCaptures({ database, data }: LedgerPlace): Promise<CaptureStore> {
+  if (database === null) return openSqliteCaptures(capturesFile(data));
+  const { openPostgresCaptures } = await import('./captures/postgres.ts');
+  return openPostgresCaptures(database);
 }
 
 /** What of a configuration says where the ledger is. */

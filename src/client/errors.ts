@@ -84,6 +84,10 @@ export class EndpointNotFoundError extends problem('endpoint-not-found') {}
 export class RunNotFoundError extends problem('run-not-found') {}
 /** 404: the run has no delivery of that id. */
 export class DeliveryNotFoundError extends problem('delivery-not-found') {}
+/** 404: nothing is captured under that name, or not in that version. */
+export class CaptureNotFoundError extends problem('capture-not-found') {}
+/** 404: the endpoint has no evaluation data. */
+export class EvaluationNotFoundError extends problem('evaluation-not-found') {}
 /** 404: the server has no such path; it may be of another version. */
 export class NotFoundError extends problem('not-found') {}
 /** 405: the path does not take this method. */
@@ -159,6 +163,8 @@ const CLASSES: { readonly [Slug in ProblemSlug]: new (facts: ProblemFacts) => Cl
   'endpoint-not-found': EndpointNotFoundError,
   'run-not-found': RunNotFoundError,
   'delivery-not-found': DeliveryNotFoundError,
+  'capture-not-found': CaptureNotFoundError,
+  'evaluation-not-found': EvaluationNotFoundError,
   'not-found': NotFoundError,
   'method-not-allowed': MethodNotAllowedError,
   'not-acceptable': NotAcceptableError,

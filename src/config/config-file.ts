@@ -80,6 +80,27 @@ export const EndpointFile = Type.Object(
     ),
     cwd: Type.Optional(Type.String({ minLength: 1 })),
     features: Type.Optional(Type.Array(Type.String({ minLength: 1 }))),
+    target: Type.Optional(
+      Type.String({ minLength: 1, description: 'The column of the input that predictions are compared with.' }),
+    ),
+    prediction: Type.Optional(
+      Type.String({ minLength: 1, description: 'The column of the output that has the prediction.' }),
+    ),
+    task: Type.Optional(
+      Type.Enum(['regression', 'classification'], {
+        description: 'What is scored, where the values do not tell: 0 and 1 are numbers, and may be classes.',
+      }),
+    ),
+    idColumn: Type.Optional(
+      Type.String({ minLength: 1, description: 'The column of the input that tells rows apart.' }),
+    ),
+    evaluation: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          "A .csv or .jsonl file with rows to try the endpoint on; those whose column 'training' is true are left out.",
+      }),
+    ),
     face: Type.Optional(
       Type.Enum(['zenml'], {
         description: "Whose clients it answers in their own form: those of ZenML's pipeline deployments.",

@@ -220,6 +220,10 @@ function dotted(errors: readonly FieldError[]): FieldError[] {
 export const ledgerFile = (data: string): string => join(data, 'ledger.sqlite');
 /** Where the keys and the signing secrets lie in a data folder. */
 export const vaultFile = (data: string): string => join(data, 'vault.sqlite');
+/** Where the captures lie in a data folder. */
+export const capturesFile = (data: string): string => join(data, 'captures.sqlite');
+/** Where the predictions of captures lie in a data folder. */
+export const capturesFolder = (data: string): string => join(data, 'captures');
 /** Where the logs of runs lie in a data folder. */
 export const logFolder = (data: string): string => join(data, 'logs');
 /** Where the blobs lie in a data folder. */

@@ -7,6 +7,7 @@ import { ENDPOINT_NAME, type EndpointSpec, type ModelSource } from '../domain/en
 import type { FieldError } from '../domain/errors.ts';
 import { DEFAULT_RETENTION } from '../domain/retention.ts';
 import { DEFAULT_RETRY } from '../domain/retry.ts';
+import { type ScoringSpec, UNSCORED } from '../domain/scoring.ts';
 import { type Duration, hours, minutes, parseDuration, seconds } from '../domain/time.ts';
 import type { EndpointFile } from './config-file.ts';
 
@@ -99,19 +100,29 @@ export function resolveEndpoint(name: string, written: EndpointFile, folder: str
     tags: written.tags ?? [],
     description: written.description ?? null,
     ...(written.face !== undefined && { face: written.face }),
+    ...readScoring(written, folder),
   };
   return { spec, mistakes };
 }
 
 /** The same endpoint, meaning the same wherever it is read: a path in it is relative to `folder`. */
 export function withAbsolutePaths(written: EndpointFile, folder: string): EndpointFile {
-  const { model, python, cwd = '.' } = written;
+  const { model, python, cwd = '.', evaluation } = written;
   return {
     ...written,
     model: typeof model === 'string' ? resolve(folder, model) : model,
     cwd: resolve(folder, cwd),
     ...(python?.includes('/') === true && { python: resolve(folder, python) }),
+    ...(evaluation !== undefined && { evaluation: resolve(folder, evaluation) }),
   };
+}
+
+/** Nothing where nothing is said: then the specification stays what it was before anybody could, and so does the version. */
+function readScoring(written: EndpointFile, folder: string): { readonly scoring?: ScoringSpec } {
+  const { target, prediction, task, idColumn, evaluation } = written;
+  const said = { target, prediction, task, idColumn, evaluation: evaluation && resolve(folder, evaluation) };
+  const stated = Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined));
+  return Object.keys(stated).length === 0 ? {} : { scoring: { ...UNSCORED, ...stated } };
 }
 
 type Report = (key: string, detail: string) => void;

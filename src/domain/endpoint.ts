@@ -1,6 +1,7 @@
 // What an endpoint is once its configuration has been read: every default applied, every duration a duration.
 
 import type { RetryPolicy } from './retry.ts';
+import type { ScoringSpec } from './scoring.ts';
 import type { Duration } from './time.ts';
 
 /**
@@ -70,6 +71,8 @@ export interface EndpointSpec {
   readonly cwd: string;
   /** Whose clients are answered in the form that they know; absent where it has none, as in specifications that were stored before there were any. */
   readonly face?: 'zenml';
+  /** How its predictions are scored; absent where nobody has said, as in specifications that were stored before anybody could. */
+  readonly scoring?: ScoringSpec;
   /** Columns that a table must have, compared without regard to case. */
   readonly features: readonly string[];
   readonly tags: readonly string[];

@@ -39,6 +39,20 @@ export const PROBLEMS = {
     retryable: false,
     meaning: 'The run has no delivery of that id: nobody asked to be told of its end, or the id is another run’s.',
   },
+  'capture-not-found': {
+    status: 404,
+    title: 'No such capture',
+    retryable: false,
+    meaning:
+      'Nothing of the endpoint is captured under that name, or not in that version, or it belongs to somebody else.',
+  },
+  'evaluation-not-found': {
+    status: 404,
+    title: 'No evaluation data',
+    retryable: false,
+    meaning:
+      "The endpoint's configuration names no evaluation data, or the file can no longer be read. The detail says which.",
+  },
   'not-found': {
     status: 404,
     title: 'No such path',

@@ -23,6 +23,7 @@ import { Collector } from './collector.ts';
 import { redeliver } from './deliveries.ts';
 import type { Deployed } from './deployment.ts';
 import { EndpointEngine, type SharedParts } from './endpoint-engine.ts';
+import { type Exchange, readExchange } from './exchange.ts';
 import { follow, type FollowOptions, type Told } from './following.ts';
 import { type HistoryEvent, readHistory } from './history.ts';
 import { accept, type Accepted, type Submission, type SubmittedInput } from './intake.ts';
@@ -321,6 +322,15 @@ export class Engine {
   /** As `output`, of all its bytes or a range of them, without holding what is large: a stream is read to its end, or destroyed. */
   openOutput(runId: RunId, range?: ByteRange): Promise<OpenStored | null> {
     return openStored(this.#shared, runId, 'output', range);
+  }
+
+  /**
+   * The input and the output of a succeeded run; null once its retention is over. By its record, as `output` is.
+   *
+   * @throws ServiceError `internal` when the store does not have the bytes that were put there
+   */
+  exchange(run: RunRecord): Promise<Exchange | null> {
+    return readExchange(this.#shared, run);
   }
 
   /**

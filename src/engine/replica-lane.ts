@@ -41,6 +41,7 @@ import { fetchInput, type FetchParts, InputUnavailable } from './located-input.t
 import { type Failure, failureOf, resultOfFailure } from './outcome.ts';
 import { isHeld, type Payloads } from './payloads.ts';
 import { openReports, type Reports } from './reports.ts';
+import { disorderIn } from './batch/row-order.ts';
 import type { RunEvents } from './run-events.ts';
 
 /** Slots reserved at a time: enough to fill a replica fleet, few enough that a claim stays a short transaction. */
@@ -183,7 +184,7 @@ async function attemptResult(
     return damagedInput(parts.log, runId, reply.cause);
   }
   const reason = held.signal.aborted ? (held.signal.reason as StopReason) : null;
-  const failure = failureOf(reply, reason, claimed);
+  const failure = failureOf(reply, reason, claimed) ?? disorderOf(parts, claimed, input, reply);
   if (failure !== null) return resultOfFailure(failure, claimed, deployed.spec.retry, jitter());
   if (reply.kind === 'kept') return { kind: 'succeeded', output: reply.output };
   const { bytes, contentType } = reply as Reply & { kind: 'output' };
@@ -208,6 +209,14 @@ function resultWithoutInput(
     ? failureOf({ kind: 'stopped' }, held.signal.reason as StopReason, claimed)!
     : { kind: 'failed', error: { type: 'input-unavailable', detail: cause.message } };
   return resultOfFailure(failure, claimed, deployed.spec.retry, jitter());
+}
+
+/** A chunk whose rows came back in another order: halved, its rows come to stand where they belong. */
+function disorderOf({ deployed }: ReplicaLaneParts, { run }: ClaimedRun, input: Input, reply: Reply): Failure | null {
+  const idColumn = deployed.spec.scoring?.idColumn ?? null;
+  if (idColumn === null || run.rows === null || reply.kind !== 'output') return null;
+  const error = disorderIn({ bytes: input.body as Uint8Array, contentType: input.contentType }, reply, idColumn);
+  return error === null ? null : { kind: 'failed', error };
 }
 
 /** What goes on beside an invocation: its replica's reports, and its span. */

@@ -1,6 +1,7 @@
 // What the routes work with.
 
 import type { FastifyReply } from 'fastify';
+import type { Capturer } from '../captures/capturer.ts';
 import type { Principal } from '../domain/access.ts';
 import type { Deployments } from '../engine/deployment.ts';
 import type { Instant } from '../domain/time.ts';
@@ -24,6 +25,7 @@ export interface AboutServer {
 export interface HttpParts {
   readonly engine: Engine;
   readonly deployments: Deployments;
+  readonly captures: Capturer;
   /** The OpenAPI document, as somebody may see it. */
   readonly document: (principal: Principal) => OpenApiDocument;
   readonly limits: ServerLimits;

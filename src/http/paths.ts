@@ -16,3 +16,20 @@ export const deliveriesPath = (runId: string): string => `${runPath(runId)}/deli
 export const cancelPath = (runId: string): string => `${runPath(runId)}/cancel`;
 /** A batch run's chunks. */
 export const chunksPath = (runId: string): string => `/runs?parent_id=${runId}`;
+
+/** Which capture a path leads to. */
+interface CapturePath {
+  readonly endpoint: string;
+  readonly name: string;
+  readonly version: number;
+}
+
+const underCapture = ({ endpoint, name, version }: CapturePath, part: string): string =>
+  `/endpoints/${endpoint}/captures/${name}${part}?version=${version}`;
+
+/** Where a capture is. */
+export const capturePath = (capture: CapturePath): string => underCapture(capture, '');
+/** Where the predictions of a capture are. */
+export const capturePredictionsPath = (capture: CapturePath): string => underCapture(capture, '/predictions');
+/** Where the ids of a capture's predictions are. */
+export const captureIdsPath = (capture: CapturePath): string => underCapture(capture, '/ids');

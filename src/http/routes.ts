@@ -3,6 +3,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { HttpParts } from './parts.ts';
 import type { Route } from './route.ts';
+import { CAPTURE_ROUTES } from './routes/captures.ts';
 import { EVENT_ROUTES } from './routes/events.ts';
 import { DELIVERY_ROUTES } from './routes/deliveries.ts';
 import { ENDPOINT_ROUTES } from './routes/endpoints.ts';
@@ -24,6 +25,7 @@ export const ROUTES: readonly Route[] = [
   ...DELIVERY_ROUTES,
   ...ENDPOINT_ROUTES,
   ...VERSION_ROUTES,
+  ...CAPTURE_ROUTES,
   ...HEALTH_ROUTES,
   ...OPENAPI_ROUTES,
   ...SERVER_ROUTES,

@@ -3,6 +3,7 @@
 import type { BatchOptions, Progress } from '../domain/batch.ts';
 import { EMBEDDED_JSON_BYTES_MAX, isJson, type PayloadFacts } from '../domain/payload.ts';
 import { isEnded } from '../domain/run.ts';
+import type { ScoringSpec } from '../domain/scoring.ts';
 import { inSeconds, type Instant, toRfc3339 } from '../domain/time.ts';
 import type { EndpointSight, RunSight } from '../engine/sights.ts';
 import type { AttemptRecord, RunRecord } from '../ledger/ledger.ts';
@@ -120,6 +121,7 @@ export function endpointBody({
     description: spec.description,
     tags: [...spec.tags],
     features: [...spec.features],
+    scoring: spec.scoring === undefined ? null : scoringBody(spec.scoring),
     batch_size: spec.batchSize,
     max_in_flight: spec.maxInFlight,
     timeout: inSeconds(spec.timeout),
@@ -142,6 +144,14 @@ export function endpointBody({
     last_start_seconds: health.lastStart === null ? null : inSeconds(health.lastStart),
   };
 }
+
+const scoringBody = ({ target, prediction, task, idColumn, evaluation }: ScoringSpec): EndpointBody['scoring'] => ({
+  target,
+  prediction,
+  task,
+  id_column: idColumn,
+  evaluation: evaluation !== null,
+});
 
 /** How far a run has come. */
 export function progressBody(progress: Progress): ProgressBody {

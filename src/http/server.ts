@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Authenticator } from '../access/authenticator.ts';
+import type { Capturer } from '../captures/capturer.ts';
 import type { Clock } from '../clock.ts';
 import type { Principal } from '../domain/access.ts';
 import { ServiceError, StorageFull } from '../domain/errors.ts';
@@ -55,6 +56,7 @@ export interface ServerParts {
   readonly engine: Engine;
   readonly deployments: Deployments;
   readonly authenticator: Authenticator;
+  readonly captures: Capturer;
   readonly metrics: Metrics;
   readonly tracing: Tracing;
   readonly about: AboutServer;
@@ -78,7 +80,7 @@ export interface HttpServer {
 
 /** Builds the server. */
 export function buildServer(given: ServerParts): HttpServer {
-  const { engine, deployments, authenticator, metrics, tracing, about, clock, log, hosts, corsOrigins, limits } = given;
+  const { engine, authenticator, metrics, log, hosts, corsOrigins, limits } = given;
   const waits = new Waits();
   const newRequestId = requestIds();
   const app = fastify({
@@ -133,9 +135,20 @@ export function buildServer(given: ServerParts): HttpServer {
   app.addContentTypeParser('*', bodyReader(limits));
   app.setErrorHandler(errorHandler(engine, log));
   app.setNotFoundHandler((request, reply) => sendProblem(reply, unknownPath(request)));
-  const parts: HttpParts = {
+  const parts = partsOf(given, waits);
+  registerRoutes(app, parts);
+  if (corsOrigins.length > 0) registerCors(app, corsOrigins);
+  registerDocsPages(app, ({ principal }) => parts.document(principal));
+  return { app, release: () => waits.close(), close: closer(app, connections) };
+}
+
+/** What the routes work with. */
+function partsOf(given: ServerParts, waits: Waits): HttpParts {
+  const { engine, deployments, captures, metrics, tracing, about, clock, limits } = given;
+  return {
     engine,
     deployments,
+    captures,
     metrics,
     tracing,
     about,
@@ -146,10 +159,6 @@ export function buildServer(given: ServerParts): HttpServer {
     waitSignal: (reply) => waits.signal(reply),
     document: (principal) => openApiDocument(ROUTES, documented(engine, principal)),
   };
-  registerRoutes(app, parts);
-  if (corsOrigins.length > 0) registerCors(app, corsOrigins);
-  registerDocsPages(app, ({ principal }) => parts.document(principal));
-  return { app, release: () => waits.close(), close: closer(app, connections) };
 }
 
 /** Tells the metrics of every answer, once it was sent or nobody is there for it any more. */

@@ -13,6 +13,18 @@ export const EndpointBody = Type.Object({
   description: Nullable(Type.String()),
   tags: Type.Array(Type.String()),
   features: Type.Array(Type.String()),
+  scoring: Nullable(
+    Type.Object(
+      {
+        target: Nullable(Type.String({ description: 'The column of the input that predictions are compared with.' })),
+        prediction: Nullable(Type.String({ description: 'The column of the output that has the prediction.' })),
+        task: Nullable(Type.Enum(['regression', 'classification'])),
+        id_column: Nullable(Type.String({ description: 'The column of the input that tells rows apart.' })),
+        evaluation: Type.Boolean({ description: 'Whether there is evaluation data to try it on.' }),
+      },
+      { description: 'How captures of it are scored; what is null, the values or the request say.' },
+    ),
+  ),
   batch_size: Nullable(Type.Integer()),
   max_in_flight: Type.Integer(),
   timeout: Type.Number({ description: 'Longest time of one attempt, in seconds.' }),

@@ -14,6 +14,7 @@ const endpoint = (changes: Partial<EndpointBody> = {}): EndpointBody => ({
   description: null,
   tags: [],
   features: [],
+  scoring: null,
   batch_size: null,
   max_in_flight: 64,
   timeout: 900,

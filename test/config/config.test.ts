@@ -228,6 +228,29 @@ describe('a configuration', () => {
   });
 });
 
+describe('what predictions are scored by', () => {
+  test('is nothing where nothing is said, so that the endpoint is the version that it was', async () => {
+    const { endpoints } = await loadJson(endpoint());
+    expect(Object.keys(endpoints[0]!)).not.toContain('scoring');
+  });
+
+  test('is what is said, with a path of evaluation data that is absolute', async () => {
+    const said = { target: 'y', prediction: 'p', task: 'classification', idColumn: 'id' };
+    const { endpoints } = await loadJson(endpoint({ ...said, evaluation: './rows.csv' }));
+    expect(endpoints[0]!.scoring).toEqual({ ...said, evaluation: join(folder, 'rows.csv') });
+    const [alone] = (await loadJson(endpoint({ target: 'y' }))).endpoints;
+    expect(alone!.scoring).toEqual({ target: 'y', prediction: null, task: null, idColumn: null, evaluation: null });
+  });
+
+  test('is told of where it is something else', async () => {
+    const { mistakes } = await refusal(endpoint({ task: 'ranking', target: '' }));
+    expect(mistakes).toEqual([
+      expect.objectContaining({ pointer: 'endpoints.a.target' }),
+      { pointer: 'endpoints.a.task', detail: 'must be one of "regression", "classification"' },
+    ]);
+  });
+});
+
 describe('a database', () => {
   const written = { endpoints: { a: { model: './model.ts' } } };
 

@@ -10,6 +10,8 @@ import { serviceWithKeys, type TestKey } from '../support/keys.ts';
 import { until } from '../support/until.ts';
 
 const CANARY = 'canary-of-ada';
+/** What Ada has captured, with the canary in it. */
+const CAPTURE = 'kept-by-her';
 
 let server: Awaited<ReturnType<typeof startServer>>;
 /** A run of Ada's at `echo` that has ended, with the canary in whatever is hers. */
@@ -20,7 +22,7 @@ const startServer = () =>
   serviceWithKeys(
     {
       endpoints: {
-        echo: { model: './anything.ts', mode: 'async', default: true },
+        echo: { model: './anything.ts', mode: 'async', default: true, evaluation: './evaluation.csv' },
         other: { model: './anything.ts' },
         faced: { model: './anything.ts', face: 'zenml' },
       },
@@ -43,8 +45,13 @@ beforeAll(async () => {
   const submitted = await server.post('/endpoints/echo/invoke', { ...envelope, ...told }, server.keys.ada.headers);
   runId = submitted.json.run_id as string;
   await until('it has ended', async () => (await server.get(`/runs/${runId}`, server.keys.ada.headers)).json.done);
+  const table = { input: [{ id: CANARY }], async: false };
+  const ran = await server.post('/endpoints/echo/invoke', table, server.keys.ada.headers);
+  const capture = { name: CAPTURE, run_id: ran.json.run_id as string, target: CANARY };
+  expect((await server.post('/endpoints/echo/captures', capture, server.keys.ada.headers)).status).toBe(201);
   // What the others must not see is there to be seen.
-  for (const path of [`/runs/${runId}`, `/runs/${runId}/logs`, '/runs'])
+  const captures = ['/endpoints/echo/captures', `/endpoints/echo/captures/${CAPTURE}/predictions`];
+  for (const path of [`/runs/${runId}`, `/runs/${runId}/logs`, '/runs', ...captures])
     expect((await server.get(path, server.keys.ada.headers)).text).toContain(CANARY);
 });
 afterAll(async () => {
@@ -56,6 +63,7 @@ const parameters = (path: string): Readonly<Record<string, string>> => ({
   endpoint: isFaced(path) ? 'faced' : 'echo',
   id: runId,
   delivery_id: `${runId}_succeeded`,
+  capture: CAPTURE,
 });
 
 /** Routes that only an endpoint with another server's face has; they refuse in that server's words. */
@@ -122,13 +130,11 @@ describe.each(withKey)('%s', (_name, route) => {
   test('shows nothing of a tenant to another', async () => {
     const answer = await asked(route, server.keys.bob);
     expect(answer.text).not.toContain(CANARY);
-    if (!route.path.includes(':id')) return expectLetIn(answer);
-    const absent = await server.send(route.method, pathOf(route).replace(runId, NO_RUN), {
-      headers: server.keys.bob.headers,
-    });
+    if (!/:(?:id|capture)\b/.test(route.path)) return expectLetIn(answer);
+    const absent = await server.send(route.method, withoutNames(pathOf(route)), { headers: server.keys.bob.headers });
     const sameButForTheId = (one: TestAnswer) => [
       one.status,
-      { ...one.json, instance: null, detail: (one.json.detail as string).replace(runId, NO_RUN) },
+      { ...one.json, instance: null, detail: withoutNames(one.json.detail as string) },
     ];
     expect(answer.status).toBe(404);
     expect(sameButForTheId(answer)).toEqual(sameButForTheId(absent));
@@ -153,6 +159,8 @@ describe.each(withKey)('%s', (_name, route) => {
 
 /** An id that no run has. */
 const NO_RUN = '0198b0ff-0000-7000-8000-000000000000';
+/** A text with names in the place of Ada's that nothing has. */
+const withoutNames = (text: string): string => text.replace(runId, NO_RUN).replace(CAPTURE, 'kept-by-none');
 
 describe.each(open)('%s', (_name, route) => {
   test('is answered without a key, and with one that is not valid, and shows nobody’s runs', async () => {

@@ -1,6 +1,7 @@
 // The shapes that the document names once. Wherever one of them stands in another, the document points to it.
 
 import type { TSchema } from 'typebox';
+import { CaptureBody, CaptureLine, CapturePage, ClassificationBody, RegressionBody } from '../../wire/captures.ts';
 import { DeliveryAttemptBody, DeliveryBody, DeliveryList, WebhookBody } from '../../wire/deliveries.ts';
 import { EndpointBody, EndpointList, PurgeBody, WarmRequest } from '../../wire/endpoints.ts';
 import { BatchChoice, InvokeEnvelope } from '../../wire/invoke.ts';
@@ -24,6 +25,11 @@ export const COMPONENTS: Readonly<Record<string, TSchema>> = {
   Delivery: DeliveryBody,
   DeliveryAttempt: DeliveryAttemptBody,
   DeliveryList,
+  Capture: CaptureBody,
+  CaptureLine,
+  CapturePage,
+  Regression: RegressionBody,
+  Classification: ClassificationBody,
   Endpoint: EndpointBody,
   EndpointList,
   Version: VersionBody,

@@ -1,0 +1,191 @@
+// Makes captures, from runs that have succeeded. What a run was given and what it answered is taken from where the run is stored, and never
+// from whoever asks: a capture says what a version of an endpoint has answered, and nobody can make it say anything else.
+
+import type { Readable } from 'node:stream';
+import { BlobDamaged, type BlobStore } from '../blobs/blobs.ts';
+import type { Clock } from '../clock.ts';
+import type { Principal } from '../domain/access.ts';
+import { sha256 } from '../domain/digest.ts';
+import { ServiceError } from '../domain/errors.ts';
+import { type BlobKey, LOCATION_TYPE, type PayloadFacts } from '../domain/payload.ts';
+import type { ScoringChoice, ScoringSpec } from '../domain/scoring.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { Exchange } from '../engine/exchange.ts';
+import type { Stored } from '../engine/stored.ts';
+import type { RunRecord } from '../ledger/ledger.ts';
+import type { Log } from '../log.ts';
+import type { ScoredTable } from '../scoring/score.ts';
+import { BORDER_TYPES, borderFormatOf, CONTENT_TYPES } from '../table/format.ts';
+import type { CaptureFilter, CapturePlace, CaptureRecord, CaptureStore, Kept } from './captures.ts';
+import type { StoredTable } from './score-answer.ts';
+import { Scorer } from './scorer.ts';
+
+/** What captures are made with. */
+export interface CapturerParts {
+  readonly engine: Pick<Engine, 'exchange'>;
+  readonly store: CaptureStore;
+  /** Predictions and ids: apart from the runs' own, which end with their retention. */
+  readonly blobs: BlobStore;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly scorer?: Scorer;
+}
+
+/** A capture as somebody asks for it. */
+export interface CaptureRequest {
+  readonly principal: Principal;
+  readonly name: string;
+  /** The run, which has succeeded and which the principal sees. */
+  readonly run: RunRecord;
+  /** What goes before the endpoint's own. */
+  readonly asked: ScoringChoice;
+  readonly spec: ScoringSpec;
+}
+
+/** What of a capture lies in the blob store. */
+type Part = 'predictions' | 'ids';
+
+/** See the head of this file. */
+export class Capturer {
+  readonly #parts: CapturerParts;
+  readonly #scorer: Scorer;
+
+  constructor(parts: CapturerParts) {
+    this.#parts = parts;
+    this.#scorer = parts.scorer ?? new Scorer();
+  }
+
+  /**
+   * Keeps a run's predictions under a name; durable when this resolves. A run that is captured under that name already is not captured again.
+   * Null once the run's input or output is no longer kept.
+   *
+   * @throws ServiceError `invalid-request` for a run that is no table, a prediction that cannot be told from other columns, and a run that was
+   *   captured under the name with other choices; StorageFull
+   */
+  async capture(request: CaptureRequest): Promise<Kept | null> {
+    const { store, engine } = this.#parts;
+    const place = placeOf(request);
+    const there = await store.ofRun(place, request.run.runId);
+    if (there !== null) return { result: 'found', capture: assertSame(there, request) };
+    const exchange = await engine.exchange(request.run);
+    if (exchange === null) return null;
+    const kept = await this.#keep(place, request, exchange);
+    return { ...kept, capture: assertSame(kept.capture, request) };
+  }
+
+  /**
+   * A version of a name, the newest for null.
+   *
+   * @throws ServiceError `capture-not-found`
+   */
+  async get(place: CapturePlace, version: number | null): Promise<CaptureRecord> {
+    const capture = await this.#parts.store.get(place, version);
+    if (capture !== null) return capture;
+    const newest = version === null ? null : await this.#parts.store.get(place, null);
+    throw new ServiceError(
+      'capture-not-found',
+      newest === null
+        ? `Nothing of ${place.endpoint} is captured under the name ${JSON.stringify(place.name.slice(0, 64))}.`
+        : `${place.name} has no version ${version}; the newest is ${newest.version}.`,
+    );
+  }
+
+  list(filter: CaptureFilter): Promise<readonly CaptureRecord[]> {
+    return this.#parts.store.list(filter);
+  }
+
+  /**
+   * The output of a captured run, byte for byte, as it is read from the disk: to be read to its end, or destroyed.
+   *
+   * @throws ServiceError `internal` when the store does not have the bytes that were put there
+   */
+  predictions(capture: CaptureRecord): Promise<Readable> {
+    return this.#open(capture, 'predictions', capture.predictions);
+  }
+
+  /** The ids of the predictions, one for each, as a JSON list; null where the input had no column of ids. Otherwise as `predictions`. */
+  async ids(capture: CaptureRecord): Promise<Readable | null> {
+    return capture.ids === null ? null : this.#open(capture, 'ids', capture.ids.list);
+  }
+
+  async #keep(place: CapturePlace, request: CaptureRequest, { input, output, dropped }: Exchange): Promise<Kept> {
+    const { store, blobs, clock } = this.#parts;
+    const { principal, run, asked, spec } = request;
+    const tables = { input: tableOf('input', input), output: tableOf('output', output), dropped };
+    const choice = { ...spec, ...stated(asked) };
+    const { ids, ...score } = await this.#scorer.score({ ...tables, choice, idColumn: spec.idColumn }, run.runId);
+    // What is under a key is the same whenever it is put there, so whoever captures a run for the second time harms nothing.
+    await blobs.put(keyOf(place, run, 'predictions'), output.content);
+    const list = ids === null ? null : await this.#putIds(keyOf(place, run, 'ids'), ids);
+    return store.add({
+      ...place,
+      runId: run.runId,
+      endpointVersion: run.version,
+      capturedBy: principal.keyId,
+      createdAt: clock.now(),
+      asked,
+      input: factsOf(input),
+      predictions: factsOf(output),
+      ids: list === null ? null : { column: ids!.column, list },
+      score,
+    });
+  }
+
+  async #putIds(key: BlobKey, { values }: NonNullable<ScoredTable['ids']>): Promise<PayloadFacts> {
+    const bytes = new TextEncoder().encode(JSON.stringify(values));
+    await this.#parts.blobs.put(key, bytes);
+    return { contentType: CONTENT_TYPES.json, bytes: bytes.length, sha256: sha256(bytes) };
+  }
+
+  async #open(capture: CaptureRecord, part: Part, facts: PayloadFacts): Promise<Readable> {
+    try {
+      return await this.#parts.blobs.stream(keyOf(capture, capture, part), facts);
+    } catch (cause) {
+      if (!(cause instanceof BlobDamaged)) throw cause;
+      const { endpoint, name, version } = capture;
+      this.#parts.log.error(
+        { err: cause, endpoint, name, version },
+        `the ${part} of a capture are damaged in the store`,
+      );
+      throw new ServiceError('internal', `The ${part} of this capture are damaged in the store.`, { cause });
+    }
+  }
+}
+
+const placeOf = ({ run: { tenant, endpoint }, name }: CaptureRequest): CapturePlace => ({ tenant, endpoint, name });
+
+/** A digest, since a tenant's name may be longer than a file's; the run alone would not do, as it may be captured under several names. */
+const keyOf = ({ tenant, endpoint, name }: CapturePlace, { runId }: Pick<RunRecord, 'runId'>, part: Part): BlobKey =>
+  `${sha256(JSON.stringify([tenant, endpoint, name, runId]))}.${part}` as BlobKey;
+
+const factsOf = ({ contentType, bytes, sha256: digest }: PayloadFacts): PayloadFacts => ({
+  contentType,
+  bytes,
+  sha256: digest,
+});
+
+/** The members that somebody has said. */
+const stated = (asked: ScoringChoice): Partial<ScoringChoice> =>
+  Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== null));
+
+/** A stored payload as a table that can be scored. */
+function tableOf(role: 'input' | 'output', { content, contentType }: Stored): StoredTable {
+  const format = borderFormatOf(contentType);
+  if (format !== null) return { bytes: content, format };
+  const what = contentType === LOCATION_TYPE ? 'was fetched from where it lies, and is not kept' : `is ${contentType}`;
+  throw new ServiceError(
+    'invalid-request',
+    `The run cannot be captured: its ${role} ${what}, and predictions are captured of tables (${Object.values(BORDER_TYPES).join(', ')}).`,
+  );
+}
+
+/** Whoever asks for something else would otherwise be shown numbers that are not what he asked for. */
+function assertSame(there: CaptureRecord, { asked, run }: CaptureRequest): CaptureRecord {
+  const same = (Object.keys(asked) as (keyof ScoringChoice)[]).every((key) => there.asked[key] === asked[key]);
+  if (same) return there;
+  throw new ServiceError(
+    'invalid-request',
+    `Run ${run.runId} is captured under ${there.name} already (version ${there.version}), with another target, prediction or task. A capture never changes: choose another name.`,
+    { errors: [{ pointer: '/name', detail: 'has this run already, scored in another way' }] },
+  );
+}

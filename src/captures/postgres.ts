@@ -1,0 +1,125 @@
+// The captures in the database of the ledger, in a schema of their own: they outlive the runs that they come from.
+
+import type { RunId } from '../domain/ids.ts';
+import { seconds } from '../domain/time.ts';
+import { type Connections, type Statement } from '../ledger/postgres/connections.ts';
+import { openStoreSchema, type StoreSchema } from '../ledger/postgres/store-schema.ts';
+import type { CaptureFilter, CapturePlace, CaptureRecord, CaptureStore, Kept, NewCapture } from './captures.ts';
+import { CAPTURE_COLUMNS, type CaptureRow, captureValues, NEW_COLUMNS, toCapture } from './rows.ts';
+
+const EXISTS = `SELECT to_regclass('claimcheck_captures.captures') IS NOT NULL AS "exists"`;
+// Several statements in one message are one transaction. The number of the lock is the letters "clmp".
+const CREATE = `
+  SELECT pg_advisory_xact_lock(x'636c6d70'::integer);
+  CREATE SCHEMA IF NOT EXISTS claimcheck_captures;
+  CREATE TABLE IF NOT EXISTS claimcheck_captures.captures (
+    sequence      BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    version       INTEGER NOT NULL,
+    tenant        TEXT    NOT NULL,
+    endpoint      TEXT    NOT NULL,
+    name          TEXT    NOT NULL,
+    run_id        TEXT    NOT NULL,
+    created_at_ms BIGINT  NOT NULL,
+    content       TEXT    NOT NULL,
+    UNIQUE (tenant, endpoint, name, version),
+    UNIQUE (tenant, endpoint, name, run_id)
+  );
+  CREATE INDEX IF NOT EXISTS captures_of_an_endpoint ON claimcheck_captures.captures (tenant, endpoint, sequence)`;
+
+/** Whoever adds has the lock of the name until its transaction ends, so that versions come one after the other. */
+const LOCK_NAME: Statement = {
+  name: 'claimcheck_lock_captures',
+  text: `SELECT pg_advisory_xact_lock(x'636c6d70'::integer, hashtext(json_build_array($1::text, $2::text, $3::text)::text))`,
+};
+const ADD: Statement = {
+  name: 'claimcheck_add_capture',
+  text: `
+  INSERT INTO claimcheck_captures.captures (${NEW_COLUMNS}, version)
+  VALUES ($1, $2, $3, $4, $5, $6, (
+    SELECT coalesce(max(version), 0) + 1 FROM claimcheck_captures.captures WHERE tenant = $1 AND endpoint = $2 AND name = $3))
+  ON CONFLICT (tenant, endpoint, name, run_id) DO NOTHING
+  RETURNING ${CAPTURE_COLUMNS}`,
+};
+const OF_RUN: Statement = {
+  name: 'claimcheck_capture_of_run',
+  text: `
+  SELECT ${CAPTURE_COLUMNS} FROM claimcheck_captures.captures
+  WHERE tenant = $1 AND endpoint = $2 AND name = $3 AND run_id = $4`,
+};
+const GET: Statement = {
+  name: 'claimcheck_capture',
+  text: `
+  SELECT ${CAPTURE_COLUMNS} FROM claimcheck_captures.captures
+  WHERE tenant = $1 AND endpoint = $2 AND name = $3 AND ($4::integer IS NULL OR version = $4)
+  ORDER BY version DESC LIMIT 1`,
+};
+const LIST: Statement = {
+  name: 'claimcheck_captures',
+  text: `
+  SELECT ${CAPTURE_COLUMNS} FROM claimcheck_captures.captures
+  WHERE tenant = $1 AND endpoint = $2 AND ($3::text IS NULL OR name = $3) AND ($4::bigint IS NULL OR sequence < $4)
+  ORDER BY sequence DESC LIMIT $5`,
+};
+
+const SCHEMA: StoreSchema = {
+  exists: EXISTS,
+  create: CREATE,
+  // One connection to read with and one to write: captures are as rare as the runs of whole tables.
+  connectionsMax: 1,
+  // How long callers wait while Postgres is away, as the ledger's do.
+  patience: seconds(10),
+};
+
+/**
+ * Opens the captures in a Postgres database, and makes their schema `claimcheck_captures` where it is not there.
+ *
+ * @param url as `openPostgresLedger` takes it
+ * @throws Error when the database cannot be used: the message says why and what to do
+ */
+export async function openPostgresCaptures(url: string): Promise<CaptureStore> {
+  return new PostgresCaptures(await openStoreSchema(url, SCHEMA));
+}
+
+class PostgresCaptures implements CaptureStore {
+  readonly #connections: Connections;
+
+  constructor(connections: Connections) {
+    this.#connections = connections;
+  }
+
+  /** Done again after a lost connection it answers 'found', which is as well. */
+  async add(capture: NewCapture): Promise<Kept> {
+    const { tenant, endpoint, name, runId } = capture;
+    return this.#connections.untilKnown(() =>
+      this.#connections.transaction(async (writer) => {
+        await writer.write(LOCK_NAME, [tenant, endpoint, name]);
+        const [added] = await writer.write<CaptureRow>(ADD, captureValues(capture));
+        if (added !== undefined) return { result: 'added', capture: toCapture(added) };
+        const [found] = await writer.write<CaptureRow>(OF_RUN, [tenant, endpoint, name, runId]);
+        return { result: 'found', capture: toCapture(found!) };
+      }),
+    );
+  }
+
+  async ofRun({ tenant, endpoint, name }: CapturePlace, runId: RunId): Promise<CaptureRecord | null> {
+    return this.#first(OF_RUN, [tenant, endpoint, name, runId]);
+  }
+
+  async get({ tenant, endpoint, name }: CapturePlace, version: number | null): Promise<CaptureRecord | null> {
+    return this.#first(GET, [tenant, endpoint, name, version]);
+  }
+
+  async list({ tenant, endpoint, name, before, limit }: CaptureFilter): Promise<readonly CaptureRecord[]> {
+    const values = [tenant, endpoint, name ?? null, before ?? null, limit];
+    return (await this.#connections.read<CaptureRow>(LIST, values)).map(toCapture);
+  }
+
+  close(): Promise<void> {
+    return this.#connections.close();
+  }
+
+  async #first(statement: Statement, values: readonly unknown[]): Promise<CaptureRecord | null> {
+    const [row] = await this.#connections.read<CaptureRow>(statement, values);
+    return row === undefined ? null : toCapture(row);
+  }
+}
