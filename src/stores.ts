@@ -1,11 +1,25 @@
-// The stores of a server, opened in their order: the ledger, the blobs beside it, the vault, the captures. This file knows which drivers there are.
+// The stores of a server, opened in their order: the ledger, the blobs beside it, the vault, the captures, the cache. This file knows which drivers
+// there are.
 
+import { existsSync } from 'node:fs';
 import type { BlobStore } from './blobs/blobs.ts';
 import type { CaptureStore } from './captures/captures.ts';
 import { openSqliteCaptures } from './captures/sqlite.ts';
 import { openBlobDirectory } from './blobs/directory.ts';
+import { CacheKeeper } from './cache/keeper.ts';
+import type { CacheStore } from './cache/store.ts';
+import { openCacheThread } from './cache/thread.ts';
+import { openUponUse } from './cache/upon-use.ts';
 import { systemClock } from './clock.ts';
-import { blobFolder, capturesFile, capturesFolder, type Config, ledgerFile, vaultFile } from './config/config.ts';
+import {
+  blobFolder,
+  cacheFile,
+  capturesFile,
+  capturesFolder,
+  type Config,
+  ledgerFile,
+  vaultFile,
+} from './config/config.ts';
 import type { StorageBroken } from './domain/errors.ts';
 import { after, type Duration, hours } from './domain/time.ts';
 import { makeFolder } from './folders.ts';
@@ -28,6 +42,7 @@ export interface Stores {
   readonly captures: CaptureStore;
   /** What captures keep, apart from the runs': it does not end with their retention. */
   readonly captureBlobs: BlobStore;
+  readonly cache: CacheStore;
   readonly room: DiskRoom;
   /** Resolves when the store can no longer be trusted. */
   readonly broken: Promise<StorageBroken>;
@@ -49,7 +64,10 @@ export async function openStores(config: Config, undo: AsyncDisposableStack, log
   const captureBlobs = await openBlobs(capturesFolder(config.data), ledger, onBroken);
   const vault = undo.adopt(await openVault(config), (opened) => opened.close());
   const captures = undo.adopt(await openCaptures(config), (opened) => opened.close());
-  return { ledger, blobs, vault, captures, captureBlobs, room, broken };
+  const cache = undo.adopt(await openCache(config), (opened) => opened.close());
+  const keeper = new CacheKeeper({ cache, unusedFor: config.cacheUnusedFor, clock: systemClock, log });
+  undo.adopt(keeper, (started) => started.close()).start();
+  return { ledger, blobs, vault, captures, captureBlobs, cache, room, broken };
 }
 
 /** The ledger that the configuration names. Postgres' driver is loaded only where it is used. */
@@ -79,6 +97,15 @@ async function openCaptures({ database, data }: LedgerPlace): Promise<CaptureSto
   if (database === null) return openSqliteCaptures(capturesFile(data));
   const { openPostgresCaptures } = await import('./captures/postgres.ts');
   return openPostgresCaptures(database);
+}
+
+/** The answers that are kept, beside the ledger as well: whoever shares one shares the other. A file that is there is opened now, so that what is wrong with it is said now. */
+async function openCache({ database, data }: LedgerPlace): Promise<CacheStore> {
+  const file = cacheFile(data);
+  const open = (): Promise<CacheStore> => openCacheThread(file);
+  if (database === null) return existsSync(file) ? open() : openUponUse(open);
+  const { openPostgresCache } = await import('./cache/postgres.ts');
+  return openPostgresCache(database);
 }
 
 /** What of a configuration says where the ledger is. */

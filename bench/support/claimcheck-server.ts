@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Config } from '../../src/config/config.ts';
 import type { EndpointFile } from '../../src/config/config-file.ts';
 import { resolveEndpoint } from '../../src/config/endpoint.ts';
+import { days } from '../../src/domain/time.ts';
 import { startService } from '../../src/service.ts';
 
 /** What a bench may choose. */
@@ -51,7 +52,8 @@ const config: Config = {
   egress: { httpsOnly: false, allow: [] },
   corsOrigins: [],
   // A bench has as many clients as it likes, all of them on one address.
-  limits: { bodyBytes: 2 ** 20, connections: 1_000_000, connectionsPerAddress: 1_000_000 },
+  limits: { connections: 1_000_000, connectionsPerAddress: 1_000_000 },
+  cacheUnusedFor: days(30),
   firstUid: null,
   endpoints,
   environment: process.env,

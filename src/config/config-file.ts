@@ -149,6 +149,15 @@ export const ConfigFile = Type.Object(
         { additionalProperties: false },
       ),
     ),
+    cache: Type.Optional(
+      Type.Object(
+        { unusedFor: Type.Optional(Duration) },
+        {
+          additionalProperties: false,
+          description: 'How long an answer is kept that nobody asks for (30d).',
+        },
+      ),
+    ),
     egress: Type.Optional(
       Type.Object(
         {

@@ -8,6 +8,7 @@ import { parse as parseYaml } from 'yaml';
 import type { EndpointSpec } from '../domain/endpoint.ts';
 import type { FieldError } from '../domain/errors.ts';
 import { importFailure } from '../domain/import-failure.ts';
+import { days, type Duration, parseDuration } from '../domain/time.ts';
 import { isAllowable } from '../egress/addresses.ts';
 import type { EgressSettings } from '../egress/rules.ts';
 import { compileCheck } from '../validation.ts';
@@ -26,6 +27,8 @@ const FILE_NAMES = [
 const DEFAULT_PORT = 4242;
 const DEFAULT_HOST = '127.0.0.1';
 const DEFAULT_DATA = '.claimcheck';
+/** A month: whoever comes back to a table after a week or two finds its answers. */
+const CACHE_UNUSED_FOR = days(30);
 
 /** Everything the server is told, with every default applied and every path absolute. */
 export interface Config {
@@ -52,6 +55,8 @@ export interface Config {
   >;
   /** Where callbacks and inputs by reference may lead. */
   readonly egress: EgressSettings;
+  /** How long an answer stays in the cache that nobody asks for. */
+  readonly cacheUnusedFor: Duration;
   /** User id of the first endpoint's replicas, where they have users of their own; null for the default. */
   readonly firstUid: number | null;
   readonly endpoints: readonly EndpointSpec[];
@@ -91,7 +96,8 @@ export async function loadConfig(overrides: ConfigOverrides): Promise<Config> {
     ...databaseMistakes('CLAIMCHECK_DATABASE_URL', environment['CLAIMCHECK_DATABASE_URL']),
     ...databaseMistakes('database', (content as Partial<ConfigFile> | null)?.database),
   ];
-  if (shape.length === 0) mistakes.push(...mistakesBetween(written), ...egressMistakes(written));
+  if (shape.length === 0)
+    mistakes.push(...mistakesBetween(written), ...egressMistakes(written), ...cacheMistakes(written));
   if (mistakes.length > 0) throw new ConfigError(file, mistakes);
   const data = overrides.data ?? environment['CLAIMCHECK_DATA'];
   return {
@@ -105,6 +111,7 @@ export async function loadConfig(overrides: ConfigOverrides): Promise<Config> {
     corsOrigins: written.cors?.origins ?? [],
     limits: written.limits ?? {},
     egress: { httpsOnly: written.egress?.httpsOnly ?? false, allow: written.egress?.allow ?? [] },
+    cacheUnusedFor: unusedForOf(written) ?? CACHE_UNUSED_FOR,
     firstUid: written.isolation?.firstUid ?? null,
     endpoints: endpoints.map(({ spec }) => spec!),
     environment,
@@ -192,6 +199,17 @@ function egressMistakes({ egress }: ConfigFile): FieldError[] {
   );
 }
 
+/** Null for a text that is no duration, undefined where there is none. */
+function unusedForOf({ cache }: ConfigFile): Duration | null | undefined {
+  return cache?.unusedFor === undefined ? undefined : parseDuration(cache.unusedFor);
+}
+
+function cacheMistakes(written: ConfigFile): FieldError[] {
+  const duration = unusedForOf(written);
+  if (duration === undefined || (duration !== null && duration > 0)) return [];
+  return [{ pointer: 'cache.unusedFor', detail: "must be a duration like '30d', and longer than nothing" }];
+}
+
 function environmentMistakes(environment: NodeJS.ProcessEnv): FieldError[] {
   if (environment['CLAIMCHECK_PORT'] === undefined || portOf(environment) !== null) return [];
   return [{ pointer: 'CLAIMCHECK_PORT', detail: 'must be a number from 0 to 65535' }];
@@ -224,6 +242,8 @@ export const vaultFile = (data: string): string => join(data, 'vault.sqlite');
 export const capturesFile = (data: string): string => join(data, 'captures.sqlite');
 /** Where the predictions of captures lie in a data folder. */
 export const capturesFolder = (data: string): string => join(data, 'captures');
+/** Where answers are kept in a data folder. */
+export const cacheFile = (data: string): string => join(data, 'cache.sqlite');
 /** Where the logs of runs lie in a data folder. */
 export const logFolder = (data: string): string => join(data, 'logs');
 /** Where the blobs lie in a data folder. */

@@ -445,6 +445,15 @@ export class Engine {
 
   #assertOpen(): void {
     this.assertNotDraining('takes no new work; nothing was stored');
+    this.assertRoom();
+  }
+
+  /**
+   * Refuses what would take room that runs need.
+   *
+   * @throws StorageFull
+   */
+  assertRoom(): void {
     this.#shared.room.assertRoom();
   }
 

@@ -2,6 +2,7 @@
 
 import type { FastifyReply } from 'fastify';
 import type { Capturer } from '../captures/capturer.ts';
+import type { CacheStore } from '../cache/store.ts';
 import type { Principal } from '../domain/access.ts';
 import type { Deployments } from '../engine/deployment.ts';
 import type { Instant } from '../domain/time.ts';
@@ -26,6 +27,7 @@ export interface HttpParts {
   readonly engine: Engine;
   readonly deployments: Deployments;
   readonly captures: Capturer;
+  readonly cache: CacheStore;
   /** The OpenAPI document, as somebody may see it. */
   readonly document: (principal: Principal) => OpenApiDocument;
   readonly limits: ServerLimits;

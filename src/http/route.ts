@@ -13,6 +13,7 @@ import { queryReader } from './query.ts';
 export const TAGS = {
   runs: 'Hand work in, and see what became of it.',
   endpoints: 'What is deployed: versions, replicas and queues.',
+  cache: 'Answers that were computed before.',
   server: 'The server itself.',
 } as const;
 /** A chapter of the document. */

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import type { HttpParts } from './parts.ts';
 import type { Route } from './route.ts';
 import { CAPTURE_ROUTES } from './routes/captures.ts';
+import { CACHE_ROUTES } from './routes/cache.ts';
 import { EVENT_ROUTES } from './routes/events.ts';
 import { DELIVERY_ROUTES } from './routes/deliveries.ts';
 import { ENDPOINT_ROUTES } from './routes/endpoints.ts';
@@ -26,6 +27,7 @@ export const ROUTES: readonly Route[] = [
   ...ENDPOINT_ROUTES,
   ...VERSION_ROUTES,
   ...CAPTURE_ROUTES,
+  ...CACHE_ROUTES,
   ...HEALTH_ROUTES,
   ...OPENAPI_ROUTES,
   ...SERVER_ROUTES,

@@ -124,6 +124,7 @@ export function endpointBody({
     scoring: spec.scoring === undefined ? null : scoringBody(spec.scoring),
     batch_size: spec.batchSize,
     max_in_flight: spec.maxInFlight,
+    on_row_error: spec.onRowError,
     timeout: inSeconds(spec.timeout),
     sync_timeout: inSeconds(spec.syncTimeout),
     queue_ttl: inSeconds(spec.queueTtl),

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Authenticator } from '../access/authenticator.ts';
 import type { Capturer } from '../captures/capturer.ts';
+import type { CacheStore } from '../cache/store.ts';
 import type { Clock } from '../clock.ts';
 import type { Principal } from '../domain/access.ts';
 import { ServiceError, StorageFull } from '../domain/errors.ts';
@@ -55,6 +56,7 @@ const SAFE_HEADERS = {
 export interface ServerParts {
   readonly engine: Engine;
   readonly deployments: Deployments;
+  readonly cache: CacheStore;
   readonly authenticator: Authenticator;
   readonly captures: Capturer;
   readonly metrics: Metrics;
@@ -149,6 +151,7 @@ function partsOf(given: ServerParts, waits: Waits): HttpParts {
     engine,
     deployments,
     captures,
+    cache: given.cache,
     metrics,
     tracing,
     about,

@@ -27,6 +27,7 @@ export const EndpointBody = Type.Object({
   ),
   batch_size: Nullable(Type.Integer()),
   max_in_flight: Type.Integer(),
+  on_row_error: Type.Enum(['mark', 'drop', 'fail']),
   timeout: Type.Number({ description: 'Longest time of one attempt, in seconds.' }),
   sync_timeout: Type.Number({ description: 'Longest synchronous wait, in seconds.' }),
   queue_ttl: Type.Number({ description: 'Longest wait in the queue, in seconds.' }),

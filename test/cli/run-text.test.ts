@@ -17,6 +17,7 @@ const endpoint = (changes: Partial<EndpointBody> = {}): EndpointBody => ({
   scoring: null,
   batch_size: null,
   max_in_flight: 64,
+  on_row_error: 'mark',
   timeout: 900,
   sync_timeout: 60,
   queue_ttl: 21_600,

@@ -125,6 +125,7 @@ describe('a configuration', () => {
       logLevel: 'silent',
       limits: { bodyBytes: 2_048 },
       isolation: { firstUid: 70_000 },
+      cache: { unusedFor: '90d' },
       endpoints: {
         a: {
           model: ['python3', 'serve.py'],
@@ -165,6 +166,7 @@ describe('a configuration', () => {
       logLevel: 'silent',
       limits: { bodyBytes: 2_048 },
       firstUid: 70_000,
+      cacheUnusedFor: 90 * 86_400_000,
     });
     expect(config.endpoints[0]).toEqual({
       name: 'a',
@@ -273,6 +275,13 @@ describe('a database', () => {
 });
 
 describe('a configuration with mistakes', () => {
+  test.each(['90 d', '0s'])('is refused for how long answers are kept: %j', async (unusedFor) => {
+    const { mistakes } = await refusal({ ...endpoint(), cache: { unusedFor } });
+    expect(mistakes).toEqual([
+      { pointer: 'cache.unusedFor', detail: "must be a duration like '30d', and longer than nothing" },
+    ]);
+  });
+
   test('is told all of them at once, each with its place', async () => {
     const error = await refusal({
       port: 'eighty',

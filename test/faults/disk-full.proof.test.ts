@@ -48,6 +48,9 @@ describe.skipIf(noSmallDisk !== null)(`a disk that is filled (${noSmallDisk ?? '
     const refused = await server.post('/endpoints/jobs/invoke', submission(LARGE));
     expect(refused.status).toBe(507);
     expect(refused.json).toMatchObject({ type: expect.stringMatching(/storage-full$/) as string, retryable: true });
+    const entry = `{"key":"${'0'.repeat(32)}","answer":{}}`;
+    const place = '/endpoints/jobs/cache/entries?version=1&caller=somebody';
+    expect((await server.postRaw(place, 'application/jsonlines', entry)).status).toBe(507);
     expect((await server.get('/runs')).json.runs).toHaveLength(runs.length);
     expect(blobsOf(server).filter((name) => name.includes('.input'))).toHaveLength(
       blobs.filter((name) => name.includes('.input')).length,

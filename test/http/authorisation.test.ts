@@ -62,6 +62,7 @@ afterAll(async () => {
 const parameters = (path: string): Readonly<Record<string, string>> => ({
   endpoint: isFaced(path) ? 'faced' : 'echo',
   id: runId,
+  caller: 'somebody',
   delivery_id: `${runId}_succeeded`,
   capture: CAPTURE,
 });

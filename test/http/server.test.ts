@@ -77,6 +77,7 @@ test('GET /endpoints lists every endpoint as GET /endpoints/{endpoint} shows it'
     scoring: { target: 'price', prediction: null, task: null, id_column: 'id', evaluation: false },
     batch_size: 7,
     max_in_flight: 3,
+    on_row_error: 'mark',
     timeout: 90,
     sync_timeout: 20,
     queue_ttl: 3_600,

@@ -9,7 +9,7 @@ import type { Config } from '../../src/config/config.ts';
 import type { EndpointFile } from '../../src/config/config-file.ts';
 import { resolveEndpoint } from '../../src/config/endpoint.ts';
 import type { EndpointSpec } from '../../src/domain/endpoint.ts';
-import { type Duration, milliseconds } from '../../src/domain/time.ts';
+import { days, type Duration, milliseconds } from '../../src/domain/time.ts';
 import type { ServerLimits } from '../../src/http/limits.ts';
 import { type Service, startService } from '../../src/service.ts';
 import { databaseOf, dropDatabase } from './database.ts';
@@ -105,6 +105,7 @@ export function testConfig(options: TestServiceOptions & { readonly data: string
     egress: { httpsOnly: false, allow: options.egressAllow ?? ['127.0.0.1'] },
     corsOrigins: options.corsOrigins ?? [],
     limits: { bodyBytes: 16 * 1_024 * 1_024 },
+    cacheUnusedFor: days(30),
     firstUid: null,
     endpoints: specsOf(options.endpoints),
     environment: options.environment ?? process.env,
