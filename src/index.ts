@@ -2,7 +2,8 @@
 
 export type { RetryOptions } from './client/backoff.ts';
 export { Claimcheck, connect, type ConnectOptions, type RunsFilter } from './client/connect.ts';
-export type { Content } from './client/content.ts';
+export type { Content, InputContent } from './client/content.ts';
+export type { OutputStream } from './client/download.ts';
 export {
   Endpoint,
   type InferenceOptions,
@@ -55,6 +56,7 @@ export {
   UriTooLongError,
   WaitExceededError,
 } from './client/errors.ts';
+export type { Part, PartRows, PartsOptions } from './client/parts.ts';
 export { type EventOptions, type LogOptions, Run, type WaitOptions } from './client/run.ts';
 export type { RunEvent } from './client/streams.ts';
 export type { BatchOptions, RunOptions, Seconds, SubmitOptions } from './client/submission.ts';

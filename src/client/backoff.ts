@@ -4,18 +4,30 @@
 export interface RetryOptions {
   /** How often a request is sent at most, the first time included (10); 1 never sends it again. */
   readonly tries?: number | undefined;
-  /** No new try starts later than this after the first, in seconds (120). */
+  /** No new try starts once so many seconds were spent on tries and the pauses between them (120). */
   readonly seconds?: number | undefined;
+  /**
+   * The same for whoever waits for a run or follows it (3,600; `tries` and `seconds` where those are given): it goes on meanwhile, so that
+   * giving up spares nothing.
+   */
+  readonly waitSeconds?: number | undefined;
 }
 
-/** The same with every default applied. */
-export interface RetryLimits {
+/** How often, and for how long. */
+export interface TryLimits {
   readonly tries: number;
   readonly totalMs: number;
 }
 
+/** The same with every default applied. */
+export interface RetryLimits {
+  readonly once: TryLimits;
+  readonly wait: TryLimits;
+}
+
 const DEFAULT_TRIES = 10;
 const DEFAULT_TOTAL_SECONDS = 120;
+const DEFAULT_WAIT_SECONDS = 3_600;
 
 /**
  * How often a server that never answered this client is tried: about a second in all. It is far more often not there, or
@@ -35,15 +47,24 @@ export function isRetried(status: number): boolean {
 }
 
 /** Applies the defaults. */
-export function retryLimits({ tries, seconds }: RetryOptions = {}): RetryLimits {
-  return { tries: Math.max(1, tries ?? DEFAULT_TRIES), totalMs: (seconds ?? DEFAULT_TOTAL_SECONDS) * 1_000 };
+export function retryLimits({ tries, seconds, waitSeconds }: RetryOptions = {}): RetryLimits {
+  return {
+    once: limitsOf(tries ?? DEFAULT_TRIES, seconds ?? DEFAULT_TOTAL_SECONDS),
+    wait: limitsOf(tries ?? Infinity, waitSeconds ?? seconds ?? DEFAULT_WAIT_SECONDS),
+  };
 }
+
+const limitsOf = (tries: number, seconds: number): TryLimits => ({
+  tries: Math.max(1, tries),
+  totalMs: seconds * 1_000,
+});
 
 /** Why the last try brought no answer, and where the request stands. */
 export interface FailedTry {
   /** Which try it was, 1 for the first. */
   readonly tries: number;
-  readonly elapsedMs: number;
+  /** How long it has been tried, in milliseconds. */
+  readonly spentMs: number;
   /** What the server asked for in Retry-After, or null. */
   readonly askedMs: number | null;
   /** Whether the server has answered this client before. */
@@ -55,14 +76,14 @@ export interface FailedTry {
  * that all who were refused do not come back in the same instant; else the pause doubles, and its upper half is random.
  */
 export function pauseAfter(
-  { tries, elapsedMs, askedMs, reached }: FailedTry,
-  limits: RetryLimits,
+  { tries, spentMs, askedMs, reached }: FailedTry,
+  limits: TryLimits,
   random: number,
 ): number | null {
   if (tries >= (reached ? limits.tries : Math.min(limits.tries, FIRST_CONTACT_TRIES))) return null;
   const doubled = Math.min(PAUSE_MAX_MS, FIRST_PAUSE_MS * 2 ** (tries - 1));
   const pause = askedMs === null ? doubled * (0.5 + random / 2) : askedMs * (1 + random / 4);
-  return elapsedMs + pause > limits.totalMs ? null : pause;
+  return spentMs + pause > limits.totalMs ? null : pause;
 }
 
 /** The pause that an answer asks for, in milliseconds: `retry-after-ms`, or Retry-After as seconds or a date; null for none. */

@@ -1,7 +1,7 @@
 // Content as bytes with a type, and its way from and to values.
 
-import { tableFormatOf } from '../table/format.ts';
-import { decodeRows } from '../table/rows.ts';
+import { type BorderFormat, borderFormatOf } from '../table/format.ts';
+import { decodeRows, type Row } from '../table/rows.ts';
 
 /** Bytes and what they are: a CSV file, an image, an output. They travel as they are, no value is touched. */
 export interface Content {
@@ -10,14 +10,17 @@ export interface Content {
   readonly contentType: string;
 }
 
+/** An input as bytes. A Blob is read while it is sent, and again where it has to be sent again: in Node, `fs.openAsBlob(file)` is a file that is never held. */
+export interface InputContent {
+  readonly bytes: Uint8Array | Blob;
+  readonly contentType: string;
+}
+
 /** Whether an input is given as bytes. No JSON value is, since JSON has no bytes. */
-export function isContent(input: unknown): input is Content {
-  return (
-    typeof input === 'object' &&
-    input !== null &&
-    (input as Partial<Content>).bytes instanceof Uint8Array &&
-    typeof (input as Partial<Content>).contentType === 'string'
-  );
+export function isContent(input: unknown): input is InputContent {
+  if (typeof input !== 'object' || input === null) return false;
+  const { bytes, contentType } = input as Partial<InputContent>;
+  return (bytes instanceof Uint8Array || bytes instanceof Blob) && typeof contentType === 'string';
 }
 
 /** Whether a content type is JSON as a single value (JSON Lines are a table). */
@@ -46,9 +49,20 @@ export function jsonBytes(value: unknown): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-/** An output as a value: JSON parsed, a table (CSV, JSON Lines) as rows, anything else as its bytes. Values of a CSV are strings. */
-export function valueOf({ bytes, contentType }: Content): unknown {
+/** An output as a value: JSON parsed, a table (CSV, JSON Lines, Arrow) as rows, anything else as its bytes. Values of a CSV are strings. */
+export async function valueOf({ bytes, contentType }: Content): Promise<unknown> {
   if (isJsonType(contentType)) return JSON.parse(new TextDecoder().decode(bytes));
-  const format = tableFormatOf(contentType);
-  return format === null ? bytes : decodeRows(bytes, format);
+  const format = borderFormatOf(contentType);
+  return format === null ? bytes : rowsIn(bytes, format);
+}
+
+/**
+ * The rows of a table in bytes; what reads Arrow is loaded where there is some.
+ *
+ * @throws TableError for bytes that are no table of the format
+ */
+export async function rowsIn(bytes: Uint8Array, format: BorderFormat): Promise<Row[]> {
+  if (format !== 'arrow') return decodeRows(bytes, format);
+  const { arrowToLines } = await import('../table/arrow/to-lines.ts');
+  return decodeRows(arrowToLines(bytes).lines, 'jsonl');
 }

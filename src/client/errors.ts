@@ -50,10 +50,13 @@ export class ConnectionError extends Error {
   override readonly name = 'ConnectionError';
   /** What was asked for. */
   readonly url: string;
+  /** The run that was waited for, which goes on without anybody; null for any other request. */
+  readonly runId: string | null;
 
-  constructor(message: string, url: string, cause?: unknown) {
+  constructor(message: string, url: string, cause?: unknown, runId: string | null = null) {
     super(message, cause === undefined ? undefined : { cause });
     this.url = url;
+    this.runId = runId;
   }
 }
 

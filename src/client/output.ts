@@ -12,8 +12,13 @@ import type { Transport } from './transport.ts';
  */
 export async function fetchOutput(transport: Transport, ended: RunBody, signal?: AbortSignal): Promise<Content> {
   if (ended.status !== 'succeeded') throw errorOfRun(ended);
-  const path = `/runs/${encodeURIComponent(ended.run_id)}/output`;
-  const { bytes, contentType } = await transport.send({ method: 'GET', path, signal });
+  return fetchContent(transport, ended.run_id, signal);
+}
+
+/** The output of a run that is known to have succeeded, as bytes. */
+export async function fetchContent(transport: Transport, runId: string, signal?: AbortSignal): Promise<Content> {
+  const path = `/runs/${encodeURIComponent(runId)}/output`;
+  const { bytes, contentType } = await transport.send({ method: 'GET', path, signal, isWait: true });
   return { bytes, contentType };
 }
 
@@ -21,5 +26,5 @@ export async function fetchOutput(transport: Transport, ended: RunBody, signal?:
 export async function fetchResult(transport: Transport, ended: RunBody, signal?: AbortSignal): Promise<unknown> {
   // The server puts small JSON outputs into the run, which saves a request. null may also mean that it is elsewhere.
   const embedded = ended.outputs !== null && ended.output !== null && isJsonType(ended.output.content_type);
-  return embedded ? ended.outputs : valueOf(await fetchOutput(transport, ended, signal));
+  return embedded ? ended.outputs : await valueOf(await fetchOutput(transport, ended, signal));
 }

@@ -1,14 +1,17 @@
 // A handle of a run: an id and a way to the server. Nothing else is held, so it can be made again in any process.
 
+import type { Row } from '../table/rows.ts';
 import type { DeliveryBody, DeliveryList } from '../wire/deliveries.ts';
 import type { LogLineBody } from '../wire/logs.ts';
 import type { RunBody } from '../wire/runs.ts';
 import type { Content } from './content.ts';
+import { openOutput, type OutputStream } from './download.ts';
 import { monotonicNow, newIdempotencyKey, sleep } from './environment.ts';
-import { RunEndedError } from './errors.ts';
+import { ConnectionError, RunEndedError } from './errors.ts';
 import { fetchOutput, fetchResult } from './output.ts';
+import { followParts, type Part, type PartsOptions } from './parts.ts';
 import { followEvents, followLines, type RunEvent } from './streams.ts';
-import { jsonOf, type Transport } from './transport.ts';
+import { jsonOf, type ServerRequest, type Transport } from './transport.ts';
 
 /** Seconds that one request waits for the end of a run: under the minute after which proxies commonly hang up. */
 const WAIT_SECONDS = 30;
@@ -60,23 +63,30 @@ export class Run {
 
   /** The run as it stands now. */
   status(options: Pick<WaitOptions, 'signal'> = {}): Promise<RunBody> {
-    return this.#look(0, options.signal);
+    return this.#look(0, options);
   }
 
-  /** Waits until the run has ended, well or not, and answers it as it then stands. */
+  /**
+   * Waits until the run has ended, well or not, and answers it as it then stands. Where the server cannot be reached it goes on trying, for
+   * `retry.waitSeconds`.
+   *
+   * @throws RunNotFoundError, ConnectionError with the id of the run, and the signal's reason once it aborts
+   */
   async wait({ signal, cancelOnAbort = false, onProgress }: WaitOptions = {}): Promise<RunBody> {
+    const waiting = { signal, isWait: true };
     try {
-      let run = await this.#look(onProgress === undefined ? WAIT_SECONDS : 0, signal);
+      let run = await this.#look(onProgress === undefined ? WAIT_SECONDS : 0, waiting);
       onProgress?.(run);
       while (!run.done) {
         const started = monotonicNow();
-        run = await this.#look(onProgress === undefined ? WAIT_SECONDS : PROGRESS_WAIT_SECONDS, signal);
+        run = await this.#look(onProgress === undefined ? WAIT_SECONDS : PROGRESS_WAIT_SECONDS, waiting);
         onProgress?.(run);
         if (!run.done) await sleep(LOOK_EVERY_MS - (monotonicNow() - started), signal);
       }
       return run;
     } catch (error) {
       if (cancelOnAbort && signal?.aborted === true) await this.#cancelUnlessEnded();
+      if (error instanceof ConnectionError) throw new ConnectionError(error.message, error.url, error.cause, this.id);
       throw error;
     }
   }
@@ -94,6 +104,17 @@ export class Run {
   /** As `result`, but the bytes of the output as the model returned them. */
   async output(options: WaitOptions = {}): Promise<Content> {
     return fetchOutput(this.#transport, await this.wait(options), options.signal);
+  }
+
+  /**
+   * As `output`, but as a stream, for what is too large to be held. Where the connection breaks, it goes on from there.
+   *
+   * @example
+   * const { stream } = await run.outputStream();
+   * await fs.promises.writeFile('predictions.csv', stream);
+   */
+  async outputStream(options: WaitOptions = {}): Promise<OutputStream> {
+    return openOutput(this.#transport, await this.wait(options), options.signal);
   }
 
   /**
@@ -153,6 +174,21 @@ export class Run {
     return followEvents(this.#transport, `${this.#path}/events`, { after, signal });
   }
 
+  /**
+   * The parts of a batch as they end, in no order of rows: those that have ended already first, and all of them once the batch has ended, as
+   * long as it is kept. Every row is in one part. A part whose rows failed has an `error`; a batch that fails or is cancelled ends the loop
+   * with its error after its last part. Goes on by itself where the connection breaks or the server is started again; leaving the loop
+   * stops following, and the run goes on.
+   *
+   * @throws InvalidRequestError for a run that is no batch, OutputExpiredError, the signal's reason once it aborts
+   * @example
+   * for await (const { rows, table, error } of run.parts())
+   *   if (error === null) table.forEach((row, place) => keep(rows.from + place, row));
+   */
+  parts<Out extends Row = Row>({ signal }: PartsOptions = {}): AsyncGenerator<Part<Out>, void> {
+    return followParts<Out>(this.#transport, `${this.#path}/parts`, { signal });
+  }
+
   /** The webhooks about the run's end, with every attempt at them; none before it has ended, or where no `callbackUrl` was given. */
   async deliveries({ signal }: Pick<WaitOptions, 'signal'> = {}): Promise<DeliveryBody[]> {
     const path = `${this.#path}/deliveries`;
@@ -190,7 +226,7 @@ export class Run {
     return new Run(this.#transport, run.run_id, run.deduplicated);
   }
 
-  async #look(waitSeconds: number, signal: AbortSignal | undefined): Promise<RunBody> {
+  async #look(waitSeconds: number, { signal, isWait }: Pick<ServerRequest, 'signal' | 'isWait'>): Promise<RunBody> {
     const query = waitSeconds === 0 ? {} : { wait: waitSeconds };
     const request = {
       method: 'GET',
@@ -198,6 +234,7 @@ export class Run {
       query,
       signal,
       limitSeconds: waitSeconds + ANSWER_SECONDS,
+      isWait,
     } as const;
     return jsonOf<RunBody>(await this.#transport.send(request), request.path);
   }

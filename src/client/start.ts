@@ -12,21 +12,26 @@ export interface Started {
   readonly run: RunBody | null;
 }
 
-/** How often a job is started anew after runs that failed, before its last failure stands as the answer. */
+/** How often a job is started anew after runs that failed: each of them has to be asked about, input and all, to find that out. */
 const JOB_STARTS_MAX = 20;
 
 /**
  * Hands an invocation in and answers the run that came of it. However often the request has to be sent, it is one run.
  *
- * @throws ClaimcheckError for a refused invocation, and for a synchronous one whose run failed while the server waited for it
+ * @throws ClaimcheckError for a refused invocation, and for a synchronous one whose run failed while the server waited for it; TypeError for a
+ *   job under whose key too many runs have failed
  */
 export async function startRun(transport: Transport, submission: Submission): Promise<Started> {
-  const startsMax = submission.options.jobKey === undefined ? 1 : JOB_STARTS_MAX;
+  const { jobKey } = submission.options;
   for (let start = 1; ; start += 1) {
     const { started, replayed } = await post(transport, submission, idempotencyKey(submission, start));
     const status = started.run?.status;
     const failedBefore = replayed && (status === 'failed' || status === 'cancelled');
-    if (!failedBefore || start === startsMax) return started;
+    if (!failedBefore || jobKey === undefined) return started;
+    if (start === JOB_STARTS_MAX)
+      throw new TypeError(
+        `jobKey "${jobKey}" is used up: ${start} runs have failed or were cancelled under it, run ${started.runId} as the last. Use another key.`,
+      );
   }
 }
 

@@ -13,10 +13,13 @@ const ANSWER_SECONDS = 30;
 /** A stream of events on which not even a comment comes for so long is dead, whatever the network says: the server sends one every 15 s. */
 const SILENCE_MS = 60_000;
 
-/** Something that happened to a run. `id` names the place after it, from which a stream can be taken up again. */
-export type RunEvent = {
-  readonly [Name in RunEventName]: { readonly type: Name; readonly id: string; readonly data: RunEventData[Name] };
-}[RunEventName];
+/** An event of a stream, by the data that its kinds have. `id` names the place after it, from which a stream can be taken up again. */
+export type StreamEvent<Data> = {
+  readonly [Name in keyof Data]: { readonly type: Name; readonly id: string; readonly data: Data[Name] };
+}[keyof Data];
+
+/** Something that happened to a run. */
+export type RunEvent = StreamEvent<RunEventData>;
 
 const NAMES: ReadonlySet<string> = new Set<RunEventName>(['status', 'attempt', 'progress', 'log', 'end']);
 
@@ -27,11 +30,21 @@ export interface StreamOptions<Place> {
 }
 
 /** The events of a run; the stream is opened again where it breaks off, until the run's `end` has come. */
-export async function* followEvents(
+export function followEvents(
   transport: Transport,
   path: string,
-  { after, signal }: StreamOptions<string | undefined>,
+  options: StreamOptions<string | undefined>,
 ): AsyncGenerator<RunEvent, void> {
+  return followStream<RunEventData>(transport, path, NAMES, options);
+}
+
+/** The events of a stream, of the kinds that are named; it is opened again where it breaks off, until its `end` has come. */
+export async function* followStream<Data extends { readonly end: unknown }>(
+  transport: Transport,
+  path: string,
+  names: ReadonlySet<string>,
+  { after, signal }: StreamOptions<string | undefined>,
+): AsyncGenerator<StreamEvent<Data>, void> {
   let last = after;
   let pauseMs = RETRY_MS;
   for (;;) {
@@ -42,37 +55,33 @@ export async function* followEvents(
       headers,
       signal,
       limitSeconds: ANSWER_SECONDS,
+      isWait: true,
     });
     // The end was seen already.
     if (status === 204 || body === null) return;
-    for await (const event of eventsIn(body, (ms) => (pauseMs = ms))) {
-      last = event.id;
-      yield event;
-      if (event.type === 'end') return;
+    for await (const { event = '', id, data } of messagesIn(body, (ms) => (pauseMs = ms))) {
+      // A newer server may know more kinds.
+      if (id === undefined || !names.has(event)) continue;
+      last = id;
+      yield { type: event, id, data: JSON.parse(data) as unknown } as StreamEvent<Data>;
+      if (event === 'end') return;
     }
     await sleep(pauseMs, signal);
   }
 }
 
-/** The events of one answer, up to where it ends or breaks off. */
-async function* eventsIn(
+/** The messages of one answer, up to where it ends or breaks off. */
+async function* messagesIn(
   body: ReadableStream<Uint8Array>,
   onRetry: (pauseMs: number) => void,
-): AsyncGenerator<RunEvent, void> {
+): AsyncGenerator<EventSourceMessage, void> {
   const parsed: EventSourceMessage[] = [];
   const parser = createParser({ onEvent: (message) => parsed.push(message), onRetry });
   for await (const text of textsOf(body, SILENCE_MS)) {
     if (text === BROKEN) return;
     parser.feed(text);
-    yield* parsed.splice(0).flatMap(eventOf);
+    yield* parsed.splice(0);
   }
-}
-
-/** None for a kind that this version does not know. */
-function eventOf({ id, event = '', data }: EventSourceMessage): RunEvent[] {
-  return id !== undefined && NAMES.has(event)
-    ? [{ type: event, id, data: JSON.parse(data) as unknown } as RunEvent]
-    : [];
 }
 
 /** The lines of a run, after so many; asked for again where the answer breaks off, until it came to its end. */
@@ -90,6 +99,7 @@ export async function* followLines(
       headers: { accept: 'application/jsonlines' },
       signal,
       limitSeconds: ANSWER_SECONDS,
+      isWait: true,
     });
     let rest = '';
     let isBroken = false;

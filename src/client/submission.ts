@@ -38,7 +38,7 @@ export interface RunOptions {
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
   /**
    * Makes the call resumable: the same key with the same input finds the run that it started before, from any process, for at
-   * least 24 hours. A run that failed or was cancelled is not found again but started anew.
+   * least 24 hours. A run that failed or was cancelled is not found again but started anew, twenty times under one key.
    */
   readonly jobKey?: string | undefined;
   /** Stops sending and waiting. A run that was started goes on. */
@@ -124,16 +124,15 @@ function wantsBatch({ batch, batchSize, maxInFlight, onRowError }: SubmitOptions
 }
 
 /** The input goes in as the text it is: parsed and written again, 2^53+1 would become another number. */
-function envelopeAround(input: Uint8Array, members: object): Uint8Array {
-  const [open, rest] = ['{"input":', JSON.stringify(members).slice(1)].map((text) =>
-    new TextEncoder().encode(text),
-  ) as [Uint8Array, Uint8Array];
-  const comma = Object.keys(members).length === 0 ? 0 : 1;
-  const body = new Uint8Array(open.length + input.length + comma + rest.length);
-  body.set(open);
-  body.set(input, open.length);
-  if (comma === 1) body.set([0x2c], open.length + input.length);
-  body.set(rest, open.length + input.length + comma);
+function envelopeAround(input: Uint8Array | Blob, members: object): Uint8Array | Blob {
+  const rest = JSON.stringify(members).slice(1);
+  const [open, close] = ['{"input":', Object.keys(members).length === 0 ? rest : `,${rest}`];
+  if (input instanceof Blob) return new Blob([open, input, close]);
+  const [head, tail] = [open, close].map((text) => new TextEncoder().encode(text)) as [Uint8Array, Uint8Array];
+  const body = new Uint8Array(head.length + input.length + tail.length);
+  body.set(head);
+  body.set(input, head.length);
+  body.set(tail, head.length + input.length);
   return body;
 }
 

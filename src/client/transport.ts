@@ -23,10 +23,12 @@ export interface ServerRequest {
   readonly path: string;
   readonly query?: Query | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  readonly body?: Uint8Array | undefined;
+  readonly body?: Uint8Array | Blob | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Seconds after which one try without an answer is given up; unset where the answer may take as long as it likes. */
   readonly limitSeconds?: number | undefined;
+  /** Waits for what goes on without anybody who waits, a run: it is kept trying for so much longer. */
+  readonly isWait?: boolean | undefined;
 }
 
 /** A 2xx answer, read to its end. */
@@ -62,6 +64,12 @@ interface Failure {
   readonly askedMs: number | null;
 }
 
+/**
+ * For a body that is read while it is sent. Where it might have to follow a redirect, Node's fetch keeps a second copy of all that was sent: 100 MB
+ * of a file then cost 100 MB of memory. Nobody redirects a POST but by mistake.
+ */
+const ONE_READER = { redirect: 'error', window: null } as const;
+
 /** Sends requests to one server. */
 export class Transport {
   readonly #parts: TransportParts;
@@ -69,6 +77,11 @@ export class Transport {
 
   constructor(parts: TransportParts) {
     this.#parts = parts;
+  }
+
+  /** Where the server is. */
+  get url(): string {
+    return this.#parts.url;
   }
 
   /**
@@ -90,15 +103,19 @@ export class Transport {
     const url = `${this.#parts.url}${request.path}${queryText(request.query)}`;
     const headers = new Headers(request.headers);
     if (this.#parts.apiKey !== null) headers.set('authorization', `Bearer ${this.#parts.apiKey}`);
-    const started = monotonicNow();
+    const limits = request.isWait === true ? this.#parts.retry.wait : this.#parts.retry.once;
+    let spentMs = 0;
     for (let tries = 1; ; tries += 1) {
+      const started = monotonicNow();
       const outcome = await this.#try(request, url, headers, take);
       if (!('error' in outcome)) return outcome.taken;
       const { error, again, askedMs } = outcome;
-      const facts = { tries, elapsedMs: monotonicNow() - started, askedMs, reached: this.#reached };
-      const pause = again ? pauseAfter(facts, this.#parts.retry, random()) : null;
+      // A laptop that slept has not tried meanwhile, whatever its clock says; and what has no limit was no wait for an answer.
+      spentMs += Math.min(monotonicNow() - started, (request.limitSeconds ?? 0) * 1_000);
+      const pause = again ? pauseAfter({ tries, spentMs, askedMs, reached: this.#reached }, limits, random()) : null;
       if (pause === null) throw error;
       await sleep(pause, request.signal);
+      spentMs += pause;
     }
   }
 
@@ -120,6 +137,7 @@ export class Transport {
         method,
         headers,
         body: body ?? null,
+        ...(body instanceof Blob && ONE_READER),
         signal: signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]),
       });
       if (!response.ok) return this.#failure(request, url, await readWhole(response));
@@ -128,6 +146,10 @@ export class Transport {
       return { taken };
     } catch (cause) {
       signal?.throwIfAborted();
+      if (isUnreadable(cause))
+        throw new Error('The input cannot be read any more: its file was changed or removed while it was sent.', {
+          cause,
+        });
       return { error: unreachable(this.#parts.url, cause), again: true, askedMs: null };
     } finally {
       clearTimeout(timer);
@@ -186,6 +208,12 @@ function unreachable(url: string, cause: unknown): ConnectionError {
     url,
     cause,
   );
+}
+
+/** Whether it is the body of the request that failed: a Blob of a file that is no longer what it was. */
+function isUnreadable(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return error.name === 'NotReadableError' || isUnreadable(error.cause);
 }
 
 /** What lies beneath fetch's "fetch failed": an error code where there is one, else the innermost message. */

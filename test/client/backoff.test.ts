@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { isRetried, pauseAfter, retryAfterMs, retryLimits } from '../../src/client/backoff.ts';
 
-const LIMITS = retryLimits();
+const LIMITS = retryLimits().once;
 const failed = (facts: Partial<Parameters<typeof pauseAfter>[0]>) => ({
   tries: 1,
-  elapsedMs: 0,
+  spentMs: 0,
   askedMs: null,
   reached: true,
   ...facts,
@@ -22,17 +22,24 @@ test('a pause that the server asks for is kept, and stretched by a quarter at th
 });
 
 test('there is no try beyond the number of tries', () => {
-  const limits = retryLimits({ tries: 3 });
+  const limits = retryLimits({ tries: 3 }).once;
   expect(pauseAfter(failed({ tries: 2 }), limits, 0)).not.toBeNull();
   expect(pauseAfter(failed({ tries: 3 }), limits, 0)).toBeNull();
-  expect(pauseAfter(failed({ tries: 1 }), retryLimits({ tries: 1 }), 0)).toBeNull();
+  expect(pauseAfter(failed({ tries: 1 }), retryLimits({ tries: 1 }).once, 0)).toBeNull();
 });
 
 test('there is no try after the time limit, also where the server asks for a longer pause than is left', () => {
-  const limits = retryLimits({ seconds: 60 });
-  expect(pauseAfter(failed({ elapsedMs: 59_800 }), limits, 1)).toBe(200);
-  expect(pauseAfter(failed({ elapsedMs: 59_801 }), limits, 1)).toBeNull();
+  const limits = retryLimits({ seconds: 60 }).once;
+  expect(pauseAfter(failed({ spentMs: 59_800 }), limits, 1)).toBe(200);
+  expect(pauseAfter(failed({ spentMs: 59_801 }), limits, 1)).toBeNull();
   expect(pauseAfter(failed({ askedMs: 60_001 }), limits, 0)).toBeNull();
+});
+
+test('a run is waited for through an hour without an answer, where nothing shorter is said', () => {
+  expect(pauseAfter(failed({ tries: 300, spentMs: 3_590_000 }), retryLimits().wait, 1)).toBe(10_000);
+  expect(pauseAfter(failed({ tries: 300, spentMs: 3_590_001 }), retryLimits().wait, 1)).toBeNull();
+  expect(retryLimits({ tries: 2, seconds: 5 }).wait).toEqual({ tries: 2, totalMs: 5_000 });
+  expect(retryLimits({ seconds: 5, waitSeconds: 7 }).wait).toEqual({ tries: Infinity, totalMs: 7_000 });
 });
 
 test('a server that never answered is given up after about a second', () => {

@@ -252,6 +252,18 @@ describe('submit and re-attach', () => {
     expect((await submit()).id).not.toBe(second.id);
   });
 
+  test('a job that fails again and again ends with what to do, and never with an old failure as its own', async () => {
+    const submit = () => client.endpoint('anything').submit({ fail: 'no' }, { jobKey: 'hopeless' });
+    const ids = new Set<string>();
+    for (let start = 1; start <= 20; start += 1) {
+      const run = await submit();
+      await run.wait();
+      ids.add(run.id);
+    }
+    expect(ids.size).toBe(20);
+    await expect(submit()).rejects.toThrow(/^jobKey "hopeless" is used up: 20 runs have failed .* Use another key\.$/);
+  });
+
   test('a full queue is a QueueFullError once the tries are used up', async () => {
     const narrow = connect({ url: server.url, retry: { tries: 1 } }).endpoint('narrow');
     const running = await narrow.submit({ pauseMs: 60_000 });

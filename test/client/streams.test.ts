@@ -1,10 +1,10 @@
 // Following a run with the SDK: over connections that break and servers that end.
 
-import { connect as connectTcp, createServer, type AddressInfo, type Socket } from 'node:net';
-import { beforeAll, afterAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Claimcheck, connect, type Run, type RunEvent, RunNotFoundError } from '../../src/index.ts';
 import { folderForTest } from '../support/folder.ts';
 import { Gates } from '../support/gate.ts';
+import { cuttable } from './cuttable.ts';
 import { type RunningServer, startServer } from './server.ts';
 
 let server: RunningServer;
@@ -35,24 +35,6 @@ const nameOf = (event: RunEvent): string => {
 
 const withoutProgress = (events: readonly RunEvent[]): RunEvent[] => events.filter(({ type }) => type !== 'progress');
 
-/** A way to the server that can be cut. */
-async function cuttable(): Promise<{ client: Claimcheck; cut: () => void }> {
-  const { hostname, port } = new URL(server.url);
-  const sockets = new Set<Socket>();
-  const proxy = createServer((near) => {
-    const far = connectTcp(Number(port), hostname);
-    near.pipe(far).pipe(near);
-    for (const socket of [near, far]) sockets.add(socket.on('error', () => {}));
-  });
-  await new Promise<void>((resolve) => void proxy.listen(0, '127.0.0.1', resolve));
-  const cut = (): void => sockets.forEach((socket) => socket.destroy());
-  onTestFinished(() => {
-    proxy.close();
-    cut();
-  });
-  return { client: connect({ url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}` }), cut };
-}
-
 /** The names of a run's events but for progress, of which only the newest is told; `react` is called with each as it comes. */
 async function eventsOf(run: Run, react: (name: string) => unknown = () => {}): Promise<string[]> {
   const names: string[] = [];
@@ -82,7 +64,7 @@ describe('the events of a run', () => {
   });
 
   test('are each told once where the connection breaks', async () => {
-    const { client: near, cut } = await cuttable();
+    const { client: near, cut } = await cuttable(server.url);
     const { id } = await client.endpoint('anything').submit({ say: ['a', 'b'], gate: gates.path('open') });
     let cuts = 0;
     const names = await eventsOf(near.run(id), (name) => {
@@ -151,7 +133,7 @@ describe('the events of a run', () => {
 });
 
 test('logs that are followed have each line once where the connection breaks', async () => {
-  const { client: near, cut } = await cuttable();
+  const { client: near, cut } = await cuttable(server.url);
   const { id } = await client.endpoint('anything').submit({ say: ['a', 'b'], gate: gates.path('open') });
   const messages: string[] = [];
   for await (const { message } of near.run(id).followLogs()) {

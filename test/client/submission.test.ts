@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { idempotencyKey, requestOf, type Submission } from '../../src/client/submission.ts';
+import type { ServerRequest } from '../../src/client/transport.ts';
 
 const submission = (parts: Partial<Submission>): Submission => ({
   endpoint: 'e',
@@ -8,7 +9,7 @@ const submission = (parts: Partial<Submission>): Submission => ({
   async: undefined,
   ...parts,
 });
-const textOf = (body: Uint8Array | undefined): string => new TextDecoder().decode(body);
+const textOf = (body: ServerRequest['body']): string => new TextDecoder().decode(body as Uint8Array);
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 test('a JSON value travels in an envelope with its options', () => {

@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
+import { retryLimits } from '../../src/client/backoff.ts';
+import { Transport } from '../../src/client/transport.ts';
 import {
   type Claimcheck,
   connect,
@@ -91,6 +93,41 @@ test('when the tries are used up, the last answer is thrown', async () => {
   const client = connect({ url, retry: { tries: 3 } });
   await expect(client.endpoint('e').submit({})).rejects.toBeInstanceOf(QueueFullError);
   expect(asked).toHaveLength(3);
+});
+
+test('a run is waited for through more refusals than any other request', async () => {
+  const draining = problem(503, 'draining', {}, { 'retry-after-ms': '1' });
+  const { client, asked } = await serverWith([...Array.from({ length: 30 }, () => draining), json(200, RUN)]);
+  await expect(client.run('r1').status()).rejects.toBeInstanceOf(DrainingError);
+  expect(asked).toHaveLength(10);
+  await expect(client.run('r1').wait()).resolves.toMatchObject({ done: true });
+  expect(asked).toHaveLength(31);
+});
+
+test('whoever waits in vain is told which run goes on', async () => {
+  const { url } = await serverWith([json(200, { ...RUN, status: 'running', done: false }), reset]);
+  const waiting = connect({ url, retry: { tries: 2 } })
+    .run('r1')
+    .wait();
+  const error = await waiting.catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(ConnectionError);
+  expect(error).toMatchObject({ runId: 'r1', message: expect.stringMatching(/^No answer from/) as string });
+});
+
+test('a laptop that slept while it waited tries again when it wakes', async () => {
+  let tries = 0;
+  const fetch: typeof globalThis.fetch = async (_url, init) => {
+    tries += 1;
+    if (tries > 1) return Response.json(RUN);
+    // Nothing of the process runs meanwhile, and its limit has passed when it goes on.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_500);
+    return new Promise((_, reject) =>
+      init!.signal!.addEventListener('abort', () => reject(init!.signal!.reason as Error)),
+    );
+  };
+  const transport = new Transport({ url: 'http://asleep', apiKey: null, fetch, retry: retryLimits({ seconds: 1 }) });
+  await transport.send({ method: 'GET', path: '/runs/r1', limitSeconds: 0.05 });
+  expect(tries).toBe(2);
 });
 
 test('a problem about a run is an answer, and the request is not sent again', async () => {
