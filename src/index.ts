@@ -15,6 +15,7 @@ export {
   CaptureNotFoundError,
   ClaimcheckError,
   ConnectionError,
+  DeduplicatedError,
   DeliveryNotFoundError,
   DrainingError,
   EndpointInUseError,

@@ -6,7 +6,7 @@ import { clientOf } from './connection.ts';
 import { checkWritable, wantedType, writeOutput } from './files.ts';
 import { follow } from './follow.ts';
 import { readSubmission, type SubmissionOptions, withSubmission } from './submission.ts';
-import { noteDeduplicated } from './submitted.ts';
+import { assertOwn } from './submitted.ts';
 import { jsonText, write } from './text.ts';
 
 interface InvokeOptions extends SubmissionOptions {
@@ -30,7 +30,7 @@ async function invoke(first: string | undefined, second: string | undefined, opt
   if (options.output !== undefined) await checkWritable(options.output);
   const client = clientOf(options);
   const run = await client.endpoint(endpoint).submit(input, { ...said, accept: wantedType(options.output, input) });
-  await noteDeduplicated(run);
+  assertOwn(run, options);
   const ended = await follow(client, run, options);
   if (options.json === true) await write(process.stdout, jsonText(ended));
   if (ended.status !== 'succeeded') throw errorOfRun(ended);

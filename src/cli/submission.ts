@@ -35,7 +35,7 @@ export function withSubmission(command: Command): Command {
       )
       .option('--timeout <duration>', "limit of one attempt: '90s', '10m' or a number of seconds", readSeconds)
       .option('--run-name <name>', 'a label to find the run by')
-      .option('--concurrency-key <key>', 'makes no new run while one with the same key has not ended: takes that one')
+      .option('--concurrency-key <key>', 'makes no new run while one with the same key has not ended')
       .option('--callback-url <url>', 'where the end of the run is told, by a signed webhook'),
   );
 }

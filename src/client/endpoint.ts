@@ -5,6 +5,7 @@ import type { EndpointBody, EndpointList, PurgeBody } from '../wire/endpoints.ts
 import type { VersionBody, VersionList } from '../wire/versions.ts';
 import { CONTENT_TYPES } from '../table/format.ts';
 import { type Content, isContent } from './content.ts';
+import { DeduplicatedError } from './errors.ts';
 import { fetchResult } from './output.ts';
 import { Run, type WaitOptions } from './run.ts';
 import { startRun } from './start.ts';
@@ -21,7 +22,7 @@ export interface InferenceOptions extends RunOptions, BatchOptions, WaitOptions 
 export interface InvokeOptions extends SubmitOptions, WaitOptions {
   /**
    * Whether the server answers at once (true) or when the run has ended (false). Unset, the endpoint's mode decides. The call
-   * waits for the end either way; `onProgress`, `cancelOnAbort`, `jobKey` and `accept` need the run first and make it true.
+   * waits for the end either way; `onProgress`, `cancelOnAbort`, `jobKey`, `concurrencyKey` and `accept` need the run first and make it true.
    */
   readonly async?: boolean | undefined;
 }
@@ -65,14 +66,14 @@ export class Endpoint {
    * Runs a table as one batch and answers a table of the same kind: rows for rows, bytes for bytes. As many rows come back as
    * were sent, in their order (`onRowError: 'drop'` leaves failed ones out); a failed row has an `inference_error` that says why.
    *
-   * @throws ClaimcheckError for a refused table or a failed run; TableError for rows with a value that has no JSON form
+   * @throws ClaimcheckError for a refused table or a failed run; DeduplicatedError; TableError for rows with a value that has no JSON form
    */
   inference<Out extends Row = Row>(table: readonly Row[], options?: InferenceOptions): Promise<Out[]>;
   inference(table: Content, options?: InferenceOptions): Promise<Content>;
   async inference(table: readonly Row[] | Content, options: InferenceOptions = {}): Promise<readonly Row[] | Content> {
-    if (isContent(table)) return (await this.submit(table, { ...options, batch: true })).output(options);
+    if (isContent(table)) return (await this.#ownRun(table, { ...options, batch: true })).output(options);
     if (table.length === 0) return [];
-    const run = await this.submit(carried(table, options), { ...options, batch: true, accept: CONTENT_TYPES.jsonl });
+    const run = await this.#ownRun(carried(table, options), { ...options, batch: true, accept: CONTENT_TYPES.jsonl });
     return run.result<Row[]>(options);
   }
 
@@ -80,7 +81,7 @@ export class Endpoint {
    * Invokes the endpoint with one input, any JSON value or `{ bytes, contentType }`, and waits for the output: JSON parsed, a
    * table as rows, anything else as bytes.
    *
-   * @throws ClaimcheckError for a refused input or a failed run
+   * @throws ClaimcheckError for a refused input or a failed run; DeduplicatedError
    */
   async invoke<Output = unknown>(input: unknown, options: InvokeOptions = {}): Promise<Output> {
     const { run, runId } = await startRun(this.#transport, {
@@ -89,6 +90,7 @@ export class Endpoint {
       options: sending(options),
       async: needsRunFirst(options) ? true : options.async,
     });
+    if (run?.deduplicated === true) throw new DeduplicatedError(runId);
     if (run?.done !== true) return new Run(this.#transport, runId).result<Output>(options);
     options.onProgress?.(run);
     return fetchResult(this.#transport, run, options.signal) as Promise<Output>;
@@ -120,6 +122,11 @@ export class Endpoint {
     if (found === undefined)
       throw new TypeError('The server has no default endpoint. Name one: client.endpoint(name).');
     return found;
+  }
+
+  /** How many replicas are ready, how many the work that is there asks for, and between which bounds: `current` and `desired`, `min` and `max`. */
+  async instanceCounts(options: Pick<WaitOptions, 'signal'> = {}): Promise<EndpointBody['replicas']> {
+    return (await this.describe(options)).replicas;
   }
 
   /**
@@ -187,6 +194,13 @@ export class Endpoint {
     return jsonOf<EndpointBody>(await this.#transport.send(request), path);
   }
 
+  /** A run of this very input: whoever waits for an output is never given another's. */
+  async #ownRun(input: unknown, options: SubmitOptions): Promise<Run> {
+    const run = await this.submit(input, options);
+    if (run.deduplicated) throw new DeduplicatedError(run.id);
+    return run;
+  }
+
   async #path(signal: AbortSignal | undefined): Promise<string> {
     const name = this.name ?? (await this.describe({ signal })).name;
     return `/endpoints/${encodeURIComponent(name)}`;
@@ -208,8 +222,9 @@ export async function listEndpoints(transport: Transport, signal?: AbortSignal):
   ).endpoints;
 }
 
-function needsRunFirst({ onProgress, cancelOnAbort, jobKey, accept }: InvokeOptions): boolean {
-  return onProgress !== undefined || cancelOnAbort === true || jobKey !== undefined || accept !== undefined;
+function needsRunFirst({ onProgress, cancelOnAbort, ...options }: InvokeOptions): boolean {
+  const isNamed = [options.jobKey, options.concurrencyKey, options.accept].some((said) => said !== undefined);
+  return onProgress !== undefined || cancelOnAbort === true || isNamed;
 }
 
 /** Rows travel as JSON Lines; only with metadata, for which a raw body has no place, as JSON records in an envelope. */

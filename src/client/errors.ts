@@ -60,6 +60,24 @@ export class ConnectionError extends Error {
   }
 }
 
+/**
+ * No run was made for an input whose output is waited for: another with the same concurrency key goes on, and what it answers is of its own input.
+ * `submit` answers its handle instead.
+ */
+export class DeduplicatedError extends Error {
+  override readonly name = 'DeduplicatedError';
+  /** The run that goes on. */
+  readonly runId: string;
+
+  /** @param advice what to do instead */
+  constructor(runId: string, advice = 'Hand the input in with submit() to get that run.') {
+    super(
+      `No run was made: ${runId} has the same concurrency key and has not ended; what it answers may be of another input. ${advice}`,
+    );
+    this.runId = runId;
+  }
+}
+
 /** A slug as the name of its class: `queue-full` is QueueFullError, `model-error` is ModelError. Not taken from the class, whose name a bundler may shorten. */
 export function errorName(slug: string): string {
   if (!Object.hasOwn(PROBLEMS, slug)) return 'ClaimcheckError';

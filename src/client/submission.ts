@@ -28,7 +28,7 @@ export interface RunOptions {
   readonly queueTtl?: Seconds | undefined;
   /** -100 to 100; higher starts first (0). */
   readonly priority?: number | undefined;
-  /** While a run of the endpoint with the same key has not ended, no other is made: the call gets that run. */
+  /** While a run of the endpoint with the same key has not ended, no other is made: `submit` answers that run, and a call that waits for an output throws DeduplicatedError. */
   readonly concurrencyKey?: string | undefined;
   /** Where the end of the run is told, by a signed webhook that is sent until it has arrived. */
   readonly callbackUrl?: string | undefined;

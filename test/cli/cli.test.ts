@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -229,15 +230,21 @@ describe('a concurrency key', () => {
       `^No run was made: ${first.stdout.trimEnd()} has the same concurrency key and has not ended\\.\n`,
     );
     expect(second.stderr).toMatch(note);
-    const waiting = startCommand(server.url, ['invoke', ...args.slice(1)]);
-    await until('the command names the run', () => note.test(waiting.stderr()));
     const shown = await claimcheck(['runs', 'show', first.stdout.trimEnd()]);
     expect(shown.stdout).toMatch(/^key +nightly \(concurrency key\)$/m);
     await connect({ url: server.url }).run(first.stdout.trimEnd()).cancel();
-    await expect(waiting.ended()).resolves.toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining('run-cancelled') as string,
-    });
+  });
+
+  test('never has another input’s answer written: invoke fails, and says how to wait for the run that has it', async () => {
+    const args = ['anything', '-d', '{"pauseMs": 60000}', '--concurrency-key', 'weekly'];
+    const id = (await claimcheck(['submit', ...args])).stdout.trimEnd();
+    const output = join(folder, 'never.json');
+    const { code, stdout, stderr } = await claimcheck(['invoke', ...args, '-o', output]);
+    expect([code, stdout, existsSync(output)]).toEqual([1, '', false]);
+    expect(stderr).toMatch(
+      new RegExp(`^error: No run was made: ${id} has the same .* Wait for that run: claimcheck runs wait ${id}`),
+    );
+    await connect({ url: server.url }).run(id).cancel();
   });
 });
 

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import {
   type Claimcheck,
   connect,
+  DeduplicatedError,
   EndpointNotFoundError,
   IdempotencyMismatchError,
   InvalidRequestError,
@@ -393,6 +394,28 @@ describe('a concurrency key', () => {
     await expect(endpoint.invoke(4, { concurrencyKey: 'one' })).resolves.toEqual({ input: 4 });
   });
 
+  test('never gets a table, or an input, the answer to another: whoever waits for it is told which run goes on', async () => {
+    const [rows, anything] = [client.endpoint('rows'), client.endpoint('anything')];
+    const [table, input] = [
+      await rows.submit([{ id: 1, pauseMs: 60_000 }], { concurrencyKey: 'mine' }),
+      await anything.submit({ pauseMs: 60_000 }, { concurrencyKey: 'mine' }),
+    ];
+    const others = [{ id: 2 }, { id: 3 }];
+    const asked = { concurrencyKey: 'mine' };
+    for (const call of [
+      rows.inference(others, asked),
+      rows.inference({ bytes: new TextEncoder().encode('id\n2\n'), contentType: 'text/csv' }, asked),
+    ])
+      await expect(call).rejects.toMatchObject({ name: 'DeduplicatedError', runId: table.id });
+    const call = anything.invoke(2, asked);
+    await expect(call).rejects.toBeInstanceOf(DeduplicatedError);
+    await expect(call).rejects.toMatchObject({
+      runId: input.id,
+      message: expect.stringContaining('submit()') as string,
+    });
+    await Promise.all([table.cancel(), input.cancel()]);
+  });
+
   test('goes with a table, too', async () => {
     const rows = client.endpoint('rows');
     await expect(rows.inference([{ id: 1 }], { concurrencyKey: 'table' })).resolves.toHaveLength(1);
@@ -457,5 +480,12 @@ describe('looking', () => {
       replicas: { max: 1 },
     });
     await expect(client.endpoint().describe()).resolves.toMatchObject({ name: 'rows', default: true });
+    const { replicas } = await client.endpoint('anything').describe();
+    await expect(client.endpoint('anything').instanceCounts()).resolves.toMatchObject({
+      min: replicas.min,
+      max: replicas.max,
+      current: expect.any(Number) as number,
+      desired: expect.any(Number) as number,
+    });
   });
 });
