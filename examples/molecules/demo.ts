@@ -6,7 +6,7 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Claimcheck, connect, type Row, type RunBody } from 'claimcheck';
-import { type ProgressBar, showProgress } from '../../src/cli/progress.ts';
+import { type ProgressBar, showProgress } from '../../src/client/progress/bars.ts';
 import { decodeRows, encodeRows } from '../../src/table/rows.ts';
 import { serve, serveCommand } from '../../tools/serve.ts';
 

@@ -1,7 +1,7 @@
 // Webhooks and the attempts at them as text for people.
 
 import type { DeliveryBody } from '../wire/deliveries.ts';
-import { timeText } from './rate.ts';
+import { timeText } from '../client/progress/rate.ts';
 import { columns, type coloursFor, plainLine } from './text.ts';
 
 type Colours = ReturnType<typeof coloursFor>;

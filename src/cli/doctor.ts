@@ -6,7 +6,7 @@ import { systemClock } from '../clock.ts';
 import type { Examined, Finding, Report } from '../doctor/examination.ts';
 import type { StorePlace } from '../doctor/store.ts';
 import { seconds, toRfc3339 } from '../domain/time.ts';
-import { timeText } from './rate.ts';
+import { timeText } from '../client/progress/rate.ts';
 import { UsageError } from './failure.ts';
 import { coloursFor, jsonText, type Output, plainLine, write } from './text.ts';
 

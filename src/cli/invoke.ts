@@ -28,10 +28,11 @@ export function invokeCommand(): Command {
 async function invoke(first: string | undefined, second: string | undefined, options: InvokeOptions): Promise<void> {
   const { endpoint, input, options: said } = await readSubmission(first, second, options);
   if (options.output !== undefined) await checkWritable(options.output);
-  const client = clientOf(options);
-  const run = await client.endpoint(endpoint).submit(input, { ...said, accept: wantedType(options.output, input) });
+  const run = await clientOf(options)
+    .endpoint(endpoint)
+    .submit(input, { ...said, accept: wantedType(options.output, input) });
   assertOwn(run, options);
-  const ended = await follow(client, run, options);
+  const ended = await follow(run, options);
   if (options.json === true) await write(process.stdout, jsonText(ended));
   if (ended.status !== 'succeeded') throw errorOfRun(ended);
   if (options.json === true && options.output === undefined) return;

@@ -5,8 +5,8 @@ import { between, inSeconds, parseRfc3339, toRfc3339 } from '../domain/time.ts';
 import type { EndpointBody } from '../wire/endpoints.ts';
 import type { RunBody, RunLine } from '../wire/runs.ts';
 import type { VersionBody } from '../wire/versions.ts';
-import { replicasText } from './progress.ts';
-import { timeText } from './rate.ts';
+import { replicasText } from '../client/progress/line.ts';
+import { timeText } from '../client/progress/rate.ts';
 import { columns, type coloursFor, plainLine } from './text.ts';
 
 type Colours = ReturnType<typeof coloursFor>;
@@ -17,10 +17,10 @@ export function runTable(runs: readonly RunLine[], colours: Colours): string {
   const lines = runs.map((run) => [
     run.run_id,
     run.endpoint,
-    run.status,
+    run.status === 'running' && run.started_at !== null ? `running ${ageText(run.started_at)}` : run.status,
     progressText(run),
     ageText(run.created_at),
-    run.run_name ?? '',
+    run.run_name ?? rowsText(run),
   ]);
   const [head = '', ...rest] = columns([['ID', 'ENDPOINT', 'STATUS', 'DONE', 'AGE', 'NAME'], ...lines])
     .trimEnd()
@@ -28,8 +28,18 @@ export function runTable(runs: readonly RunLine[], colours: Colours): string {
   return [colours.dim(head), ...rest, ''].join('\n');
 }
 
-/** A run, a fact a line. */
-export function runDetails(run: RunBody, colours: Colours): string {
+/** `rows 21 to 30` of a chunk, counted from 1 as in what people are told of failed rows. */
+function rowsText({ rows }: RunLine): string {
+  if (rows === null) return '';
+  return rows.to - rows.from === 1 ? `row ${rows.to}` : `rows ${rows.from + 1} to ${rows.to}`;
+}
+
+/**
+ * A run, a fact a line.
+ *
+ * @param running the chunks of a batch that are at work
+ */
+export function runDetails(run: RunBody, colours: Colours, running: readonly RunLine[] = []): string {
   const waiting = run.waiting_on === null ? '' : `, waiting on ${run.waiting_on.replace('_', ' ')}`;
   const ahead = run.queue === null ? '' : `, ${run.queue.ahead} ahead`;
   const facts: (readonly [string, string] | null)[] = [
@@ -46,6 +56,7 @@ export function runDetails(run: RunBody, colours: Colours): string {
           'batch',
           `${run.batch.size} rows per chunk, ${run.batch.max_in_flight} chunks in flight, failed rows: ${run.batch.on_row_error}`,
         ],
+    running.length === 0 ? null : ['at work', runningText(running)],
     ['created', run.created_at],
     run.started_at === null ? null : ['started', run.started_at],
     run.finished_at === null ? null : ['finished', `${run.finished_at}${tookText(run)}`],
@@ -56,6 +67,14 @@ export function runDetails(run: RunBody, colours: Colours): string {
   return facts
     .flatMap((fact) => (fact === null ? [] : [`${colours.dim(fact[0].padEnd(10))} ${plainLine(fact[1])}\n`]))
     .join('');
+}
+
+/** `3 chunks, the oldest (rows 21 to 30, run …) for 2 min 05 s`. */
+function runningText(running: readonly RunLine[]): string {
+  const since = ({ started_at: at }: RunLine): string => at ?? '9';
+  const oldest = running.toSorted((a, b) => (since(a) < since(b) ? -1 : 1))[0]!;
+  const which = `(${rowsText(oldest)}, run ${oldest.run_id}) for ${ageText(since(oldest))}`;
+  return running.length === 1 ? `1 chunk ${which}` : `${running.length} chunks, the oldest ${which}`;
 }
 
 /** Endpoints as a table. */
@@ -97,6 +116,7 @@ export function endpointDetails(endpoint: EndpointBody, colours: Colours): strin
     ['timeout', `${timeText(endpoint.timeout)} an attempt, ${timeText(endpoint.queue_ttl)} in the queue`],
     ['kept', `inputs and outputs for ${timeText(endpoint.retention)}`],
     endpoint.features.length === 0 ? null : ['features', endpoint.features.join(', ')],
+    endpoint.scoring === null ? null : ['scored', scoringText(endpoint.scoring)],
     endpoint.tags.length === 0 ? null : ['tags', endpoint.tags.join(', ')],
     rollout === null ? null : ['rollout', rollout],
     endpoint.trouble === null ? null : ['trouble', endpoint.trouble],
@@ -104,6 +124,23 @@ export function endpointDetails(endpoint: EndpointBody, colours: Colours): strin
   return facts
     .flatMap((fact) => (fact === null ? [] : [`${colours.dim(fact[0].padEnd(10))} ${plainLine(fact[1])}\n`]))
     .join('');
+}
+
+function scoringText({
+  target,
+  prediction,
+  task,
+  id_column,
+  evaluation,
+}: NonNullable<EndpointBody['scoring']>): string {
+  const said = [
+    target === null ? null : `target ${target}`,
+    prediction === null ? null : `prediction ${prediction}`,
+    task,
+    id_column === null ? null : `ids ${id_column}`,
+    evaluation ? 'evaluation data' : null,
+  ];
+  return said.filter((one) => one !== null).join(', ');
 }
 
 /** Versions as a table. */

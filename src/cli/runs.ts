@@ -31,7 +31,14 @@ export function runsCommand(): Command {
     .summary('list, show, wait for, fetch, read the logs of, cancel and retry runs, and see what was told of them')
     .description('Runs that the server has, in any state.')
     .addCommand(listCommand())
-    .addCommand(byId('show', 'show a run and its attempts', 'Shows all that is known of a run.', show))
+    .addCommand(
+      byId(
+        'show',
+        'show a run and its attempts',
+        'Shows all that is known of a run; of a batch that is at work also how many chunks are, and which of them has been longest.',
+        show,
+      ),
+    )
     .addCommand(
       byId(
         'wait',
@@ -121,12 +128,16 @@ async function list(options: ListOptions): Promise<void> {
 }
 
 async function show(id: string, options: ConnectionOptions): Promise<void> {
-  await print(await clientOf(options).run(id).status(), options);
+  const client = clientOf(options);
+  const body = await client.run(id).status();
+  const isAtWork = body.batch !== null && body.status === 'running' && options.json !== true;
+  // As many as a server answers in one page: a batch rarely has more in flight.
+  const running = isAtWork ? client.runs({ parentId: id, status: 'running', limit: 500 }) : [];
+  await print(body, options, await Array.fromAsync(running));
 }
 
 async function wait(id: string, options: ConnectionOptions): Promise<void> {
-  const client = clientOf(options);
-  const ended = await follow(client, client.run(id), options);
+  const ended = await follow(clientOf(options).run(id), options);
   await print(ended, options);
   if (ended.status !== 'succeeded') throw errorOfRun(ended);
 }
@@ -177,6 +188,7 @@ async function redeliver(id: string, options: ConnectionOptions): Promise<void> 
   await write(process.stdout, options.json === true ? jsonText(again) : text);
 }
 
-function print(body: RunBody, options: ConnectionOptions): Promise<void> {
-  return write(process.stdout, options.json === true ? jsonText(body) : runDetails(body, coloursFor(process.stdout)));
+function print(body: RunBody, options: ConnectionOptions, running: readonly RunLine[] = []): Promise<void> {
+  const text = options.json === true ? jsonText(body) : runDetails(body, coloursFor(process.stdout), running);
+  return write(process.stdout, text);
 }

@@ -1,59 +1,38 @@
 // Text for people: nothing that comes from elsewhere may steer the terminal.
 
-import { stripVTControlCharacters } from 'node:util';
-import pc from 'picocolors';
+import { cellsOf } from '../client/progress/cells.ts';
+import { type Output, plainLine } from '../client/progress/terminal.ts';
 
-/** What a command writes to: standard output or standard error. */
-export type Output = Pick<NodeJS.WriteStream, 'isTTY' | 'columns' | 'write'>;
-
-// C0 but tab and line feed, DEL, C1, and the marks that turn the direction of text around.
-// oxlint-disable-next-line no-control-regex -- control characters are what this is about
-const UNPRINTABLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
-
-/** Text without escape sequences and control characters; tabs and line ends stay. */
-export function plain(text: string): string {
-  return stripVTControlCharacters(text.replaceAll('\r\n', '\n')).replaceAll(UNPRINTABLE, '');
-}
-
-/** The same on one line. */
-export function plainLine(text: string): string {
-  return plain(text)
-    .replaceAll(/\s*\n\s*/g, ' ')
-    .replaceAll('\t', ' ');
-}
+export { coloursFor, type Output, plain, plainLine } from '../client/progress/terminal.ts';
 
 /** JSON for a program. The control characters that JSON leaves as they are become escapes, which says the same. */
 export function jsonText(value: unknown): string {
-  return withoutControls(JSON.stringify(value, null, 2));
+  return `${harmlessJson(JSON.stringify(value, null, 2))}\n`;
 }
 
 /** The same on one line, for JSON Lines. */
 export function jsonLine(value: unknown): string {
-  return withoutControls(JSON.stringify(value));
+  return `${harmlessJson(JSON.stringify(value))}\n`;
 }
 
-const withoutControls = (json: string): string =>
-  `${json.replaceAll(/[\u007f-\u009f]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`)}\n`;
+/** JSON text from elsewhere, with the same care. */
+export const harmlessJson = (json: string): string =>
+  json.replaceAll(/[\u007f-\u009f]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`);
 
 /** Columns of text, each as wide as its widest cell; the last one is not padded. */
 export function columns(rows: readonly (readonly string[])[]): string {
   const clean = rows.map((row) => row.map(plainLine));
   const widths = clean.reduce<number[]>(
-    (widest, row) => row.map((cell, at) => Math.max(widest[at] ?? 0, cell.length)),
+    (widest, row) => row.map((cell, at) => Math.max(widest[at] ?? 0, cellsOf(cell))),
     [],
   );
   const lines = clean.map((row) =>
     row
-      .map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at]!)))
+      .map((cell, at) => (at === row.length - 1 ? cell : cell + ' '.repeat(widths[at]! - cellsOf(cell))))
       .join('  ')
       .trimEnd(),
   );
   return lines.map((line) => `${line}\n`).join('');
-}
-
-/** Colours on a terminal, none anywhere else; NO_COLOR is minded. */
-export function coloursFor(output: Pick<Output, 'isTTY'>): ReturnType<typeof pc.createColors> {
-  return pc.createColors(output.isTTY && pc.isColorSupported);
 }
 
 /** Writes all of it; resolves when it may be followed by the end of the process. */

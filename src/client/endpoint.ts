@@ -22,7 +22,7 @@ export interface InferenceOptions extends RunOptions, BatchOptions, WaitOptions 
 export interface InvokeOptions extends SubmitOptions, WaitOptions {
   /**
    * Whether the server answers at once (true) or when the run has ended (false). Unset, the endpoint's mode decides. The call
-   * waits for the end either way; `onProgress`, `cancelOnAbort`, `jobKey`, `concurrencyKey` and `accept` need the run first and make it true.
+   * waits for the end either way; `onProgress`, `progress`, `cancelOnAbort`, `jobKey`, `concurrencyKey` and `accept` need the run first and make it true.
    */
   readonly async?: boolean | undefined;
 }
@@ -71,10 +71,11 @@ export class Endpoint {
   inference<Out extends Row = Row>(table: readonly Row[], options?: InferenceOptions): Promise<Out[]>;
   inference(table: Content, options?: InferenceOptions): Promise<Content>;
   async inference(table: readonly Row[] | Content, options: InferenceOptions = {}): Promise<readonly Row[] | Content> {
-    if (isContent(table)) return (await this.#ownRun(table, { ...options, batch: true })).output(options);
+    const waiting = { ...options, progress: options.progress ?? (options.onProgress === undefined ? 'auto' : false) };
+    if (isContent(table)) return (await this.#ownRun(table, { ...options, batch: true })).output(waiting);
     if (table.length === 0) return [];
     const run = await this.#ownRun(carried(table, options), { ...options, batch: true, accept: CONTENT_TYPES.jsonl });
-    return run.result<Row[]>(options);
+    return run.result<Row[]>(waiting);
   }
 
   /**
@@ -222,9 +223,10 @@ export async function listEndpoints(transport: Transport, signal?: AbortSignal):
   ).endpoints;
 }
 
-function needsRunFirst({ onProgress, cancelOnAbort, ...options }: InvokeOptions): boolean {
+function needsRunFirst({ onProgress, progress, cancelOnAbort, ...options }: InvokeOptions): boolean {
+  const isWatched = onProgress !== undefined || progress === true;
   const isNamed = [options.jobKey, options.concurrencyKey, options.accept].some((said) => said !== undefined);
-  return onProgress !== undefined || cancelOnAbort === true || isNamed;
+  return isWatched || cancelOnAbort === true || isNamed;
 }
 
 /** Rows travel as JSON Lines; only with metadata, for which a raw body has no place, as JSON records in an envelope. */

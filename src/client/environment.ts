@@ -44,3 +44,23 @@ export function sleep(pauseMs: number, signal?: AbortSignal): Promise<void> {
   signal?.addEventListener('abort', stop, { once: true });
   return promise;
 }
+
+/** Standard error where there is one: browsers have none. */
+export function standardError(): Output | null {
+  const { process } = globalThis as { process?: { stderr?: Output } };
+  return process?.stderr ?? null;
+}
+
+/** As much of standard error or standard output as is needed here. */
+export interface Output {
+  readonly isTTY?: boolean;
+  /** Characters of a line, where it is a terminal. */
+  readonly columns?: number;
+  write(content: string | Uint8Array, done?: (error?: Error | null) => void): boolean;
+}
+
+/** Whether standard error is a terminal on which a line can be drawn again. */
+export function isOnTerminal(): boolean {
+  const { process } = globalThis as { process?: { env?: Record<string, string | undefined> } };
+  return standardError()?.isTTY === true && process?.env?.['TERM'] !== 'dumb';
+}

@@ -6,10 +6,11 @@ import type { LogLineBody } from '../wire/logs.ts';
 import type { RunBody } from '../wire/runs.ts';
 import type { Content } from './content.ts';
 import { openOutput, type OutputStream } from './download.ts';
-import { monotonicNow, newIdempotencyKey, sleep } from './environment.ts';
+import { isOnTerminal, monotonicNow, newIdempotencyKey, sleep, standardError } from './environment.ts';
 import { ConnectionError, RunEndedError } from './errors.ts';
 import { fetchOutput, fetchResult } from './output.ts';
 import { followParts, type Part, type PartsOptions } from './parts.ts';
+import type { Watch } from './progress/watch.ts';
 import { followEvents, followLines, type RunEvent } from './streams.ts';
 import { jsonOf, type ServerRequest, type Transport } from './transport.ts';
 
@@ -30,6 +31,12 @@ export interface WaitOptions {
   readonly cancelOnAbort?: boolean | undefined;
   /** Called with the run at once, about every second, and when it has ended. */
   readonly onProgress?: ((run: RunBody) => void) | undefined;
+  /**
+   * Shows a line on standard error: rows done, rate, time left, failed rows, replicas. Where that is no terminal it is a plain line every
+   * half a minute. `'auto'` shows it on a terminal alone, and where the run takes longer than half a second: what `inference` does unless
+   * it is told, or has an `onProgress`. Browsers show nothing.
+   */
+  readonly progress?: boolean | 'auto' | undefined;
 }
 
 /** Which lines of a run are wanted. */
@@ -72,8 +79,28 @@ export class Run {
    *
    * @throws RunNotFoundError, ConnectionError with the id of the run, and the signal's reason once it aborts
    */
-  async wait({ signal, cancelOnAbort = false, onProgress }: WaitOptions = {}): Promise<RunBody> {
-    const waiting = { signal, isWait: true };
+  async wait(options: WaitOptions = {}): Promise<RunBody> {
+    const watch = await watchFor(this.#transport, options);
+    if (watch === null) return this.#waitUntilEnd(options, () => {});
+    const onProgress = (run: RunBody): void => {
+      watch.show(run);
+      options.onProgress?.(run);
+    };
+    try {
+      const ended = await this.#waitUntilEnd({ ...options, onProgress }, () => watch.unanswered());
+      watch.end('summary');
+      return ended;
+    } catch (error) {
+      watch.end('nothing');
+      throw error;
+    }
+  }
+
+  async #waitUntilEnd(
+    { signal, cancelOnAbort = false, onProgress }: WaitOptions,
+    onUnanswered: () => void,
+  ): Promise<RunBody> {
+    const waiting = { signal, isWait: true, onUnanswered };
     try {
       let run = await this.#look(onProgress === undefined ? WAIT_SECONDS : 0, waiting);
       onProgress?.(run);
@@ -226,7 +253,10 @@ export class Run {
     return new Run(this.#transport, run.run_id, run.deduplicated);
   }
 
-  async #look(waitSeconds: number, { signal, isWait }: Pick<ServerRequest, 'signal' | 'isWait'>): Promise<RunBody> {
+  async #look(
+    waitSeconds: number,
+    { signal, isWait, onUnanswered }: Pick<ServerRequest, 'signal' | 'isWait' | 'onUnanswered'>,
+  ): Promise<RunBody> {
     const query = waitSeconds === 0 ? {} : { wait: waitSeconds };
     const request = {
       method: 'GET',
@@ -235,6 +265,7 @@ export class Run {
       signal,
       limitSeconds: waitSeconds + ANSWER_SECONDS,
       isWait,
+      onUnanswered,
     } as const;
     return jsonOf<RunBody>(await this.#transport.send(request), request.path);
   }
@@ -250,4 +281,12 @@ export class Run {
   get #path(): string {
     return `/runs/${encodeURIComponent(this.id)}`;
   }
+}
+
+/** What shows the run on standard error, where that is wanted. Its code is loaded only then. */
+async function watchFor(transport: Transport, { progress = false }: WaitOptions): Promise<Watch | null> {
+  const isShown = progress === 'auto' ? isOnTerminal() : progress && standardError() !== null;
+  if (!isShown) return null;
+  const { Watch: LoadedWatch } = await import('./progress/watch.ts');
+  return new LoadedWatch(transport, progress === 'auto' ? 'where-it-helps' : 'always');
 }

@@ -29,6 +29,8 @@ export interface ServerRequest {
   readonly limitSeconds?: number | undefined;
   /** Waits for what goes on without anybody who waits, a run: it is kept trying for so much longer. */
   readonly isWait?: boolean | undefined;
+  /** Called when a try brought no answer, and another follows. */
+  readonly onUnanswered?: (() => void) | undefined;
 }
 
 /** A 2xx answer, read to its end. */
@@ -114,6 +116,7 @@ export class Transport {
       spentMs += Math.min(monotonicNow() - started, (request.limitSeconds ?? 0) * 1_000);
       const pause = again ? pauseAfter({ tries, spentMs, askedMs, reached: this.#reached }, limits, random()) : null;
       if (pause === null) throw error;
+      request.onUnanswered?.();
       await sleep(pause, request.signal);
       spentMs += pause;
     }

@@ -36,6 +36,17 @@ test('columns are as wide as their widest cell', () => {
   ).toBe('ID    NAME\n1234  ab\n5\n');
 });
 
+test('columns line up below letters and emoji that are two cells wide', () => {
+  expect(
+    columns([
+      ['ID', 'NAME'],
+      ['分子', 'ab'],
+      ['🧪', 'ab'],
+      ['abcd', 'ab'],
+    ]),
+  ).toBe('ID    NAME\n分子  ab\n🧪    ab\nabcd  ab\n');
+});
+
 test('there are no colours where there is no terminal', () => {
   expect(coloursFor({ isTTY: false }).red('x')).toBe('x');
 });

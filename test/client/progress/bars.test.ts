@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { instant } from '../../src/domain/time.ts';
-import { progressLine, type ProgressView, showProgress } from '../../src/cli/progress.ts';
-import { coloursFor } from '../../src/cli/text.ts';
+import { showProgress } from '../../../src/client/progress/bars.ts';
+import { progressLine, type ProgressView } from '../../../src/client/progress/line.ts';
+import { screenOf } from '../../support/screen.ts';
+import { coloursFor } from '../../../src/client/progress/terminal.ts';
 
 const NO_COLOURS = coloursFor({ isTTY: false });
 const view = (parts: Partial<ProgressView>): ProgressView => ({
@@ -13,6 +14,7 @@ const view = (parts: Partial<ProgressView>): ProgressView => ({
   message: null,
   replicas: { current: 1, desired: 3 },
   waiting: null,
+  inFlight: null,
   rate: 22.9,
   elapsedSeconds: 18,
   ...parts,
@@ -23,7 +25,7 @@ function shown({ isTTY, columns = 120 }: { isTTY: boolean; columns?: number }) {
   let seconds = 0;
   const written: string[] = [];
   const output = { isTTY, columns, write: (text: string | Uint8Array) => written.push(String(text)) > 0 };
-  const bar = showProgress('e', output, { now: () => instant(seconds * 1_000) });
+  const bar = showProgress('e', { output, now: () => seconds * 1_000 });
   return { bar, written, moveTo: (to: number) => void (seconds = to) };
 }
 
@@ -50,6 +52,11 @@ describe('the line of a terminal', () => {
     expect(line).toContain('0/1128 rows  starting a replica  3 s  replicas 0→1');
   });
 
+  test('says what keeps a batch from its end', () => {
+    const parts = { replicas: null, rate: 1, inFlight: { chunks: 2, oldestSeconds: 131 } };
+    expect(progressLine(view(parts), 140, NO_COLOURS)).toContain('2 chunks left, the oldest for 2 min 11 s');
+  });
+
   test('of a run that is no table has no counts', () => {
     expect(
       progressLine(
@@ -62,6 +69,26 @@ describe('the line of a terminal', () => {
 
   test.each([20, 40, 79, 80, 90, 100, 200])('never reaches the end of %s columns', (width) => {
     expect(progressLine(view({}), width, NO_COLOURS).length).toBeLessThan(width);
+  });
+
+  test.each([
+    ['a Japanese run name', '日本語の分子記述子を計算する夜間バッチ処理その一二三四五'],
+    ['an emoji run name', '🧪'.repeat(28)],
+  ])('with %s does not wrap at the end of 60 columns', (_what, name) => {
+    for (const label of [`e ${name}`, `e. ${name}`]) {
+      const line = progressLine(view({ label }), 60, NO_COLOURS);
+      const cells = Array.from(line, (character) => (character <= '~' ? 1 : 2)).reduce((sum, one) => sum + one, 0);
+      expect(cells).toBeLessThan(60);
+      expect(cells).toBeGreaterThan(57);
+      expect(line.isWellFormed()).toBe(true);
+    }
+  });
+
+  test('has a bar that leaves a wide name its room', () => {
+    const line = progressLine(view({ label: '分子', replicas: null }), 64, NO_COLOURS);
+    // 4 cells of the label, the bar, and 37 of `  412/1128 rows  2 failed  22.9 rows/s  ETA 32 s`.
+    expect(line).toMatch(/^分子 {2}[━─]{8,24} {2}412\/1128 rows/);
+    expect(line.length + 2).toBe(63);
   });
 
   test('is not longer than its bar when more is done than expected', () => {
@@ -85,6 +112,44 @@ describe('progress on a terminal', () => {
     bar.update({ total: 3 });
     bar.end('nothing');
     expect(written.at(-1)).toBe('\r\u001b[K');
+  });
+});
+
+describe('several runs on one terminal', () => {
+  /** Bars of one terminal, and what is seen there. */
+  function terminal() {
+    let written = '';
+    const output = { isTTY: true, columns: 80, write: (text: string | Uint8Array) => (written += String(text)) !== '' };
+    return { bar: (label: string) => showProgress(label, { output, now: () => 0 }), screen: () => screenOf(written) };
+  }
+
+  test('stand below each other, and what is over stands above the others', () => {
+    const { bar, screen } = terminal();
+    const [a, b, c] = [bar('a'), bar('b'), bar('c')];
+    for (const one of [a, b, c]) one.update({ done: 1, total: 8 });
+    expect(screen().map((line) => line[0])).toEqual(['a', 'b', 'c']);
+    b.update({ done: 8 });
+    b.end('summary');
+    expect(screen()).toEqual([
+      'b: 8/8 rows, 0 s',
+      expect.stringMatching(/^a .* 1\/8/),
+      expect.stringMatching(/^c .* 1\/8/),
+    ]);
+    a.end('nothing');
+    c.update({ done: 2 });
+    expect(screen()).toEqual(['b: 8/8 rows, 0 s', expect.stringMatching(/^c .* 2\/8/)]);
+    c.end('summary');
+    expect(screen()).toEqual(['b: 8/8 rows, 0 s', 'c: 2/8 rows, 0 s']);
+  });
+
+  test('are counted where they are too many to be drawn', () => {
+    const { bar, screen } = terminal();
+    const bars = Array.from({ length: 15 }, (_, place) => bar(`run-${place}`));
+    for (const one of bars) one.update({ done: 0, total: 2 });
+    expect(screen()).toHaveLength(13);
+    expect(screen().at(-1)).toBe('and 3 more');
+    for (const one of bars) one.end('nothing');
+    expect(screen()).toEqual(['']);
   });
 });
 
@@ -118,7 +183,7 @@ describe('progress without a terminal', () => {
   test('steers no terminal with the name of an endpoint', () => {
     const written: string[] = [];
     const output = { isTTY: false, columns: 80, write: (text: string) => written.push(text) > 0 };
-    showProgress('a\u001b[2Jb', output).end('summary');
+    showProgress('a\u001b[2Jb', { output }).end('summary');
     expect(written.join('')).toMatch(/^ab: /);
   });
 });

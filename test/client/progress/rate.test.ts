@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { rateOf, rateText, type Sample, secondsLeft, timeText, withSample } from '../../src/cli/rate.ts';
+import { rateOf, rateText, type Sample, secondsLeft, timeText, withSample } from '../../../src/client/progress/rate.ts';
 
 /** Samples as they would be kept, from [seconds, rows done] one after the other. */
 const samplesOf = (...points: [number, number][]): readonly Sample[] =>
