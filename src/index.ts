@@ -2,6 +2,7 @@
 
 export type { RetryOptions } from './client/backoff.ts';
 export { Claimcheck, connect, type ConnectOptions, type RunsFilter } from './client/connect.ts';
+export { Capture, type CaptureChoice, type CapturesFilter, type TestInference } from './client/captures.ts';
 export type { Content, InputContent } from './client/content.ts';
 export type { OutputStream } from './client/download.ts';
 export {
@@ -61,10 +62,12 @@ export type { Part, PartRows, PartsOptions } from './client/parts.ts';
 export { type EventOptions, type LogOptions, Run, type WaitOptions } from './client/run.ts';
 export type { RunEvent } from './client/streams.ts';
 export type { BatchOptions, RunOptions, Seconds, SubmitOptions } from './client/submission.ts';
+export type { AnyTable, ArrowTable, LibraryTable, PolarsFrame } from './client/tables.ts';
 export { defineConfig } from './config/define-config.ts';
 export type { FieldError } from './domain/errors.ts';
 export { TableError } from './table/format.ts';
 export type { Row } from './table/rows.ts';
+export type { CaptureBody, CaptureLine, MetricsBody } from './wire/captures.ts';
 export type { DeliveryBody } from './wire/deliveries.ts';
 export type { EndpointBody } from './wire/endpoints.ts';
 export type { LogLineBody } from './wire/logs.ts';

@@ -3,19 +3,41 @@
 import { encodeRows, type Row } from '../table/rows.ts';
 import type { EndpointBody, EndpointList, PurgeBody } from '../wire/endpoints.ts';
 import type { VersionBody, VersionList } from '../wire/versions.ts';
-import { CONTENT_TYPES } from '../table/format.ts';
-import { type Content, isContent } from './content.ts';
+import { BORDER_TYPES, CONTENT_TYPES } from '../table/format.ts';
+import type { CaptureLine } from '../wire/captures.ts';
+import {
+  AUTO_INFERENCE,
+  type Capture,
+  type CaptureChoice,
+  captureRun,
+  type CapturesFilter,
+  fetchCapture,
+  fetchEvaluation,
+  listCaptures,
+  type TestInference,
+} from './captures.ts';
+import { type Content, type InputContent, isContent } from './content.ts';
 import { DeduplicatedError } from './errors.ts';
 import { fetchResult } from './output.ts';
 import { Run, type WaitOptions } from './run.ts';
 import { startRun } from './start.ts';
 import type { BatchOptions, RunOptions, Seconds, SubmitOptions } from './submission.ts';
+import {
+  type AnyTable,
+  carriedInput,
+  checkTable,
+  isLibraryTable,
+  type LibraryTable,
+  tableFromArrow,
+} from './tables.ts';
 import { jsonOf, type Transport } from './transport.ts';
 
 /** What `inference` takes beside the table. */
 export interface InferenceOptions extends RunOptions, BatchOptions, WaitOptions {
   /** Content type wanted for the answer to a table given as bytes (its own). Rows are answered with rows. */
   readonly accept?: string | undefined;
+  /** Keeps the predictions under this name once they are there, with metrics where the target is a column of the table. An empty table makes no run, and no capture. */
+  readonly capture?: CaptureChoice | undefined;
 }
 
 /** What `invoke` takes beside the input. */
@@ -62,20 +84,102 @@ export class Endpoint {
     this.name = name;
   }
 
+  /** The way to the endpoint's server, for what stands around an endpoint. */
+  static transportOf(endpoint: Endpoint): Transport {
+    return endpoint.#transport;
+  }
+
   /**
-   * Runs a table as one batch and answers a table of the same kind: rows for rows, bytes for bytes. As many rows come back as
-   * were sent, in their order (`onRowError: 'drop'` leaves failed ones out); a failed row has an `inference_error` that says why.
+   * Runs a table as one batch and answers a table of the same kind: rows for rows, bytes for bytes, and for a table of apache-arrow,
+   * flechette or Polars one of that library. As many rows come back as were sent, in their order (`onRowError: 'drop'` leaves failed
+   * ones out); a failed row has an `inference_error` that says why.
    *
-   * @throws ClaimcheckError for a refused table or a failed run; DeduplicatedError; TableError for rows with a value that has no JSON form
+   * @throws ClaimcheckError for a refused table or a failed run; DeduplicatedError; before anything is sent TypeError for what is no table, and
+   * TableError for rows that are no objects or have a value without a JSON form
    */
   inference<Out extends Row = Row>(table: readonly Row[], options?: InferenceOptions): Promise<Out[]>;
-  inference(table: Content, options?: InferenceOptions): Promise<Content>;
-  async inference(table: readonly Row[] | Content, options: InferenceOptions = {}): Promise<readonly Row[] | Content> {
+  inference(table: InputContent, options?: InferenceOptions): Promise<Content>;
+  inference<Table extends LibraryTable>(table: Table, options?: InferenceOptions): Promise<Table>;
+  async inference(table: AnyTable | InputContent, options: InferenceOptions = {}): Promise<AnyTable> {
+    checkTable(table);
+    await this.#checkCapture(options);
     const waiting = { ...options, progress: options.progress ?? (options.onProgress === undefined ? 'auto' : false) };
-    if (isContent(table)) return (await this.#ownRun(table, { ...options, batch: true })).output(waiting);
+    if (isLibraryTable(table)) {
+      const run = await this.#ownRun(table, { ...options, batch: true, accept: BORDER_TYPES.arrow });
+      const answer = await tableFromArrow((await run.output(waiting)).bytes, table);
+      return this.#captured(run, answer, options);
+    }
+    if (isContent(table)) {
+      const run = await this.#ownRun(table, { ...options, batch: true });
+      return this.#captured(run, await run.output(waiting), options);
+    }
     if (table.length === 0) return [];
-    const run = await this.#ownRun(carried(table, options), { ...options, batch: true, accept: CONTENT_TYPES.jsonl });
-    return run.result<Row[]>(waiting);
+    const run = await this.#ownRun(carried(encodeRows(table, 'jsonl'), options), {
+      ...options,
+      batch: true,
+      accept: CONTENT_TYPES.jsonl,
+    });
+    return this.#captured(run, await run.result<Row[]>(waiting), options);
+  }
+
+  /** As `inference`, without capture. */
+  fastInference<Out extends Row = Row>(
+    table: readonly Row[],
+    options?: Omit<InferenceOptions, 'capture'>,
+  ): Promise<Out[]>;
+  fastInference(table: InputContent, options?: Omit<InferenceOptions, 'capture'>): Promise<Content>;
+  fastInference<Table extends LibraryTable>(table: Table, options?: Omit<InferenceOptions, 'capture'>): Promise<Table>;
+  fastInference(table: AnyTable | InputContent, options: InferenceOptions = {}): Promise<AnyTable> {
+    return this.inference(table as readonly Row[], { ...options, capture: undefined });
+  }
+
+  /**
+   * Tries the endpoint on ten rows of its evaluation data that the model was not trained on, the same ones every time, and captures what it
+   * answers as `auto_inference`. Rows of a CSV file are sent as CSV, so that every value that comes back is a string.
+   *
+   * @throws EvaluationNotFoundError where the endpoint's configuration names no evaluation data, and as `inference` does
+   */
+  autoInference(options: Omit<InferenceOptions, 'accept' | 'capture'> = {}): Promise<TestInference> {
+    return this.testInference(AUTO_ROWS, options);
+  }
+
+  /** As `autoInference`, on so many rows; on all that are held out where there are no more. */
+  async testInference(
+    rows: number,
+    options: Omit<InferenceOptions, 'accept' | 'capture'> = {},
+  ): Promise<TestInference> {
+    const table = await fetchEvaluation(this.#transport, await this.#path(options.signal), rows, options.signal);
+    // In the format of the file, which the model is as likely to know as any.
+    const run = await this.#ownRun(table, { ...options, batch: true });
+    const answered = await run.result<Row[]>(options);
+    return { rows: answered, capture: await this.captureRun(run.id, AUTO_INFERENCE, options) };
+  }
+
+  /**
+   * Keeps the predictions of a run that has succeeded under a name. The same run under the same name is the same version, however often.
+   *
+   * @throws InvalidRequestError for a run that is no table, or whose prediction cannot be told from other columns; RunNotEndedError
+   */
+  async captureRun(
+    runId: string,
+    capture: CaptureChoice,
+    { signal }: Pick<WaitOptions, 'signal'> = {},
+  ): Promise<Capture> {
+    return captureRun(this.#transport, await this.#path(signal), runId, capture, signal);
+  }
+
+  /** The captures of the endpoint, newest first. */
+  async captures(filter: CapturesFilter = {}): Promise<CaptureLine[]> {
+    return listCaptures(this.#transport, await this.#path(filter.signal), filter);
+  }
+
+  /**
+   * A version of a capture, the newest where none is named.
+   *
+   * @throws CaptureNotFoundError
+   */
+  async capture(name: string, version?: number, { signal }: Pick<WaitOptions, 'signal'> = {}): Promise<Capture> {
+    return fetchCapture(this.#transport, await this.#path(signal), name, version, signal);
   }
 
   /**
@@ -87,7 +191,7 @@ export class Endpoint {
   async invoke<Output = unknown>(input: unknown, options: InvokeOptions = {}): Promise<Output> {
     const { run, runId } = await startRun(this.#transport, {
       endpoint: this.name,
-      input,
+      input: await carriedInput(input),
       options: sending(options),
       async: needsRunFirst(options) ? true : options.async,
     });
@@ -97,11 +201,14 @@ export class Endpoint {
     return fetchResult(this.#transport, run, options.signal) as Promise<Output>;
   }
 
-  /** Starts a run and answers its handle as soon as the server has written it down. The input is as for `invoke`, or rows. */
+  /**
+   * Starts a run and answers its handle as soon as the server has written it down. The input is as for `invoke`, or a table of any kind;
+   * the handle answers rows for all of them, since it may be made again where nobody knows what was sent.
+   */
   async submit(input: unknown, options: SubmitOptions = {}): Promise<Run> {
     const { run, runId } = await startRun(this.#transport, {
       endpoint: this.name,
-      input,
+      input: await carriedInput(input),
       options: sending(options),
       async: true,
     });
@@ -202,12 +309,26 @@ export class Endpoint {
     return run;
   }
 
+  /** Asks for captures of the name that the predictions shall have: one that cannot be is refused before anything is computed. */
+  async #checkCapture({ capture, signal }: InferenceOptions): Promise<void> {
+    if (capture === undefined) return;
+    await this.captures({ name: typeof capture === 'string' ? capture : capture.name, limit: 1, signal });
+  }
+
+  /** The output, once it is captured where that is asked for. */
+  async #captured<Output>(run: Run, output: Output, { capture, signal }: InferenceOptions): Promise<Output> {
+    if (capture !== undefined) await this.captureRun(run.id, capture, { signal });
+    return output;
+  }
+
   async #path(signal: AbortSignal | undefined): Promise<string> {
     const name = this.name ?? (await this.describe({ signal })).name;
     return `/endpoints/${encodeURIComponent(name)}`;
   }
 }
 
+/** Rows of a smoke test: as many as show that it answers, and as few as cost nothing. */
+const AUTO_ROWS = 10;
 const DESCRIBE_SECONDS = 30;
 /** A model file that is deployed is imported first, which may take a minute. */
 const CHANGE_SECONDS = 90;
@@ -230,9 +351,11 @@ function needsRunFirst({ onProgress, progress, cancelOnAbort, ...options }: Invo
 }
 
 /** Rows travel as JSON Lines; only with metadata, for which a raw body has no place, as JSON records in an envelope. */
-function carried(rows: readonly Row[], { metadata }: InferenceOptions): Content {
-  const format = metadata === undefined ? 'jsonl' : 'json';
-  return { bytes: encodeRows(rows, format), contentType: CONTENT_TYPES[format] };
+export function carried(lines: Uint8Array, { metadata }: InferenceOptions): Content {
+  if (metadata === undefined) return { bytes: lines, contentType: CONTENT_TYPES.jsonl };
+  // A line end stands between two rows and nowhere else: in strings it is escaped.
+  const records = `[${new TextDecoder().decode(lines).trimEnd().replaceAll('\n', ',')}]`;
+  return { bytes: new TextEncoder().encode(records), contentType: CONTENT_TYPES.json };
 }
 
 /**

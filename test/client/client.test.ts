@@ -159,6 +159,16 @@ describe('invoke', () => {
     expect([...output]).toEqual([255, 2, 1]);
   });
 
+  test.each([
+    ['bytes', (text: string) => new TextEncoder().encode(text)],
+    ['a Blob', (text: string) => new Blob([text])],
+  ])('JSON with a byte order mark is accepted as %s', async (_what, contentOf) => {
+    for (const mark of ['\ufeff', '\ufeff\ufeff']) {
+      const input = { bytes: contentOf(`${mark}[{"a":1}]`), contentType: 'application/json' };
+      expect(await client.endpoint('anything').invoke(input)).toEqual({ input: [{ a: 1 }] });
+    }
+  });
+
   test('JSON that is too long to be shown inside a run is fetched', async () => {
     const input = 'x'.repeat(300 * 1_024);
     await expect(client.endpoint('anything').invoke(input)).resolves.toEqual({ input });
