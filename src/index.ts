@@ -2,6 +2,12 @@
 
 export type { RetryOptions } from './client/backoff.ts';
 export { Claimcheck, connect, type ConnectOptions, type RunsFilter } from './client/connect.ts';
+export {
+  type CachedInferenceOptions,
+  InferenceCache,
+  type InferenceCacheInfo,
+  type InferenceCacheOptions,
+} from './client/cache/inference-cache.ts';
 export { Capture, type CaptureChoice, type CapturesFilter, type TestInference } from './client/captures.ts';
 export type { Content, InputContent } from './client/content.ts';
 export type { OutputStream } from './client/download.ts';

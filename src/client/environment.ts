@@ -20,8 +20,10 @@ export const random = (): number => Math.random();
 /** A key that no other request has. Not `crypto.randomUUID`, which browsers keep from pages that came without TLS. */
 export function newIdempotencyKey(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(IDEMPOTENCY_KEY_BYTES));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return hexOf(bytes);
 }
+
+const hexOf = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 
 /** Resolves after so many milliseconds (at once for none or fewer); rejects with the signal's reason when it aborts first. */
 export function sleep(pauseMs: number, signal?: AbortSignal): Promise<void> {
@@ -63,4 +65,30 @@ export interface Output {
 export function isOnTerminal(): boolean {
   const { process } = globalThis as { process?: { env?: Record<string, string | undefined> } };
   return standardError()?.isTTY === true && process?.env?.['TERM'] !== 'dumb';
+}
+
+/** Texts that are hashed at once where the machine hashes in the background. */
+const HASHED_AT_ONCE = 1_000;
+
+/**
+ * The SHA-256 of each text, as 64 lower-case hexadecimal digits.
+ *
+ * @throws Error on a page that came without TLS, which browsers let hash nothing
+ */
+export async function sha256Hex(texts: readonly string[]): Promise<string[]> {
+  const { process } = globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } };
+  const { hash } = (process?.getBuiltinModule?.('node:crypto') ?? {}) as {
+    hash?: (algorithm: string, text: string, encoding: string) => string;
+  };
+  // In the background every text costs a turn of the event loop: for 100,000 of them seconds instead of a tenth of one.
+  if (hash !== undefined) return texts.map((text) => hash('sha256', text, 'hex'));
+  if ((globalThis.crypto as Partial<typeof crypto>).subtle === undefined)
+    throw new Error('This page came without TLS, and the browser lets it hash nothing. Serve it over https.');
+  const digests: string[] = [];
+  for (let from = 0; from < texts.length; from += HASHED_AT_ONCE) {
+    const bytes = texts.slice(from, from + HASHED_AT_ONCE).map((text) => new TextEncoder().encode(text));
+    for (const digest of await Promise.all(bytes.map((one) => crypto.subtle.digest('SHA-256', one))))
+      digests.push(hexOf(new Uint8Array(digest)));
+  }
+  return digests;
 }

@@ -3,6 +3,7 @@ import * as apache from 'apache-arrow';
 import fc from 'fast-check';
 import pl from 'nodejs-polars';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { InferenceCache } from '../../src/client/cache/inference-cache.ts';
 import { connect } from '../../src/client/connect.ts';
 import { InvalidRequestError, MalformedBodyError } from '../../src/client/errors.ts';
 import type { Content } from '../../src/client/content.ts';
@@ -187,6 +188,7 @@ describe('what is no table is refused in one sentence before anything is sent', 
   const nowhere = connect({ url: 'http://127.0.0.1:9', retry: { tries: 1 } }).endpoint('rows');
   const asked = {
     'an endpoint': (table: unknown) => nowhere.inference(table as Row[]),
+    'a cache': (table: unknown) => new InferenceCache(nowhere, { keyColumns: ['n'] }).inference(table as Row[]),
   };
 
   describe.each(Object.entries(asked))('by %s', (_name, ask) => {

@@ -1,0 +1,127 @@
+// Where an InferenceCache keeps answers: on the server, or in a file. Both are the port of src/cache, for one endpoint.
+
+import type { Answered, AnswerStore, CacheInfo, CachePlace, Found, Kept, Question } from '../../cache/store.ts';
+import { inSeconds } from '../../domain/time.ts';
+import type { CacheClaims, CacheCompacted, CacheDeleted, CacheInfoBody, CacheKept } from '../../wire/cache.ts';
+import { CONTENT_TYPES } from '../../table/format.ts';
+import { jsonOf, type Query, type ServerRequest, type Transport } from '../transport.ts';
+
+/** Keys of one question, and answers that are kept at once: what a server does for one of them takes well under a second. */
+const PAGE_KEYS = 10_000;
+/** Answers that are sent together, in characters; a longer one goes alone. */
+const PAGE_CHARACTERS = 4 * 2 ** 20;
+/** Answers of one look that are held, in bytes; the server has a bound of its own. */
+const LOOK_BYTES = 16 * 2 ** 20;
+/** Longest answer that a store is given, in characters: the server takes 4 MiB, and a character is three bytes at the most. */
+const ANSWER_CHARACTERS_MAX = 2 ** 20;
+
+/** What is known of every key, in their order. */
+export async function lookUpAll(
+  store: AnswerStore,
+  question: Omit<Question, 'bytesMax'>,
+  signal: AbortSignal | undefined,
+): Promise<Found[]> {
+  const found: Found[] = [];
+  while (found.length < question.keys.length) {
+    signal?.throwIfAborted();
+    const keys = question.keys.slice(found.length, found.length + PAGE_KEYS);
+    for (const one of await store.lookUp({ ...question, keys, bytesMax: LOOK_BYTES })) found.push(one);
+  }
+  return found;
+}
+
+/** Keeps answers, but for those that are too long to be kept. */
+export async function keepAll(store: AnswerStore, { entries, ...kept }: Kept): Promise<void> {
+  let page: Answered[] = [];
+  let characters = 0;
+  for (const entry of entries) {
+    if (entry.answer.length > ANSWER_CHARACTERS_MAX) continue;
+    if (page.length === PAGE_KEYS || characters + entry.answer.length > PAGE_CHARACTERS) {
+      await store.keep({ ...kept, entries: page });
+      [page, characters] = [[], 0];
+    }
+    page.push(entry);
+    characters += entry.answer.length;
+  }
+  if (page.length > 0) await store.keep({ ...kept, entries: page });
+}
+
+const CALL_SECONDS = 60;
+/** Many answers are forgotten a few thousand at a time. */
+const CLEAR_SECONDS = 600;
+
+/** The answers that the server keeps for the tenant of the client's key. */
+export function serverAnswers(transport: Transport, endpoint: string): AnswerStore {
+  const cache = `/endpoints/${encodeURIComponent(endpoint)}/cache`;
+  const ask = (method: ServerRequest['method'], what: string, limitSeconds = CALL_SECONDS) =>
+    transport.send({ method, path: `${cache}${what}`, limitSeconds });
+  const tell = (method: ServerRequest['method'], what: string, body: object) =>
+    carry(method, what, CONTENT_TYPES.json, JSON.stringify(body));
+  const carry = (method: ServerRequest['method'], what: string, type: string, text: string, query: Query = {}) => {
+    const [path, body] = [`${cache}${what}`, new TextEncoder().encode(text)];
+    return transport.send({ method, path, query, headers: { 'content-type': type }, body, limitSeconds: CALL_SECONDS });
+  };
+  return {
+    async lookUp({ version, anyVersion, caller, lease, keys }) {
+      const question = { version, any_version: anyVersion, caller, lease: inSeconds(lease), keys };
+      return linesOf((await tell('POST', '/lookup', question)).bytes).map(foundIn);
+    },
+    async keep({ version, caller, entries }) {
+      const lines = entries.map(({ key, answer }) => `{"key":"${key}","answer":${answer}}\n`).join('');
+      const sent = await carry('POST', '/entries', CONTENT_TYPES.jsonl, lines, { version, caller });
+      return jsonOf<CacheKept>(sent, cache).kept;
+    },
+    async renew(caller, lease) {
+      const answer = await tell('PUT', `/claims/${caller}`, { lease: inSeconds(lease) });
+      return jsonOf<CacheClaims>(answer, cache).claims;
+    },
+    async release(caller) {
+      await ask('DELETE', `/claims/${caller}`);
+    },
+    async info(): Promise<CacheInfo> {
+      return jsonOf<CacheInfoBody>(await ask('GET', ''), cache);
+    },
+    async clear() {
+      return jsonOf<CacheDeleted>(await ask('DELETE', '', CLEAR_SECONDS), cache).deleted;
+    },
+    async deleteEntries(keys) {
+      return jsonOf<CacheDeleted>(await tell('POST', '/entries/delete', { keys }), cache).deleted;
+    },
+    async compact() {
+      return jsonOf<CacheCompacted>(await ask('POST', '/compact', CLEAR_SECONDS), cache).freed_bytes;
+    },
+    close: async () => {},
+  };
+}
+
+function linesOf(bytes: Uint8Array): string[] {
+  return new TextDecoder().decode(bytes).split('\n').slice(0, -1);
+}
+
+const foundIn = (line: string): Found =>
+  line === '"mine"' ? 'mine' : line === '"others"' ? 'others' : { answer: line };
+
+/** What `src/cache/local.ts` has. */
+interface LocalCache {
+  openLocalCache(file: string, place: CachePlace): AnswerStore;
+}
+
+/**
+ * The answers in a file, of one endpoint of one server.
+ *
+ * @throws Error where there are no files, as in a browser, and where the file is something else
+ */
+export async function fileAnswers(file: string, place: CachePlace): Promise<AnswerStore> {
+  // Not a name that a bundler could follow: it would bring SQLite, and with it Node, into a page.
+  const module = `../../cache/local.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`;
+  let local: LocalCache;
+  try {
+    local = (await import(new URL(module, import.meta.url).href)) as LocalCache;
+  } catch (cause) {
+    throw new Error(
+      'A cache in a file needs Node 24 and claimcheck as it is installed, not a bundle of it. Leave `store` out to keep answers on the server.',
+      { cause },
+    );
+  }
+  return local.openLocalCache(file, place);
+}

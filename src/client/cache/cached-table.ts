@@ -1,0 +1,188 @@
+// One table on its way through a cache: what is known is taken, what nobody computes is computed, what others compute is waited for.
+
+import type { AnswerStore, CacheKey, Found } from '../../cache/store.ts';
+import { FAILED_ROW } from '../../domain/errors.ts';
+import { type Duration, seconds } from '../../domain/time.ts';
+import { CONTENT_TYPES } from '../../table/format.ts';
+import { isUnclear, type KeyCheck, type Outcome, outcomesOf } from './answers.ts';
+import { keepAll, lookUpAll } from './answer-store.ts';
+import type { Answer, Columns } from './columns.ts';
+import { carried, type Endpoint, type InferenceOptions } from '../endpoint.ts';
+import { newIdempotencyKey, sleep } from '../environment.ts';
+import { ModelError } from '../errors.ts';
+import type { Seconds } from '../submission.ts';
+import { linesOf, type TextRow } from '../text-rows.ts';
+
+/** Keys of others that are looked at again and again until something has become of them. */
+const WATCHED_KEYS_MAX = 1_000;
+/** Pauses between two looks at what others compute, in milliseconds: the first, and the longest. */
+const PAUSE_MIN_MS = 50;
+const PAUSE_MAX_MS = 1_000;
+/** A claim is renewed so many times before it would lapse, so that one lost request costs nothing. */
+const RENEWALS = 3;
+
+/** What a table needs on its way. */
+export interface CachedTableParts {
+  readonly endpoint: Endpoint;
+  readonly store: AnswerStore;
+  readonly table: readonly TextRow[];
+  /** The key of every row. */
+  readonly keys: readonly CacheKey[];
+  readonly keyColumns: readonly string[];
+  readonly options: Omit<InferenceOptions, 'onRowError'>;
+  /** Whether the first row that fails ends the run. A row that is to be dropped is marked, or nobody could tell which it was. */
+  readonly onRowError: 'fail' | 'mark';
+  readonly anyVersion: boolean;
+  readonly claimSeconds: Seconds;
+  readonly check: KeyCheck | null;
+  /** What is known of the columns of a version. */
+  readonly columnsOf: (version: number) => Columns;
+  /** Told where answers were computed and could not be kept; undefined where that is to reject the call. */
+  readonly onStoreError: ((error: Error) => void) | undefined;
+}
+
+/** The outcome of every key, and what is known of the columns. */
+export interface Computed {
+  readonly outcomes: ReadonlyMap<CacheKey, Outcome>;
+  readonly columns: Columns;
+}
+
+/** What came of a table: all of it, or the version that its endpoint has moved to meanwhile. */
+export type TableOutcome = Computed | { readonly movedTo: number };
+
+/** See the head of this file. */
+export class CachedTable {
+  readonly #parts: CachedTableParts;
+  readonly #version: number;
+  readonly #caller = newIdempotencyKey();
+  readonly #lease: Duration;
+  readonly #outcomes = new Map<CacheKey, Outcome>();
+
+  constructor(parts: CachedTableParts, version: number) {
+    this.#parts = parts;
+    this.#version = version;
+    this.#lease = seconds(parts.claimSeconds);
+  }
+
+  async run(): Promise<TableOutcome> {
+    const { store, keys, columnsOf } = this.#parts;
+    // A renewal that fails leaves the claims to lapse: then somebody else may compute the same, and both answers are right.
+    const renewals = setInterval(
+      () => void store.renew(this.#caller, this.#lease).catch(() => {}),
+      this.#lease / RENEWALS,
+    );
+    try {
+      let asked = firstOfEach(keys);
+      for (let found = await this.#lookUp(asked); ; found = await this.#watch(asked)) {
+        const mine = asked.filter((_, at) => found[at] === 'mine');
+        const version = await this.#compute(mine);
+        if (this.#isOther(version)) return { movedTo: version };
+        asked = asked.filter((_, at) => found[at] === 'others');
+        if (asked.length === 0) break;
+      }
+      for (let unclear = this.#firstUnclear(); unclear !== null; unclear = this.#firstUnclear()) {
+        const version = await this.#compute([unclear]);
+        if (this.#isOther(version)) return { movedTo: version };
+      }
+      return { outcomes: this.#outcomes, columns: columnsOf(this.#version) };
+    } finally {
+      clearInterval(renewals);
+      await this.#leave();
+    }
+  }
+
+  /** A table is of one version: what was found is of the one before. */
+  #isOther(version: number): boolean {
+    return version !== this.#version && !this.#parts.anyVersion;
+  }
+
+  /**
+   * A row whose answer was computed for one with a column that this one is without, where nobody knows yet whether the model writes it.
+   * Computed once more, it shows that for all rows.
+   */
+  #firstUnclear(): number | null {
+    const { table, keys, columnsOf } = this.#parts;
+    const columns = columnsOf(this.#version);
+    for (const [at, row] of table.entries()) {
+      const outcome = this.#outcomes.get(keys[at]!)!;
+      if ('answer' in outcome && isUnclear(row, outcome.answer, columns)) return at;
+    }
+    return null;
+  }
+
+  async #lookUp(places: readonly number[]): Promise<readonly Found[]> {
+    const { store, anyVersion, options, columnsOf } = this.#parts;
+    const keys = places.map((at) => this.#parts.keys[at]!);
+    const question = { version: this.#version, anyVersion, caller: this.#caller, lease: this.#lease, keys };
+    const found = await lookUpAll(store, question, options.signal);
+    for (const [at, one] of found.entries()) {
+      if (typeof one !== 'object') continue;
+      const answer = JSON.parse(one.answer) as Answer;
+      columnsOf(this.#version).learn(answer);
+      this.#outcomes.set(keys[at]!, { answer });
+    }
+    return found;
+  }
+
+  /** Has rows computed, and keeps what is worth it. Answers which version did it. */
+  async #compute(places: readonly number[]): Promise<number> {
+    if (places.length === 0) return this.#version;
+    const { endpoint, store, table, keys, options, onRowError, keyColumns, check, columnsOf, onStoreError } =
+      this.#parts;
+    const sent = places.map((at) => table[at]!);
+    const run = await endpoint.submit(carried(linesOf(sent), options), {
+      ...options,
+      // Who writes no TypeScript may have given them all the same: they would find a run of other rows.
+      jobKey: undefined,
+      concurrencyKey: undefined,
+      onRowError,
+      batch: true,
+      accept: CONTENT_TYPES.jsonl,
+    });
+    const { version } = await run.wait(options);
+    const { bytes } = await run.output({ signal: options.signal }).catch((error: unknown) => {
+      throw ofTable(error, places);
+    });
+    const outcomes = outcomesOf(sent, bytes, { places, keyColumns, check, columns: columnsOf(version) });
+    const entries = outcomes.flatMap((outcome, at) => {
+      const key = keys[places[at]!]!;
+      this.#outcomes.set(key, outcome);
+      return 'answer' in outcome ? [{ key, answer: JSON.stringify(outcome.answer) }] : [];
+    });
+    await keepAll(store, { version, caller: this.#caller, entries }).catch(onStoreError);
+    // What is left of the claims is on rows that failed: whoever wants them tries for himself.
+    await store.release(this.#caller).catch(onStoreError);
+    return version;
+  }
+
+  /** Claims that cannot be ended lapse; and whoever gives up does not wait for a server that may not be there. */
+  async #leave(): Promise<void> {
+    const { store, options } = this.#parts;
+    const released = store.release(this.#caller).catch(() => {});
+    if (options.signal?.aborted !== true) await released;
+  }
+
+  /** What is known of keys that others compute, once something has become of one. None is looked up again that was answered: each look counts as a hit. */
+  async #watch(places: readonly number[]): Promise<readonly Found[]> {
+    for (let pauseMs = PAUSE_MIN_MS; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MAX_MS)) {
+      await sleep(pauseMs, this.#parts.options.signal);
+      const found = await this.#lookUp(places.slice(0, WATCHED_KEYS_MAX));
+      if (found.some((one) => one !== 'others')) return [...found, ...(await this.#lookUp(places.slice(found.length)))];
+    }
+  }
+}
+
+/** Where each key stands for the first time. */
+function firstOfEach(keys: readonly CacheKey[]): number[] {
+  const places = new Map<CacheKey, number>();
+  for (const [at, key] of keys.entries()) if (!places.has(key)) places.set(key, at);
+  return [...places.values()];
+}
+
+/** What ended a run of some rows of a table: a row that it names is named by its place in the table. */
+function ofTable(error: unknown, places: readonly number[]): unknown {
+  if (!(error instanceof ModelError)) return error;
+  const detail = error.detail.replace(FAILED_ROW, (_, row: string) => `Row ${places[Number(row) - 1]! + 1}`);
+  const { status, retryable, runId } = error;
+  return new ModelError({ detail, status, retryable, runId });
+}
