@@ -26,7 +26,20 @@ export function clientOf({ url }: ConnectionOptions): Claimcheck {
   }
 }
 
-/** The command that comes back to a run, with the server where it was named. */
-export function comeBack(command: 'wait' | 'show' | 'output', runId: string, { url }: ConnectionOptions): string {
-  return `claimcheck runs ${command} ${runId}${url === undefined ? '' : ` --url ${url}`}`;
+/** The command that comes back to a run, with the server where it was named, and the file that its output goes to. */
+export function comeBack(
+  command: 'wait' | 'show' | 'output',
+  runId: string,
+  connection: ConnectionOptions,
+  file?: string,
+): string {
+  const target = file === undefined ? '' : ` -o ${shellWord(file)}`;
+  return `claimcheck runs ${command} ${runId}${serverOption(connection)}${target}`;
 }
+
+/** How a command that is to be called next names the server, where this one was told it: the end of that command. */
+export const serverOption = ({ url }: ConnectionOptions): string => (url === undefined ? '' : ` --url ${url}`);
+
+/** Text as one word of a shell. */
+const shellWord = (text: string): string =>
+  /^[\w./:@%+,=-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;

@@ -1,15 +1,18 @@
-// Inputs from files, standard input or the command line, and outputs to files or standard output.
+// Inputs from files, standard input or the command line.
 
-import { constants } from 'node:fs';
-import { access, readFile, stat, writeFile } from 'node:fs/promises';
-import { basename, dirname, extname } from 'node:path';
+import { constants, openAsBlob } from 'node:fs';
+import { access, readFile, stat } from 'node:fs/promises';
+import { extname } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import type { Content } from '../client/content.ts';
-import { CONTENT_TYPES, type TableFormat, tableFormatOf } from '../table/format.ts';
+import { type InputContent, isJsonType } from '../client/content.ts';
+import { reasonOf } from '../domain/system-error.ts';
+import { BORDER_TYPES, CONTENT_TYPES } from '../table/format.ts';
+import { jsonFaultIn } from '../table/json-text.ts';
 import { UsageError } from './failure.ts';
-import { plain, write } from './text.ts';
+import { PARQUET_TYPE, sentTable, TABLE_EXTENSIONS } from './table-files.ts';
 
 const EXTENSIONS: Readonly<Record<string, string>> = {
+  ...TABLE_EXTENSIONS,
   '.csv': CONTENT_TYPES.csv,
   '.jsonl': CONTENT_TYPES.jsonl,
   '.ndjson': CONTENT_TYPES.jsonl,
@@ -22,22 +25,34 @@ const EXTENSIONS: Readonly<Record<string, string>> = {
 };
 const OCTET_STREAM = 'application/octet-stream';
 
+/** Files that are handed over for tables and are none that a model could be given the rows of: what they are, and what to do. */
+const NO_TABLES: readonly (readonly [ending: RegExp, remedy: string])[] = [
+  [/\.tsv$/i, 'Its columns are separated by tabs. Separate them by commas, and name it .csv.'],
+  [/\.xlsx?$/i, 'It is a workbook. Save its sheet as .csv.'],
+  [/\.(?:csv|tsv|jsonl|ndjson|json)\.(?:gz|bz2|xz|zst|zip)$/i, 'It is compressed. Decompress it first.'],
+];
+
+/** Longest JSON that is read before it is sent, in bytes: the longest that a server takes unless its `limits.envelopeBytes` says more. */
+const CHECKED_JSON_MAX = 64 * 1_024 * 1_024;
+/** It is sent as a member of an object. */
+const JSON_DEPTH = 2;
+
 /** What an invocation's arguments say about its input. */
 export interface InputArguments {
   /** A path, or `-` for standard input. */
   readonly file: string | undefined;
   /** JSON text given as an option. */
   readonly data: string | undefined;
-  /** `csv`, `jsonl`, `json` or a content type, over what the file's name says. */
+  /** `csv`, `jsonl`, `json`, `arrow`, `parquet` or a content type, over what the file's name says. */
   readonly type: string | undefined;
 }
 
 /**
  * Reads the input.
  *
- * @throws UsageError for no input, two inputs, a file that cannot be read, or data that is not JSON
+ * @throws UsageError for no input, two inputs, a file that cannot be read or is a known mistake, or what should be JSON and is not
  */
-export async function readInput({ file, data, type }: InputArguments): Promise<Content> {
+export async function readInput({ file, data, type }: InputArguments): Promise<InputContent> {
   if ((file === undefined) === (data === undefined)) {
     throw new UsageError(
       file === undefined
@@ -45,101 +60,72 @@ export async function readInput({ file, data, type }: InputArguments): Promise<C
         : 'There are two inputs: a file and -d. Leave one out.',
     );
   }
-  if (data !== undefined)
-    return { bytes: new TextEncoder().encode(checkedJson(data)), contentType: CONTENT_TYPES.json };
+  if (data !== undefined) return textInput(data);
   if (file === '-') return readStandardInput(type);
-  const contentType = contentTypeOf(type) ?? contentTypeByName(file!) ?? OCTET_STREAM;
-  return { bytes: await readBytes(file!), contentType };
+  const contentType = contentTypeOf(type) ?? typeByName(file!);
+  return checkedInput(file!, await sentTable({ bytes: await readBytes(file!), contentType }));
 }
 
-async function readStandardInput(type: string | undefined): Promise<Content> {
+function textInput(text: string): InputContent {
+  const bytes = new TextEncoder().encode(text);
+  const fault = jsonFaultIn(bytes, JSON_DEPTH);
+  if (fault === null) return { bytes, contentType: CONTENT_TYPES.json };
+  throw new UsageError(`The text after -d is not JSON: ${fault}. Put it in single quotes: -d '{"a": 1}'.`);
+}
+
+function typeByName(file: string): string {
+  const [, remedy] = mistakeIn(file) ?? [];
+  if (remedy === undefined) return contentTypeByName(file) ?? OCTET_STREAM;
+  throw new UsageError(
+    `${file} is no table that is read here. ${remedy} A model that takes it as it is gets it with --type ${OCTET_STREAM}.`,
+  );
+}
+
+const mistakeIn = (file: string) => NO_TABLES.find(([ending]) => ending.test(file));
+
+/** Whether a file has the name of a table in a form that is neither read nor written here. */
+export const isKnownMistake = (file: string): boolean => mistakeIn(file) !== undefined;
+
+/** The places of what is wrong with JSON count from the start of its file here; a server would count from the start of what is sent. */
+async function checkedInput(name: string, input: InputContent): Promise<InputContent> {
+  const { bytes, contentType } = input;
+  const length = bytes instanceof Blob ? bytes.size : bytes.length;
+  if (!isJsonType(contentType) || length > CHECKED_JSON_MAX) return input;
+  const fault = jsonFaultIn(bytes instanceof Blob ? new Uint8Array(await bytes.arrayBuffer()) : bytes, JSON_DEPTH);
+  if (fault !== null) throw new UsageError(`${name} is not JSON: ${fault}.`);
+  return input;
+}
+
+async function readStandardInput(type: string | undefined): Promise<InputContent> {
   const contentType = contentTypeOf(type);
   if (contentType === null)
     throw new UsageError(
-      'Standard input has no name to tell its type by. Add --type csv, jsonl, json or a content type.',
+      'Standard input has no name to tell its type by. Add --type csv, jsonl, json, arrow, parquet or a content type.',
     );
-  return { bytes: await buffer(process.stdin), contentType };
+  return checkedInput('Standard input', await sentTable({ bytes: await buffer(process.stdin), contentType }));
 }
 
-async function readBytes(file: string): Promise<Uint8Array> {
+/** A file is read while it is sent, and never held; what can be read once alone, such as a pipe, is held. */
+async function readBytes(file: string): Promise<Uint8Array | Blob> {
   try {
-    return await readFile(file);
+    await access(file, constants.R_OK);
+    return (await stat(file)).isFile() ? await openAsBlob(file) : await readFile(file);
   } catch (cause) {
     throw new UsageError(`${file} cannot be read: ${reasonOf(cause)}.`, { cause });
   }
 }
 
-function checkedJson(text: string): string {
-  try {
-    JSON.parse(text);
-    return text;
-  } catch (cause) {
-    throw new UsageError(
-      `The text after -d is not JSON: ${(cause as Error).message}. Put it in single quotes: -d '{"a": 1}'.`,
-      { cause },
-    );
-  }
-}
-
 function contentTypeOf(type: string | undefined): string | null {
   if (type === undefined) return null;
-  if (Object.hasOwn(CONTENT_TYPES, type)) return CONTENT_TYPES[type as TableFormat];
+  const named: Readonly<Record<string, string>> = { ...BORDER_TYPES, parquet: PARQUET_TYPE };
+  if (Object.hasOwn(named, type)) return named[type]!;
   if (/^[\w.+-]+\/[\w.+-]+(?:\s*;.*)?$/.test(type)) return type;
-  throw new UsageError(`--type ${type} is neither csv, jsonl nor json, nor a content type like image/png.`);
-}
-
-function contentTypeByName(file: string): string | null {
-  return EXTENSIONS[extname(file).toLowerCase()] ?? null;
-}
-
-/** The format that an output file's name asks for, as a content type; undefined where it names no table, or the input's own. */
-export function wantedType(file: string | undefined, input: Content): string | undefined {
-  const wanted = file === undefined ? null : contentTypeByName(file);
-  if (wanted === null || tableFormatOf(wanted) === null || tableFormatOf(input.contentType) === null) return undefined;
-  return tableFormatOf(wanted) === tableFormatOf(input.contentType) ? undefined : wanted;
-}
-
-/** Finds out before an hour of work that its output could not be written. */
-export async function checkWritable(file: string): Promise<void> {
-  try {
-    await access(dirname(file), constants.W_OK);
-    const existing = await stat(file).catch(() => null);
-    if (existing?.isDirectory() === true) throw new Error(`${basename(file)} is a folder`);
-  } catch (cause) {
-    throw new UsageError(`${file} cannot be written: ${reasonOf(cause)}.`, { cause });
-  }
-}
-
-/** Writes an output to a file, or to standard output: as it is into a pipe, as harmless text on a terminal. */
-export async function writeOutput({ bytes, contentType }: Content, file: string | undefined): Promise<void> {
-  if (file !== undefined) {
-    await writeFile(file, bytes);
-    return;
-  }
-  if (!process.stdout.isTTY) {
-    await write(process.stdout, bytes);
-    return;
-  }
-  if (!isText(contentType))
-    throw new UsageError(`The output is ${contentType}, which is no text. Write it to a file with -o, or into a pipe.`);
-  const text = plain(new TextDecoder().decode(bytes));
-  await write(process.stdout, text.endsWith('\n') ? text : `${text}\n`);
-}
-
-function isText(contentType: string): boolean {
-  return (
-    contentType.startsWith('text/') ||
-    tableFormatOf(contentType) !== null ||
-    /^application\/(?:.+\+)?json\b/.test(contentType)
+  throw new UsageError(
+    `--type ${type} is neither csv, jsonl, json, arrow nor parquet, nor a content type like image/png.`,
   );
 }
 
-function reasonOf(cause: unknown): string {
-  const { code, message } = cause as NodeJS.ErrnoException;
-  const known: Readonly<Record<string, string>> = {
-    ENOENT: 'there is no such file or folder',
-    EACCES: 'this user may not',
-    EISDIR: 'it is a folder',
-  };
-  return known[code ?? ''] ?? message;
+/** The content type that a file's name says, or null. */
+export function contentTypeByName(file: string): string | null {
+  return EXTENSIONS[extname(file).toLowerCase()] ?? null;
 }

@@ -3,15 +3,14 @@
 import { Command } from 'commander';
 import { errorOfRun } from '../client/errors.ts';
 import { clientOf } from './connection.ts';
-import { checkWritable, wantedType, writeOutput } from './files.ts';
 import { follow } from './follow.ts';
+import { writeOutput } from './output-file.ts';
+import { checkWritable, outputFileOf, outputOption, type OutputOptions, wantedType } from './output-place.ts';
 import { readSubmission, type SubmissionOptions, withSubmission } from './submission.ts';
 import { assertOwn } from './submitted.ts';
 import { jsonText, write } from './text.ts';
 
-interface InvokeOptions extends SubmissionOptions {
-  readonly output?: string;
-}
+interface InvokeOptions extends SubmissionOptions, OutputOptions {}
 
 /** The command that hands an input in, waits with progress, and writes the output. */
 export function invokeCommand(): Command {
@@ -20,21 +19,22 @@ export function invokeCommand(): Command {
     .description(
       'Hands an input in, waits for the run with progress, and writes its output to -o or standard output. Tables go through as they are: no value is changed. Ctrl-C stops waiting, a second one cancels the run. With --json, standard output gets the run, and -o its output.',
     )
-    .option('-o, --output <file>', 'where the output goes; .csv, .jsonl and .json also choose its format')
+    .addOption(outputOption())
     .addHelpText('after', '\nExample:\n  $ claimcheck invoke smiles-to-2d molecules.csv -o descriptors.csv')
     .action(invoke);
 }
 
 async function invoke(first: string | undefined, second: string | undefined, options: InvokeOptions): Promise<void> {
   const { endpoint, input, options: said } = await readSubmission(first, second, options);
-  if (options.output !== undefined) await checkWritable(options.output);
+  const file = outputFileOf(options);
+  if (file !== undefined) await checkWritable(file);
   const run = await clientOf(options)
     .endpoint(endpoint)
-    .submit(input, { ...said, accept: wantedType(options.output, input) });
+    .submit(input, { ...said, accept: wantedType(file, input) });
   assertOwn(run, options);
   const ended = await follow(run, options);
   if (options.json === true) await write(process.stdout, jsonText(ended));
   if (ended.status !== 'succeeded') throw errorOfRun(ended);
-  if (options.json === true && options.output === undefined) return;
-  await writeOutput(await run.output(), options.output);
+  if (options.json === true && file === undefined) return;
+  await writeOutput(run, file, options);
 }

@@ -1,61 +1,9 @@
-// The command `claimcheck`: one program, one file per command, and the one place that ends the process.
+// The command `claimcheck`: the one place that ends the process.
 
-import { Command, CommanderError } from 'commander';
-import manifest from '../../package.json' with { type: 'json' };
-import { checkCommand } from './check.ts';
-import { deployCommand } from './deploy.ts';
-import { doctorCommand } from './doctor.ts';
-import { endpointsCommand } from './endpoints.ts';
+import { CommanderError } from 'commander';
 import { EXIT, reportOf } from './failure.ts';
-import { invokeCommand } from './invoke.ts';
-import { keysCommand } from './keys.ts';
-import { migrateCommand } from './migrate.ts';
-import { purgeCommand } from './purge.ts';
-import { runsCommand } from './runs.ts';
-import { serveCommand } from './serve.ts';
-import { submitCommand } from './submit.ts';
+import { program } from './program.ts';
 import { write } from './text.ts';
-import { webhooksCommand } from './webhooks.ts';
-
-const EXAMPLES = `
-Examples:
-  $ claimcheck serve --config claimcheck.config.ts
-  $ claimcheck invoke smiles-to-2d molecules.csv -o descriptors.csv
-  $ claimcheck submit smiles-to-3d molecules.csv
-  $ claimcheck runs wait <id>
-
-Commands other than serve, check, migrate, doctor, keys and webhooks talk to the server at CLAIMCHECK_URL (http://127.0.0.1:4242),
-with the API key in CLAIMCHECK_API_KEY where it asks for one.
-They exit with 0 on success, 1 when a run failed or something went wrong, 2 for wrong usage, 130 after Ctrl-C.`;
-
-function program(): Command {
-  const claimcheck = new Command('claimcheck')
-    .description(
-      'Long-running inference over HTTP without holding the connection: hand in your work, get a ticket, come back for the result.',
-    )
-    .version(manifest.version)
-    .addHelpText('after', EXAMPLES)
-    .addCommand(serveCommand())
-    .addCommand(checkCommand())
-    .addCommand(deployCommand())
-    .addCommand(doctorCommand())
-    .addCommand(migrateCommand())
-    .addCommand(invokeCommand())
-    .addCommand(submitCommand())
-    .addCommand(runsCommand())
-    .addCommand(endpointsCommand())
-    .addCommand(purgeCommand())
-    .addCommand(keysCommand())
-    .addCommand(webhooksCommand());
-  throwInsteadOfExit(claimcheck);
-  return claimcheck;
-}
-
-/** Commander ends the process itself unless every command is told not to. */
-function throwInsteadOfExit(command: Command): void {
-  command.exitOverride();
-  for (const child of command.commands) throwInsteadOfExit(child);
-}
 
 async function main(): Promise<number> {
   try {
@@ -65,13 +13,19 @@ async function main(): Promise<number> {
     // Commander has already printed its help, its version, or what is wrong with the arguments.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     const { text, exitCode } = reportOf(error);
-    if (text !== '') await write(process.stderr, `${text}\n`);
+    // How it ended is told by the exit code also where nobody is left to read why.
+    if (text !== '') await write(process.stderr, `${text}\n`).catch(() => {});
     return exitCode;
   }
 }
 
-// Whoever reads the output may stop early (`claimcheck runs list | head -1`), which is no error of ours.
-process.stdout.on('error', (error: NodeJS.ErrnoException) =>
-  process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failed),
-);
-process.exit(await main());
+// Whoever reads the output may stop early (`claimcheck runs list | head -1`), which is no error of ours. Any other error reaches the command that
+// waits for its `write`, and says what it means.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(EXIT.ok);
+  process.exitCode = EXIT.failed;
+});
+// Words for people reach nobody after their terminal was closed, which is no reason to end in the middle of something.
+process.stderr.on('error', () => {});
+const exitCode = await main();
+process.exit(exitCode === EXIT.ok ? process.exitCode : exitCode);

@@ -8,11 +8,13 @@ import { RUN_STATUSES } from '../domain/run.ts';
 import type { DeliveryBody } from '../wire/deliveries.ts';
 import type { LogLineBody } from '../wire/logs.ts';
 import type { RunBody, RunLine } from '../wire/runs.ts';
-import { clientOf, comeBack, type ConnectionOptions, withConnection } from './connection.ts';
+import { clientOf, comeBack, type ConnectionOptions, serverOption, withConnection } from './connection.ts';
 import { UsageError } from './failure.ts';
-import { checkWritable, writeOutput } from './files.ts';
 import { follow } from './follow.ts';
 import { deliveryList } from './delivery-text.ts';
+import { writeOutput } from './output-file.ts';
+import { checkWritable, outputFileOf, outputOption, type OutputOptions } from './output-place.ts';
+import { partsCommand } from './parts.ts';
 import { printSubmitted } from './submitted.ts';
 import { runDetails, runTable } from './run-text.ts';
 import { coloursFor, jsonLine, jsonText, plainLine, write } from './text.ts';
@@ -51,10 +53,11 @@ export function runsCommand(): Command {
       byId(
         'output',
         "fetch a run's output",
-        'Writes the output of a run that has succeeded, byte for byte, to -o or standard output.',
+        'Writes the output of a run that has succeeded to -o or standard output: byte for byte, but for a table that the ending of -o names another format for.',
         output,
-      ).option('-o, --output <file>', 'where the output goes'),
+      ).addOption(outputOption()),
     )
+    .addCommand(partsCommand())
     .addCommand(
       byId(
         'logs',
@@ -142,25 +145,38 @@ async function wait(id: string, options: ConnectionOptions): Promise<void> {
   if (ended.status !== 'succeeded') throw errorOfRun(ended);
 }
 
-async function output(id: string, options: ConnectionOptions & { readonly output?: string }): Promise<void> {
-  if (options.output !== undefined) await checkWritable(options.output);
+async function output(id: string, options: ConnectionOptions & OutputOptions): Promise<void> {
+  const file = outputFileOf(options);
+  if (file !== undefined) await checkWritable(file);
   const run = clientOf(options).run(id);
   const body = await run.status();
   if (!body.done)
     throw new UsageError(
       `Run ${id} is ${body.status} and has no output yet. Wait for it with: ${comeBack('wait', id, options)}`,
     );
-  await writeOutput(await run.output(), options.output);
-  if (options.json === true && options.output !== undefined) await write(process.stdout, jsonText(body));
+  await writeOutput(run, file, options);
+  if (options.json === true && file !== undefined) await write(process.stdout, jsonText(body));
 }
 
 /** With --json, a JSON object a line. */
 async function logs(id: string, options: ConnectionOptions & { readonly follow?: true }): Promise<void> {
   const run = clientOf(options).run(id);
+  const { batch } = await run.status();
+  if (batch !== null) await write(process.stderr, noLogOfItsOwn(id, options));
   const text = (line: LogLineBody): string =>
     options.json === true ? jsonLine(line) : `${plainLine(logLineText(line))}\n`;
   for await (const line of options.follow === true ? run.followLogs() : await run.logs())
     await write(process.stdout, text(line));
+}
+
+function noLogOfItsOwn(id: string, connection: ConnectionOptions): string {
+  const server = serverOption(connection);
+  return [
+    `Run ${id} is a batch and has no log of its own: its chunks do.`,
+    `List its chunks:  claimcheck runs list --parent ${id}${server}`,
+    `Show one's lines: claimcheck runs logs <id>${server}`,
+    '',
+  ].join('\n');
 }
 
 async function cancel(id: string, options: ConnectionOptions): Promise<void> {

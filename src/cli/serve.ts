@@ -44,7 +44,7 @@ async function serve(options: ServeOptions): Promise<void> {
   const config = await loadConfig(options);
   const service = await startService(config);
   announce(service, config.data);
-  const interrupts = new Interrupts();
+  const interrupts = new Interrupts(['SIGINT']);
   const broken = await Promise.race([service.broken, stopAsked(interrupts)]);
   // Nothing is stopped in order: that would ask the store. Replicas end with the process.
   if (broken !== undefined) throw broken;

@@ -1,7 +1,7 @@
 // The arguments that `invoke` and `submit` share: which endpoint, which input, which options.
 
 import { type Command, Option } from 'commander';
-import type { Content } from '../client/content.ts';
+import type { InputContent } from '../client/content.ts';
 import type { SubmitOptions } from '../client/submission.ts';
 import { type ConnectionOptions, withConnection } from './connection.ts';
 import { readInput } from './files.ts';
@@ -25,9 +25,15 @@ export function withSubmission(command: Command): Command {
   return withConnection(
     command
       .argument('[endpoint]', "the endpoint (default: the server's default one)")
-      .argument('[file]', 'the input: a .csv, .jsonl or .json file, any other file, or - for standard input')
+      .argument(
+        '[file]',
+        'the input: a .csv, .jsonl, .json, .arrow or .parquet file, any other file, or - for standard input',
+      )
       .option('-d, --data <json>', 'the input as JSON text')
-      .option('--type <type>', "csv, jsonl, json or a content type, where the file's name does not say it")
+      .option(
+        '--type <type>',
+        "csv, jsonl, json, arrow, parquet or a content type, where the file's name does not say it",
+      )
       .option('--batch-size <rows>', 'rows per chunk', readCount)
       .option('--max-in-flight <chunks>', 'chunks outstanding at once', readCount)
       .addOption(
@@ -43,7 +49,7 @@ export function withSubmission(command: Command): Command {
 /** What is to be submitted, and where. */
 export interface ReadSubmission {
   readonly endpoint: string | undefined;
-  readonly input: Content;
+  readonly input: InputContent;
   readonly options: SubmitOptions;
 }
 

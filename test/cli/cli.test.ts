@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,7 +9,7 @@ import { connect } from '../../src/client/connect.ts';
 import type { RunBody } from '../../src/wire/runs.ts';
 import { type RunningServer, startServer } from '../client/server.ts';
 import { until } from '../support/until.ts';
-import { startCommand } from './command.ts';
+import { MAIN, startCommand } from './command.ts';
 
 const UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
 
@@ -61,6 +62,15 @@ describe('invoke', () => {
     const { stdout, code } = await claimcheck(['invoke', 'anything', '-d', '{"a": [1, null]}']);
     expect(JSON.parse(stdout)).toEqual({ input: { a: [1, null] } });
     expect(code).toBe(0);
+  });
+
+  test.each([
+    ['a file', async () => [await file('marked.json', '\ufeff[{"a":1}]')], ''],
+    ['standard input', async () => ['-', '--type', 'json'], '\ufeff[{"a":1}]'],
+    ['the text after -d', async () => ['-d', '\ufeff[{"a":1}]'], ''],
+  ])('JSON with a byte order mark in %s is JSON', async (_what, args, input) => {
+    const { code, stdout } = await claimcheck(['invoke', 'anything', ...(await args())], input);
+    expect({ code, output: JSON.parse(stdout) as unknown }).toEqual({ code: 0, output: { input: [{ a: 1 }] } });
   });
 
   test('standard input is read where its type is said', async () => {
@@ -181,6 +191,19 @@ describe('runs logs', () => {
     const lines = (await claimcheck(['runs', 'logs', run.id, '--json'])).stdout.trimEnd().split('\n');
     expect(lines.map((line) => (JSON.parse(line) as { message: string }).message)).toEqual(['a', 'b\n\u001b[2Jc']);
     expect((await claimcheck(['runs', 'logs', run.id, '--follow'])).stdout).toBe(shown.stdout);
+  });
+
+  test('of a batch, which has none of its own, says how to see those of its chunks', async () => {
+    const run = await connect({ url: server.url })
+      .endpoint('rows')
+      .submit([{ id: 1 }], { batch: true });
+    const { code, stdout, stderr } = await claimcheck(['runs', 'logs', run.id, '--follow', '--url', server.url]);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '' });
+    expect(stderr).toMatch(`Run ${run.id} is a batch and has no log of its own`);
+    const [, list] = /claimcheck (runs list --parent .*)\n/.exec(stderr)!;
+    const chunks = JSON.parse((await claimcheck([...list!.split(' '), '--json'])).stdout) as RunBody[];
+    expect(chunks).toMatchObject([{ parent_id: run.id }]);
+    expect((await claimcheck(['runs', 'logs', chunks[0]!.run_id])).stderr).toBe('');
   });
 
   test('of a run that says how far it has come are beside its progress', async () => {
@@ -305,26 +328,58 @@ describe('migrate', () => {
   });
 });
 
-describe('Ctrl-C', () => {
-  /** A command that waits, after so many signals at once. */
-  const interrupted = async (signals: number) => {
-    const command = startCommand(server.url, ['invoke', 'anything', '-d', '{"pauseMs": 4000}']);
-    await until('the run is accepted', () => command.stderr().startsWith('anything: '));
-    for (let sent = 0; sent < signals; sent += 1) command.child.kill('SIGINT');
-    const [id] = await until('the command says how to come back', () =>
-      /Run (\S+) goes on\. Come back with: claimcheck runs wait \1\n/.exec(command.stderr())?.slice(1),
-    );
-    return { command, run: connect({ url: server.url }).run(id!) };
-  };
+/** A command that waited until it got these signals, all at once. */
+async function stopped(signals: readonly NodeJS.Signals[], ...options: readonly string[]) {
+  const command = startCommand(server.url, ['invoke', 'anything', '-d', '{"pauseMs": 4000}', ...options]);
+  await until('the run is accepted', () => command.stderr().startsWith('anything: '));
+  for (const signal of signals) command.child.kill(signal);
+  const [id] = await until('the command says how to come back', () =>
+    /Run (\S+) goes on\. Come back with: claimcheck runs wait \1\n/.exec(command.stderr())?.slice(1),
+  );
+  return { command, run: connect({ url: server.url }).run(id!) };
+}
 
+describe.each([
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+] as const)('%s', (signal, exitCode) => {
+  test('stops waiting at once, says how to come back, and leaves the run alone', async () => {
+    const { command, run } = await stopped([signal]);
+    const ended = await command.ended();
+    expect(ended).toMatchObject({ code: exitCode, stdout: '' });
+    expect(ended.stderr).not.toContain('Ctrl-C');
+    await expect(run.wait()).resolves.toMatchObject({ status: 'succeeded' } satisfies Partial<RunBody>);
+  });
+
+  test('after Ctrl-C is no second one: the run is not cancelled', async () => {
+    const { command, run } = await stopped(['SIGINT']);
+    command.child.kill(signal);
+    await expect(command.ended()).resolves.toMatchObject({ code: exitCode, stdout: '' });
+    await expect(run.wait()).resolves.toMatchObject({ status: 'succeeded' } satisfies Partial<RunBody>);
+  });
+});
+
+describe('Ctrl-C', () => {
   test('stops waiting, says that the run goes on and how to come back', async () => {
-    const { command, run } = await interrupted(1);
+    const { command, run } = await stopped(['SIGINT']);
     await expect(command.ended()).resolves.toMatchObject({ code: 130, stdout: '' });
     await expect(run.wait()).resolves.toMatchObject({ status: 'succeeded' } satisfies Partial<RunBody>);
   });
 
+  test('names the command that fetches the output into the file as well, where there is to be one', async () => {
+    const file = join(folder, "it's late.json");
+    const { command, run } = await stopped(['SIGINT'], '-o', file);
+    const { stderr } = await command.ended();
+    await run.wait();
+    const [, again] = /^Fetch its output then: claimcheck (.*)$/m.exec(stderr)!;
+    execFileSync('sh', ['-c', `"$0" "$1" ${again}`, process.execPath, MAIN], {
+      env: { ...process.env, CLAIMCHECK_URL: server.url },
+    });
+    expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({ input: { pauseMs: 4_000 } });
+  });
+
   test('that arrives twice for one press, as npm passes it on, cancels nothing', async () => {
-    const { command, run } = await interrupted(2);
+    const { command, run } = await stopped(['SIGINT', 'SIGINT']);
     await expect(command.ended()).resolves.toMatchObject({
       code: 130,
       stderr: expect.not.stringContaining('Cancelled'),
@@ -333,7 +388,7 @@ describe('Ctrl-C', () => {
   });
 
   test('twice cancels the run', async () => {
-    const { command, run } = await interrupted(1);
+    const { command, run } = await stopped(['SIGINT']);
     // The two presses of a person are further apart than the two signals of one press.
     await pause(150);
     command.child.kill('SIGINT');

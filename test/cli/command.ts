@@ -3,7 +3,8 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 
-const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+/** The program of the command. */
+export const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 
 /** A command that runs; its output so far can be looked at. */
 export interface RunningCommand {

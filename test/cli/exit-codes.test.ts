@@ -1,8 +1,16 @@
+import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { EXIT } from '../../src/cli/failure.ts';
 import { newFolder, removeFolder } from '../support/folder.ts';
 import { startCommand } from './command.ts';
+
+test('the page has every exit code, and no other', () => {
+  const page = readFileSync(new URL('../../docs/cli.md', import.meta.url), 'utf8');
+  const codes = [...page.matchAll(/^\| (\d+) \|/gm)].map(([, code]) => Number(code));
+  expect(codes).toEqual(Object.values(EXIT).toSorted((a, b) => a - b));
+});
 
 describe('a configuration that cannot be used is wrong usage', () => {
   let folder: string;

@@ -1,0 +1,57 @@
+// What `claimcheck` understands: one file per command.
+
+import { Command } from 'commander';
+import manifest from '../../package.json' with { type: 'json' };
+import { checkCommand } from './check.ts';
+import { deployCommand } from './deploy.ts';
+import { doctorCommand } from './doctor.ts';
+import { endpointsCommand } from './endpoints.ts';
+import { invokeCommand } from './invoke.ts';
+import { keysCommand } from './keys.ts';
+import { migrateCommand } from './migrate.ts';
+import { purgeCommand } from './purge.ts';
+import { runsCommand } from './runs.ts';
+import { serveCommand } from './serve.ts';
+import { submitCommand } from './submit.ts';
+import { webhooksCommand } from './webhooks.ts';
+
+const EXAMPLES = `
+Examples:
+  $ claimcheck serve --config claimcheck.config.ts
+  $ claimcheck invoke smiles-to-2d molecules.csv -o descriptors.csv
+  $ claimcheck submit smiles-to-3d molecules.csv
+  $ claimcheck runs wait <id>
+
+Commands other than serve, check, migrate, doctor, keys and webhooks talk to the server at CLAIMCHECK_URL (http://127.0.0.1:4242),
+with the API key in CLAIMCHECK_API_KEY where it asks for one.
+They exit with 0 on success, 1 when a run failed or something went wrong, 2 for wrong usage, 130 after Ctrl-C, 143 after SIGTERM.`;
+
+/** Every command. */
+export function program(): Command {
+  const claimcheck = new Command('claimcheck')
+    .description(
+      'Long-running inference over HTTP without holding the connection: hand in your work, get a ticket, come back for the result.',
+    )
+    .version(manifest.version)
+    .addHelpText('after', EXAMPLES)
+    .addCommand(serveCommand())
+    .addCommand(checkCommand())
+    .addCommand(deployCommand())
+    .addCommand(doctorCommand())
+    .addCommand(migrateCommand())
+    .addCommand(invokeCommand())
+    .addCommand(submitCommand())
+    .addCommand(runsCommand())
+    .addCommand(endpointsCommand())
+    .addCommand(purgeCommand())
+    .addCommand(keysCommand())
+    .addCommand(webhooksCommand());
+  throwInsteadOfExit(claimcheck);
+  return claimcheck;
+}
+
+/** Commander ends the process itself unless every command is told not to. */
+function throwInsteadOfExit(command: Command): void {
+  command.exitOverride();
+  for (const child of command.commands) throwInsteadOfExit(child);
+}
