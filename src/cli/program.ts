@@ -2,7 +2,10 @@
 
 import { Command } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
+import { cacheCommand } from './cache.ts';
+import { capturesCommand } from './captures.ts';
 import { checkCommand } from './check.ts';
+import { completeCommand, completionCommand } from './completion.ts';
 import { deployCommand } from './deploy.ts';
 import { doctorCommand } from './doctor.ts';
 import { endpointsCommand } from './endpoints.ts';
@@ -22,12 +25,21 @@ Examples:
   $ claimcheck submit smiles-to-3d molecules.csv
   $ claimcheck runs wait <id>
 
-Commands other than serve, check, migrate, doctor, keys and webhooks talk to the server at CLAIMCHECK_URL (http://127.0.0.1:4242),
+Commands other than serve, check, migrate, doctor, keys, webhooks and completion talk to the server at CLAIMCHECK_URL (http://127.0.0.1:4242),
 with the API key in CLAIMCHECK_API_KEY where it asks for one.
 They exit with 0 on success, 1 when a run failed or something went wrong, 2 for wrong usage, 130 after Ctrl-C, 143 after SIGTERM.`;
 
 /** Every command. */
 export function program(): Command {
+  const claimcheck = commands()
+    .addCommand(completionCommand(commands))
+    .addCommand(completeCommand(commands), { hidden: true });
+  throwInsteadOfExit(claimcheck);
+  return claimcheck;
+}
+
+/** Every command but those that complete these. */
+function commands(): Command {
   const claimcheck = new Command('claimcheck')
     .description(
       'Long-running inference over HTTP without holding the connection: hand in your work, get a ticket, come back for the result.',
@@ -44,6 +56,8 @@ export function program(): Command {
     .addCommand(runsCommand())
     .addCommand(endpointsCommand())
     .addCommand(purgeCommand())
+    .addCommand(capturesCommand())
+    .addCommand(cacheCommand())
     .addCommand(keysCommand())
     .addCommand(webhooksCommand());
   throwInsteadOfExit(claimcheck);

@@ -1,34 +1,19 @@
+// Every command there is, whoever has added it.
+
 import type { Command } from 'commander';
 import { expect, test } from 'vitest';
-import { checkCommand } from '../../src/cli/check.ts';
-import { doctorCommand } from '../../src/cli/doctor.ts';
-import { endpointsCommand } from '../../src/cli/endpoints.ts';
-import { invokeCommand } from '../../src/cli/invoke.ts';
-import { keysCommand } from '../../src/cli/keys.ts';
-import { migrateCommand } from '../../src/cli/migrate.ts';
-import { purgeCommand } from '../../src/cli/purge.ts';
-import { runsCommand } from '../../src/cli/runs.ts';
-import { serveCommand } from '../../src/cli/serve.ts';
-import { submitCommand } from '../../src/cli/submit.ts';
-import { webhooksCommand } from '../../src/cli/webhooks.ts';
+import { program } from '../../src/cli/program.ts';
 
 const leaves = (command: Command, path: string): [string, Command][] =>
   command.commands.length === 0
     ? [[path, command]]
-    : command.commands.flatMap((child) => leaves(child, `${path} ${child.name()}`));
-const COMMANDS = [
-  serveCommand(),
-  checkCommand(),
-  doctorCommand(),
-  invokeCommand(),
-  submitCommand(),
-  runsCommand(),
-  endpointsCommand(),
-  purgeCommand(),
-  migrateCommand(),
-  keysCommand(),
-  webhooksCommand(),
-].flatMap((command) => leaves(command, command.name()));
+    : command.commands.flatMap((child) => leaves(child, `${path} ${child.name()}`.trim()));
+/** `complete` is called by the shells' scripts alone. */
+const COMMANDS = leaves(program(), '').filter(([path]) => path !== 'complete');
+
+test('there are commands', () => {
+  expect(COMMANDS.length).toBeGreaterThan(25);
+});
 
 test.each(COMMANDS)('claimcheck %s has help with an example of itself', (path, command) => {
   let help = '';
@@ -37,9 +22,16 @@ test.each(COMMANDS)('claimcheck %s has help with an example of itself', (path, c
   expect(command.summary()).not.toBe('');
 });
 
-test.each(COMMANDS.filter(([path]) => !/^(?:serve|check|doctor|migrate|keys .*|webhooks secret)$/.test(path)))(
-  'claimcheck %s takes --json and --url',
-  (_path, command) => {
-    expect(command.options.map(({ long }) => long)).toEqual(expect.arrayContaining(['--json', '--url']));
-  },
-);
+/** What a server or a shell reads, and no program. */
+const WITHOUT_JSON = ['serve', 'completion'];
+
+test.each(COMMANDS.filter(([path]) => !WITHOUT_JSON.includes(path)))('claimcheck %s takes --json', (_path, command) => {
+  expect(command.options.map(({ long }) => long)).toContain('--json');
+});
+
+/** What works without a server, or beside it. */
+const WITHOUT_SERVER = /^(?:serve|completion|check|doctor|migrate|keys .*|webhooks secret)$/;
+
+test.each(COMMANDS.filter(([path]) => !WITHOUT_SERVER.test(path)))('claimcheck %s takes --url', (_path, command) => {
+  expect(command.options.map(({ long }) => long)).toContain('--url');
+});
