@@ -3,6 +3,7 @@ import { copyFile, cp, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { connect } from '../../src/client/connect.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import { startService } from '../../src/service.ts';
 import { decodeRows, encodeRows, type Row } from '../../src/table/rows.ts';
@@ -78,6 +79,32 @@ describe.skipIf(!hasPython)(`the example with abalone (${NO_PYTHON} where this i
     expect(program!.equals(script!)).toBe(true);
     // Byte for byte as well, but for one thing: Python writes a whole number of rings as 9.0, and JavaScript as 9.
     expect(file!.toString()).toBe(script!.toString().replaceAll(/\.0$/gm, ''));
+  });
+
+  test('says of itself how good it is, in each of the three ways: what its own script prints', async () => {
+    const config = await loadConfig({
+      config: join(HERE, 'claimcheck.config.ts'),
+      port: 0,
+      data: await folderForTest(),
+    });
+    const service = await startService(config);
+    try {
+      for (const name of ['abalone-rings', 'abalone-rings-program', 'abalone-rings-file']) {
+        const { rows, capture } = await connect({ url: service.url }).endpoint(name).testInference(1_000_000);
+        expect(rows).toHaveLength(836);
+        expect(capture.body.rows).toMatchObject({ total: 836, failed: 0, comparable: 836 });
+        expect((await capture.ids())!.slice(0, 3)).toEqual(['1', '6', '11']);
+        const { metrics } = capture;
+        if (metrics?.task !== 'regression') throw new Error('It is a regression.');
+        expect([metrics.rmse!.toFixed(3), metrics.r2!.toFixed(2)]).toEqual(['2.233', '0.51']);
+        // What this file's own arithmetic says of the same rows.
+        const answered = rows.map((row) => Number(row['predicted_rings']) - Number(row[TARGET]));
+        expect(metrics.rmse).toBeCloseTo(rootMeanSquare(answered), 12);
+        expect(metrics.mae).toBeCloseTo(answered.reduce((sum, error) => sum + Math.abs(error), 0) / 836, 12);
+      }
+    } finally {
+      await service.stop(AbortSignal.abort());
+    }
   });
 
   test('names a row whose sex it does not know, and predicts the others, whichever way it is served', async () => {

@@ -7,6 +7,10 @@ const regression = {
   batchSize: 500,
   features: ['Sex', 'Length', 'Diameter', 'Height', 'Whole_weight', 'Shucked_weight', 'Viscera_weight', 'Shell_weight'],
   tags: ['regression'],
+  target: 'Class_number_of_rings',
+  prediction: 'predicted_rings',
+  idColumn: 'id',
+  evaluation: './data/evaluation.csv',
 };
 
 export const config = defineConfig({

@@ -1,6 +1,6 @@
 """How old is an abalone? A script as SageMaker runs them: model_fn, input_fn, predict_fn, output_fn.
 
-    python3 inference.py    fits the model, and writes weights.json beside this file
+    python3 inference.py    fits the model, and writes weights.json beside this file and data/evaluation.csv
 
 Ordinary least squares on the measurements, with nothing but Python's standard library.
 """
@@ -99,9 +99,20 @@ def train():
     with open(os.path.join(folder, "weights.json"), "w", encoding="utf-8") as file:
         json.dump({name: round(weight, 9) for name, weight in zip(FEATURES, weights)}, file, indent=2)
         file.write("\n")
+    write_evaluation(os.path.join(folder, "data", "evaluation.csv"), rows)
     errors = [dot(weights, features(row)) - float(row[TARGET]) for row in held_out]
     rmse = (dot(errors, errors) / len(errors)) ** 0.5
     print(f"Fitted on {len(rows) - len(held_out)} rows. On the {len(held_out)} held out, the error is {rmse:.3f} rings (RMSE).")
+
+
+def write_evaluation(path, rows):
+    """Every row with a number of its own, and whether the fit has seen it."""
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=["id", *rows[0], "training"], lineterminator="\n")
+        writer.writeheader()
+        for position, row in enumerate(rows):
+            training = "false" if position % HOLDOUT == 0 else "true"
+            writer.writerow({"id": position + 1, **row, "training": training})
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ export const config = defineConfig({
       description: "RDKit's 43 two-dimensional descriptors of a molecule",
       batchSize: 50,
       features: ['smiles'],
+      idColumn: 'Compound ID',
+      evaluation: './data/esol-delaney.csv',
       tags: ['smiles', '2d'],
       replicas: { max: 2 },
     },
