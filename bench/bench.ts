@@ -4,7 +4,10 @@ import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { accept } from './accept.ts';
 import { backlog } from './backlog.ts';
+import { batch } from './batch.ts';
+import { cache } from './cache.ts';
 import { churn } from './churn.ts';
+import { client } from './client.ts';
 import { cold } from './cold.ts';
 import { large } from './large.ts';
 import { runs } from './runs.ts';
@@ -27,7 +30,10 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<void>>
   sync,
   cold,
   large,
+  batch,
+  client,
   scale,
+  cache,
 };
 
 const { values: options, positionals: asked } = parseArgs({
