@@ -57,7 +57,7 @@ export interface NewRun {
   readonly timeout: Duration | null;
   /** How long it may wait; null for a chunk, which waits inside its parent. */
   readonly queueTtl: Duration | null;
-  /** After how many counted attempts it fails when its worker is lost once more; null for a batch, which resumes however often. */
+  /** After how many counted attempts it fails when its worker is lost once more; null for a batch, of which the engine decides. */
   readonly lostWorkersMax: number | null;
   /** JSON text of an object. */
   readonly metadata: string;

@@ -1,5 +1,9 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { minutes } from '../../src/domain/time.ts';
+import { systemClock } from '../../src/clock.ts';
+import { minutes, seconds } from '../../src/domain/time.ts';
+import { LOST_SERVERS_MAX } from '../../src/engine/batch/lost-servers.ts';
+import { ledgerFile } from '../../src/config/config.ts';
+import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
 import { onPostgres } from '../support/database.ts';
 import { Gates } from '../support/gate.ts';
 import { folderForTest, type WhenDone } from '../support/folder.ts';
@@ -12,6 +16,9 @@ const endpoints: TestServiceOptions['endpoints'] = {
   jobs: { model: './anything.ts', mode: 'async', retry: { maxAttempts: 1 } },
   rows: { model: './careful-rows.ts', mode: 'async', batchSize: 1, retry: { maxAttempts: 1 } },
 };
+
+/** The batches of `rows`, as a server claims them. */
+const ROWS_LANE = { endpoint: 'rows', version: 1, lane: 'engine', alone: false, lease: seconds(30) } as const;
 
 /** A server, and how to start another one where it left off. */
 async function restartable(
@@ -181,6 +188,35 @@ describe.concurrent('a server that stops', () => {
     expect(isAlive(pid)).toBe(false);
   });
 });
+
+// A ledger that has one server is written to between two of them; what is claimed there is what a server leaves that was killed.
+test.skipIf(onPostgres)(
+  'a batch that ten servers were lost with fails, its chunks end, and the next batch runs',
+  async ({ onTestFinished: whenDone }) => {
+    const { server, gates, restart } = await restartable(whenDone);
+    const batch = await server.submit('rows', [{ id: 1, gate: gates.path('never') }, { id: 2 }]);
+    await server.inStatus(batch, 'running');
+    await server.stop();
+    const ledger = await openSqliteLedger(ledgerFile(server.data), systemClock);
+    for (let count = 0; count < LOST_SERVERS_MAX; count += 1) {
+      const slots = [{ replica: null, coldStart: null }];
+      const [claimed] = await ledger.claim({ ...ROWS_LANE, slots, owner: `server ${count}` });
+      expect(claimed?.claim.runId).toBe(batch);
+      await ledger.reclaim('its successor');
+    }
+    await ledger.close();
+    const next = await restart();
+    expect(await next.ended(batch)).toMatchObject({
+      status: 'failed',
+      error: {
+        type: 'replica-crashed',
+        detail: expect.stringContaining('10 times in a row'),
+      },
+    });
+    for (const chunk of await next.chunks(batch)) expect(['succeeded', 'cancelled']).toContain(chunk.status);
+    expect(await next.ended(await next.submit('rows', [{ id: 3 }]))).toMatchObject({ status: 'succeeded' });
+  },
+);
 
 // On Postgres it is welcome.
 test.skipIf(onPostgres)('a second server on the same data folder is refused, and the first one goes on', async () => {

@@ -20,6 +20,7 @@ import { ChunkEnds } from './chunk-ends.ts';
 import { ChunkPlan, type Settled } from './chunk-plan.ts';
 import type { Deployed } from '../deployment.ts';
 import type { HeldClaim } from '../leases.ts';
+import { whyGivenUp } from './lost-servers.ts';
 import type { RunObserver } from '../observer.ts';
 import type { Payloads } from '../payloads.ts';
 import { ProgressNotes } from './progress-notes.ts';
@@ -52,6 +53,8 @@ export interface BatchEnd {
 /** Runs one batch to its end, or until its claim is stopped; then it is handed back, and its chunks stay. */
 export async function runBatch(parts: BatchParts, claimed: ClaimedRun, held: HeldClaim): Promise<BatchEnd> {
   const { runId } = claimed.claim;
+  const error = await whyGivenUp(parts.ledger, claimed);
+  if (error !== null) return { result: { kind: 'failed', error }, plan: null };
   const table = await parts.inputs.open(runId);
   const options = claimed.run.batch!;
   const ends = new ChunkEnds(parts.watch, parts.ledger, held);
