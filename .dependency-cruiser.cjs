@@ -63,7 +63,7 @@ module.exports = {
       room('table'),
       room('scoring'),
       '^src/captures/captures\\.ts$',
-      '^src/engine/(?:engine|exchange|stored)\\.ts$',
+      '^src/engine/(?:runs|exchange|stored)\\.ts$',
       '^src/ledger/ledger\\.ts$',
       '^src/blobs/blobs\\.ts$',
       CLOCK,

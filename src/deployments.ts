@@ -117,31 +117,31 @@ export class Deployer {
       const examined = await this.#examineNew(spec);
       if ('mistakes' in examined) throw invalid(examined.mistakes);
       const deployment = deploymentOf(spec, 'api');
-      const standing = engine.find(spec.name);
+      const standing = engine.endpoints.find(spec.name);
       if (standing === null) {
         const version = await ledger.deploy(deployment);
-        await engine.deploy({ spec, version, ...examined.shape });
+        await engine.endpoints.deploy({ spec, version, ...examined.shape });
         return { version, outcome: 'created' };
       }
       const active = (await recordsOf(spec.name)).find(({ state }) => state === 'active');
       if (active?.fingerprint === deployment.fingerprint) return { version: active.version, outcome: 'unchanged' };
       const version = await ledger.stage(deployment);
-      await engine.deploy({ spec, version, ...examined.shape });
+      await engine.endpoints.deploy({ spec, version, ...examined.shape });
       return { version, outcome: 'starting' };
     };
     return {
-      versions: async (name, principal) => recordsOf(engine.endpoint(name, principal).spec.name),
+      versions: async (name, principal) => recordsOf(engine.endpoints.resolve(name, principal).spec.name),
       deploy: async (name, written, principal) => {
         assertAllowed(principal);
         const spec = this.#read(name, written);
-        const other = engine.default();
+        const other = engine.endpoints.default();
         if (spec.isDefault && other !== null && other !== name)
           throw invalid([{ pointer: 'default', detail: `is true, but ${other} is the default already` }]);
         return tryOut(spec);
       },
       remove: async (name, force, principal) => {
         assertAllowed(principal);
-        const { spec } = engine.endpoint(name, principal);
+        const { spec } = engine.endpoints.resolve(name, principal);
         if (this.#parts.config.endpoints.some((written) => written.name === spec.name))
           throw new ServiceError(
             'endpoint-in-use',
@@ -151,7 +151,7 @@ export class Deployer {
       },
       rollBack: async (name, version, principal) => {
         assertAllowed(principal);
-        const records = await recordsOf(engine.endpoint(name, principal).spec.name);
+        const records = await recordsOf(engine.endpoints.resolve(name, principal).spec.name);
         const before = records
           .filter(({ state }) => state === 'superseded')
           .toSorted((a, b) => b.deployedAt - a.deployedAt);

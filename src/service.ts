@@ -124,7 +124,7 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
       deployments: deployer.running(ledger, engine, isLoopback(config.host) ? null : DEPLOYING_REFUSED),
       cache,
       authenticator,
-      captures: new Capturer({ engine, store: captures, blobs: captureBlobs, clock: systemClock, log }),
+      captures: new Capturer({ runs: engine.runs, store: captures, blobs: captureBlobs, clock: systemClock, log }),
       metrics,
       tracing,
       about: aboutServer(config),

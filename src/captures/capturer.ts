@@ -9,7 +9,7 @@ import { sha256 } from '../domain/digest.ts';
 import { ServiceError } from '../domain/errors.ts';
 import { type BlobKey, LOCATION_TYPE, type PayloadFacts } from '../domain/payload.ts';
 import type { ScoringChoice, ScoringSpec } from '../domain/scoring.ts';
-import type { Engine } from '../engine/engine.ts';
+import type { Runs } from '../engine/runs.ts';
 import type { Exchange } from '../engine/exchange.ts';
 import type { Stored } from '../engine/stored.ts';
 import type { RunRecord } from '../ledger/ledger.ts';
@@ -22,7 +22,7 @@ import { Scorer } from './scorer.ts';
 
 /** What captures are made with. */
 export interface CapturerParts {
-  readonly engine: Pick<Engine, 'exchange'>;
+  readonly runs: Pick<Runs, 'exchange'>;
   readonly store: CaptureStore;
   /** Predictions and ids: apart from the runs' own, which end with their retention. */
   readonly blobs: BlobStore;
@@ -63,11 +63,11 @@ export class Capturer {
    *   captured under the name with other choices; StorageFull
    */
   async capture(request: CaptureRequest): Promise<Kept | null> {
-    const { store, engine } = this.#parts;
+    const { store, runs } = this.#parts;
     const place = placeOf(request);
     const there = await store.ofRun(place, request.run.runId);
     if (there !== null) return { result: 'found', capture: assertSame(there, request) };
-    const exchange = await engine.exchange(request.run);
+    const exchange = await runs.exchange(request.run);
     if (exchange === null) return null;
     const kept = await this.#keep(place, request, exchange);
     return { ...kept, capture: assertSame(kept.capture, request) };

@@ -42,7 +42,9 @@ export async function sendSubmitted(
   accepted: Accepted,
 ): Promise<FastifyReply> {
   const sight =
-    accepted.kind === 'new' ? engine.newRun(accepted.run, accepted.ahead) : await engine.run(accepted.runId, principal);
+    accepted.kind === 'new'
+      ? engine.runs.newSight(accepted.run, accepted.ahead)
+      : await engine.runs.sight(accepted.runId, principal);
   return sendAccepted(reply, sight, accepted.kind === 'deduplicated');
 }
 
@@ -70,7 +72,7 @@ export async function sendSelectedRun(engine: Engine, reply: FastifyReply, sight
 
 async function embeddedOutput(engine: Engine, { run, output }: RunSight): Promise<string | null> {
   if (!isEmbedded(run.output)) return null;
-  const content = output ?? (await engine.output(run).catch(unlessDamaged))?.content ?? null;
+  const content = output ?? (await engine.runs.output(run).catch(unlessDamaged))?.content ?? null;
   return content === null ? null : new TextDecoder().decode(content);
 }
 

@@ -69,7 +69,7 @@ async function open(
   range?: ByteRange,
 ): Promise<Content> {
   if (request.method === 'HEAD') return Readable.from([]);
-  const output = await engine.openOutput(run.runId, range);
+  const output = await engine.runs.openOutput(run.runId, range);
   if (output === null) throw outputExpired(run);
   return output.content;
 }

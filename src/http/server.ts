@@ -179,13 +179,15 @@ function countAnswers(app: FastifyInstance, metrics: Metrics): void {
 /** What the document says of the endpoints that somebody may see. */
 function documented(engine: Engine, principal: Principal): DocumentedEndpoint[] {
   if (!principal.scopes.includes('read')) return [];
-  return engine.deployed(principal).map(({ spec: { name, description }, takes, inputSchema, outputSchema }) => ({
-    name,
-    description,
-    takesRows: takes === 'rows',
-    inputSchema,
-    outputSchema,
-  }));
+  return engine.endpoints
+    .visibleTo(principal)
+    .map(({ spec: { name, description }, takes, inputSchema, outputSchema }) => ({
+      name,
+      description,
+      takesRows: takes === 'rows',
+      inputSchema,
+      outputSchema,
+    }));
 }
 
 /** Ids that tell requests apart, also those of servers that ran earlier or run beside this one. */

@@ -186,7 +186,7 @@ export class Metrics implements RunObserver {
 
   async #readSources(): Promise<Reading> {
     const { engine, ledger } = this.#sources();
-    return { endpoints: await engine.endpoints(ANYBODY), ledger, isDraining: engine.draining };
+    return { endpoints: await engine.endpoints.sights(ANYBODY), ledger, isDraining: engine.draining };
   }
 
   /** Made with the first scrape: a server that nobody scrapes does not load the library, and watches neither its event loop nor its collector. */

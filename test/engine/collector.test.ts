@@ -127,7 +127,7 @@ async function collectingForTest(queueLimit = 100): Promise<Collecting> {
     submit,
     async done(wish) {
       const runId = await submit(wish);
-      await until('the run has ended', async () => isEnded((await engine.run(runId, ANYBODY)).run.status));
+      await until('the run has ended', async () => isEnded((await engine.runs.sight(runId, ANYBODY)).run.status));
       return runId;
     },
     stored: () =>
@@ -155,10 +155,10 @@ describe('the logs of a run', () => {
     clock.advance(milliseconds(DEFAULT_RETENTION - 1));
     await collector.letGo();
     await collector.deleteLogs();
-    expect((await engine.logs(runId, ANYBODY)).lines).toHaveLength(1);
+    expect((await engine.runs.logs(runId, ANYBODY)).lines).toHaveLength(1);
     clock.advance(milliseconds(1));
     await collector.letGo();
-    expect((await engine.logs(runId, ANYBODY)).lines).toBeNull();
+    expect((await engine.runs.logs(runId, ANYBODY)).lines).toBeNull();
     expect(await files()).toHaveLength(1);
     await collector.deleteLogs();
     expect(await files()).toEqual([]);
@@ -190,7 +190,7 @@ describe('a run whose retention is over', () => {
     for (const runId of [small, large]) {
       expect(await ledger.payload(runId, 'input')).toBeNull();
       expect(await ledger.payload(runId, 'output')).toBeNull();
-      expect((await engine.run(runId, ANYBODY)).run).toMatchObject({ status: 'succeeded', payloadsKept: false });
+      expect((await engine.runs.sight(runId, ANYBODY)).run).toMatchObject({ status: 'succeeded', payloadsKept: false });
     }
     clock.advance(days(30));
     await collector.letGo();
@@ -252,7 +252,9 @@ describe('a blob that no run names', () => {
     clock.advance(hours(2));
     await collector.deleteOrphans();
     expect(stored()).toEqual([inputKey(runId), outputKey(runId, 1)]);
-    expect((await engine.output((await engine.run(runId, ANYBODY)).run))?.content.length).toBeGreaterThan(LARGE.length);
+    expect((await engine.runs.output((await engine.runs.sight(runId, ANYBODY)).run))?.content.length).toBeGreaterThan(
+      LARGE.length,
+    );
   });
 
   test('stays while its run goes on, for it may be named yet', async () => {

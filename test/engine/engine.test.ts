@@ -122,7 +122,7 @@ async function engineForTest(
     },
     ended: (runId) =>
       until('the run has ended', async () => {
-        const sight = await engine.run(runId, ANYBODY);
+        const sight = await engine.runs.sight(runId, ANYBODY);
         return isEnded(sight.run.status) ? sight : null;
       }),
   };
@@ -151,13 +151,13 @@ describe.concurrent('a retry', () => {
     await ended(await submit({ do: 'say', value: 0 }));
     const runId = await submit({ do: 'exit-before-attempt', until: 2 });
     const waiting = await until('the first attempt is over', async () => {
-      const sight = await engine.run(runId, ANYBODY);
+      const sight = await engine.runs.sight(runId, ANYBODY);
       return sight.attempts[0]?.outcome === 'failed' ? sight : null;
     });
     expect(waiting).toMatchObject({ waitingOn: 'retry_delay', run: { status: 'queued', attempt: 1 } });
     // Whoever comes later goes first meanwhile.
     expect((await ended(await submit({ do: 'say', value: 1 }))).run.status).toBe('succeeded');
-    expect(await engine.run(runId, ANYBODY)).toMatchObject({ waitingOn: 'retry_delay', run: { attempt: 1 } });
+    expect(await engine.runs.sight(runId, ANYBODY)).toMatchObject({ waitingOn: 'retry_delay', run: { attempt: 1 } });
     clock.advance(seconds(1));
     expect(await ended(runId)).toMatchObject({ run: { status: 'succeeded', attempt: 2 } });
   });
@@ -167,11 +167,11 @@ describe.concurrent('a run that waits', () => {
   test('expires when its time is over, and not a millisecond before', async ({ onTestFinished: whenDone }) => {
     const { engine, ledger, clock, submit, ended } = await engineForTest(whenDone, { jobs: {} });
     const held = await submit({ path: gates.path('expiry') });
-    await until('it runs', async () => (await engine.run(held, ANYBODY)).run.status === 'running');
+    await until('it runs', async () => (await engine.runs.sight(held, ANYBODY)).run.status === 'running');
     const runId = await submit({}, { queueTtl: minutes(1) });
     clock.advance(milliseconds(59_999));
     expect(await ledger.expire()).toEqual([]);
-    expect((await engine.run(runId, ANYBODY)).run.status).toBe('queued');
+    expect((await engine.runs.sight(runId, ANYBODY)).run.status).toBe('queued');
     clock.advance(milliseconds(1));
     expect(await ended(runId)).toMatchObject({
       run: { status: 'failed', error: { type: 'queue-expired' } },
@@ -186,11 +186,11 @@ describe.concurrent('a run that waits', () => {
     for (let count = 0; count < 2; count += 1) await ended(await submit({}));
     clock.advance(seconds(1));
     const held = await submit({ path: gates.path('estimate') });
-    await until('it runs', async () => (await engine.run(held, ANYBODY)).run.status === 'running');
+    await until('it runs', async () => (await engine.runs.sight(held, ANYBODY)).run.status === 'running');
     const [first, second] = [await submit({}), await submit({})];
     // Two runs in the last second: half a second for each that is ahead.
-    expect((await engine.run(first, ANYBODY)).queue).toEqual({ ahead: 0, estimatedStart: 0 });
-    expect((await engine.run(second, ANYBODY)).queue).toEqual({ ahead: 1, estimatedStart: 500 });
+    expect((await engine.runs.sight(first, ANYBODY)).queue).toEqual({ ahead: 0, estimatedStart: 0 });
+    expect((await engine.runs.sight(second, ANYBODY)).queue).toEqual({ ahead: 1, estimatedStart: 500 });
     gates.open('estimate');
     await ended(second);
   });
@@ -206,7 +206,7 @@ test('a batch that waits is told how long by the batches that ended, however man
   clock.advance(seconds(1));
   // With the only replica held, two batches are taken up and wait for their chunks; the next ones stay in the queue.
   const held = await submit({ path: gates.path('batches') });
-  await until('it runs', async () => (await engine.run(held, ANYBODY)).run.status === 'running');
+  await until('it runs', async () => (await engine.runs.sight(held, ANYBODY)).run.status === 'running');
   const [first, second, third, last] = [
     await submit(table, { batch }),
     await submit(table, { batch }),
@@ -214,12 +214,12 @@ test('a batch that waits is told how long by the batches that ended, however man
     await submit(table, { batch }),
   ];
   for (const runId of [first, second])
-    await until('it is taken up', async () => (await engine.run(runId, ANYBODY)).run.status === 'running');
-  expect((await engine.run(third, ANYBODY)).queue).toEqual({ ahead: 0, estimatedStart: 0 });
-  expect((await engine.run(last, ANYBODY)).queue).toEqual({ ahead: 1, estimatedStart: 500 });
-  expect((await engine.endpoints(ANYBODY))[0]).toMatchObject({ drainRate: 2, oldestAge: 0 });
+    await until('it is taken up', async () => (await engine.runs.sight(runId, ANYBODY)).run.status === 'running');
+  expect((await engine.runs.sight(third, ANYBODY)).queue).toEqual({ ahead: 0, estimatedStart: 0 });
+  expect((await engine.runs.sight(last, ANYBODY)).queue).toEqual({ ahead: 1, estimatedStart: 500 });
+  expect((await engine.endpoints.sights(ANYBODY))[0]).toMatchObject({ drainRate: 2, oldestAge: 0 });
   clock.advance(seconds(3));
-  expect((await engine.endpoints(ANYBODY))[0]).toMatchObject({ drainRate: 0.5, oldestAge: seconds(3) });
+  expect((await engine.endpoints.sights(ANYBODY))[0]).toMatchObject({ drainRate: 0.5, oldestAge: seconds(3) });
   gates.open('batches');
   await ended(last);
 });
@@ -228,26 +228,26 @@ test('the history of a run goes on where it was read before', async ({ onTestFin
   const { engine, submit, ended } = await engineForTest(whenDone, { jobs: {} });
   const runId = await submit({ do: 'throw' });
   await ended(runId);
-  expect((await engine.history(runId, ANYBODY)).map(({ number }) => number)).toEqual([1, 2, 3]);
-  expect(await engine.history(runId, ANYBODY, 2)).toMatchObject([
+  expect((await engine.runs.history(runId, ANYBODY)).map(({ number }) => number)).toEqual([1, 2, 3]);
+  expect(await engine.runs.history(runId, ANYBODY, 2)).toMatchObject([
     { number: 3, status: 'failed', attempt: { attempt: 1 } },
   ]);
-  expect(await engine.history(runId, ANYBODY, 3)).toEqual([]);
-  await expect(engine.history(newRunId(), ANYBODY)).rejects.toMatchObject({ slug: 'run-not-found' });
+  expect(await engine.runs.history(runId, ANYBODY, 3)).toEqual([]);
+  await expect(engine.runs.history(newRunId(), ANYBODY)).rejects.toMatchObject({ slug: 'run-not-found' });
 });
 
 describe.concurrent('a claim whose lease has lapsed while its server was still at work', () => {
   test('is another attempt, and whatever the first one answers is refused', async ({ onTestFinished: whenDone }) => {
     const { engine, clock, submit, ended } = await engineForTest(whenDone, { jobs: { replicas: { concurrency: 2 } } });
     const runId = await submit({ do: 'run', path: gates.path('lapsed') });
-    await until('it runs', async () => (await engine.run(runId, ANYBODY)).run.status === 'running');
+    await until('it runs', async () => (await engine.runs.sight(runId, ANYBODY)).run.status === 'running');
     clock.advance(seconds(31));
-    await until('it was claimed again', async () => (await engine.run(runId, ANYBODY)).run.attempt === 2);
+    await until('it was claimed again', async () => (await engine.runs.sight(runId, ANYBODY)).run.attempt === 2);
     gates.open('lapsed');
     const { run, attempts } = await ended(runId);
     expect(run).toMatchObject({ status: 'succeeded', attempt: 2 });
     expect(attempts.map(({ outcome }) => outcome)).toEqual(['lost', 'succeeded']);
-    const output = await engine.output((await engine.run(runId, ANYBODY)).run);
+    const output = await engine.runs.output((await engine.runs.sight(runId, ANYBODY)).run);
     expect(JSON.parse(new TextDecoder().decode(output!.content))).toMatchObject({ attempt: 2 });
   });
 
@@ -258,7 +258,7 @@ describe.concurrent('a claim whose lease has lapsed while its server was still a
     await until('the model works on it', () => existsSync(log));
     clock.advance(seconds(31));
     const [first] = await until('the first attempt has stopped', async () => {
-      const { attempts } = await engine.run(runId, ANYBODY);
+      const { attempts } = await engine.runs.sight(runId, ANYBODY);
       return attempts[0]!.stoppedAt === null ? null : attempts;
     });
     expect(first).toMatchObject({ attempt: 1, outcome: 'lost' });
@@ -273,8 +273,10 @@ describe.concurrent('waiting for the end of a run', () => {
     const { engine, submit, ended } = await engineForTest(whenDone, { jobs: {} });
     const runId = await submit({});
     await ended(runId);
-    expect(await engine.waitForEnd(runId, ANYBODY, minutes(10), never)).toMatchObject({ run: { status: 'succeeded' } });
-    await expect(engine.waitForEnd(newRunId(), ANYBODY, minutes(10), never)).rejects.toMatchObject({
+    expect(await engine.runs.waitForEnd(runId, ANYBODY, minutes(10), never)).toMatchObject({
+      run: { status: 'succeeded' },
+    });
+    await expect(engine.runs.waitForEnd(newRunId(), ANYBODY, minutes(10), never)).rejects.toMatchObject({
       slug: 'run-not-found',
     });
   });
@@ -283,42 +285,48 @@ describe.concurrent('waiting for the end of a run', () => {
     const { engine, submit } = await engineForTest(whenDone, { jobs: {} });
     const runId = await submit({ do: 'hang' });
     const gone = new AbortController();
-    const waiting = engine.waitForEnd(runId, ANYBODY, minutes(10), gone.signal);
+    const waiting = engine.runs.waitForEnd(runId, ANYBODY, minutes(10), gone.signal);
     gone.abort();
     await waiting;
-    await engine.waitForEnd(runId, ANYBODY, minutes(10), gone.signal);
-    expect(isEnded((await engine.run(runId, ANYBODY)).run.status)).toBe(false);
+    await engine.runs.waitForEnd(runId, ANYBODY, minutes(10), gone.signal);
+    expect(isEnded((await engine.runs.sight(runId, ANYBODY)).run.status)).toBe(false);
   });
 });
 
 describe.concurrent('the default endpoint', () => {
   test('is the only one there is', async ({ onTestFinished: whenDone }) => {
     const { engine } = await engineForTest(whenDone, { only: {} });
-    expect(engine.endpoint(null, ANYBODY).spec.name).toBe('only');
+    expect(engine.endpoints.resolve(null, ANYBODY).spec.name).toBe('only');
   });
 
   test('is the one that is marked, where there are several', async ({ onTestFinished: whenDone }) => {
     const { engine } = await engineForTest(whenDone, { one: {}, two: { default: true } });
-    expect(engine.endpoint(null, ANYBODY).spec.name).toBe('two');
-    expect(engine.endpoint('one', ANYBODY).spec.name).toBe('one');
+    expect(engine.endpoints.resolve(null, ANYBODY).spec.name).toBe('two');
+    expect(engine.endpoints.resolve('one', ANYBODY).spec.name).toBe('one');
   });
 
   test('is one of those that a key is bound to, and no others are named', async ({ onTestFinished: whenDone }) => {
     const { engine } = await engineForTest(whenDone, { one: {}, two: { default: true }, three: {} });
     const boundTo = (...endpoints: string[]) => ({ tenant: 'default', endpoints });
-    expect(engine.endpoint(null, boundTo('one')).spec.name).toBe('one');
-    expect(engine.endpoint(null, boundTo('one', 'two')).spec.name).toBe('two');
-    expect(() => engine.endpoint(null, boundTo('one', 'three'))).toThrow('name one of: one, three.');
-    expect(() => engine.endpoint('two', boundTo('one'))).toThrow('There is no endpoint "two". Deployed are: one.');
-    expect(() => engine.endpoint(null, boundTo())).toThrow('name one of: none.');
-    expect((await engine.endpoints(boundTo('three'))).map(({ deployed }) => deployed.spec.name)).toEqual(['three']);
+    expect(engine.endpoints.resolve(null, boundTo('one')).spec.name).toBe('one');
+    expect(engine.endpoints.resolve(null, boundTo('one', 'two')).spec.name).toBe('two');
+    expect(() => engine.endpoints.resolve(null, boundTo('one', 'three'))).toThrow('name one of: one, three.');
+    expect(() => engine.endpoints.resolve('two', boundTo('one'))).toThrow(
+      'There is no endpoint "two". Deployed are: one.',
+    );
+    expect(() => engine.endpoints.resolve(null, boundTo())).toThrow('name one of: none.');
+    expect((await engine.endpoints.sights(boundTo('three'))).map(({ deployed }) => deployed.spec.name)).toEqual([
+      'three',
+    ]);
   });
 
   test('does not exist where none is marked, and the others are named', async ({ onTestFinished: whenDone }) => {
     const { engine } = await engineForTest(whenDone, { one: {}, two: {} });
-    expect(() => engine.endpoint(null, ANYBODY)).toThrow(
+    expect(() => engine.endpoints.resolve(null, ANYBODY)).toThrow(
       'No endpoint is marked as the default; name one of: one, two.',
     );
-    expect(() => engine.endpoint('three', ANYBODY)).toThrow('There is no endpoint "three". Deployed are: one, two.');
+    expect(() => engine.endpoints.resolve('three', ANYBODY)).toThrow(
+      'There is no endpoint "three". Deployed are: one, two.',
+    );
   });
 });

@@ -86,7 +86,7 @@ async function outputsText(engine: Engine, { run, output }: RunSight): Promise<s
     const { contentType, bytes } = facts;
     return JSON.stringify({ output: { href: outputPath(run.runId), content_type: contentType, bytes } });
   }
-  const content = output ?? (await engine.output(run))?.content;
+  const content = output ?? (await engine.runs.output(run))?.content;
   if (content === undefined) return 'null';
   const text = new TextDecoder().decode(content);
   return text.trimStart().startsWith('{') ? text : `{"output":${text}}`;
@@ -101,8 +101,8 @@ export function sendZenmlUnauthorized(
 ): FastifyReply | null {
   if (!(error instanceof ServiceError) || error.slug !== 'unauthorized') return null;
   const { endpoint } = params as { readonly endpoint?: string };
-  const name = endpoint ?? (url.split('?')[0] === '/invoke' ? engine.default() : null);
-  const deployed = engine.deployed(ANYBODY).find(({ spec }) => spec.name === name);
+  const name = endpoint ?? (url.split('?')[0] === '/invoke' ? engine.endpoints.default() : null);
+  const deployed = engine.endpoints.visibleTo(ANYBODY).find(({ spec }) => spec.name === name);
   if (deployed === undefined || !hasZenmlFace(deployed)) return null;
   reply.problem = error.slug;
   const detail = ZENML_UNAUTHORIZED[headers.authorization === undefined ? 'missing' : 'invalid'];
@@ -154,7 +154,7 @@ export async function zenmlInfo(
 ): Promise<ZenmlInfoBody> {
   const { name } = spec;
   const base = `/endpoints/${name}`;
-  const [last] = await engine.runs({ endpoint: name, status: 'succeeded', viewer, limit: 1 });
+  const [last] = await engine.runs.list({ endpoint: name, status: 'succeeded', viewer, limit: 1 });
   return {
     deployment: { id: deploymentId(name), name, auth_enabled: server.asksForKeys },
     snapshot: { id: snapshotId(name, version), name: String(version) },

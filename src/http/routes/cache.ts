@@ -170,7 +170,7 @@ async function lookUp(parts: HttpParts, call: Call<object, CacheLookup>): Promis
 const lineOf = (found: Found): string => `${typeof found === 'string' ? `"${found}"` : found.answer}\n`;
 
 function placeOf({ engine }: HttpParts, { params, principal }: Call<unknown, unknown>): CachePlace {
-  const { spec } = engine.endpoint(params['endpoint']!, principal);
+  const { spec } = engine.endpoints.resolve(params['endpoint']!, principal);
   return { tenant: principal.tenant, endpoint: spec.name };
 }
 

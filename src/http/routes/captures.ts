@@ -157,8 +157,8 @@ export const CAPTURE_ROUTES: readonly Route[] = [
 async function capture(parts: HttpParts, call: Call<object, CaptureRequest>): Promise<CaptureBody> {
   const { engine, captures } = parts;
   const { params, principal, body, reply } = call;
-  const { spec } = engine.endpoint(params['endpoint']!, principal);
-  const { run } = await engine.run(idOf(body.run_id), principal);
+  const { spec } = engine.endpoints.resolve(params['endpoint']!, principal);
+  const { run } = await engine.runs.sight(idOf(body.run_id), principal);
   assertCapturable(run, spec.name);
   const { name, target = null, prediction = null, task = null } = body;
   const asked = { target, prediction, task };
@@ -192,7 +192,7 @@ async function list(
   { engine, captures }: HttpParts,
   { params, principal, query }: Call<CapturesQuery, null>,
 ): Promise<CapturePage> {
-  const { spec } = engine.endpoint(params['endpoint']!, principal);
+  const { spec } = engine.endpoints.resolve(params['endpoint']!, principal);
   const { name, limit = PAGE_DEFAULT, cursor } = query;
   // One more than asked for, to know whether there is a next page.
   const found = await captures.list({
@@ -215,7 +215,7 @@ async function captureOf(
   { engine, captures }: HttpParts,
   { params, principal, query }: Call<CaptureVersionQuery, null>,
 ): Promise<CaptureRecord> {
-  const { spec } = engine.endpoint(params['endpoint']!, principal);
+  const { spec } = engine.endpoints.resolve(params['endpoint']!, principal);
   const name = params['capture']!;
   // What is no name at all names nothing, and some stores cannot be asked for it.
   const known = CAPTURE_NAME.test(name) ? name : '';
@@ -254,7 +254,7 @@ async function evaluation(
   { engine }: HttpParts,
   { params, principal, query, reply }: Call<Static<typeof EvaluationQuery>, null>,
 ): Promise<FastifyReply> {
-  const { spec } = engine.endpoint(params['endpoint']!, principal);
+  const { spec } = engine.endpoints.resolve(params['endpoint']!, principal);
   const found = await readEvaluation(spec);
   if (found === null)
     throw new ServiceError(

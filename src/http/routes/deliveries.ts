@@ -4,7 +4,7 @@ import type { FastifyReply } from 'fastify';
 import type { DeliveryId } from '../../domain/delivery.ts';
 import { parseRunId, type RunId } from '../../domain/ids.ts';
 import { inSeconds, toRfc3339 } from '../../domain/time.ts';
-import { runNotFound } from '../../engine/engine.ts';
+import { runNotFound } from '../../engine/runs.ts';
 import type { DeliveryAttemptRecord, DeliveryRecord } from '../../ledger/ledger.ts';
 import { DeliveryBody, DeliveryList } from '../../wire/deliveries.ts';
 import type { HttpParts } from '../parts.ts';
@@ -50,7 +50,7 @@ export const DELIVERY_ROUTES: readonly Route[] = [
 ];
 
 async function list({ engine }: HttpParts, { params, principal, reply }: Call<object, null>): Promise<FastifyReply> {
-  const deliveries = await engine.deliveries(idOf(params['id']!), principal);
+  const deliveries = await engine.runs.deliveries(idOf(params['id']!), principal);
   const body: DeliveryList = { deliveries: deliveries.map(deliveryBody) };
   return reply.type('application/json').send(JSON.stringify(body));
 }

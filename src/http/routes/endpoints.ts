@@ -22,7 +22,7 @@ export const ENDPOINT_ROUTES: readonly Route[] = [
     },
     problems: [],
     handle: async ({ engine }, { principal }): Promise<EndpointList> => ({
-      endpoints: (await engine.endpoints(principal)).map(endpointBody),
+      endpoints: (await engine.endpoints.sights(principal)).map(endpointBody),
     }),
   }),
   route({
@@ -47,7 +47,7 @@ export const ENDPOINT_ROUTES: readonly Route[] = [
     answers: { 202: { description: 'They are being started.', content: { 'application/json': EndpointBody } } },
     problems: ['endpoint-not-found', 'malformed-body', 'draining'],
     handle({ engine }, { params, principal, body, reply }) {
-      const deployed = engine.endpoint(params['endpoint']!, principal);
+      const deployed = engine.endpoints.resolve(params['endpoint']!, principal);
       engine.warm(deployed, body.replicas ?? null);
       reply.code(202);
       return showEndpoint(engine, principal, deployed.spec.name);
@@ -67,7 +67,7 @@ export const ENDPOINT_ROUTES: readonly Route[] = [
     },
     problems: ['endpoint-not-found'],
     async handle({ engine }, { params, principal: viewer, query }): Promise<PurgeBody> {
-      const { spec } = engine.endpoint(params['endpoint']!, viewer);
+      const { spec } = engine.endpoints.resolve(params['endpoint']!, viewer);
       const { older_than: olderThan, run_name: runName = null, dry_run: isDryRun } = query;
       const age = olderThan === undefined ? null : seconds(olderThan);
       const purge = { viewer, endpoint: spec.name, olderThan: age, runName };
@@ -80,6 +80,8 @@ export const ENDPOINT_ROUTES: readonly Route[] = [
 
 /** An endpoint as it stands. */
 export async function showEndpoint(engine: Engine, viewer: Viewer, name: string): Promise<EndpointBody> {
-  const { spec } = engine.endpoint(name, viewer);
-  return endpointBody((await engine.endpoints(viewer)).find(({ deployed }) => deployed.spec.name === spec.name)!);
+  const { spec } = engine.endpoints.resolve(name, viewer);
+  return endpointBody(
+    (await engine.endpoints.sights(viewer)).find(({ deployed }) => deployed.spec.name === spec.name)!,
+  );
 }

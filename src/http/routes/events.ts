@@ -40,7 +40,7 @@ async function events(
   { engine, limits, streams, waitSignal }: HttpParts,
   { request, reply, params, principal, query }: Call<Static<typeof EventsQuery>, null>,
 ): Promise<FastifyReply> {
-  const sight = await engine.run(idOf(params['id']!), principal);
+  const sight = await engine.runs.sight(idOf(params['id']!), principal);
   const { runId } = sight.run;
   const header = request.headers['last-event-id'];
   const from = placeOf(typeof header === 'string' ? header : query.last_event_id);
@@ -49,6 +49,6 @@ async function events(
   reply.type(EVENT_STREAM).header('x-accel-buffering', 'no');
   if (request.method === 'HEAD') return reply.send(Readable.from([]));
   streams.enter(reply);
-  const told = engine.follow(runId, { from, silence: limits.keepAlive, signal: waitSignal(reply) });
+  const told = engine.runs.follow(runId, { from, silence: limits.keepAlive, signal: waitSignal(reply) });
   return sendStream(reply, Readable.from(eventTexts(runId, told)), limits.readerIdle);
 }

@@ -124,7 +124,7 @@ async function invoke(
 ): Promise<FastifyReply> {
   const { engine } = parts;
   const { request, reply, principal, query, body } = call;
-  const deployed = engine.endpoint(name, principal);
+  const deployed = engine.endpoints.resolve(name, principal);
   let asked: ReadRequest;
   try {
     asked = readSubmission({ principal, headers: request.headers, query, body }, deployed);
@@ -194,7 +194,7 @@ async function waitAndAnswer(
   { runId, mode, accept, isDeduplicated, face }: Awaited,
 ): Promise<FastifyReply> {
   const { engine } = parts;
-  const sight = await engine.waitForEnd(runId, principal, mode.atMost, parts.waitSignal(reply));
+  const sight = await engine.runs.waitForEnd(runId, principal, mode.atMost, parts.waitSignal(reply));
   const { run } = sight;
   reply.header('location', runPath(runId)).header('run-id', runId);
   if (face !== null && isEnded(run.status) && (accept === null || isJson(accept))) {
@@ -216,7 +216,7 @@ function stillRunning({ engine }: HttpParts, { run }: RunSight, waited: Duration
       `The server is stopping; run ${run.runId} is kept and goes on when it is back.`,
       where,
     );
-  const trouble = engine.trouble(run.endpoint);
+  const trouble = engine.endpoints.trouble(run.endpoint);
   if (trouble !== null)
     return new ServiceError('replica-unavailable', `The model of ${run.endpoint} does not start: ${trouble}`, where);
   return new ServiceError(

@@ -40,7 +40,7 @@ async function parts(
   { engine, limits, streams, waitSignal }: HttpParts,
   { request, reply, params, principal }: Call<object, null>,
 ): Promise<FastifyReply> {
-  const { run } = await engine.run(idOf(params['id']!), principal);
+  const { run } = await engine.runs.sight(idOf(params['id']!), principal);
   if (run.kind !== 'batch')
     throw new ServiceError(
       'invalid-request',
@@ -48,10 +48,10 @@ async function parts(
       { runId: run.runId },
     );
   if (request.headers['last-event-id'] === SAW_END) return reply.code(204).send();
-  if (!(await engine.hasAllParts(run))) throw outputExpired(run, 'parts were');
+  if (!(await engine.runs.hasAllParts(run))) throw outputExpired(run, 'parts were');
   reply.type(EVENT_STREAM).header('x-accel-buffering', 'no');
   if (request.method === 'HEAD') return reply.send(Readable.from([]));
   streams.enter(reply);
-  const told = engine.followParts(run, { silence: limits.keepAlive, signal: waitSignal(reply) });
+  const told = engine.runs.followParts(run, { silence: limits.keepAlive, signal: waitSignal(reply) });
   return sendStream(reply, Readable.from(partTexts(told)), limits.readerIdle);
 }

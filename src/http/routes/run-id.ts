@@ -1,7 +1,7 @@
 // The id of a run in a path.
 
 import { parseRunId, type RunId } from '../../domain/ids.ts';
-import { runNotFound } from '../../engine/engine.ts';
+import { runNotFound } from '../../engine/runs.ts';
 
 /**
  * The id that a text is.

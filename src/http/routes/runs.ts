@@ -177,7 +177,7 @@ async function listRuns(
 ): Promise<FastifyReply> {
   const filter = filterOf(query);
   // One more than asked for, to know whether there is a next page.
-  const runs = await engine.runs({ ...filter, viewer, limit: filter.limit + 1 });
+  const runs = await engine.runs.list({ ...filter, viewer, limit: filter.limit + 1 });
   const page = runs.slice(0, filter.limit);
   const last = page.at(-1);
   const cursor = runs.length > page.length && last !== undefined ? JSON.stringify(String(last.sequence)) : 'null';
@@ -205,13 +205,13 @@ async function showRun(
   const runId = idOf(params['id']!);
   const sight =
     wait === undefined
-      ? await engine.run(runId, principal)
-      : await engine.waitForEnd(runId, principal, seconds(wait), parts.waitSignal(reply));
+      ? await engine.runs.sight(runId, principal)
+      : await engine.runs.waitForEnd(runId, principal, seconds(wait), parts.waitSignal(reply));
   return sendSelectedRun(engine, reply, sight);
 }
 
 async function output(parts: HttpParts, { params, principal, reply }: Call<object, null>): Promise<FastifyReply> {
-  const sight = await parts.engine.run(idOf(params['id']!), principal);
+  const sight = await parts.engine.runs.sight(idOf(params['id']!), principal);
   const { run } = sight;
   if (run.status === 'succeeded') return sendSelectedOutput(parts, reply, run);
   if (isEnded(run.status)) throw problemOfRun(run);
@@ -228,14 +228,14 @@ async function logs(parts: HttpParts, call: Call<Static<typeof LogsQuery>, null>
   const { engine, limits, streams, waitSignal } = parts;
   const type = format === 'jsonl' ? 'application/jsonlines' : 'text/plain; charset=utf-8';
   if (!follow || request.method === 'HEAD') {
-    const { run, lines } = await engine.logs(runId, principal);
+    const { run, lines } = await engine.runs.logs(runId, principal);
     if (lines === null) throw outputExpired(run, 'logs were');
     return reply.type(type).send(lines.slice(after).map(text).join(''));
   }
-  const { run } = await engine.run(runId, principal);
+  const { run } = await engine.runs.sight(runId, principal);
   if (!run.payloadsKept) throw outputExpired(run, 'logs were');
   streams.enter(reply);
-  const told = engine.follow(runId, { from: BEGINNING, silence: limits.keepAlive, signal: waitSignal(reply) });
+  const told = engine.runs.follow(runId, { from: BEGINNING, silence: limits.keepAlive, signal: waitSignal(reply) });
   return sendStream(reply.type(type), Readable.from(followedLines(told, after, text)), limits.readerIdle);
 }
 
@@ -260,7 +260,7 @@ function logFormatOf(accept: string | null): 'text' | 'jsonl' {
 async function cancel({ engine }: HttpParts, { params, principal, reply }: Call<object, null>): Promise<FastifyReply> {
   const runId = idOf(params['id']!);
   const result = await engine.cancel(runId, principal);
-  const sight = await engine.run(runId, principal);
+  const sight = await engine.runs.sight(runId, principal);
   if (result === 'ended') {
     throw new ServiceError('run-ended', `Run ${runId} has already ${sight.run.status}; it was not cancelled.`, {
       runId,

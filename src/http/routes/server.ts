@@ -26,7 +26,7 @@ export const SERVER_ROUTES: readonly Route[] = [
         ledger: about.ledger,
         started_at: toRfc3339(about.startedAt),
         draining: engine.draining,
-        endpoints: engine.deployed(ANYBODY).length,
+        endpoints: engine.endpoints.visibleTo(ANYBODY).length,
         limits: { body_bytes: limits.bodyBytes },
       } satisfies InfoBody;
     },

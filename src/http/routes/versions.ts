@@ -95,7 +95,7 @@ export const VERSION_ROUTES: readonly Route[] = [
     problems: ['endpoint-not-found', 'malformed-body', 'draining'],
     async handle({ engine, deployments }, call) {
       const { params, principal, body } = call;
-      const { name } = engine.endpoint(params['endpoint']!, principal).spec;
+      const { name } = engine.endpoints.resolve(params['endpoint']!, principal).spec;
       return answerDeploying(engine, call, name, await deployments.rollBack(name, body.version ?? null, principal));
     },
   }),

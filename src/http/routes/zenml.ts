@@ -51,7 +51,7 @@ export const ZENML_ROUTES: readonly Route[] = [
 ];
 
 function withFace(engine: Engine, name: string, viewer: Viewer): Deployed {
-  const deployed = engine.endpoint(name, viewer);
+  const deployed = engine.endpoints.resolve(name, viewer);
   if (hasZenmlFace(deployed)) return deployed;
   throw new ServiceError('not-found', `Endpoint ${name} has no such path: only one with face: 'zenml' has.`);
 }

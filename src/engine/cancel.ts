@@ -1,0 +1,35 @@
+// Cancelling one run, or all that an endpoint has. The ledger decides at once; the replicas are told, and stopped when they do not listen.
+
+import type { Cancelled, RunRecord } from '../ledger/ledger.ts';
+import { purge, type PurgeParts } from './purge.ts';
+import { runNotFound } from './runs.ts';
+
+/** What a cancel came to. */
+export type CancelResult = Exclude<Cancelled['result'], 'unknown'>;
+
+/**
+ * Cancels a run and its chunks.
+ *
+ * @throws ServiceError `run-not-found` where it has been forgotten meanwhile
+ */
+export async function cancelRun(parts: PurgeParts, run: RunRecord): Promise<CancelResult> {
+  const { ledger, leases, events, observer } = parts;
+  const { runId, parentId, rows } = run;
+  const cancelled = await ledger.cancel(runId);
+  if (cancelled.result === 'unknown') throw runNotFound(runId);
+  if (cancelled.result !== 'cancelled') return cancelled.result;
+  for (const claim of cancelled.stopped) leases.stop(claim, 'cancelled');
+  events.ended({ runId, parentId, rows, status: 'cancelled', error: null, hasCallback: run.callback !== null });
+  observer.ended(run, 'cancelled', null);
+  return 'cancelled';
+}
+
+/** Cancels everything that is queued or running at an endpoint, whosever it is. */
+export async function cancelAll(parts: PurgeParts, endpoint: string): Promise<void> {
+  await purge(parts, { viewer: null, endpoint, olderThan: null, runName: null });
+  for (;;) {
+    const running = await parts.ledger.runs({ endpoint, status: 'running', limit: 100 });
+    if (running.length === 0) return;
+    await Promise.all(running.map((run) => cancelRun(parts, run)));
+  }
+}

@@ -1,0 +1,193 @@
+// The runs of a server as they are read: shown, listed, waited for and followed, with what they were given, answered and wrote. Nothing
+// here changes one.
+
+import { type Clock, startTimer } from '../clock.ts';
+import type { Viewer } from '../domain/access.ts';
+import { ServiceError } from '../domain/errors.ts';
+import type { RunId } from '../domain/ids.ts';
+import type { ByteRange } from '../domain/payload.ts';
+import { isEnded } from '../domain/run.ts';
+import type { Duration } from '../domain/time.ts';
+import type { DeliveryRecord, RunDetails, RunFilter, RunRecord } from '../ledger/ledger.ts';
+import type { RunLogs } from '../logs/run-logs.ts';
+import type { Endpoints } from './endpoints.ts';
+import { type Exchange, readExchange } from './exchange.ts';
+import { follow, type FollowOptions, type Told } from './following.ts';
+import { type HistoryEvent, readHistory } from './history.ts';
+import { followParts, type FollowPartsOptions, hasAllParts, type PartsOfBatch, type ToldPart } from './parts.ts';
+import type { RunEvents } from './run-events.ts';
+import { type RunSight, sightOf } from './sights.ts';
+import { type OpenStored, openStored, readStored, type Stored, type StoredParts } from './stored.ts';
+import type { Watch } from './watch.ts';
+
+/** What the runs of a server are read from. */
+export interface RunsParts extends StoredParts, PartsOfBatch {
+  readonly logs: RunLogs;
+  readonly events: RunEvents;
+  readonly watch: Watch;
+  readonly clock: Clock;
+  readonly endpoints: Endpoints;
+  /** Whether the server is stopping and starts no runs any more. */
+  readonly isDraining: () => boolean;
+}
+
+/** The runs of a server, for whoever sees them. */
+export class Runs {
+  readonly #parts: RunsParts;
+
+  constructor(parts: RunsParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * What the ledger has of a run.
+   *
+   * @throws ServiceError `run-not-found`
+   */
+  async record(runId: RunId, viewer: Viewer): Promise<RunRecord> {
+    const run = await this.#parts.ledger.run(runId, viewer);
+    if (run === null) throw runNotFound(runId);
+    return run;
+  }
+
+  /**
+   * A run and all there is to say about it.
+   *
+   * @throws ServiceError `run-not-found`
+   */
+  async sight(runId: RunId, viewer: Viewer): Promise<RunSight> {
+    return this.#sightOf(await this.#details(runId, viewer));
+  }
+
+  /** A run that has just been written down. */
+  newSight(run: RunRecord, ahead: number): RunSight {
+    return this.#sightOf({ run, attempts: [], ahead, output: null });
+  }
+
+  list(filter: RunFilter & { readonly viewer: Viewer }): Promise<RunRecord[]> {
+    return this.#parts.ledger.runs(filter);
+  }
+
+  /**
+   * The run once it has ended; or as it stands when the time is over, the signal aborts, or its endpoint turns out not to start.
+   *
+   * @throws ServiceError `run-not-found`
+   */
+  async waitForEnd(runId: RunId, viewer: Viewer, atMost: Duration, signal: AbortSignal): Promise<RunSight> {
+    const { endpoints, watch } = this.#parts;
+    const { promise: woken, resolve: wake } = Promise.withResolvers<RunDetails | undefined>();
+    const wakeEmpty = (): void => wake(undefined);
+    const stopListening = watch.onEnd(runId, ({ details }) => wake(details));
+    try {
+      const found = await this.#details(runId, viewer);
+      const { run } = found;
+      if (isEnded(run.status)) return this.#sightOf(found);
+      const troubled = (): void => (endpoints.trouble(run.endpoint) === null ? undefined : wakeEmpty());
+      const forgetTrouble = endpoints.onTrouble(troubled);
+      signal.addEventListener('abort', wakeEmpty, { once: true });
+      const stopTimer = startTimer(atMost, wakeEmpty);
+      if (signal.aborted) wakeEmpty();
+      troubled();
+      const told = await woken;
+      stopTimer();
+      forgetTrouble();
+      // What was read with the end may be from just before it, where several connections read and write.
+      const isTold = told !== undefined && isEnded(told.run.status);
+      return this.#sightOf(isTold ? told : await this.#details(runId, viewer));
+    } finally {
+      stopListening();
+    }
+  }
+
+  /**
+   * The output of a succeeded run; null for any other, and once its retention is over. By its record and not its id, which only
+   * whoever sees the run has.
+   *
+   * @throws ServiceError `internal` when the store does not have the bytes that were put there
+   */
+  output({ runId }: RunRecord): Promise<Stored | null> {
+    return readStored(this.#parts, runId, 'output');
+  }
+
+  /** As `output`, of all its bytes or a range of them, without holding what is large: a stream is read to its end, or destroyed. */
+  openOutput(runId: RunId, range?: ByteRange): Promise<OpenStored | null> {
+    return openStored(this.#parts, runId, 'output', range);
+  }
+
+  /**
+   * The input and the output of a succeeded run; null once its retention is over. By its record, as `output` is.
+   *
+   * @throws ServiceError `internal` when the store does not have the bytes that were put there
+   */
+  exchange(run: RunRecord): Promise<Exchange | null> {
+    return readExchange(this.#parts, run);
+  }
+
+  /**
+   * What a run's model wrote while it worked on it, each line as the JSON text of a `LogLine`; null once its retention is over.
+   * A batch has none itself: its chunks do.
+   *
+   * @throws ServiceError `run-not-found`
+   */
+  async logs(
+    runId: RunId,
+    viewer: Viewer,
+  ): Promise<{ readonly run: RunRecord; readonly lines: readonly string[] | null }> {
+    const run = await this.record(runId, viewer);
+    const lines = run.payloadsKept ? await this.#parts.logs.read(runId, run.attempt) : null;
+    return { run, lines };
+  }
+
+  /**
+   * What has happened to a run, in order; only what came after the event of a number, where one is given.
+   *
+   * @throws ServiceError `run-not-found`
+   */
+  async history(runId: RunId, viewer: Viewer, after = 0): Promise<HistoryEvent[]> {
+    const events = await readHistory(this.#parts.ledger, runId, viewer);
+    if (events === null) throw runNotFound(runId);
+    return events.filter(({ number }) => number > after);
+  }
+
+  /** What has happened to a run and what its model wrote, from a place on and as it comes; see following.ts. For whoever has been shown the run; nothing for an id that names none. */
+  follow(runId: RunId, options: FollowOptions): AsyncGenerator<Told, void> {
+    return follow(this.#parts, runId, options);
+  }
+
+  /** The parts of a batch, those of before first and then as they end; see parts.ts. For whoever has been shown the run. */
+  followParts({ runId }: RunRecord, options: FollowPartsOptions): AsyncGenerator<ToldPart, void> {
+    return followParts(this.#parts, runId, options);
+  }
+
+  /** Whether every part of a batch is still kept; one that ended first is let go of first. */
+  hasAllParts(run: RunRecord): Promise<boolean> {
+    return hasAllParts(this.#parts.ledger, run);
+  }
+
+  /**
+   * What was, or is to be, told of a run to whoever asked; empty as long as it has not ended.
+   *
+   * @throws ServiceError `run-not-found`
+   */
+  async deliveries(runId: RunId, viewer: Viewer): Promise<readonly DeliveryRecord[]> {
+    await this.record(runId, viewer);
+    return this.#parts.ledger.deliveries(runId);
+  }
+
+  async #details(runId: RunId, viewer: Viewer): Promise<RunDetails> {
+    const details = await this.#parts.ledger.details(runId, viewer);
+    if (details === null) throw runNotFound(runId);
+    return details;
+  }
+
+  /** Adds what only the engine knows. */
+  #sightOf(details: RunDetails): RunSight {
+    const { endpoints, isDraining, clock } = this.#parts;
+    return sightOf(details, endpoints.versionsOf(details.run.endpoint), isDraining(), clock.now());
+  }
+}
+
+/** The answer to an id that names no run, or somebody else's. */
+export function runNotFound(runId: string): ServiceError {
+  return new ServiceError('run-not-found', `There is no run ${runId}, or it is no longer kept.`);
+}
