@@ -33,9 +33,15 @@ async function inThread<Answer>({ module, request, transfer = [], signal }: Thre
   signal?.throwIfAborted();
   const worker = new Worker(module, { workerData: request, transferList: [...transfer] });
   try {
-    const [answer] = (await once(worker, 'message', { signal })) as [Answer];
+    const [answer] = (await Promise.race([once(worker, 'message', { signal }), endOf(worker)])) as [Answer];
     return answer;
   } finally {
     await worker.terminate();
   }
+}
+
+/** Rejects when the thread is over: what it has posted before has arrived by then. */
+async function endOf(worker: Worker): Promise<never> {
+  const [code] = (await once(worker, 'exit')) as [number];
+  throw new Error(`A thread ended with ${code} and without an answer.`);
 }
