@@ -103,7 +103,7 @@ export class Endpoint {
   async inference(table: AnyTable | InputContent, options: InferenceOptions = {}): Promise<AnyTable> {
     checkTable(table);
     await this.#checkCapture(options);
-    const waiting = { ...options, progress: options.progress ?? (options.onProgress === undefined ? 'auto' : false) };
+    const waiting = watched(options);
     if (isLibraryTable(table)) {
       const run = await this.#ownRun(table, { ...options, batch: true, accept: BORDER_TYPES.arrow });
       const answer = await tableFromArrow((await run.output(waiting)).bytes, table);
@@ -151,7 +151,7 @@ export class Endpoint {
     const table = await fetchEvaluation(this.#transport, await this.#path(options.signal), rows, options.signal);
     // In the format of the file, which the model is as likely to know as any.
     const run = await this.#ownRun(table, { ...options, batch: true });
-    const answered = await run.result<Row[]>(options);
+    const answered = await run.result<Row[]>(watched(options));
     return { rows: answered, capture: await this.captureRun(run.id, AUTO_INFERENCE, options) };
   }
 
@@ -343,6 +343,12 @@ export async function listEndpoints(transport: Transport, signal?: AbortSignal):
     path,
   ).endpoints;
 }
+
+/** A wait for a table is shown on a terminal, unless somebody shows it himself. */
+const watched = <Options extends WaitOptions>(options: Options): Options => ({
+  ...options,
+  progress: options.progress ?? (options.onProgress === undefined ? 'auto' : false),
+});
 
 function needsRunFirst({ onProgress, progress, cancelOnAbort, ...options }: InvokeOptions): boolean {
   const isWatched = onProgress !== undefined || progress === true;

@@ -3,7 +3,6 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../src/client/connect.ts';
 import { type RunningServer, startServer } from '../client/server.ts';
@@ -11,9 +10,7 @@ import { folderForTest } from '../support/folder.ts';
 import { hasPython, NO_PYTHON } from '../support/python.ts';
 import { openTerminal } from '../support/terminal.ts';
 import { until } from '../support/until.ts';
-import { startCommand } from './command.ts';
-
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+import { MAIN, startCommand } from './command.ts';
 
 let server: RunningServer;
 beforeAll(async () => {

@@ -3,6 +3,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -12,10 +13,11 @@ import { type RunningServer, startServer } from '../client/server.ts';
 import { folderForTest } from '../support/folder.ts';
 import { Gates } from '../support/gate.ts';
 import { hasPython, NO_PYTHON } from '../support/python.ts';
+import { serviceForTest } from '../support/service.ts';
 import { openTerminal, type Terminal } from '../support/terminal.ts';
 import { until } from '../support/until.ts';
+import { MAIN } from './command.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const SCRIPT = fileURLToPath(new URL('../client/fixtures/job.ts', import.meta.url));
 const CTRL_C = '\u0003';
 
@@ -117,6 +119,24 @@ describe.skipIf(!hasPython)(`on a terminal${hasPython ? '' : ` (${NO_PYTHON})`}`
     gates.open('open');
     expect(await terminal.ended()).toBe(0);
     expect(terminal.screen()[0]).toMatch(/^rows: 3\/3 rows, [\d.]+ s/);
+  });
+
+  test('captures auto shows how far its rows are, and leaves the capture', async ({ onTestFinished: whenDone }) => {
+    const evaluation = gates.path('evaluation.jsonl');
+    const rows = [
+      { id: 1, value: 'x', truth: 'string' },
+      { id: 2, value: 'x', truth: 'string', gate: gates.path('open') },
+    ];
+    writeFileSync(evaluation, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    const model = fileURLToPath(new URL('../client/fixtures/rows.ts', import.meta.url));
+    const scored = { model, mode: 'async', batchSize: 1, target: 'truth', prediction: 'type', evaluation } as const;
+    const own = await serviceForTest({ endpoints: { scored } }, whenDone);
+    const terminal = openTerminal([process.execPath, MAIN, 'captures', 'auto', 'scored'], { CLAIMCHECK_URL: own.url });
+    await until('one row is done', () => /^scored {2}━+─+ {2}1\/2 rows/.test(terminal.screen()[0]!));
+    gates.open('open');
+    expect(await terminal.ended()).toBe(0);
+    expect(terminal.screen()[0]).toMatch(/^scored: 2\/2 rows, [\d.]+ s/);
+    expect(terminal.screen().join('\n')).toMatch(/auto_inference/);
   });
 
   test('a terminal that cannot go back in a line gets none', async () => {

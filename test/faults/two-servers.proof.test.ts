@@ -5,8 +5,7 @@ import { folderForTest } from '../support/folder.ts';
 import { send } from '../support/http.ts';
 import { startServerProcess } from '../support/server-process.ts';
 import { FIXTURES } from '../support/service.ts';
-
-const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+import { MAIN } from '../cli/command.ts';
 
 test('a second server on a data folder is refused with what to do, the first goes on, and a third may have it once the first was killed', async () => {
   const folder = await folderForTest();
