@@ -58,6 +58,13 @@ module.exports = {
       '^src/ledger/postgres/(?:connections|store-schema)\\.ts$',
       FOLDERS,
     ]),
+    may('the-captures-keeper-knows-no-driver', '^src/captures/(?:keeper|orphans)\\.ts$', [
+      room('domain'),
+      '^src/captures/captures\\.ts$',
+      '^src/blobs/blobs\\.ts$',
+      CLOCK,
+      LOG,
+    ]),
     may('captures-are-made-from-runs-that-are-stored', '^src/captures/(?:capturer|scor\\w+|score-\\w+)\\.ts$', [
       room('domain'),
       room('table'),
@@ -163,7 +170,13 @@ module.exports = {
       '^src/domain/(?:errors|time)\\.ts$',
       '^src/cache/store\\.ts$',
     ]),
-    may('the-doctor-needs-no-server', room('doctor'), [room('domain'), room('ledger'), room('blobs'), CLOCK]),
+    may('the-doctor-needs-no-server', room('doctor'), [
+      room('domain'),
+      room('ledger'),
+      room('blobs'),
+      '^src/captures/(?:captures|orphans|sqlite|postgres)\\.ts$',
+      CLOCK,
+    ]),
     may('configuration-knows-only-rules', room('config'), [
       room('domain'),
       VALIDATION,

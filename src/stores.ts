@@ -4,6 +4,7 @@
 import { existsSync } from 'node:fs';
 import type { BlobStore } from './blobs/blobs.ts';
 import type { CaptureStore } from './captures/captures.ts';
+import { CaptureKeeper } from './captures/keeper.ts';
 import { openSqliteCaptures } from './captures/sqlite.ts';
 import { openBlobDirectory } from './blobs/directory.ts';
 import { CacheKeeper } from './cache/keeper.ts';
@@ -64,9 +65,11 @@ export async function openStores(config: Config, undo: AsyncDisposableStack, log
   const captureBlobs = await openBlobs(capturesFolder(config.data), ledger, onBroken);
   const vault = undo.adopt(await openVault(config), (opened) => opened.close());
   const captures = undo.adopt(await openCaptures(config), (opened) => opened.close());
+  const captureKeeper = new CaptureKeeper({ store: captures, blobs: captureBlobs, clock: systemClock, log });
+  undo.adopt(captureKeeper, (started) => started.close()).start();
   const cache = undo.adopt(await openCache(config), (opened) => opened.close());
-  const keeper = new CacheKeeper({ cache, unusedFor: config.cacheUnusedFor, clock: systemClock, log });
-  undo.adopt(keeper, (started) => started.close()).start();
+  const cacheKeeper = new CacheKeeper({ cache, unusedFor: config.cacheUnusedFor, clock: systemClock, log });
+  undo.adopt(cacheKeeper, (started) => started.close()).start();
   return { ledger, blobs, vault, captures, captureBlobs, cache, room, broken };
 }
 

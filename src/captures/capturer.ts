@@ -1,12 +1,16 @@
 // Makes captures, from runs that have succeeded. What a run was given and what it answered is taken from where the run is stored, and never
 // from whoever asks: a capture says what a version of an endpoint has answered, and nobody can make it say anything else.
+//
+// Blobs are stored before their capture is, and deleted after it. Each capture has blobs of its own, so that one which is deleted takes nothing
+// from another, whoever captures the same run under the same name meanwhile.
 
+import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { BlobDamaged, type BlobStore } from '../blobs/blobs.ts';
 import type { Clock } from '../clock.ts';
 import type { Principal } from '../domain/access.ts';
 import { sha256 } from '../domain/digest.ts';
-import { ServiceError } from '../domain/errors.ts';
+import { ServiceError, StorageFull } from '../domain/errors.ts';
 import { type BlobKey, LOCATION_TYPE, type PayloadFacts } from '../domain/payload.ts';
 import type { ScoringChoice, ScoringSpec } from '../domain/scoring.ts';
 import type { Runs } from '../engine/runs.ts';
@@ -16,7 +20,17 @@ import type { RunRecord } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import type { ScoredTable } from '../scoring/score.ts';
 import { BORDER_TYPES, borderFormatOf, CONTENT_TYPES } from '../table/format.ts';
-import type { CaptureFilter, CapturePlace, CaptureRecord, CaptureStore, Kept } from './captures.ts';
+import {
+  type CaptureFilter,
+  captureKey,
+  CAPTURE_PARTS,
+  type CapturePart,
+  type CapturePlace,
+  type CaptureRecord,
+  type CaptureStore,
+  type Kept,
+  type NewCapture,
+} from './captures.ts';
 import type { StoredTable } from './score-answer.ts';
 import { Scorer } from './scorer.ts';
 
@@ -41,9 +55,6 @@ export interface CaptureRequest {
   readonly asked: ScoringChoice;
   readonly spec: ScoringSpec;
 }
-
-/** What of a capture lies in the blob store. */
-type Part = 'predictions' | 'ids';
 
 /** See the head of this file. */
 export class Capturer {
@@ -80,14 +91,8 @@ export class Capturer {
    */
   async get(place: CapturePlace, version: number | null): Promise<CaptureRecord> {
     const capture = await this.#parts.store.get(place, version);
-    if (capture !== null) return capture;
-    const newest = version === null ? null : await this.#parts.store.get(place, null);
-    throw new ServiceError(
-      'capture-not-found',
-      newest === null
-        ? `Nothing of ${place.endpoint} is captured under the name ${JSON.stringify(place.name.slice(0, 64))}.`
-        : `${place.name} has no version ${version}; the newest is ${newest.version}.`,
-    );
+    if (capture === null) throw await this.#notFound(place, version);
+    return capture;
   }
 
   list(filter: CaptureFilter): Promise<readonly CaptureRecord[]> {
@@ -95,9 +100,21 @@ export class Capturer {
   }
 
   /**
+   * Deletes a version of a name, all of them for null, and answers how many that were. Whoever is reading one reads it to its end.
+   *
+   * @throws ServiceError `capture-not-found`; StorageFull
+   */
+  async delete(place: CapturePlace, version: number | null): Promise<number> {
+    const deleted = await this.#parts.store.delete(place, version);
+    if (deleted.length === 0) throw await this.#notFound(place, version);
+    for (const { blobName } of deleted) await this.#deleteBlobs(blobName);
+    return deleted.length;
+  }
+
+  /**
    * The output of a captured run, byte for byte, as it is read from the disk: to be read to its end, or destroyed.
    *
-   * @throws ServiceError `internal` when the store does not have the bytes that were put there
+   * @throws ServiceError `internal` when the store does not have the bytes that were put there, `capture-not-found` when it has been deleted
    */
   predictions(capture: CaptureRecord): Promise<Readable> {
     return this.#open(capture, 'predictions', capture.predictions);
@@ -109,26 +126,63 @@ export class Capturer {
   }
 
   async #keep(place: CapturePlace, request: CaptureRequest, { input, output, dropped }: Exchange): Promise<Kept> {
-    const { store, blobs, clock } = this.#parts;
+    const { blobs, clock } = this.#parts;
     const { principal, run, asked, spec } = request;
     const tables = { input: tableOf('input', input), output: tableOf('output', output), dropped };
     const choice = { ...spec, ...stated(asked) };
     const { ids, ...score } = await this.#scorer.score({ ...tables, choice, idColumn: spec.idColumn }, run.runId);
-    // What is under a key is the same whenever it is put there, so whoever captures a run for the second time harms nothing.
-    await blobs.put(keyOf(place, run, 'predictions'), output.content);
-    const list = ids === null ? null : await this.#putIds(keyOf(place, run, 'ids'), ids);
-    return store.add({
-      ...place,
-      runId: run.runId,
-      endpointVersion: run.version,
-      capturedBy: principal.keyId,
-      createdAt: clock.now(),
-      asked,
-      input: factsOf(input),
-      predictions: factsOf(output),
-      ids: list === null ? null : { column: ids!.column, list },
-      score,
+    return this.#withBlobs(async (blobName) => {
+      await blobs.put(captureKey({ blobName }, 'predictions'), output.content);
+      const list = ids === null ? null : await this.#putIds(captureKey({ blobName }, 'ids'), ids);
+      return {
+        ...place,
+        runId: run.runId,
+        endpointVersion: run.version,
+        capturedBy: principal.keyId,
+        createdAt: clock.now(),
+        asked,
+        input: factsOf(input),
+        predictions: factsOf(output),
+        ids: list === null ? null : { column: ids!.column, list },
+        score,
+        blobName,
+      };
     });
+  }
+
+  /**
+   * Adds a capture whose blobs `make` has stored. They go again where there is no capture of theirs: for want of room, or because somebody else
+   * has captured the run meanwhile.
+   */
+  async #withBlobs(make: (blobName: string) => Promise<NewCapture>): Promise<Kept> {
+    const blobName = randomUUID();
+    try {
+      const kept = await this.#parts.store.add(await make(blobName));
+      if (kept.capture.blobName !== blobName) await this.#deleteBlobs(blobName);
+      return kept;
+    } catch (error) {
+      if (error instanceof StorageFull) await this.#deleteBlobs(blobName);
+      throw error;
+    }
+  }
+
+  /** What cannot be deleted is left for the keeper. */
+  async #deleteBlobs(blobName: string): Promise<void> {
+    const { blobs, log } = this.#parts;
+    for (const part of CAPTURE_PARTS) {
+      const key = captureKey({ blobName }, part);
+      await blobs.delete(key).catch((error: unknown) => log.warn({ err: error, key }, 'a blob could not be deleted'));
+    }
+  }
+
+  async #notFound(place: CapturePlace, version: number | null): Promise<ServiceError> {
+    const newest = version === null ? null : await this.#parts.store.get(place, null);
+    return new ServiceError(
+      'capture-not-found',
+      newest === null
+        ? `Nothing of ${place.endpoint} is captured under the name ${JSON.stringify(place.name.slice(0, 64))}.`
+        : `${place.name} has no version ${version}; the newest is ${newest.version}.`,
+    );
   }
 
   async #putIds(key: BlobKey, { values }: NonNullable<ScoredTable['ids']>): Promise<PayloadFacts> {
@@ -137,12 +191,14 @@ export class Capturer {
     return { contentType: CONTENT_TYPES.json, bytes: bytes.length, sha256: sha256(bytes) };
   }
 
-  async #open(capture: CaptureRecord, part: Part, facts: PayloadFacts): Promise<Readable> {
+  async #open(capture: CaptureRecord, part: CapturePart, facts: PayloadFacts): Promise<Readable> {
     try {
-      return await this.#parts.blobs.stream(keyOf(capture, capture, part), facts);
+      return await this.#parts.blobs.stream(captureKey(capture, part), facts);
     } catch (cause) {
       if (!(cause instanceof BlobDamaged)) throw cause;
       const { endpoint, name, version } = capture;
+      // It may have been deleted since it was looked up.
+      await this.get(capture, version);
       this.#parts.log.error(
         { err: cause, endpoint, name, version },
         `the ${part} of a capture are damaged in the store`,
@@ -153,10 +209,6 @@ export class Capturer {
 }
 
 const placeOf = ({ run: { tenant, endpoint }, name }: CaptureRequest): CapturePlace => ({ tenant, endpoint, name });
-
-/** A digest, since a tenant's name may be longer than a file's; the run alone would not do, as it may be captured under several names. */
-const keyOf = ({ tenant, endpoint, name }: CapturePlace, { runId }: Pick<RunRecord, 'runId'>, part: Part): BlobKey =>
-  `${sha256(JSON.stringify([tenant, endpoint, name, runId]))}.${part}` as BlobKey;
 
 const factsOf = ({ contentType, bytes, sha256: digest }: PayloadFacts): PayloadFacts => ({
   contentType,

@@ -2,9 +2,17 @@
 
 import type { RunId } from '../domain/ids.ts';
 import { seconds } from '../domain/time.ts';
-import { type Connections, type Statement } from '../ledger/postgres/connections.ts';
-import { openStoreSchema, type StoreSchema } from '../ledger/postgres/store-schema.ts';
-import type { CaptureFilter, CapturePlace, CaptureRecord, CaptureStore, Kept, NewCapture } from './captures.ts';
+import type { ConnectionOptions, Connections, Statement } from '../ledger/postgres/connections.ts';
+import { openStoreSchema, readStoreSchema, type StoreSchema } from '../ledger/postgres/store-schema.ts';
+import type {
+  CaptureFilter,
+  CapturePlace,
+  CaptureReader,
+  CaptureRecord,
+  CaptureStore,
+  Kept,
+  NewCapture,
+} from './captures.ts';
 import { CAPTURE_COLUMNS, type CaptureRow, captureValues, NEW_COLUMNS, toCapture } from './rows.ts';
 
 const EXISTS = `SELECT to_regclass('claimcheck_captures.captures') IS NOT NULL AS "exists"`;
@@ -24,9 +32,16 @@ const CREATE = `
     UNIQUE (tenant, endpoint, name, version),
     UNIQUE (tenant, endpoint, name, run_id)
   );
-  CREATE INDEX IF NOT EXISTS captures_of_an_endpoint ON claimcheck_captures.captures (tenant, endpoint, sequence)`;
+  CREATE INDEX IF NOT EXISTS captures_of_an_endpoint ON claimcheck_captures.captures (tenant, endpoint, sequence);
+  CREATE TABLE IF NOT EXISTS claimcheck_captures.deleted_versions (
+    tenant   TEXT    NOT NULL,
+    endpoint TEXT    NOT NULL,
+    name     TEXT    NOT NULL,
+    newest   INTEGER NOT NULL,
+    PRIMARY KEY (tenant, endpoint, name)
+  )`;
 
-/** Whoever adds has the lock of the name until its transaction ends, so that versions come one after the other. */
+/** Whoever adds or deletes has the lock of the name until its transaction ends, so that versions come one after the other. */
 const LOCK_NAME: Statement = {
   name: 'claimcheck_lock_captures',
   text: `SELECT pg_advisory_xact_lock(x'636c6d70'::integer, hashtext(json_build_array($1::text, $2::text, $3::text)::text))`,
@@ -36,7 +51,9 @@ const ADD: Statement = {
   text: `
   INSERT INTO claimcheck_captures.captures (${NEW_COLUMNS}, version)
   VALUES ($1, $2, $3, $4, $5, $6, (
-    SELECT coalesce(max(version), 0) + 1 FROM claimcheck_captures.captures WHERE tenant = $1 AND endpoint = $2 AND name = $3))
+    SELECT coalesce(max(version), 0) + 1 FROM (
+      SELECT version FROM claimcheck_captures.captures WHERE tenant = $1 AND endpoint = $2 AND name = $3
+      UNION ALL SELECT newest FROM claimcheck_captures.deleted_versions WHERE tenant = $1 AND endpoint = $2 AND name = $3) taken))
   ON CONFLICT (tenant, endpoint, name, run_id) DO NOTHING
   RETURNING ${CAPTURE_COLUMNS}`,
 };
@@ -60,15 +77,32 @@ const LIST: Statement = {
   WHERE tenant = $1 AND endpoint = $2 AND ($3::text IS NULL OR name = $3) AND ($4::bigint IS NULL OR sequence < $4)
   ORDER BY sequence DESC LIMIT $5`,
 };
+const ALL: Statement = {
+  name: 'claimcheck_all_captures',
+  text: `SELECT ${CAPTURE_COLUMNS} FROM claimcheck_captures.captures WHERE sequence > $1 ORDER BY sequence LIMIT $2`,
+};
+const DELETE: Statement = {
+  name: 'claimcheck_delete_captures',
+  text: `
+  WITH deleted AS (
+    DELETE FROM claimcheck_captures.captures
+    WHERE tenant = $1 AND endpoint = $2 AND name = $3 AND ($4::integer IS NULL OR version = $4)
+    RETURNING ${CAPTURE_COLUMNS}
+  ), numbers AS (
+    INSERT INTO claimcheck_captures.deleted_versions AS kept (tenant, endpoint, name, newest)
+    SELECT tenant, endpoint, name, max(version) FROM deleted GROUP BY tenant, endpoint, name
+    ON CONFLICT (tenant, endpoint, name) DO UPDATE SET newest = greatest(kept.newest, excluded.newest)
+  )
+  SELECT ${CAPTURE_COLUMNS} FROM deleted`,
+};
 
-const SCHEMA: StoreSchema = {
-  exists: EXISTS,
-  create: CREATE,
+const CONNECTIONS: ConnectionOptions = {
   // One connection to read with and one to write: captures are as rare as the runs of whole tables.
   connectionsMax: 1,
   // How long callers wait while Postgres is away, as the ledger's do.
   patience: seconds(10),
 };
+const SCHEMA: StoreSchema = { exists: EXISTS, create: CREATE, ...CONNECTIONS };
 
 /**
  * Opens the captures in a Postgres database, and makes their schema `claimcheck_captures` where it is not there.
@@ -80,7 +114,13 @@ export async function openPostgresCaptures(url: string): Promise<CaptureStore> {
   return new PostgresCaptures(await openStoreSchema(url, SCHEMA));
 }
 
-class PostgresCaptures implements CaptureStore {
+/** Opens the captures in a database to look at them, and never writes. Null where there are none; otherwise as `openPostgresCaptures`. */
+export async function readPostgresCaptures(url: string): Promise<CaptureReader | null> {
+  const connections = await readStoreSchema(url, { exists: EXISTS, ...CONNECTIONS });
+  return connections === null ? null : new PostgresCaptures(connections);
+}
+
+class PostgresCaptures implements CaptureStore, CaptureReader {
   readonly #connections: Connections;
 
   constructor(connections: Connections) {
@@ -112,6 +152,27 @@ class PostgresCaptures implements CaptureStore {
   async list({ tenant, endpoint, name, before, limit }: CaptureFilter): Promise<readonly CaptureRecord[]> {
     const values = [tenant, endpoint, name ?? null, before ?? null, limit];
     return (await this.#connections.read<CaptureRow>(LIST, values)).map(toCapture);
+  }
+
+  async all(after: number, limit: number): Promise<readonly CaptureRecord[]> {
+    return (await this.#connections.read<CaptureRow>(ALL, [after, limit])).map(toCapture);
+  }
+
+  /** Done again after a lost connection it finds nothing any more, so what every try has found is put together. */
+  async delete({ tenant, endpoint, name }: CapturePlace, version: number | null): Promise<readonly CaptureRecord[]> {
+    const deleted = new Map<number, CaptureRecord>();
+    await this.#connections.untilKnown(() =>
+      this.#connections.transaction(async (writer) => {
+        await writer.write(LOCK_NAME, [tenant, endpoint, name]);
+        const rows = await writer.write<CaptureRow>(DELETE, [tenant, endpoint, name, version]);
+        for (const row of rows) deleted.set(row.sequence, toCapture(row));
+      }),
+    );
+    return [...deleted.values()];
+  }
+
+  async damages(): Promise<null> {
+    return null;
   }
 
   close(): Promise<void> {

@@ -42,7 +42,7 @@ export function toCapture(row: CaptureRow): CaptureRecord {
 /** A capture's values, in the order of `NEW_COLUMNS`. */
 export function captureValues(capture: NewCapture): (string | number)[] {
   const { tenant, endpoint, name, runId, createdAt } = capture;
-  const { endpointVersion, capturedBy, asked, input, predictions, ids, score } = capture;
-  const content: Content = { endpointVersion, capturedBy, asked, input, predictions, ids, score };
+  const { endpointVersion, capturedBy, asked, input, predictions, ids, score, blobName } = capture;
+  const content: Content = { endpointVersion, capturedBy, asked, input, predictions, ids, score, blobName };
   return [tenant, endpoint, name, runId, createdAt, JSON.stringify(content)];
 }

@@ -7,7 +7,7 @@ import { captureDetails, captureTable, metricsText } from './capture-text.ts';
 import { clientOf, type ConnectionOptions, withConnection } from './connection.ts';
 import { writeContent } from './output-file.ts';
 import { checkWritable, outputFileOf, outputOption, type OutputOptions } from './output-place.ts';
-import { coloursFor, jsonText, plain, write } from './text.ts';
+import { coloursFor, jsonText, plain, plainLine, write } from './text.ts';
 import { readCount } from './values.ts';
 
 interface ListOptions extends ConnectionOptions {
@@ -57,15 +57,16 @@ export function capturesCommand(): Command {
         .action(predictions),
     )
     .addCommand(addCommand())
-    .addCommand(autoCommand());
+    .addCommand(autoCommand())
+    .addCommand(deleteCommand());
 }
 
-/** A command about one version of a capture. */
-const aboutOne = (name: string, example: string): Command =>
+/** A command about one version of a capture, or about all of them where `unsaid` says so. */
+const aboutOne = (name: string, example: string, unsaid = 'the newest'): Command =>
   withConnection(new Command(name))
     .argument('<endpoint>', 'the endpoint')
     .argument('<name>', 'the name of the capture')
-    .argument('[version]', 'which version (default: the newest)', readCount)
+    .argument('[version]', `which version (default: ${unsaid})`, readCount)
     .addHelpText('after', `\nExample:\n  $ claimcheck ${example}`);
 
 const listCommand = (): Command =>
@@ -111,6 +112,14 @@ const autoCommand = (): Command =>
     .option('--rows <count>', 'how many rows', readCount, 10)
     .addHelpText('after', '\nExample:\n  $ claimcheck captures auto abalone-rings --rows 100')
     .action(auto);
+
+const deleteCommand = (): Command =>
+  aboutOne('delete', 'captures delete abalone-rings holdout-2026 3', 'all of them')
+    .summary('delete a version of a capture, or all of them')
+    .description(
+      'Deletes a version of a capture with its predictions, or all versions of the name where none is named, and says how many. A number is never given again.',
+    )
+    .action(deleteCapture);
 
 async function list(endpoint: string | undefined, options: ListOptions): Promise<void> {
   const { name, limit } = options;
@@ -171,6 +180,18 @@ async function auto(endpoint: string | undefined, options: AutoOptions): Promise
   const sentence = `${failed} of ${total} rows failed, the first of them with: ${reason}`;
   if (failed === total) throw new Error(sentence);
   await write(process.stderr, `${plain(sentence)}\n`);
+}
+
+async function deleteCapture(
+  endpoint: string,
+  name: string,
+  version: number | undefined,
+  options: ConnectionOptions,
+): Promise<void> {
+  const deleted = await clientOf(options).endpoint(endpoint).deleteCapture(name, version);
+  const versions =
+    version === undefined ? `${deleted} ${deleted === 1 ? 'version' : 'versions'}` : `version ${version}`;
+  await print(options, { deleted }, () => `Deleted ${versions} of ${plainLine(name)}.\n`);
 }
 
 const printCapture = (options: ConnectionOptions, { body }: Capture): Promise<void> =>

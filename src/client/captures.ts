@@ -2,7 +2,14 @@
 
 import { CONTENT_TYPES } from '../table/format.ts';
 import { type Row } from '../table/rows.ts';
-import type { CaptureBody, CaptureLine, CapturePage, CaptureRequest, MetricsBody } from '../wire/captures.ts';
+import type {
+  CaptureBody,
+  CaptureLine,
+  CapturePage,
+  CaptureRequest,
+  CapturesDeleted,
+  MetricsBody,
+} from '../wire/captures.ts';
 import { type Content, valueOf } from './content.ts';
 import { jsonOf, type Transport } from './transport.ts';
 
@@ -126,9 +133,31 @@ export async function fetchCapture(
   version: number | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Capture> {
+  const request = requestFor('GET', endpointPath, name, version, signal);
+  return new Capture(transport, jsonOf<CaptureBody>(await transport.send(request), request.path));
+}
+
+/** Deletes a version of a capture, all of them where none is named, and answers how many. */
+export async function deleteCapture(
+  transport: Transport,
+  endpointPath: string,
+  name: string,
+  version: number | undefined,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const request = requestFor('DELETE', endpointPath, name, version, signal);
+  return jsonOf<CapturesDeleted>(await transport.send(request), request.path).deleted;
+}
+
+function requestFor(
+  method: 'GET' | 'DELETE',
+  endpointPath: string,
+  name: string,
+  version: number | undefined,
+  signal: AbortSignal | undefined,
+) {
   const path = `${endpointPath}/captures/${encodeURIComponent(name)}`;
-  const request = { method: 'GET', path, query: { version }, signal, limitSeconds: ANSWER_SECONDS } as const;
-  return new Capture(transport, jsonOf<CaptureBody>(await transport.send(request), path));
+  return { method, path, query: { version }, signal, limitSeconds: ANSWER_SECONDS };
 }
 
 /** The captures of an endpoint, newest first. */

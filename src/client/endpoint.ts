@@ -11,6 +11,7 @@ import {
   type CaptureChoice,
   captureRun,
   type CapturesFilter,
+  deleteCapture,
   fetchCapture,
   fetchEvaluation,
   listCaptures,
@@ -180,6 +181,15 @@ export class Endpoint {
    */
   async capture(name: string, version?: number, { signal }: Pick<WaitOptions, 'signal'> = {}): Promise<Capture> {
     return fetchCapture(this.#transport, await this.#path(signal), name, version, signal);
+  }
+
+  /**
+   * Deletes a version of a capture, all of them where none is named, and answers how many. Their numbers are not given again.
+   *
+   * @throws CaptureNotFoundError, also where the answer was lost on its way and the request sent again
+   */
+  async deleteCapture(name: string, version?: number, { signal }: Pick<WaitOptions, 'signal'> = {}): Promise<number> {
+    return deleteCapture(this.#transport, await this.#path(signal), name, version, signal);
   }
 
   /**

@@ -2,7 +2,7 @@
 
 import { DEFAULT_TENANT } from './ids.ts';
 
-/** What a key may be good for: to submit work, to look at it, and to deploy, purge and warm. None implies another. */
+/** What a key may be good for: to submit work, to look at it, and to deploy, warm, purge and delete. None implies another. */
 export const SCOPES = ['invoke', 'read', 'manage'] as const;
 /** One of `SCOPES`. */
 export type Scope = (typeof SCOPES)[number];

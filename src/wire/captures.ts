@@ -155,6 +155,23 @@ export const CaptureVersionQuery = Type.Object(
 /** See the schema of the same name. */
 export type CaptureVersionQuery = Static<typeof CaptureVersionQuery>;
 
+/** Which versions of a name to delete. */
+export const CaptureDeletionQuery = Type.Object(
+  {
+    version: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1, description: 'One version (all versions of the name).' }),
+    ),
+  },
+  { additionalProperties: false },
+);
+/** See the schema of the same name. */
+export type CaptureDeletionQuery = Static<typeof CaptureDeletionQuery>;
+
+/** How many captures were deleted. */
+export const CapturesDeleted = Type.Object({ deleted: Type.Integer() });
+/** See the schema of the same name. */
+export type CapturesDeleted = Static<typeof CapturesDeleted>;
+
 /** The query of `GET /endpoints/{endpoint}/evaluation`, once its texts have been read. */
 export const EvaluationQuery = Type.Object(
   { rows: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'At most so many (10).' })) },

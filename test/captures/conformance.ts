@@ -1,7 +1,8 @@
 // What every store of captures must do, whatever it keeps them in.
 
+import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { CaptureStore, NewCapture } from '../../src/captures/captures.ts';
+import { type CaptureRecord, type CaptureStore, everyCapture, type NewCapture } from '../../src/captures/captures.ts';
 import { newRunId } from '../../src/clock.ts';
 import { instant } from '../../src/domain/time.ts';
 
@@ -27,6 +28,7 @@ export function newCapture(changes: Partial<NewCapture> = {}): NewCapture {
       metrics: null,
       reason: 'No target column is named.',
     },
+    blobName: randomUUID(),
     ...changes,
   };
 }
@@ -146,6 +148,111 @@ export function describeCaptureStore(name: string, open: () => Promise<CaptureSt
       expect((await list({ name: 'b' })).map(({ version }) => version)).toEqual([2, 1]);
       const page = await list({ limit: 2 });
       expect((await list({ before: page.at(-1)!.sequence, name: 'a' })).map(({ version }) => version)).toEqual([2, 1]);
+    });
+
+    test('are gone through in the order in which they came, whoever’s they are', async () => {
+      const places = [PLACE, { ...PLACE, tenant: 'bob' }, { ...PLACE, endpoint: 'other' }, { ...PLACE, name: 'b' }];
+      const added = [];
+      for (const place of places) added.push((await store.add(newCapture(place))).capture);
+      expect(await other.all(0, 10)).toEqual(added);
+      expect(await other.all(added[0]!.sequence, 2)).toEqual(added.slice(1, 3));
+      expect(await other.all(added.at(-1)!.sequence, 10)).toEqual([]);
+      const all: CaptureRecord[] = [];
+      for await (const capture of everyCapture(other)) all.push(capture);
+      expect(all).toEqual(added);
+    });
+
+    describe('that are deleted', () => {
+      const versions = async (): Promise<number[]> =>
+        (await other.list({ ...PLACE, limit: 100 })).map(({ version }) => version);
+      const add = async (changes: Partial<NewCapture> = {}): Promise<CaptureRecord> =>
+        (await store.add(newCapture(changes))).capture;
+
+      test('are gone, one of them or all, and are told of as they were', async () => {
+        const [first, second, third] = [await add(), await add(), await add()];
+        expect(await store.delete(PLACE, 2)).toEqual([second]);
+        expect(await versions()).toEqual([3, 1]);
+        expect(await other.get(PLACE, 2)).toBeNull();
+        expect(await other.ofRun(PLACE, second.runId)).toBeNull();
+        const rest = await other.delete(PLACE, null);
+        expect(rest.toSorted((a, b) => a.version - b.version)).toEqual([first, third]);
+        expect(await store.get(PLACE, null)).toBeNull();
+      });
+
+      test('are nobody’s any more: there is nothing to delete again, and nothing where nothing was', async () => {
+        await add();
+        expect(await store.delete(PLACE, 2)).toEqual([]);
+        expect(await store.delete(PLACE, 1)).toHaveLength(1);
+        expect(await other.delete(PLACE, 1)).toEqual([]);
+        expect(await other.delete(PLACE, null)).toEqual([]);
+        expect(await store.delete({ ...PLACE, name: 'absent' }, null)).toEqual([]);
+      });
+
+      test('leave their numbers taken, the newest, an older one, and all of a name', async () => {
+        for (const _ of [1, 2, 3]) await add();
+        await store.delete(PLACE, 3);
+        expect((await other.add(newCapture())).capture.version).toBe(4);
+        await store.delete(PLACE, 1);
+        expect((await add()).version).toBe(5);
+        await store.delete(PLACE, null);
+        expect((await other.add(newCapture())).capture.version).toBe(6);
+        await store.delete(PLACE, 6);
+        await store.delete(PLACE, null);
+        expect((await add()).version).toBe(7);
+        expect((await add({ name: 'another' })).version).toBe(1);
+      });
+
+      test('leave their run to be captured again, as another version with blobs of its own', async () => {
+        const { runId } = await add();
+        await store.delete(PLACE, 1);
+        const again = newCapture({ runId });
+        const { result, capture } = await other.add(again);
+        expect([result, capture.version, capture.blobName]).toEqual(['added', 2, again.blobName]);
+      });
+
+      test('are of one tenant, one endpoint and one name alone', async () => {
+        const others = [
+          { ...PLACE, tenant: 'bob' },
+          { ...PLACE, endpoint: 'other' },
+          { ...PLACE, name: 'b' },
+        ];
+        for (const place of [PLACE, ...others]) await add(place);
+        expect(await store.delete(PLACE, null)).toMatchObject([PLACE]);
+        for (const place of others) {
+          expect(await other.get(place, 1)).toMatchObject(place);
+          expect((await add(place)).version).toBe(2);
+        }
+      });
+
+      test('while others come are told of once, and no number is given twice', async () => {
+        const given: number[] = [];
+        const deleted: number[] = [];
+        const work = Array.from({ length: 30 }, async (_, at) => {
+          const one = at % 2 === 0 ? store : other;
+          given.push((await one.add(newCapture())).capture.version);
+          const gone = await (at % 3 === 0 ? one.delete(PLACE, null) : one.delete(PLACE, at));
+          deleted.push(...gone.map(({ version }) => version));
+        });
+        await Promise.all(work);
+        expect(new Set(given).size).toBe(30);
+        expect(Math.max(...given)).toBe(30);
+        expect(new Set(deleted).size).toBe(deleted.length);
+        expect([...deleted, ...(await versions())].toSorted((a, b) => a - b)).toEqual(
+          Array.from({ length: 30 }, (_, at) => at + 1),
+        );
+      });
+
+      test('and captured again by many at once are one, whoever comes first', async () => {
+        const { runId } = await add();
+        const work = Array.from({ length: 20 }, async (_, at) => {
+          const one = at % 2 === 0 ? store : other;
+          if (at % 4 === 0) await one.delete(PLACE, null);
+          const { capture } = await one.add(newCapture({ runId }));
+          expect(capture.runId).toBe(runId);
+        });
+        await Promise.all(work);
+        expect(await versions()).toHaveLength(1);
+      });
     });
   });
 }

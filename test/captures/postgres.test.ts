@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { openPostgresCaptures } from '../../src/captures/postgres.ts';
+import { openPostgresCaptures, readPostgresCaptures } from '../../src/captures/postgres.ts';
 import { openPostgresLedger } from '../../src/ledger/postgres/driver.ts';
 import { onPostgres } from '../support/database.ts';
 import { ask, networkTo } from '../support/postgres.ts';
@@ -29,6 +29,22 @@ describe.runIf(onPostgres)('on Postgres', () => {
     expect(await store.list({ ...PLACE, limit: 10 })).toHaveLength(1);
     await store.close();
     await network.close();
+  });
+
+  test('a capture is told of as deleted, though the answer is lost on its way', async () => {
+    const network = await networkTo(url());
+    const store = await openPostgresCaptures(network.url);
+    const { capture } = await store.add(newCapture());
+    network.loseNextAnswer();
+    expect(await store.delete(PLACE, null)).toEqual([capture]);
+    expect(await store.list({ ...PLACE, limit: 10 })).toEqual([]);
+    await store.close();
+    await network.close();
+  });
+
+  test('a database without captures is read as such, and none are made in it', async () => {
+    expect(await readPostgresCaptures(url())).toBeNull();
+    expect(await ask(url(), `SELECT to_regnamespace('claimcheck_captures') AS captures`)).toEqual([{ captures: null }]);
   });
 
   test('a database that cannot be had is told of without its password', async () => {

@@ -1,8 +1,9 @@
-import { readdirSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { openSqliteCaptures } from '../../src/captures/sqlite.ts';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { openSqliteCaptures, readSqliteCaptures } from '../../src/captures/sqlite.ts';
+import { StorageBroken } from '../../src/domain/errors.ts';
 import { newFolder, removeFolder } from '../support/folder.ts';
 import { describeCaptureStore, newCapture, PLACE } from './conformance.ts';
 
@@ -45,4 +46,51 @@ test('captures of a newer claimcheck are left alone', async () => {
   db.exec('PRAGMA user_version = 99');
   db.close();
   await expect(openSqliteCaptures(file())).rejects.toThrow(/newer claimcheck \(schema 99; this one knows 1\)/);
+});
+
+/** Two versions of a name, in a file that is closed. */
+async function writeTwo(): Promise<void> {
+  const store = await openSqliteCaptures(file());
+  for (let count = 0; count < 2; count += 1) await store.add(newCapture());
+  await store.close();
+}
+
+describe('a file that is only read', () => {
+  test('is left as it was', async () => {
+    await writeTwo();
+    const before = readFileSync(file());
+    const reader = (await readSqliteCaptures(file()))!;
+    expect(await reader.all(0, 10)).toMatchObject([{ version: 1 }, { version: 2 }]);
+    expect(await reader.get(PLACE, 2)).toMatchObject({ version: 2 });
+    expect(await reader.damages(10)).toEqual([]);
+    await reader.close();
+    expect(readFileSync(file())).toEqual(before);
+    expect(readdirSync(folder)).toEqual(['captures.sqlite']);
+  });
+
+  test('is null where there is none, and where nothing is in it', async () => {
+    expect(await readSqliteCaptures(file())).toBeNull();
+    writeFileSync(file(), '');
+    expect(await readSqliteCaptures(file())).toBeNull();
+  });
+
+  test('says what is wrong with it', async () => {
+    const store = await openSqliteCaptures(file());
+    await store.add(newCapture());
+    await store.close();
+    const db = new DatabaseSync(file());
+    db.exec(`UPDATE captures SET content = '{'`);
+    db.close();
+    const reader = (await readSqliteCaptures(file()))!;
+    onTestFinished(() => reader.close());
+    expect(await reader.damages(10)).toEqual(['the content of capture 1 is no JSON']);
+    await expect(reader.all(0, 10)).rejects.toThrow(StorageBroken);
+  });
+
+  test('is refused where it is something else', async () => {
+    writeFileSync(file(), 'not a database, but long enough to be looked at: '.repeat(100));
+    await expect(readSqliteCaptures(file())).rejects.toThrow(
+      /captures\.sqlite cannot be opened: file is not a database/,
+    );
+  });
 });

@@ -100,6 +100,39 @@ describe('claimcheck captures', () => {
   });
 });
 
+describe('claimcheck captures delete', () => {
+  const captured = async (name: string, versions: number): Promise<void> => {
+    const endpoint = connect({ url: server.url }).endpoint('scored');
+    for (let at = 0; at < versions; at += 1)
+      await endpoint.inference([{ id: at, guess: 1, truth: 1 }], { capture: name });
+  };
+
+  test('deletes one version, or all of them, and says how many', async () => {
+    await captured('gone', 4);
+    expect(await claimcheck('delete', 'scored', 'gone', '2')).toMatchObject({
+      code: 0,
+      stdout: 'Deleted version 2 of gone.\n',
+    });
+    expect(JSON.parse((await claimcheck('delete', 'scored', 'gone', '3', '--json')).stdout)).toEqual({ deleted: 1 });
+    expect((await claimcheck('list', 'scored', '--name', 'gone')).stdout).toMatch(/^gone +4 .*\ngone +1 /m);
+    expect((await claimcheck('delete', 'scored', 'gone')).stdout).toBe('Deleted 2 versions of gone.\n');
+    expect((await claimcheck('list', 'scored', '--name', 'gone')).stdout).toBe('No captures.\n');
+    await captured('gone', 1);
+    expect((await claimcheck('delete', 'scored', 'gone')).stdout).toBe('Deleted 1 version of gone.\n');
+  });
+
+  test('says what is not there, and what is no version', async () => {
+    expect(await claimcheck('delete', 'scored', 'absent')).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: 'error: capture-not-found: Nothing of scored is captured under the name "absent".\n',
+    });
+    expect(await claimcheck('delete', 'scored', 'holdout', 'all')).toMatchObject({ code: 2 });
+    expect(await claimcheck('delete', 'scored')).toMatchObject({ code: 2 });
+    expect((await claimcheck('show', 'scored', 'holdout')).code).toBe(0);
+  });
+});
+
 test('claimcheck endpoints show says how an endpoint is scored', async () => {
   const { stdout } = await startCommand(server.url, ['endpoints', 'show', 'scored']).ended();
   expect(stdout).toMatch(/^scored +target truth, ids id, evaluation data$/m);

@@ -148,6 +148,24 @@ describe('captures', () => {
   });
 });
 
+describe('a capture that is deleted', () => {
+  test('is gone, one version or all of them, and its number stays taken', async () => {
+    const endpoint = client.endpoint('scored');
+    for (const _ of [1, 2, 3]) await endpoint.inference(ROWS, { capture: 'gone' });
+    expect(await endpoint.deleteCapture('gone', 3)).toBe(1);
+    await expect(endpoint.capture('gone', 3)).rejects.toThrow(CaptureNotFoundError);
+    expect(await endpoint.deleteCapture('gone')).toBe(2);
+    await expect(endpoint.deleteCapture('gone')).rejects.toThrow(CaptureNotFoundError);
+    await endpoint.inference(ROWS, { capture: 'gone' });
+    expect(await endpoint.capture('gone')).toMatchObject({ version: 4 });
+  });
+
+  test('is of the default endpoint where none is named', async () => {
+    await client.endpoint().inference(ROWS, { capture: 'of-the-default' });
+    expect(await client.endpoint().deleteCapture('of-the-default')).toBe(1);
+  });
+});
+
 describe('a smoke test', () => {
   test('runs the rows of the evaluation data that were held out, and captures them as auto_inference', async () => {
     const { rows, capture } = await client.endpoint().autoInference();

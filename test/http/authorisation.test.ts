@@ -16,6 +16,8 @@ const CAPTURE = 'kept-by-her';
 let server: Awaited<ReturnType<typeof startServer>>;
 /** A run of Ada's at `echo` that has ended, with the canary in whatever is hers. */
 let runId: string;
+/** Captures what Ada has captured again, which a request before may have deleted. */
+let captureAgain: () => Promise<TestAnswer>;
 const cleanUps: (() => Promise<void> | void)[] = [];
 
 const startServer = () =>
@@ -48,7 +50,8 @@ beforeAll(async () => {
   const table = { input: [{ id: CANARY }], async: false };
   const ran = await server.post('/endpoints/echo/invoke', table, server.keys.ada.headers);
   const capture = { name: CAPTURE, run_id: ran.json.run_id as string, target: CANARY };
-  expect((await server.post('/endpoints/echo/captures', capture, server.keys.ada.headers)).status).toBe(201);
+  captureAgain = () => server.post('/endpoints/echo/captures', capture, server.keys.ada.headers);
+  expect((await captureAgain()).status).toBe(201);
   // What the others must not see is there to be seen.
   const captures = ['/endpoints/echo/captures', `/endpoints/echo/captures/${CAPTURE}/predictions`];
   for (const path of [`/runs/${runId}`, `/runs/${runId}/logs`, '/runs', ...captures])
@@ -80,8 +83,9 @@ function pathOf({ path }: Route): string {
 
 /** Every request comes from an address of its own, since one that fails often is told to wait. */
 let requests = 0;
-function ask(route: Route, headers: Readonly<Record<string, string>> = {}): Promise<TestAnswer> {
+async function ask(route: Route, headers: Readonly<Record<string, string>> = {}): Promise<TestAnswer> {
   requests += 1;
+  if (route.operationId === 'deleteCapture') await captureAgain();
   return server.send(route.method, pathOf(route), { headers, from: `127.0.${1 + (requests >> 8)}.${requests & 255}` });
 }
 

@@ -294,6 +294,101 @@ test('a capture is its tenant’s, and says which key asked for it', async () =>
   expect(his.json).toMatchObject({ version: 1, captured_by: bob.keyId });
 });
 
+describe('a capture that is deleted', () => {
+  let server: TestService;
+  beforeAll(async () => {
+    server = await startTestService({ endpoints: ENDPOINTS });
+  });
+  afterAll(() => server.stop());
+  const captured = async (name: string, table = TABLE) =>
+    (await capture(server, { name, run_id: await ranOn(server, table) })).json;
+  const deleted = (path: string) => server.send('DELETE', `/endpoints/scored/captures/${path}`);
+  const filesOf = async (): Promise<string[]> =>
+    (await readdir(capturesFolder(server.data), { recursive: true })).filter((name) =>
+      /\.(?:predictions|ids)$/.test(name),
+    );
+
+  test('is gone with its predictions and its ids, and nothing else is', async () => {
+    const [first, second] = [await captured('one'), await captured('one')];
+    const files = await filesOf();
+    expect(await deleted('one?version=1')).toMatchObject({ status: 200, json: { deleted: 1 } });
+    for (const { href } of [first.predictions, first.ids]) expect((await server.get(href)).status).toBe(404);
+    expect((await server.get(second.predictions.href)).status).toBe(200);
+    expect((await server.get(second.ids.href)).json).toEqual(['007', 'b', 'c']);
+    expect(files.length - (await filesOf()).length).toBe(2);
+    expect((await server.get(`/runs/${first.run_id}/output`)).status).toBe(200);
+  });
+
+  test('is told of as one that never was, with the newest version where there is one', async () => {
+    for (const _ of [1, 2]) await captured('two');
+    expect((await deleted('two?version=2')).status).toBe(200);
+    const gone = '/endpoints/scored/captures/two?version=2';
+    for (const { status, json } of [await deleted('two?version=2'), await server.get(gone)])
+      expect([status, json.type, json.detail]).toEqual([
+        404,
+        'https://claimcheck.dev/problems/capture-not-found',
+        'two has no version 2; the newest is 1.',
+      ]);
+    expect((await deleted('two?version=0')).json.errors[0].pointer).toBe('query:version');
+    for (const name of ['absent', 'absent%00', 'absent?version=7'])
+      expect((await deleted(name)).json.detail).toContain('Nothing of scored is captured under the name');
+    expect((await server.send('DELETE', '/endpoints/none/captures/two')).json.type).toMatch(/endpoint-not-found$/);
+  });
+
+  test('leaves its number taken, also where all versions of the name are deleted', async () => {
+    for (const _ of [1, 2, 3]) await captured('three');
+    expect((await deleted('three?version=3')).json).toEqual({ deleted: 1 });
+    expect((await captured('three')).version).toBe(4);
+    expect((await deleted('three')).json).toEqual({ deleted: 3 });
+    expect((await server.get('/endpoints/scored/captures?name=three')).json.captures).toEqual([]);
+    expect((await captured('three')).version).toBe(5);
+  });
+
+  test('may be made again of the same run, and scored in another way', async () => {
+    const { run_id } = await captured('four');
+    await deleted('four');
+    const again = await capture(server, { name: 'four', run_id, task: 'classification' });
+    expect(again).toMatchObject({ status: 201, json: { version: 2, metrics: { task: 'classification' } } });
+    expect((await server.get(again.json.predictions.href)).status).toBe(200);
+  });
+
+  test('while its run is captured again by many takes nothing from the capture that is there', async () => {
+    const { run_id } = await captured('five');
+    const predictions = (await server.get(`/runs/${run_id as string}/output`)).text;
+    for (let round = 0; round < 8; round += 1) {
+      const work = [1, 2, 3].flatMap(() => [deleted('five'), capture(server, { name: 'five', run_id })]);
+      for (const { status } of await Promise.all(work)) expect([200, 201, 404]).toContain(status);
+      const { json } = await capture(server, { name: 'five', run_id });
+      expect((await server.get(json.predictions.href)).text).toBe(predictions);
+      expect((await server.get(json.ids.href)).json).toEqual(['007', 'b', 'c']);
+    }
+    await deleted('five');
+    const { json } = await server.get('/endpoints/scored/captures?limit=100');
+    expect(await filesOf()).toHaveLength(2 * json.captures.length);
+  });
+
+  test('is its tenant’s to delete, with a key for that and for the endpoint', async () => {
+    const keys = {
+      ada: { tenant: 'ada' },
+      bob: { tenant: 'bob' },
+      elsewhere: { tenant: 'ada', endpoints: ['plain'] },
+      maker: { tenant: 'ada', scopes: ['invoke', 'read'] },
+    } as const;
+    const keyed = await serviceWithKeys({ endpoints: ENDPOINTS }, keys);
+    const { ada, bob, elsewhere, maker } = keyed.keys;
+    const asked = { input: [{ id: 1, guess: 1, truth: 1 }], batch: true, async: false };
+    const run = (await keyed.post('/endpoints/scored/invoke', asked, { ...ada.headers })).json.run_id as string;
+    const made = await capture(keyed, { name: 'hers', run_id: run }, 'scored', ada.headers);
+    const path = '/endpoints/scored/captures/hers';
+    const statuses = [];
+    for (const { headers } of [bob, elsewhere, maker])
+      statuses.push((await keyed.send('DELETE', path, { headers })).status);
+    expect(statuses).toEqual([404, 403, 403]);
+    expect((await keyed.get(path, ada.headers)).json).toEqual(made.json);
+    expect((await keyed.send('DELETE', path, { headers: ada.headers })).json).toEqual({ deleted: 1 });
+  });
+});
+
 describe('evaluation data', () => {
   test('are given without the rows that the model was trained on', async () => {
     const server = await serviceForTest({ endpoints: ENDPOINTS });

@@ -1,9 +1,9 @@
-// POST and GET /endpoints/{endpoint}/captures, GET …/captures/{capture} with its predictions and ids, and GET /endpoints/{endpoint}/evaluation.
+// POST and GET /endpoints/{endpoint}/captures, GET and DELETE …/captures/{capture} with its predictions and ids, and GET /endpoints/{endpoint}/evaluation.
 
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { type Static, Type } from 'typebox';
-import { CAPTURE_NAME, type CaptureRecord } from '../../captures/captures.ts';
+import { CAPTURE_NAME, type CapturePlace, type CaptureRecord } from '../../captures/captures.ts';
 import { RUN_FAILURES, ServiceError } from '../../domain/errors.ts';
 import type { PayloadFacts } from '../../domain/payload.ts';
 import { isEnded } from '../../domain/run.ts';
@@ -14,8 +14,10 @@ import type { RunRecord } from '../../ledger/ledger.ts';
 import { CONTENT_TYPES } from '../../table/format.ts';
 import {
   CaptureBody,
+  CaptureDeletionQuery,
   CapturePage,
   CaptureRequest,
+  CapturesDeleted,
   CapturesQuery,
   CaptureVersionQuery,
   EvaluationQuery,
@@ -134,6 +136,23 @@ export const CAPTURE_ROUTES: readonly Route[] = [
     handle: ids,
   }),
   route({
+    method: 'DELETE',
+    path: '/endpoints/:endpoint/captures/:capture',
+    operationId: 'deleteCapture',
+    tag: 'endpoints',
+    summary: 'Delete a version of a capture, or all of them',
+    description:
+      'With the predictions and the ids. A number is never given again: the next capture of the name goes on counting.',
+    // Captures are there to be relied on: whoever may make them may not take them away.
+    scope: 'manage',
+    query: CaptureDeletionQuery,
+    answers: { 200: { description: 'How many there were.', content: { 'application/json': CapturesDeleted } } },
+    problems: ['endpoint-not-found', 'capture-not-found', 'storage-full'],
+    handle: async (parts, call): Promise<CapturesDeleted> => ({
+      deleted: await parts.captures.delete(placeOf(parts, call), call.query.version ?? null),
+    }),
+  }),
+  route({
     method: 'GET',
     path: '/endpoints/:endpoint/evaluation',
     operationId: 'getEvaluation',
@@ -211,15 +230,14 @@ async function list(
 }
 
 /** The capture of a path and a query. */
-async function captureOf(
-  { engine, captures }: HttpParts,
-  { params, principal, query }: Call<CaptureVersionQuery, null>,
-): Promise<CaptureRecord> {
+const captureOf = (parts: HttpParts, call: Call<CaptureVersionQuery, null>): Promise<CaptureRecord> =>
+  parts.captures.get(placeOf(parts, call), call.query.version ?? null);
+
+function placeOf({ engine }: HttpParts, { params, principal }: Call<unknown, unknown>): CapturePlace {
   const { spec } = engine.endpoints.resolve(params['endpoint']!, principal);
   const name = params['capture']!;
   // What is no name at all names nothing, and some stores cannot be asked for it.
-  const known = CAPTURE_NAME.test(name) ? name : '';
-  return captures.get({ tenant: principal.tenant, endpoint: spec.name, name: known }, query.version ?? null);
+  return { tenant: principal.tenant, endpoint: spec.name, name: CAPTURE_NAME.test(name) ? name : '' };
 }
 
 async function predictions(parts: HttpParts, call: Call<CaptureVersionQuery, null>): Promise<FastifyReply> {

@@ -1,5 +1,6 @@
 // A schema of a smaller store beside the ledger's, in the same database: how it is found or made, and opened.
 
+import type { PoolClient } from 'pg';
 import { Connections, type ConnectionOptions } from './connections.ts';
 import { notOpened } from './errors.ts';
 import { driverFor } from './open.ts';
@@ -22,12 +23,32 @@ export async function openStoreSchema(url: string, { exists, create, ...options 
   const connections = new Connections(await driverFor(url), url, options);
   try {
     await connections.first(async (client) => {
-      const { rows } = await client.query<{ exists: boolean }>(exists);
-      if (!rows[0]!.exists) await client.query(create);
+      if (!(await isThere(client, exists))) await client.query(create);
     });
     return connections;
   } catch (error) {
     await connections.close();
     throw notOpened(error, url);
   }
+}
+
+/** As `openStoreSchema`, to be read alone: null where it is not there, and it is not made. */
+export async function readStoreSchema(
+  url: string,
+  { exists, ...options }: Omit<StoreSchema, 'create'>,
+): Promise<Connections | null> {
+  const connections = new Connections(await driverFor(url), url, options);
+  try {
+    if (await connections.first((client) => isThere(client, exists))) return connections;
+  } catch (error) {
+    await connections.close();
+    throw notOpened(error, url);
+  }
+  await connections.close();
+  return null;
+}
+
+async function isThere(client: PoolClient, exists: string): Promise<boolean> {
+  const { rows } = await client.query<{ exists: boolean }>(exists);
+  return rows[0]!.exists;
 }

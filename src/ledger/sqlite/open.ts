@@ -1,10 +1,11 @@
 // Opening the database file: durable, alone, migrated; or a sentence that says why not.
 
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { makeFolder } from '../../folders.ts';
 import { assertLocal } from './file-system.ts';
+import { type OpenedDatabase, openReadOnly } from './read-only.ts';
 
 /** First SQLite without the WAL-reset corruption (sqlite.org, release 3.51.3). */
 const SQLITE_MIN = '3.51.3';
@@ -60,12 +61,6 @@ export function openMigrated(file: string): MigratedDatabase {
   }
 }
 
-/** A ledger's file, and how to let go of it. */
-export interface OpenedDatabase {
-  readonly db: DatabaseSync;
-  readonly close: () => void;
-}
-
 /**
  * Opens a ledger's file without ever writing to it: not even the log that a killed server left is written back. No server can open
  * the file meanwhile.
@@ -75,19 +70,12 @@ export interface OpenedDatabase {
 export function openToRead(file: string): OpenedDatabase {
   assertEngine();
   if (!existsSync(file)) throw new Error(`There is no ledger at ${file}. Name its folder with --data.`);
-  // SQLite makes these two where they are missing: an empty log, and an index of the log that holds nothing of its own.
-  const strangers = [`${file}-wal`, `${file}-shm`].filter((name) => !existsSync(name));
-  const db = new DatabaseSync(file, { readOnly: true });
-  const close = (): void => {
-    // Before the lock goes: a server that starts then has files of these names that are its own.
-    for (const name of strangers) rmSync(name, { force: true });
-    db.close();
-  };
+  const opened = openReadOnly(file);
   try {
-    assertReadable(db, file);
-    return { db, close };
+    assertReadable(opened.db, file);
+    return opened;
   } catch (error) {
-    close();
+    opened.close();
     throw error;
   }
 }

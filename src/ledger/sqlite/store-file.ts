@@ -7,6 +7,7 @@ import { makeFolder } from '../../folders.ts';
 import { isNoDatabase } from './failures.ts';
 import { assertLocal } from './file-system.ts';
 import { Query } from './query.ts';
+import { type OpenedDatabase, openReadOnly } from './read-only.ts';
 
 /** What the file of a store is. */
 export interface StoreFile {
@@ -61,6 +62,24 @@ export function openStoreFile(file: string, store: StoreFile): DatabaseSync {
     const why = `${file} cannot be used as ${store.what}: ${(cause as Error).message}.`;
     throw new Error(store.remedy === undefined ? why : `${why} ${store.remedy}`, { cause });
   }
+}
+
+/**
+ * Opens the file of a store without ever writing to it. Null where nothing is in it yet.
+ *
+ * @throws Error when it is something else, or was written by a newer claimcheck
+ */
+export function openStoreFileToRead(file: string, store: StoreFile): OpenedDatabase | null {
+  const opened = openReadOnly(file);
+  try {
+    if (!isNew(opened.db, file, store)) return opened;
+  } catch (cause) {
+    opened.close();
+    if (cause instanceof OtherFile) throw cause;
+    throw new Error(`${file} cannot be opened: ${(cause as Error).message}`, { cause });
+  }
+  opened.close();
+  return null;
 }
 
 /**

@@ -3,7 +3,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { Checkpoints } from './checkpoint.ts';
 import { failureOf } from './failures.ts';
-import { openDatabase, openToRead, type OpenedDatabase } from './open.ts';
+import { openDatabase, openToRead } from './open.ts';
+import type { OpenedDatabase } from './read-only.ts';
 import { type Parcel, unpack } from './parcel.ts';
 import { type Call, commitTogether, openStore, type Reply, type Store } from './verbs.ts';
 

@@ -1,0 +1,56 @@
+// Deletes blobs that no capture names, so that what servers left behind does not stay on the disk for good.
+
+import type { BlobStore } from '../blobs/blobs.ts';
+import type { Clock } from '../clock.ts';
+import { type Duration, hours } from '../domain/time.ts';
+import type { Log } from '../log.ts';
+import type { CaptureStore } from './captures.ts';
+import { orphansIn } from './orphans.ts';
+
+/** Pause between two rounds. */
+const PAUSE: Duration = hours(1);
+
+/** What the keeper works with. */
+export interface CaptureKeeperParts {
+  readonly store: Pick<CaptureStore, 'all'>;
+  readonly blobs: BlobStore;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Makes its rounds until it is stopped, the first one at once. */
+export class CaptureKeeper {
+  readonly #parts: CaptureKeeperParts;
+  #timer: NodeJS.Timeout | undefined;
+  #round: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(parts: CaptureKeeperParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#round = this.#deleteOrphans().finally(() => {
+      if (!this.#stopped) this.#timer = setTimeout(() => this.start(), PAUSE);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#round;
+  }
+
+  async #deleteOrphans(): Promise<void> {
+    const { store, blobs, clock, log } = this.#parts;
+    try {
+      // Without a capture, it is perhaps another store than the one that these blobs belong to, named by mistake.
+      if ((await store.all(0, 1)).length === 0) return;
+      const orphans = await orphansIn(blobs, store, clock.now());
+      for (const { key } of orphans) await blobs.delete(key);
+      if (orphans.length > 0) log.info({ blobs: orphans.length }, 'blobs that no capture names were deleted');
+    } catch (error) {
+      log.error({ err: error }, 'the blobs of captures could not be looked through');
+    }
+  }
+}
