@@ -2,6 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { Command } from 'commander';
+import type { StoredBlob } from '../blobs/blobs.ts';
 import { systemClock } from '../clock.ts';
 import type { Examined, Finding, Report } from '../doctor/examination.ts';
 import type { StorePlace } from '../doctor/store.ts';
@@ -58,30 +59,37 @@ async function doctor(options: DoctorOptions): Promise<void> {
     if (!report.healthy) throw new Error(verdictOf(report.findings));
   } finally {
     progress.clear();
-    await store.ledger.close();
+    await store.close();
   }
 }
 
 async function placeOf(options: DoctorOptions): Promise<StorePlace> {
-  const { blobFolder, ledgerFile, locateStore } = await import('../config/config.ts');
+  const { blobFolder, capturesFile, capturesFolder, ledgerFile, locateStore } = await import('../config/config.ts');
   const { data, database } = await locateStore(options);
   const file = ledgerFile(data);
   if (database === null && !existsSync(file))
     throw new UsageError(`There is no ledger at ${file}. Name its folder with --data.`);
-  return { ledger: database === null ? { file } : { url: database }, blobs: blobFolder(data) };
+  return {
+    ledger: database === null ? { file } : { url: database },
+    blobs: blobFolder(data),
+    captures: capturesFile(data),
+    captureBlobs: capturesFolder(data),
+  };
 }
 
 /** The report for people. */
 export function reportText(report: Report, place: StorePlace, tookSeconds: number, output: Output): string {
   const { bold, dim } = coloursFor(output);
-  const { runs, blobs, blobBytes } = report.examined;
   const where = 'url' in place.ledger ? `the database and ${place.blobs}` : place.ledger.file;
-  const counts = `${counted(runs, 'run')}, ${counted(blobs, 'blob')} (${bytesText(blobBytes)}), ${timeText(tookSeconds)}`;
+  const counts = `${countsText(report.examined)}, ${timeText(tookSeconds)}`;
   return [
     `Examined ${bold(plainLine(where))}: ${counts}`,
     '',
     ...report.findings.flatMap((finding) => findingLines(finding, output)),
-    ...leftoverLines(report, place).map((line) => dim(line)),
+    ...[
+      ...leftoverLines(report.leftovers, place.blobs, 'run', DELETED_NEXT),
+      ...leftoverLines(report.captureLeftovers, place.captureBlobs, 'capture', fateOfCaptures(report)),
+    ].map((line) => dim(line)),
     ...(report.healthy ? ['', 'Every promise is kept.'] : []),
     '',
   ].join('\n');
@@ -97,15 +105,33 @@ function findingLines({ promise, kept, places }: Finding, output: Output): strin
   return [`${red('✗')} ${promise}`, ...shown, ...more];
 }
 
-function leftoverLines({ leftovers }: Report, { blobs }: StorePlace): string[] {
+/** What leaves blobs behind that nothing names. */
+const LEFT_BEHIND = {
+  run: 'when a server dies while it stores one',
+  capture: 'when a server dies while it captures a run or deletes a capture',
+} as const;
+
+const DELETED_NEXT = 'The next server deletes such blobs.';
+/** What becomes of blobs that no capture names. */
+const fateOfCaptures = ({ examined }: Report): string =>
+  examined.captures > 0
+    ? DELETED_NEXT
+    : 'They stay while there is no capture at all: they may belong to another store.';
+
+function leftoverLines(
+  leftovers: readonly StoredBlob[],
+  folder: string,
+  owner: keyof typeof LEFT_BEHIND,
+  fate: string,
+): string[] {
   if (leftovers.length === 0) return [];
   const bytes = leftovers.reduce((sum, blob) => sum + blob.bytes, 0);
   const shown = leftovers.slice(0, PLACES_SHOWN).map(({ key }) => `    ${key}`);
   const more = leftovers.length > PLACES_SHOWN ? [`    and ${leftovers.length - PLACES_SHOWN} more`] : [];
-  const named = leftovers.length === 1 ? 'is named by no run' : 'are named by no run';
+  const named = `${leftovers.length === 1 ? 'is' : 'are'} named by no ${owner}`;
   return [
     '',
-    `${counted(leftovers.length, 'blob')} (${bytesText(bytes)}) in ${plainLine(blobs)} ${named}: what is left when a server dies while it stores one. The next server deletes such blobs.`,
+    `${counted(leftovers.length, 'blob')} (${bytesText(bytes)}) in ${plainLine(folder)} ${named}: what is left ${LEFT_BEHIND[owner]}. ${fate}`,
     ...shown,
     ...more,
   ];
@@ -114,17 +140,26 @@ function leftoverLines({ leftovers }: Report, { blobs }: StorePlace): string[] {
 function verdictOf(findings: readonly Finding[]): string {
   const broken = findings.filter(({ kept }) => kept === false).length;
   const unknown = findings.filter(({ kept }) => kept === null).length;
-  const beside = unknown === 0 ? '' : `, and ${unknown} cannot be told, because the ledger cannot be read to its end`;
+  const beside = unknown === 0 ? '' : `, and ${unknown} cannot be told, because a file cannot be read to its end`;
   return `${broken} of ${counted(findings.length, 'promise')} ${broken === 1 ? 'is' : 'are'} broken${beside}.`;
 }
 
-function body({ healthy, findings, examined, leftovers }: Report) {
+function body({ healthy, findings, examined, leftovers, captureLeftovers }: Report) {
+  const { runs, captures, blobs, blobBytes } = examined;
   return {
     healthy,
     promises: findings,
-    examined: { runs: examined.runs, blobs: examined.blobs, blob_bytes: examined.blobBytes },
-    leftovers: leftovers.map(({ key, bytes, storedAt }) => ({ key, bytes, stored_at: toRfc3339(storedAt) })),
+    examined: { runs, captures, blobs, blob_bytes: blobBytes },
+    leftovers: leftovers.map(leftoverBody),
+    capture_leftovers: captureLeftovers.map(leftoverBody),
   };
+}
+
+const leftoverBody = ({ key, bytes, storedAt }: StoredBlob) => ({ key, bytes, stored_at: toRfc3339(storedAt) });
+
+function countsText({ runs, captures, blobs, blobBytes }: Examined): string {
+  const kept = captures === 0 ? [] : [counted(captures, 'capture')];
+  return [counted(runs, 'run'), ...kept, `${counted(blobs, 'blob')} (${bytesText(blobBytes)})`].join(', ');
 }
 
 const counted = (count: number, noun: string): string =>
@@ -149,14 +184,12 @@ class ProgressLine {
     this.#output = output;
   }
 
-  show({ runs, blobs, blobBytes }: Examined): void {
+  show(examined: Examined): void {
     const now = systemClock.now();
     if (!this.#output.isTTY || now < this.#next) return;
     this.#next = now + REDRAW;
     this.#isShown = true;
-    this.#output.write(
-      `\rExamining: ${counted(runs, 'run')}, ${counted(blobs, 'blob')} (${bytesText(blobBytes)})\u001b[K`,
-    );
+    this.#output.write(`\rExamining: ${countsText(examined)}\u001b[K`);
   }
 
   clear(): void {

@@ -1,17 +1,26 @@
 // Looks at everything that a store holds, and says which of its promises it breaks and where.
 
-import { BlobDamaged, type StoredBlob } from '../blobs/blobs.ts';
+import { BlobDamaged, type BlobStore, type StoredBlob } from '../blobs/blobs.ts';
+import { blobsOf, type CaptureReader, type CaptureRecord, everyCapture } from '../captures/captures.ts';
+import { orphansIn } from '../captures/orphans.ts';
 import { StorageBroken } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
-import type { BlobKey, Payload } from '../domain/payload.ts';
+import type { BlobKey, PayloadFacts } from '../domain/payload.ts';
 import { between, type Duration, hours, type Instant } from '../domain/time.ts';
 import type { Ledger, RunRecord, Violation } from '../ledger/ledger.ts';
 import { FILE_PROMISE, PLACES_MAX } from '../ledger/promises.ts';
-import type { OpenStore } from './store.ts';
+import type { ExaminedStore } from './store.ts';
 
 /** What the ledger and the blobs promise together. */
 export const BLOB_PROMISE =
   'Every payload that is kept can be had; one in the blob store has the length and the sha-256 that its run says.';
+
+/** What the captures' file promises. */
+const CAPTURES_FILE_PROMISE = 'The pages, rows and indexes of the captures’ file agree with each other.';
+
+/** What the captures and their blobs promise together. */
+const CAPTURES_PROMISE =
+  'The predictions and the ids of every capture can be had, with the length and the sha-256 that it says.';
 
 /** A blob is written before the run that names it, so a young one may belong to a run that is being taken in. */
 const YOUNG: Duration = hours(1);
@@ -20,7 +29,7 @@ const PAGE = 250;
 /** Blobs read at a time, so that a disk always has something to do and memory is no question. */
 const BLOBS_AT_ONCE = 4;
 
-/** What became of a promise: `kept` is null where the ledger could not be read to the end, so that nobody knows. */
+/** What became of a promise: `kept` is null where a file could not be read to its end, so that nobody knows. */
 export interface Finding {
   readonly promise: string;
   readonly kept: boolean | null;
@@ -31,6 +40,8 @@ export interface Finding {
 /** How far an examination has come. */
 export interface Examined {
   readonly runs: number;
+  readonly captures: number;
+  /** Of runs and of captures. */
   readonly blobs: number;
   readonly blobBytes: number;
 }
@@ -42,31 +53,77 @@ export interface Report {
   readonly examined: Examined;
   /** Blobs that no run names, older than an hour: what a server that died left behind. They break no promise. */
   readonly leftovers: readonly StoredBlob[];
+  /** As `leftovers`, of captures. */
+  readonly captureLeftovers: readonly StoredBlob[];
+}
+
+/** What became of some promises, and what no run or no capture names. */
+interface Part {
+  readonly findings: readonly Finding[];
+  readonly leftovers: readonly StoredBlob[];
 }
 
 /** Examines a store. `onProgress` is called often. */
 export async function examine(
-  store: OpenStore,
+  store: ExaminedStore,
   now: Instant,
   onProgress: (examined: Examined) => void,
 ): Promise<Report> {
   const examination = new Examination(store, onProgress);
+  const runs = await examineRuns(store, examination, now);
+  const captures = await examineCaptures(store, examination, now);
+  const findings = [...runs.findings, ...captures.findings];
+  return {
+    healthy: findings.every(({ kept }) => kept),
+    findings,
+    examined: examination.examined,
+    leftovers: runs.leftovers,
+    captureLeftovers: captures.leftovers,
+  };
+}
+
+async function examineRuns(store: ExaminedStore, examination: Examination, now: Instant): Promise<Part> {
   try {
     const violations = await store.ledger.audit();
     const damaged = await examination.damagedPayloads(new Set(violations.map(({ where }) => where)));
-    const leftovers = await examination.leftovers(now);
     const findings = [...findingsOf(store.promises, violations), finding(BLOB_PROMISE, damaged)];
-    return { healthy: findings.every(({ kept }) => kept), findings, examined: examination.examined, leftovers };
+    return { findings, leftovers: await examination.leftovers(now) };
   } catch (error) {
-    // A file that SQLite cannot read on is a finding, too, and the last one.
-    if (!(error instanceof StorageBroken)) throw error;
-    const findings = [...store.promises, BLOB_PROMISE].map((promise): Finding =>
-      promise === FILE_PROMISE
-        ? { promise, kept: false, places: [(error.cause as Error).message] }
-        : { promise, kept: null, places: [] },
-    );
-    return { healthy: false, findings, examined: examination.examined, leftovers: [] };
+    return brokenOff(error, FILE_PROMISE, [...store.promises, BLOB_PROMISE]);
   }
+}
+
+async function examineCaptures(
+  { captures, captureBlobs }: ExaminedStore,
+  examination: Examination,
+  now: Instant,
+): Promise<Part> {
+  try {
+    const findings = captures === null ? [] : await capturesFindings(captures, examination);
+    const leftovers = captureBlobs === null ? [] : await orphansIn(captureBlobs, captures ?? NO_CAPTURES, now);
+    return { findings, leftovers };
+  } catch (error) {
+    return brokenOff(error, CAPTURES_FILE_PROMISE, [CAPTURES_FILE_PROMISE, CAPTURES_PROMISE]);
+  }
+}
+
+const NO_CAPTURES = { all: async () => [] };
+
+async function capturesFindings(captures: CaptureReader, examination: Examination): Promise<Finding[]> {
+  const damages = await captures.damages(PLACES_MAX);
+  const ofFile = damages === null ? [] : [finding(CAPTURES_FILE_PROMISE, damages)];
+  return [...ofFile, finding(CAPTURES_PROMISE, await examination.damagedCaptures(captures))];
+}
+
+/** A file that SQLite cannot read on is a finding, too, and the last one of its store. */
+function brokenOff(error: unknown, filePromise: string, promises: readonly string[]): Part {
+  if (!(error instanceof StorageBroken)) throw error;
+  const findings = promises.map((promise): Finding =>
+    promise === filePromise
+      ? { promise, kept: false, places: [(error.cause as Error).message] }
+      : { promise, kept: null, places: [] },
+  );
+  return { findings, leftovers: [] };
 }
 
 /** Every promise in its order, and after them whatever a driver found beside. */
@@ -88,13 +145,15 @@ const finding = (promise: string, places: readonly string[]): Finding => ({
 
 class Examination {
   readonly #ledger: Ledger;
-  readonly #blobs: OpenStore['blobs'];
+  readonly #blobs: ExaminedStore['blobs'];
+  readonly #captureBlobs: ExaminedStore['captureBlobs'];
   readonly #onProgress: (examined: Examined) => void;
-  #examined: Examined = { runs: 0, blobs: 0, blobBytes: 0 };
+  #examined: Examined = { runs: 0, captures: 0, blobs: 0, blobBytes: 0 };
 
-  constructor({ ledger, blobs }: OpenStore, onProgress: (examined: Examined) => void) {
-    this.#ledger = ledger;
-    this.#blobs = blobs;
+  constructor(store: ExaminedStore, onProgress: (examined: Examined) => void) {
+    this.#ledger = store.ledger;
+    this.#blobs = store.blobs;
+    this.#captureBlobs = store.captureBlobs;
     this.#onProgress = onProgress;
   }
 
@@ -112,7 +171,7 @@ class Examination {
       const payloads = (await Promise.all(runs.map((run) => this.#blobsOf(run, named, damaged)))).flat();
       for (let start = 0; start < payloads.length; start += BLOBS_AT_ONCE) {
         const group = payloads.slice(start, start + BLOBS_AT_ONCE);
-        await Promise.all(group.map((one) => this.#verify(one, damaged)));
+        await Promise.all(group.map((one) => this.#verify(this.#blobs, one, damaged)));
       }
       this.#count({ runs: runs.length });
     }
@@ -128,6 +187,20 @@ class Examination {
       leftovers.push(...old.filter(({ key }) => unnamed.has(key)));
     }
     return leftovers;
+  }
+
+  /** Where a capture has predictions or ids that are not what was stored. */
+  async damagedCaptures(captures: CaptureReader): Promise<string[]> {
+    const damaged: string[] = [];
+    for await (const capture of everyCapture(captures)) {
+      const found: string[] = [];
+      for (const { part, ...blob } of blobsOf(capture))
+        await this.#verify(this.#captureBlobs, { ...blob, where: `${part} of ${captureText(capture)}` }, found);
+      // Somebody may have deleted it meanwhile, where servers are at work.
+      if (found.length > 0 && (await captures.get(capture, capture.version)) !== null) damaged.push(...found);
+      this.#count({ captures: 1 });
+    }
+    return damaged;
   }
 
   /** Every run, each batch followed by its chunks. */
@@ -157,7 +230,7 @@ class Examination {
       const where = `${role} of ${runId}`;
       try {
         const payload = await this.#ledger.payload(runId, role);
-        return payload !== null && 'blob' in payload.body ? [{ key: payload.body.blob, payload, where }] : [];
+        return payload !== null && 'blob' in payload.body ? [{ key: payload.body.blob, facts: payload, where }] : [];
       } catch (error) {
         if (error instanceof StorageBroken) throw error;
         if (!named.has(runId)) damaged.push(`${where}: ${(error as Error).message.split('\n')[0]}`);
@@ -167,34 +240,47 @@ class Examination {
     return (await Promise.all(blobs)).flat();
   }
 
-  async #verify({ key, payload, where }: NamedBlob, damaged: string[]): Promise<void> {
-    if (this.#blobs === null) {
+  async #verify(
+    blobs: Pick<BlobStore, 'verify'> | null,
+    { key, facts, where }: NamedBlob,
+    damaged: string[],
+  ): Promise<void> {
+    if (blobs === null) {
       damaged.push(`${where}: there is no folder of blobs.`);
       return;
     }
     try {
-      await this.#blobs.verify(key, payload);
+      await blobs.verify(key, facts);
     } catch (error) {
       // A disk that cannot read the file is as much damage as another content.
       if (!(error instanceof BlobDamaged) && (error as NodeJS.ErrnoException).code === undefined) throw error;
       damaged.push(`${where}: ${(error as Error).message}`);
     }
-    this.#count({ blobs: 1, blobBytes: payload.bytes });
+    this.#count({ blobs: 1, blobBytes: facts.bytes });
   }
 
-  #count({ runs = 0, blobs = 0, blobBytes = 0 }: Partial<Examined>): void {
+  #count({ runs = 0, captures = 0, blobs = 0, blobBytes = 0 }: Partial<Examined>): void {
     const sum = this.#examined;
-    this.#examined = { runs: sum.runs + runs, blobs: sum.blobs + blobs, blobBytes: sum.blobBytes + blobBytes };
+    this.#examined = {
+      runs: sum.runs + runs,
+      captures: sum.captures + captures,
+      blobs: sum.blobs + blobs,
+      blobBytes: sum.blobBytes + blobBytes,
+    };
     this.#onProgress(this.#examined);
   }
 }
 
 interface NamedBlob {
   readonly key: BlobKey;
-  readonly payload: Payload;
+  readonly facts: PayloadFacts;
   /** Whose it is, for a reader. */
   readonly where: string;
 }
+
+/** Which capture it is, for a reader: every tenant has names of his own. */
+const captureText = ({ tenant, endpoint, name, version }: CaptureRecord): string =>
+  `${endpoint}/${name} version ${version} of tenant ${tenant}`;
 
 async function* pages<Item>(items: AsyncIterable<Item> | Iterable<Item>): AsyncIterable<Item[]> {
   let page: Item[] = [];

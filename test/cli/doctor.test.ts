@@ -7,13 +7,16 @@ import { type BlobStore, inputKey, outputKey } from '../../src/blobs/blobs.ts';
 import { openBlobDirectory } from '../../src/blobs/directory.ts';
 import { bytesText } from '../../src/cli/doctor.ts';
 import { newRunId, systemClock } from '../../src/clock.ts';
-import { blobFolder, ledgerFile } from '../../src/config/config.ts';
+import { captureKey, type NewCapture } from '../../src/captures/captures.ts';
+import { openSqliteCaptures } from '../../src/captures/sqlite.ts';
+import { blobFolder, capturesFile, capturesFolder, ledgerFile } from '../../src/config/config.ts';
 import { sha256 } from '../../src/domain/digest.ts';
 import type { RunId } from '../../src/domain/ids.ts';
 import type { BlobKey, Payload } from '../../src/domain/payload.ts';
 import { seconds } from '../../src/domain/time.ts';
 import type { ClaimedRun, Ledger } from '../../src/ledger/ledger.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
+import { newCapture } from '../captures/conformance.ts';
 import { batch, call, chunk, deployment, inline } from '../ledger/runs.ts';
 import { folderForTest } from '../support/folder.ts';
 import { startCommand } from './command.ts';
@@ -73,6 +76,23 @@ async function finish(ledger: Ledger, { claim: held }: ClaimedRun, output: Paylo
   await ledger.finish([{ claim: held, result: { kind: 'succeeded', output }, progress: null }]);
 }
 
+/** Two captures in a data folder, with blobs. */
+async function addCaptures(data: string): Promise<readonly NewCapture[]> {
+  const store = await openSqliteCaptures(capturesFile(data));
+  const blobs = await openBlobDirectory(capturesFolder(data));
+  const facts = { contentType: 'text/csv', bytes: BYTES.length, sha256: sha256(BYTES) };
+  const captures = ['with-ids', 'without'].map((name) =>
+    newCapture({ name, predictions: facts, ids: name === 'without' ? null : { column: 'id', list: facts } }),
+  );
+  for (const capture of captures) {
+    await blobs.put(captureKey(capture, 'predictions'), BYTES);
+    if (capture.ids !== null) await blobs.put(captureKey(capture, 'ids'), BYTES);
+    await store.add(capture);
+  }
+  await store.close();
+  return captures;
+}
+
 /** Runs the doctor on a folder. */
 const doctor = (data: string, ...options: string[]) => startCommand('', ['doctor', '--data', data, ...options]).ended();
 
@@ -84,12 +104,29 @@ function contentOf(folder: string): Record<string, string> {
 }
 
 const blobFile = (data: string, key: BlobKey): string => join(blobFolder(data), key.slice(34, 36), key);
+const captureFile = (data: string, key: BlobKey): string => join(capturesFolder(data), key.slice(34, 36), key);
 
-function change(data: string, sql: string): void {
-  const db = new DatabaseSync(ledgerFile(data));
+const change = (data: string, sql: string): void => changeFile(ledgerFile(data), sql);
+
+function changeFile(file: string, sql: string): void {
+  const db = new DatabaseSync(file);
   db.exec('PRAGMA foreign_keys = OFF');
   db.exec(sql);
   db.close();
+}
+
+/** Changes the bytes of the first page of a table or an index. */
+function changePageOf(file: string, name: string, harm: (page: Buffer) => void): void {
+  const db = new DatabaseSync(file);
+  const { page, size } = db
+    .prepare(
+      'SELECT rootpage AS page, (SELECT page_size FROM pragma_page_size) AS size FROM sqlite_schema WHERE name = ?',
+    )
+    .get(name) as { page: number; size: number };
+  db.close();
+  const bytes = readFileSync(file);
+  harm(bytes.subarray((page - 1) * size, page * size));
+  writeFileSync(file, bytes);
 }
 
 describe('a healthy store', () => {
@@ -213,16 +250,7 @@ describe('what is broken is named', () => {
     const ledger = await openSqliteLedger(ledgerFile(data), systemClock);
     await ledger.enqueue(Array.from({ length: 90 }, () => call({ input: inline('x'.repeat(16_000)) })));
     await ledger.close();
-    const db = new DatabaseSync(ledgerFile(data));
-    const { page, size } = db
-      .prepare(
-        "SELECT rootpage AS page, (SELECT page_size FROM pragma_page_size) AS size FROM sqlite_schema WHERE name = 'inputs'",
-      )
-      .get() as { page: number; size: number };
-    db.close();
-    const bytes = readFileSync(ledgerFile(data));
-    bytes.fill(0xff, (page - 1) * size, page * size);
-    writeFileSync(ledgerFile(data), bytes);
+    changePageOf(ledgerFile(data), 'inputs', (page) => page.fill(0xff));
     const { code, stdout, stderr } = await doctor(data);
     expect(stdout).toMatch(/✗ The file’s pages.*\n {4}.*malformed/);
     expect(stdout).toMatch(/^\? /m);
@@ -248,6 +276,126 @@ describe('blobs that no run names', () => {
       healthy: true,
       leftovers: [{ key: old, bytes: 50_000 }],
     });
+  });
+});
+
+describe('captures', () => {
+  test('are examined with the runs, and left as they were', async () => {
+    const { data } = await storeForTest();
+    expect((await doctor(data)).stdout).not.toContain('capture');
+    await addCaptures(data);
+    const before = contentOf(data);
+    const { code, stdout } = await doctor(data);
+    expect(stdout).toMatch(/: 5 runs, 2 captures, 6 blobs \(300 kB\)/);
+    expect(stdout).toContain('✓ The pages, rows and indexes of the captures’ file');
+    expect(stdout).toContain('✓ The predictions and the ids of every capture can be had');
+    expect(stdout).toMatch(/\nEvery promise is kept\.\n$/);
+    expect(code).toBe(0);
+    expect(contentOf(data)).toEqual(before);
+    expect(JSON.parse((await doctor(data, '--json')).stdout)).toMatchObject({
+      healthy: true,
+      examined: { runs: 5, captures: 2, blobs: 6, blob_bytes: 300_000 },
+      capture_leftovers: [],
+    });
+  });
+
+  const flip = (file: string): void => {
+    const bytes = readFileSync(file);
+    bytes[4_711]! ^= 1;
+    writeFileSync(file, bytes);
+  };
+
+  test.each<[string, (data: string, capture: NewCapture) => void, RegExp]>([
+    [
+      'a bit of predictions',
+      (data, capture) => flip(captureFile(data, captureKey(capture, 'predictions'))),
+      /✗ The predictions and the ids.*\n {4}predictions of rings\/with-ids version 1 of tenant acme: .* has other bytes/,
+    ],
+    [
+      'ids that are gone',
+      (data, capture) => rmSync(captureFile(data, captureKey(capture, 'ids'))),
+      /✗ The predictions and the ids.*\n {4}ids of rings\/with-ids version 1 of tenant acme: .* is missing/,
+    ],
+    [
+      'a folder that is gone',
+      (data) => rmSync(capturesFolder(data), { recursive: true }),
+      /✗ The predictions and the ids.*\n {4}predictions of .*: there is no folder of blobs\.\n {4}ids of/,
+    ],
+    [
+      'an index of the file',
+      (data) =>
+        changePageOf(capturesFile(data), 'captures_of_an_endpoint', (page) => page.write('b', page.indexOf('acme'))),
+      /✗ The pages, rows and indexes of the captures’ file.*\n {4}row . missing from index captures_of_an_endpoint/,
+    ],
+  ])('of which %s is not as it was are named', async (_, harm, words) => {
+    const { data } = await storeForTest();
+    const [capture] = await addCaptures(data);
+    harm(data, capture!);
+    const before = contentOf(data);
+    const { code, stdout, stderr } = await doctor(data);
+    expect(stdout).toMatch(words);
+    expect(stderr).toBe('error: 1 of 21 promises is broken.\n');
+    expect(code).toBe(1);
+    expect(contentOf(data)).toEqual(before);
+  });
+
+  test('whose file cannot be read on are told of, and the runs are examined all the same', async () => {
+    const { data } = await storeForTest();
+    await addCaptures(data);
+    changePageOf(capturesFile(data), 'captures', (page) => page.fill(0xff));
+    const { code, stdout, stderr } = await doctor(data);
+    expect(stdout).toMatch(/✗ The pages, rows and indexes of the captures’ file.*\n {4}.*malformed/);
+    expect(stdout).toContain('✓ Every payload that is kept can be had');
+    expect(stdout).toMatch(/^\? The predictions and the ids/m);
+    expect(stderr).toMatch(
+      /1 of 21 promises is broken, and 1 cannot be told, because a file cannot be read to its end/,
+    );
+    expect(code).toBe(1);
+  });
+
+  test('that are in somebody else’s file are refused', async () => {
+    const { data } = await storeForTest();
+    changeFile(capturesFile(data), 'CREATE TABLE notes (text TEXT)');
+    const { code, stderr } = await doctor(data);
+    expect(stderr).toMatch(/captures\.sqlite is another program's database/);
+    expect(code).toBe(1);
+  });
+
+  test('leave blobs behind that none of them names, which break no promise', async () => {
+    const { data } = await storeForTest();
+    const captures = await addCaptures(data);
+    const blobs = await openBlobDirectory(capturesFolder(data));
+    const [old, young] = [captureKey(newCapture(), 'predictions'), captureKey(newCapture(), 'ids')];
+    for (const key of [old, young]) await blobs.put(key, BYTES);
+    const twoHoursAgo = Date.now() / 1_000 - 7_200;
+    for (const key of [old, captureKey(captures[0]!, 'predictions')])
+      utimesSync(captureFile(data, key), twoHoursAgo, twoHoursAgo);
+    const { code, stdout } = await doctor(data);
+    expect(stdout).toMatch(
+      /1 blob \(50 kB\) in .*captures is named by no capture: .* deletes such blobs\.\n {4}(\S+)\n/,
+    );
+    expect(stdout).toContain(old);
+    expect(stdout).not.toContain(young);
+    expect(code).toBe(0);
+    expect(JSON.parse((await doctor(data, '--json')).stdout)).toMatchObject({
+      healthy: true,
+      leftovers: [],
+      capture_leftovers: [{ key: old, bytes: 50_000 }],
+    });
+  });
+
+  test('whose file is gone leave blobs behind that no server deletes', async () => {
+    const { data } = await storeForTest();
+    const [capture] = await addCaptures(data);
+    rmSync(capturesFile(data));
+    const key = captureKey(capture!, 'predictions');
+    const twoHoursAgo = Date.now() / 1_000 - 7_200;
+    utimesSync(captureFile(data, key), twoHoursAgo, twoHoursAgo);
+    const { code, stdout } = await doctor(data);
+    expect(stdout).toMatch(
+      /1 blob \(50 kB\) in .*captures is named by no capture: .* They stay while there is no capture/,
+    );
+    expect(code).toBe(0);
   });
 });
 

@@ -7,7 +7,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { blobFolder, ledgerFile } from '../../src/config/config.ts';
+import { blobFolder, capturesFile, capturesFolder, ledgerFile } from '../../src/config/config.ts';
 import { systemClock } from '../../src/clock.ts';
 import { examine } from '../../src/doctor/examination.ts';
 import { openStore } from '../../src/doctor/store.ts';
@@ -159,12 +159,13 @@ async function judge(url: string, id: string): Promise<Fault | null> {
 /** The promises that the store breaks, and where. */
 async function brokenPromises(data: string, database: string | null): Promise<string[]> {
   const ledger = database === null ? { file: ledgerFile(data) } : { url: database };
-  const store = await openStore({ ledger, blobs: blobFolder(data) });
+  const [captures, captureBlobs] = [capturesFile(data), capturesFolder(data)];
+  const store = await openStore({ ledger, blobs: blobFolder(data), captures, captureBlobs });
   try {
     const { findings } = await examine(store, systemClock.now(), () => {});
     return findings.filter(({ kept }) => kept !== true).map(({ promise, places }) => `${promise} ${places.join(', ')}`);
   } finally {
-    await store.ledger.close();
+    await store.close();
   }
 }
 

@@ -260,7 +260,11 @@ async function look(data: string, said: Recording['said']): Promise<string[]> {
       what === 'queued' ? runs[place] === null : runs[place]?.status !== what,
     );
     const blobs = await openBlobDirectory(join(data, 'blobs'));
-    const { findings } = await examine({ ledger, blobs, promises: [] }, systemClock.now(), () => {});
+    const { findings } = await examine(
+      { ledger, blobs, promises: [], captures: null, captureBlobs: null },
+      systemClock.now(),
+      () => {},
+    );
     return [
       ...wrong.map(({ what, runId }) => `${what} ${runId}`),
       ...findings.flatMap(({ promise, places }) => places.map((place) => `${promise} ${place}`)),
