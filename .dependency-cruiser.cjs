@@ -71,6 +71,7 @@ module.exports = {
       room('scoring'),
       '^src/captures/captures\\.ts$',
       '^src/engine/(?:runs|exchange|stored)\\.ts$',
+      '^src/storage/disk-room\\.ts$',
       '^src/ledger/ledger\\.ts$',
       '^src/blobs/blobs\\.ts$',
       CLOCK,

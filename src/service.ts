@@ -93,7 +93,7 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
   const { shapes, cautions } = await deployer.examineConfig();
   const undo = new AsyncDisposableStack();
   try {
-    const { ledger, blobs, vault, captures, captureBlobs, cache, room, broken } = await openStores(config, undo, log);
+    const { ledger, blobs, vault, captures, cache, room, broken } = await openStores(config, undo, log);
     const { authenticator, usableKeys } = await openDoor(config, vault);
     const isolation = undo.adopt(await openIsolation({ data: config.data, machine, users, log }), close);
     const endpoints = await deployer.atStart(ledger, shapes);
@@ -124,7 +124,7 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
       deployments: deployer.running(ledger, engine, isLoopback(config.host) ? null : DEPLOYING_REFUSED),
       cache,
       authenticator,
-      captures: new Capturer({ runs: engine.runs, store: captures, blobs: captureBlobs, clock: systemClock, log }),
+      captures: new Capturer({ ...captures, runs: engine.runs, room, clock: systemClock, log }),
       metrics,
       tracing,
       about: aboutServer(config),

@@ -40,9 +40,8 @@ export interface Stores {
   readonly ledger: Ledger;
   readonly blobs: BlobStore;
   readonly vault: Vault;
-  readonly captures: CaptureStore;
-  /** What captures keep, apart from the runs': it does not end with their retention. */
-  readonly captureBlobs: BlobStore;
+  /** The captures, and what they keep: apart from the runs' blobs, since it does not end with their retention. */
+  readonly captures: { readonly store: CaptureStore; readonly blobs: BlobStore };
   readonly cache: CacheStore;
   readonly room: DiskRoom;
   /** Resolves when the store can no longer be trusted. */
@@ -62,15 +61,17 @@ export async function openStores(config: Config, undo: AsyncDisposableStack, log
   const ledger = undo.adopt(await openLedger(config, { onFull, onBroken }, log), (opened) => opened.close());
   await room.start();
   const blobs = await openBlobs(blobFolder(config.data), ledger, onBroken);
-  const captureBlobs = await openBlobs(capturesFolder(config.data), ledger, onBroken);
   const vault = undo.adopt(await openVault(config), (opened) => opened.close());
-  const captures = undo.adopt(await openCaptures(config), (opened) => opened.close());
-  const captureKeeper = new CaptureKeeper({ store: captures, blobs: captureBlobs, clock: systemClock, log });
+  const captures = {
+    store: undo.adopt(await openCaptures(config), (opened) => opened.close()),
+    blobs: await openBlobs(capturesFolder(config.data), ledger, onBroken),
+  };
+  const captureKeeper = new CaptureKeeper({ ...captures, clock: systemClock, log });
   undo.adopt(captureKeeper, (started) => started.close()).start();
   const cache = undo.adopt(await openCache(config), (opened) => opened.close());
   const cacheKeeper = new CacheKeeper({ cache, unusedFor: config.cacheUnusedFor, clock: systemClock, log });
   undo.adopt(cacheKeeper, (started) => started.close()).start();
-  return { ledger, blobs, vault, captures, captureBlobs, cache, room, broken };
+  return { ledger, blobs, vault, captures, cache, room, broken };
 }
 
 /** The ledger that the configuration names. Postgres' driver is loaded only where it is used. */

@@ -19,6 +19,7 @@ import type { Stored } from '../engine/stored.ts';
 import type { RunRecord } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import type { ScoredTable } from '../scoring/score.ts';
+import type { DiskRoom } from '../storage/disk-room.ts';
 import { BORDER_TYPES, borderFormatOf, CONTENT_TYPES } from '../table/format.ts';
 import {
   type CaptureFilter,
@@ -40,6 +41,8 @@ export interface CapturerParts {
   readonly store: CaptureStore;
   /** Predictions and ids: apart from the runs' own, which end with their retention. */
   readonly blobs: BlobStore;
+  /** What is left of the disk is for runs, where it is little. */
+  readonly room: Pick<DiskRoom, 'assertRoom'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly scorer?: Scorer;
@@ -74,10 +77,11 @@ export class Capturer {
    *   captured under the name with other choices; StorageFull
    */
   async capture(request: CaptureRequest): Promise<Kept | null> {
-    const { store, runs } = this.#parts;
+    const { store, runs, room } = this.#parts;
     const place = placeOf(request);
     const there = await store.ofRun(place, request.run.runId);
     if (there !== null) return { result: 'found', capture: assertSame(there, request) };
+    room.assertRoom();
     const exchange = await runs.exchange(request.run);
     if (exchange === null) return null;
     const kept = await this.#keep(place, request, exchange);

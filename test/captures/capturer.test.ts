@@ -37,11 +37,14 @@ beforeEach(async () => {
 });
 
 /** A capturer of a run that is always kept, on the stores of the test with some of their verbs changed. */
-const capturerOn = (changes: { store?: Partial<CaptureStore>; blobs?: Partial<BlobStore> } = {}): Capturer =>
+const capturerOn = (
+  changes: { store?: Partial<CaptureStore>; blobs?: Partial<BlobStore>; assertRoom?: () => void } = {},
+): Capturer =>
   new Capturer({
     runs: { exchange: async () => ({ input: stored('id,y\n1,2\n'), output: stored(OUTPUT), dropped: [] }) },
     store: verbsOf(store, ['add', 'ofRun', 'get', 'list', 'all', 'delete', 'close'], changes.store),
     blobs: verbsOf(blobs, ['put', 'stream', 'delete'], changes.blobs),
+    room: { assertRoom: changes.assertRoom ?? (() => {}) },
     clock: systemClock,
     log: openLog('silent'),
   });
@@ -104,6 +107,16 @@ test('a capture that there is no room for leaves no blobs', async () => {
   const full = capturerOn({ store: { add: () => Promise.reject(new StorageFull('No room.')) } });
   await expect(capture(full)).rejects.toThrow(StorageFull);
   expect(await files()).toEqual([]);
+});
+
+test('where the rest of the disk is for runs, nothing more is captured, and what is captured is found', async () => {
+  const assertRoom = (): void => {
+    throw new StorageFull('The rest is for runs.');
+  };
+  await expect(capture(capturerOn({ assertRoom }))).rejects.toThrow(StorageFull);
+  expect(await files()).toEqual([]);
+  await capture(capturerOn());
+  expect(await capture(capturerOn({ assertRoom }))).toMatchObject({ result: 'found' });
 });
 
 test('whoever reads a capture that is deleted has all of it, or hears that it is not there', async () => {
