@@ -1,6 +1,6 @@
 // accept: durable async submits at 64 connections, against a bare server that stores nothing, in the same run.
 
-import type { BenchOptions } from './bench.ts';
+import type { BenchOptions } from './support/options.ts';
 import { claimcheckAt, submitRate } from './support/load.ts';
 import { print, ratio } from './support/print.ts';
 import { startClaimcheck, startProgram } from './support/program.ts';

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
 import type { EndpointBody } from '../src/wire/endpoints.ts';
-import type { BenchOptions } from './bench.ts';
+import type { BenchOptions } from './support/options.ts';
 import { submit } from './support/load.ts';
 import { ledgerFile } from './support/port.ts';
 import { count, print, ratio } from './support/print.ts';

@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { connect, type Content, type Endpoint } from '../src/index.ts';
-import type { BenchOptions } from './bench.ts';
+import type { BenchOptions } from './support/options.ts';
 import { peakMemory } from './support/processes.ts';
 import { count, ms, print, ratio } from './support/print.ts';
 import { startClaimcheck } from './support/program.ts';

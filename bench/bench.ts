@@ -12,14 +12,9 @@ import { cold } from './cold.ts';
 import { large } from './large.ts';
 import { runs } from './runs.ts';
 import { scale } from './scale.ts';
+import type { BenchOptions } from './support/options.ts';
 import { sync } from './sync.ts';
 import { waiters } from './waiters.ts';
-
-/** How a bench is run. */
-export interface BenchOptions {
-  /** Smaller numbers and shorter rounds: it shows that the bench works, and a figure that is no more than a hint. */
-  readonly short: boolean;
-}
 
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<void>>> = {
   accept,

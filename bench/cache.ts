@@ -8,7 +8,7 @@ import type { CachePlace } from '../src/cache/store.ts';
 import { keysOf } from '../src/client/cache/keys.ts';
 import { cacheFile } from '../src/config/config.ts';
 import { connect, type Endpoint, InferenceCache, type InferenceCacheOptions } from '../src/index.ts';
-import type { BenchOptions } from './bench.ts';
+import type { BenchOptions } from './support/options.ts';
 import { count, print, ratio } from './support/print.ts';
 import { startClaimcheck } from './support/program.ts';
 import { median } from './support/statistics.ts';

@@ -1,7 +1,7 @@
 // churn: how long a claim takes in a ledger with a million ended runs, against one that is new, both in turn within one run.
 
 import { join } from 'node:path';
-import type { BenchOptions } from './bench.ts';
+import type { BenchOptions } from './support/options.ts';
 import { openLedger, PortRuns } from './support/port.ts';
 import { count, ms, print, ratio } from './support/print.ts';
 import { fill } from './support/program.ts';

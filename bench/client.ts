@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { connect, type Endpoint } from '../src/index.ts';
-import type { BenchOptions } from './bench.ts';
+import type { BenchOptions } from './support/options.ts';
 import { ms, print } from './support/print.ts';
 import { startClaimcheck } from './support/program.ts';
 import { median, percentile } from './support/statistics.ts';

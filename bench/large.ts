@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { throughAndBack } from '../tools/large-body.ts';
 import { serve, serveCommand } from '../tools/serve.ts';
-import type { BenchOptions } from './bench.ts';
+import type { BenchOptions } from './support/options.ts';
 
 const FIXTURES = fileURLToPath(new URL('../test/fixtures/', import.meta.url));
 

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { PostgresServer } from '../test/support/postgres.ts';
-import type { BenchOptions } from './bench.ts';
+import type { BenchOptions } from './support/options.ts';
 import { claimcheckAt, runRate, type Target } from './support/load.ts';
 import { count, print, ratio } from './support/print.ts';
 import { processorTime } from './support/processes.ts';

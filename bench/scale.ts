@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
 import type { EndpointBody } from '../src/wire/endpoints.ts';
 import type { RunBody } from '../src/wire/runs.ts';
-import type { BenchOptions } from './bench.ts';
+import type { BenchOptions } from './support/options.ts';
 import { BODY } from './support/load.ts';
 import { count, print, ratio } from './support/print.ts';
 import { startClaimcheck } from './support/program.ts';

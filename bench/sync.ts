@@ -2,7 +2,7 @@
 
 import { Pool } from 'undici';
 import { SOCKET_VARIABLE } from '../src/model/protocol.ts';
-import type { BenchOptions } from './bench.ts';
+import type { BenchOptions } from './support/options.ts';
 import { BODY } from './support/load.ts';
 import { ms, print } from './support/print.ts';
 import { variableBelow } from './support/processes.ts';

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
-import type { BenchOptions } from './bench.ts';
+import type { BenchOptions } from './support/options.ts';
 import { submit } from './support/load.ts';
 import { count, ms, print, ratio } from './support/print.ts';
 import { openFilesMax } from './support/processes.ts';
