@@ -1,6 +1,6 @@
 // Lets go of answers that nobody has asked for in a long time, so that a cache which is filled for years does not fill the disk.
 
-import type { Clock } from '../clock.ts';
+import { type Clock, Rounds } from '../clock.ts';
 import { after, type Duration, hours, milliseconds } from '../domain/time.ts';
 import type { Log } from '../log.ts';
 import type { CacheStore } from './store.ts';
@@ -20,31 +20,25 @@ export interface CacheKeeperParts {
 /** Makes its rounds until it is stopped, the first one at once. */
 export class CacheKeeper {
   readonly #parts: CacheKeeperParts;
-  #timer: NodeJS.Timeout | undefined;
-  #round: Promise<void> = Promise.resolve();
-  #stopped = false;
+  readonly #rounds = new Rounds(() => this.#letGo(), PAUSE);
 
   constructor(parts: CacheKeeperParts) {
     this.#parts = parts;
   }
 
   start(): void {
-    this.#round = this.#letGo().finally(() => {
-      if (!this.#stopped) this.#timer = setTimeout(() => this.start(), PAUSE);
-    });
+    this.#rounds.start();
   }
 
-  async close(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    await this.#round;
+  close(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   async #letGo(): Promise<void> {
     const { cache, unusedFor, clock, log } = this.#parts;
     try {
       const unusedSince = after(clock.now(), milliseconds(0 - unusedFor));
-      while ((await cache.letGo(unusedSince)) > 0 && !this.#stopped);
+      while ((await cache.letGo(unusedSince)) > 0 && !this.#rounds.stopped);
     } catch (error) {
       log.error({ err: error }, 'the cache could not be looked through');
     }

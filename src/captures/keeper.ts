@@ -1,7 +1,7 @@
 // Deletes blobs that no capture names, so that what servers left behind does not stay on the disk for good.
 
 import type { BlobStore } from '../blobs/blobs.ts';
-import type { Clock } from '../clock.ts';
+import { type Clock, Rounds } from '../clock.ts';
 import { type Duration, hours } from '../domain/time.ts';
 import type { Log } from '../log.ts';
 import type { CaptureStore } from './captures.ts';
@@ -21,24 +21,18 @@ export interface CaptureKeeperParts {
 /** Makes its rounds until it is stopped, the first one at once. */
 export class CaptureKeeper {
   readonly #parts: CaptureKeeperParts;
-  #timer: NodeJS.Timeout | undefined;
-  #round: Promise<void> = Promise.resolve();
-  #stopped = false;
+  readonly #rounds = new Rounds(() => this.#deleteOrphans(), PAUSE);
 
   constructor(parts: CaptureKeeperParts) {
     this.#parts = parts;
   }
 
   start(): void {
-    this.#round = this.#deleteOrphans().finally(() => {
-      if (!this.#stopped) this.#timer = setTimeout(() => this.start(), PAUSE);
-    });
+    this.#rounds.start();
   }
 
-  async close(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    await this.#round;
+  close(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   async #deleteOrphans(): Promise<void> {

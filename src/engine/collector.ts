@@ -5,7 +5,7 @@
 // shown them from the moment that the payloads of their run are gone.
 
 import { type BlobStore, runIdOf } from '../blobs/blobs.ts';
-import { type Clock, jitter } from '../clock.ts';
+import { type Clock, jitter, Rounds } from '../clock.ts';
 import { isEnded } from '../domain/run.ts';
 import type { BlobKey } from '../domain/payload.ts';
 import { between, type Duration, hours, milliseconds, minutes, seconds } from '../domain/time.ts';
@@ -36,31 +36,27 @@ export interface CollectorParts {
 /** Collects until it is stopped. */
 export class Collector {
   readonly #parts: CollectorParts;
-  #timer: NodeJS.Timeout | undefined;
-  #collecting: Promise<void> = Promise.resolve();
+  readonly #rounds = new Rounds(() => this.#collect(), PAUSE);
   // Somewhere in the first hour: a server that is restarted more often than that has its turn all the same.
   #roundsToPass = Math.floor(jitter() * ROUNDS_PER_PASS);
-  #stopped = false;
 
   constructor(parts: CollectorParts) {
     this.#parts = parts;
   }
 
   start(): void {
-    this.#startTimer(milliseconds(jitter() * FIRST_WITHIN));
+    this.#rounds.start(milliseconds(jitter() * FIRST_WITHIN));
   }
 
   /** Resolves when what was begun is over: after the blob or the call of the ledger that it is at. */
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    await this.#collecting;
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   /** Lets go of everything whose time is over. */
   async letGo(): Promise<void> {
     const { ledger } = this.#parts;
-    while (!this.#stopped) {
+    while (!this.#rounds.stopped) {
       const { runs, blobs } = await ledger.letGo();
       await this.#delete(blobs);
       if (runs === 0) return;
@@ -79,7 +75,7 @@ export class Collector {
       deleted += orphans.length;
     };
     for await (const { key, storedAt } of blobs.list()) {
-      if (this.#stopped) break;
+      if (this.#rounds.stopped) break;
       if (between(storedAt, clock.now()) > ORPHAN_AGE) group.push(key);
       if (group.length >= ASK_MAX) await flush();
     }
@@ -91,20 +87,12 @@ export class Collector {
   async deleteLogs(): Promise<void> {
     const { ledger, logs, clock } = this.#parts;
     for await (const file of logs.list()) {
-      if (this.#stopped) return;
+      if (this.#rounds.stopped) return;
       // One that was just written to belongs to a run that goes on.
       if (between(file.writtenAt, clock.now()) <= ORPHAN_AGE) continue;
       const run = await ledger.run(file.runId);
       if (run === null || !run.payloadsKept) await logs.delete(file);
     }
-  }
-
-  #startTimer(pause: Duration): void {
-    this.#timer = setTimeout(() => {
-      this.#collecting = this.#collect().finally(() => {
-        if (!this.#stopped) this.#startTimer(PAUSE);
-      });
-    }, pause);
   }
 
   async #collect(): Promise<void> {

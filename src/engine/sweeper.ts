@@ -1,5 +1,6 @@
 // Looks after what nobody else does: claims whose server is gone, runs that waited too long, retries whose delay is over.
 
+import { Rounds } from '../clock.ts';
 import type { RunFailure } from '../domain/errors.ts';
 import { isEnded } from '../domain/run.ts';
 import { type Duration, seconds } from '../domain/time.ts';
@@ -25,26 +26,18 @@ export interface SweeperParts {
 /** Sweeps until it is stopped. */
 export class Sweeper {
   readonly #parts: SweeperParts;
-  #timer: NodeJS.Timeout | undefined;
-  #sweeping: Promise<void> = Promise.resolve();
-  #stopped = false;
+  readonly #rounds = new Rounds(() => this.sweep(), PAUSE);
 
   constructor(parts: SweeperParts) {
     this.#parts = parts;
   }
 
   start(): void {
-    this.#timer = setTimeout(() => {
-      this.#sweeping = this.sweep().finally(() => {
-        if (!this.#stopped) this.start();
-      });
-    }, PAUSE);
+    this.#rounds.start(PAUSE);
   }
 
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    await this.#sweeping;
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   /** One sweep, to the end of what there is. */

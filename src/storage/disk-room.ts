@@ -7,7 +7,7 @@
 //           is for the outcomes of what runs. Ends when there is room for the whole ballast again.
 
 import { statfsSync } from 'node:fs';
-import { startTimer } from '../clock.ts';
+import { Rounds, startTimer } from '../clock.ts';
 import { StorageFull } from '../domain/errors.ts';
 import { type Duration, seconds } from '../domain/time.ts';
 import type { Log } from '../log.ts';
@@ -57,9 +57,8 @@ export class DiskRoom {
   readonly #ballast: Ballast;
   readonly #log: Log;
   #state: RoomState = 'ample';
-  #timer: NodeJS.Timeout | undefined;
+  readonly #rounds = new Rounds(() => this.look(), PAUSE);
   #looking: Promise<void> | null = null;
-  #closed = false;
 
   constructor(folder: string, log: Log) {
     this.#folder = folder;
@@ -70,12 +69,11 @@ export class DiskRoom {
   /** Looks, and goes on looking. */
   async start(): Promise<void> {
     await this.look();
-    this.#timer = setTimeout(() => void this.#lookAgain(), PAUSE);
+    this.#rounds.start(PAUSE);
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    clearTimeout(this.#timer);
+    await this.#rounds.stop();
     await this.#looking;
   }
 
@@ -122,7 +120,7 @@ export class DiskRoom {
       try {
         return await work();
       } catch (error) {
-        if (!(error instanceof StorageFull) || calledOff.aborted || this.#closed) throw error;
+        if (!(error instanceof StorageFull) || calledOff.aborted || this.#rounds.stopped) throw error;
       }
       if (!this.#spend()) await this.#pause(calledOff);
     }
@@ -134,11 +132,6 @@ export class DiskRoom {
       .catch((error: unknown) => this.#log.error({ err: error, folder: this.#folder }, 'the disk cannot be looked at'))
       .finally(() => (this.#looking = null));
     return this.#looking;
-  }
-
-  async #lookAgain(): Promise<void> {
-    await this.look();
-    if (!this.#closed) this.#timer = setTimeout(() => void this.#lookAgain(), PAUSE);
   }
 
   async #look(): Promise<void> {
