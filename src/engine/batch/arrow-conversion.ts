@@ -14,8 +14,15 @@ export interface ArrowRows {
   readonly likeness: Likeness;
 }
 
+/** What a table has, where its rows are not wanted yet. */
+export interface ArrowShape {
+  readonly rows: number;
+  readonly columns: readonly string[];
+}
+
 /** One conversion. */
 export type ConversionRequest =
+  | { readonly to: 'shape'; readonly bytes: Uint8Array }
   | { readonly to: 'lines'; readonly bytes: Uint8Array }
   | { readonly to: 'arrow'; readonly lines: Uint8Array; readonly like: Likeness | null };
 
@@ -53,15 +60,31 @@ export function readArrow(bytes: Uint8Array, { arrowBytesMax, linesBytesMax }: R
   return { lines, index: { ...indexTable(lines, 'jsonl'), columns }, likeness: likenessOf(bytes) };
 }
 
+/** Reads an Arrow table to its end, and keeps nothing of it. Throws as `openArrow` does. */
+function shapeOf(bytes: Uint8Array): ArrowShape {
+  const table = openArrow(bytes);
+  for (const _ of table.pieces());
+  return { rows: table.rows, columns: table.schema.fields.map(({ name }) => name) };
+}
+
 /** Converts a table; a TableError is a value, since errors lose what they are between threads. */
-export async function convert(request: ConversionRequest): Promise<Converted<ArrowRows | Uint8Array>> {
+export async function convert(request: ConversionRequest): Promise<Converted<ArrowShape | ArrowRows | Uint8Array>> {
   try {
-    const result =
-      request.to === 'lines' ? readArrow(request.bytes, UNLIMITED)! : await linesToArrow(request.lines, request.like);
-    return { result };
+    return { result: await resultOf(request) };
   } catch (error) {
     if (!(error instanceof TableError)) throw error;
     const { message, row, line, column, pointer } = error;
     return { refusal: { message, place: { row, line, column, pointer } } };
+  }
+}
+
+async function resultOf(request: ConversionRequest): Promise<ArrowShape | ArrowRows | Uint8Array> {
+  switch (request.to) {
+    case 'shape':
+      return shapeOf(request.bytes);
+    case 'lines':
+      return readArrow(request.bytes, UNLIMITED)!;
+    case 'arrow':
+      return linesToArrow(request.lines, request.like);
   }
 }

@@ -4,7 +4,13 @@
 import { type Likeness, openLines } from '../../table/arrow/from-lines.ts';
 import { TableError } from '../../table/format.ts';
 import { ThreadQueue } from '../../thread-queue.ts';
-import { type ArrowRows, type Converted, type ConversionRequest, readArrow } from './arrow-conversion.ts';
+import {
+  type ArrowRows,
+  type ArrowShape,
+  type Converted,
+  type ConversionRequest,
+  readArrow,
+} from './arrow-conversion.ts';
 
 /** Longest table that is converted at once, in bytes, those of Arrow without compression: about as long as a thread takes to start. */
 const AT_ONCE_BYTES_MAX = 1_024 * 1_024;
@@ -26,14 +32,20 @@ export class ArrowConverter {
   }
 
   /**
-   * The rows of an Arrow table.
+   * How many rows an Arrow table has, and which columns: all of it is read, and nothing of it is kept.
    *
    * @throws TableError for one that cannot be read
    */
+  async look(bytes: Uint8Array): Promise<ArrowShape> {
+    const atOnce = this.#readAtOnce(bytes);
+    if (atOnce !== null) return { rows: atOnce.index.rows, columns: atOnce.index.columns ?? [] };
+    const request: ConversionRequest = { to: 'shape', bytes };
+    return resultOf(await this.#reading.run<Converted<ArrowShape>>({ module: THREAD, request }));
+  }
+
+  /** The rows of an Arrow table. Throws as `look` does. */
   async read(bytes: Uint8Array): Promise<ArrowRows> {
-    const arrowBytesMax = this.#atOnceBytesMax;
-    const linesBytesMax = arrowBytesMax * AT_ONCE_LINES_FACTOR;
-    const atOnce = bytes.length <= arrowBytesMax ? readArrow(bytes, { arrowBytesMax, linesBytesMax }) : null;
+    const atOnce = this.#readAtOnce(bytes);
     if (atOnce !== null) return atOnce;
     const request: ConversionRequest = { to: 'lines', bytes };
     return resultOf(await this.#reading.run<Converted<ArrowRows>>({ module: THREAD, request }));
@@ -51,6 +63,13 @@ export class ArrowConverter {
     const request: ConversionRequest = { to: 'arrow', lines, like };
     const transfer = [lines.buffer];
     return resultOf(await this.#writing.run<Converted<Uint8Array>>({ module: THREAD, request, transfer, signal }));
+  }
+
+  /** Null where that would take too long. */
+  #readAtOnce(bytes: Uint8Array): ArrowRows | null {
+    const arrowBytesMax = this.#atOnceBytesMax;
+    const linesBytesMax = arrowBytesMax * AT_ONCE_LINES_FACTOR;
+    return bytes.length <= arrowBytesMax ? readArrow(bytes, { arrowBytesMax, linesBytesMax }) : null;
   }
 }
 

@@ -1,11 +1,10 @@
 // The output of a batch, put together in order out of what its chunks answered, some of them at a time. Its columns are those of all, so each
 // is looked at before the first is written; where they are small they are held meanwhile, else read a second time.
 
-import { arrayBuffer } from 'node:stream/consumers';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { formatBytes } from '../../domain/bytes.ts';
 import type { Ledger } from '../../ledger/ledger.ts';
-import { type ByteWriter, finishBytes, openWriter, utf8, WriterFull } from '../../table/bytes.ts';
+import { type ByteWriter, finishBytes, openWriter, utf8, writeAll, WriterFull } from '../../table/bytes.ts';
 import { textFormatOf } from '../../table/border.ts';
 import { emptyLikeness, emptyTable } from '../../table/empty.ts';
 import { borderFormatOf, TableError, type TableFormat } from '../../table/format.ts';
@@ -60,10 +59,16 @@ export async function* outputOf(parts: OutputParts, settled: readonly Settled[])
   const wanted = accept === null ? table.given : borderFormatOf(accept)!;
   const text = putTogether(parts, settled, textFormatOf(wanted));
   const like = settled.length === 0 ? emptyLikeness(row, table) : table.likeness;
-  if (wanted === 'arrow')
-    yield* inPieces(await parts.arrow.write(new Uint8Array(await arrayBuffer(text)), like, parts.signal));
+  if (wanted === 'arrow') yield* inPieces(await parts.arrow.write(await gathered(text), like, parts.signal));
   else if (accept === null && table.isInstances) yield* asPredictions(text);
   else yield* text;
+}
+
+/** All of it in one piece. */
+async function gathered(text: AsyncIterable<Uint8Array>): Promise<Uint8Array<ArrayBuffer>> {
+  const writer = openWriter(WRITER_BYTES);
+  for await (const piece of text) writeAll(writer, piece);
+  return finishBytes(writer);
 }
 
 /** Bytes some at a time: whoever stores them lets others have their turn in between. */

@@ -61,7 +61,7 @@ export async function planHeld(
     throw notATable(question.inputPointer);
   }
   try {
-    return planOf(question, await holdTable(bytes, format, arrow));
+    return planOf(question, format === 'arrow' ? await arrow.look(bytes) : await holdTable(bytes, format, arrow));
   } catch (error) {
     throw inRequest(error, question);
   }
@@ -82,7 +82,10 @@ export async function planStored(
   }
 }
 
-function planOf({ deployed: { spec }, accept: wanted, batch }: BatchQuestion, table: BatchTable): BatchPlan {
+function planOf(
+  { deployed: { spec }, accept: wanted, batch }: BatchQuestion,
+  table: Pick<BatchTable, 'rows' | 'columns'>,
+): BatchPlan {
   if (wanted !== null && borderFormatOf(wanted) === null) {
     throw new ServiceError(
       'not-acceptable',

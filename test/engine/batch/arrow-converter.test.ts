@@ -40,6 +40,16 @@ test('a table is read and written alike at once and in a thread', async () => {
   for (const table of written) expect(contentOf(table)).toEqual(contentOf(TABLE));
 });
 
+test('a table that is only looked at has the rows and columns that are read of it, and is refused as it would be', async () => {
+  for (const converter of [atOnce(), inThread()]) {
+    expect(await converter.look(TABLE)).toEqual({ rows: 3, columns: ['id', 'colour'] });
+    const nan = arrowOf({ id: [[1, 2], flechette.int32()], x: [[1, Number.NaN], flechette.float64()] });
+    const read = await converter.read(nan).catch((error: unknown) => error);
+    expect(read).toBeInstanceOf(TableError);
+    await expect(converter.look(nan)).rejects.toEqual(read);
+  }
+});
+
 test('while a long table is read or written the server goes on with everything else', async () => {
   const { lines, likeness } = await atOnce().read(TABLE);
   expect(await turnsDuring(() => atOnce().read(TABLE))).toBe(0);
