@@ -5,7 +5,10 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { tableFromArrays, tableToIPC, utf8 } from '@uwdata/flechette';
 import { connect, type Content, type Endpoint } from '../src/index.ts';
+import { arrowToLines } from '../src/table/arrow/to-lines.ts';
+import { BORDER_TYPES } from '../src/table/format.ts';
 import type { BenchOptions } from './support/options.ts';
 import { peakMemory } from './support/processes.ts';
 import { count, ms, print, ratio } from './support/print.ts';
@@ -39,7 +42,9 @@ export async function batch(options: BenchOptions): Promise<void> {
   cleanUp.defer(kill);
   const server = connect({ url });
   await molecules(server.endpoint('molecules'), options, cleanUp);
-  await rows(server.endpoint('echo'), pid, options);
+  const total = options.short ? 200_000 : 1_000_000;
+  await rows(server.endpoint('echo'), pid, 'CSV', csvOf(total), total);
+  await rows(server.endpoint('echo'), pid, 'Arrow', arrowOf(total), total);
 }
 
 async function molecules(endpoint: Endpoint, { short }: BenchOptions, cleanUp: AsyncDisposableStack): Promise<void> {
@@ -71,29 +76,45 @@ async function startLoop(k: number, cleanUp: AsyncDisposableStack): Promise<() =
   };
 }
 
-async function rows(endpoint: Endpoint, pid: number, { short }: BenchOptions): Promise<void> {
-  const total = short ? 200_000 : 1_000_000;
-  const table = tableOf(total);
+async function rows(endpoint: Endpoint, pid: number, format: string, table: Content, total: number): Promise<void> {
   const before = peakMemory(pid);
   const rates: number[] = [];
   for (let round = 0; round < 3; round += 1) {
     const startedAt = performance.now();
     const answer = await endpoint.inference(table);
     rates.push(total / ((performance.now() - startedAt) / 1_000));
-    if (Buffer.compare(answer.bytes, table.bytes) !== 0) throw new Error('Other rows came back.');
+    if (Buffer.compare(rowsOf(answer), rowsOf(table)) !== 0) throw new Error('Other rows came back.');
   }
   const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
   print(
-    `batch: ${count(total)} rows of CSV (${megabytes(table.bytes.length)}) through an echo model and back, byte for byte, at ${count(median(rates))} rows/s (${rates.map(count).join(', ')}); server at most ${megabytes(peakMemory(pid))}, ${megabytes(before)} before`,
+    `batch: ${count(total)} rows of ${format} (${megabytes(table.bytes.length)}) through an echo model and back, all of them the same, at ${count(median(rates))} rows/s (${rates.map(count).join(', ')}); server at most ${megabytes(peakMemory(pid))}, ${megabytes(before)} before`,
   );
 }
 
-function tableOf(total: number): Content {
+function csvOf(total: number): Content {
   const lines = ['id,smiles,name,weight\n'];
   for (let row = 0; row < total; row += 1)
     lines.push(`${row},CC(C)Oc1ccccc1,"compound ${row}, batch 7",${row % 500}.25\n`);
   return { bytes: Buffer.from(lines.join('')), contentType: 'text/csv' };
 }
+
+/** The same rows. */
+function arrowOf(total: number): Content {
+  const ids = Array.from({ length: total }, (_, row) => row);
+  const columns = {
+    id: ids,
+    smiles: ids.map(() => 'CC(C)Oc1ccccc1'),
+    name: ids.map((row) => `compound ${row}, batch 7`),
+    weight: ids.map((row) => (row % 500) + 0.25),
+  };
+  // As pyarrow and Polars write texts: without a dictionary.
+  const table = tableFromArrays(columns, { types: { smiles: utf8(), name: utf8() } });
+  return { bytes: tableToIPC(table, { format: 'stream' })!, contentType: BORDER_TYPES.arrow };
+}
+
+/** The bytes that must come back: of Arrow those of its rows as JSON Lines, since the lengths of its buffers may count their padding or not. */
+const rowsOf = ({ bytes, contentType }: Content): Uint8Array =>
+  contentType === BORDER_TYPES.arrow ? arrowToLines(bytes).lines : bytes;
 
 async function timeOf(work: () => Promise<unknown>): Promise<number> {
   const startedAt = performance.now();
