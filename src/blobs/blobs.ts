@@ -3,7 +3,7 @@
 import type { Readable } from 'node:stream';
 import { parseRunId, type RunId } from '../domain/ids.ts';
 import type { BlobKey, ByteRange, PayloadFacts } from '../domain/payload.ts';
-import type { Instant } from '../domain/time.ts';
+import { type Duration, hours, type Instant } from '../domain/time.ts';
 
 /** The key of a run's input. */
 export const inputKey = (runId: RunId): BlobKey => `${runId}.input` as BlobKey;
@@ -16,6 +16,9 @@ export function runIdOf(key: string): RunId | null {
   const [, runId] = /^([^.]+)\.(?:input|output\.\d+)$/.exec(key) ?? [];
   return runId === undefined ? null : parseRunId(runId);
 }
+
+/** A blob is stored before it is named; one that is younger than this may be about to be, and is no orphan. */
+export const ORPHAN_AGE: Duration = hours(1);
 
 /** A blob that is not what was stored: missing, cut short, or with other bytes. It is never handed out. */
 export class BlobDamaged extends Error {

@@ -1,12 +1,9 @@
 // Blobs in the captures' folder that no capture names. A server leaves some behind that dies while it captures a run, before the capture is written
 // down, or while it deletes a capture, after its row is gone.
 
-import type { BlobStore, StoredBlob } from '../blobs/blobs.ts';
-import { between, type Duration, hours, type Instant } from '../domain/time.ts';
+import { type BlobStore, ORPHAN_AGE, type StoredBlob } from '../blobs/blobs.ts';
+import { between, type Instant } from '../domain/time.ts';
 import { blobNameOf, type CaptureStore, everyCapture } from './captures.ts';
-
-/** A blob is stored before its capture is; one that is younger than this may be about to be named. */
-const ORPHAN_AGE: Duration = hours(1);
 
 /** The blobs, older than ORPHAN_AGE, that no capture names. Somebody else's files are none of them. */
 export async function orphansIn(

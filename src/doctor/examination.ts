@@ -1,12 +1,12 @@
 // Looks at everything that a store holds, and says which of its promises it breaks and where.
 
-import { BlobDamaged, type BlobStore, type StoredBlob } from '../blobs/blobs.ts';
+import { BlobDamaged, type BlobStore, ORPHAN_AGE, type StoredBlob } from '../blobs/blobs.ts';
 import { blobsOf, type CaptureReader, type CaptureRecord, everyCapture } from '../captures/captures.ts';
 import { orphansIn } from '../captures/orphans.ts';
 import { StorageBroken } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { BlobKey, PayloadFacts } from '../domain/payload.ts';
-import { between, type Duration, hours, type Instant } from '../domain/time.ts';
+import { between, type Instant } from '../domain/time.ts';
 import type { Ledger, RunRecord, Violation } from '../ledger/ledger.ts';
 import { FILE_PROMISE, PLACES_MAX } from '../ledger/promises.ts';
 import type { ExaminedStore } from './store.ts';
@@ -22,8 +22,6 @@ const CAPTURES_FILE_PROMISE = 'The pages, rows and indexes of the captures’ fi
 const CAPTURES_PROMISE =
   'The predictions and the ids of every capture can be had, with the length and the sha-256 that it says.';
 
-/** A blob is written before the run that names it, so a young one may belong to a run that is being taken in. */
-const YOUNG: Duration = hours(1);
 /** Runs read at a time, and blobs asked for: as many as share a turn of the ledger. */
 const PAGE = 250;
 /** Blobs read at a time, so that a disk always has something to do and memory is no question. */
@@ -182,7 +180,7 @@ class Examination {
   async leftovers(now: Instant): Promise<StoredBlob[]> {
     const leftovers: StoredBlob[] = [];
     for await (const blobs of pages(this.#blobs?.list() ?? [])) {
-      const old = blobs.filter(({ storedAt }) => between(storedAt, now) > YOUNG);
+      const old = blobs.filter(({ storedAt }) => between(storedAt, now) > ORPHAN_AGE);
       const unnamed = new Set(await this.#ledger.unreferenced(old.map(({ key }) => key)));
       leftovers.push(...old.filter(({ key }) => unnamed.has(key)));
     }

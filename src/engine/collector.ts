@@ -4,11 +4,11 @@
 // and before it was deleted. Both leave a blob that no run names, and the hourly pass finds it. Logs are let go of by that pass alone: nobody is
 // shown them from the moment that the payloads of their run are gone.
 
-import { type BlobStore, runIdOf } from '../blobs/blobs.ts';
+import { type BlobStore, ORPHAN_AGE, runIdOf } from '../blobs/blobs.ts';
 import { type Clock, jitter, Rounds } from '../clock.ts';
 import { isEnded } from '../domain/run.ts';
 import type { BlobKey } from '../domain/payload.ts';
-import { between, type Duration, hours, milliseconds, minutes, seconds } from '../domain/time.ts';
+import { between, type Duration, milliseconds, minutes, seconds } from '../domain/time.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import type { RunLogs } from '../logs/run-logs.ts';
@@ -19,8 +19,6 @@ const PAUSE: Duration = minutes(1);
 const FIRST_WITHIN: Duration = seconds(5);
 /** Every so many rounds, which is once an hour, all blobs are looked through. */
 const ROUNDS_PER_PASS = 60;
-/** A blob is stored before the ledger hears of it; one that is younger than this may be about to be named. */
-const ORPHAN_AGE: Duration = hours(1);
 /** Blobs that the ledger is asked about at a time, so that it is never kept for long. */
 const ASK_MAX = 500;
 
