@@ -3,7 +3,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { type BlobStore, inputKey } from '../blobs/blobs.ts';
-import { type Clock, newRunId } from '../clock.ts';
+import { type Clock, newRunId, Rounds } from '../clock.ts';
 import type { Principal, Viewer } from '../domain/access.ts';
 import { ServiceError } from '../domain/errors.ts';
 import type { DeliveryId } from '../domain/delivery.ts';
@@ -76,7 +76,7 @@ export class Engine {
   readonly #shared: SharedParts;
   readonly #sweeper: Sweeper;
   readonly #collector: Collector;
-  #tidying: NodeJS.Timeout | undefined;
+  readonly #tidying = new Rounds(() => this.endpoints.tidy(), TIDY_PAUSE);
   #draining = false;
 
   constructor(parts: EngineParts) {
@@ -128,7 +128,7 @@ export class Engine {
     await this.#sweeper.sweep();
     await this.endpoints.tidy();
     this.#sweeper.start();
-    this.#tidying = setInterval(() => void this.endpoints.tidy(), TIDY_PAUSE);
+    this.#tidying.start(TIDY_PAUSE);
     this.#collector.start();
   }
 
@@ -154,8 +154,7 @@ export class Engine {
   /** Lets running work go on until `graceOver`, queues the rest again without counting the attempt, and stops the replicas. */
   async stop(graceOver: AbortSignal): Promise<void> {
     this.drain();
-    clearInterval(this.#tidying);
-    await Promise.all([this.#sweeper.stop(), this.#collector.stop(), this.endpoints.stop()]);
+    await Promise.all([this.#sweeper.stop(), this.#collector.stop(), this.#tidying.stop(), this.endpoints.stop()]);
     const { atWork } = this.endpoints;
     const handBack = (): void => this.#shared.leases.stopAll('draining');
     if (graceOver.aborted) handBack();

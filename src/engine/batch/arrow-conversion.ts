@@ -70,7 +70,7 @@ function shapeOf(bytes: Uint8Array): ArrowShape {
 /** Converts a table; a TableError is a value, since errors lose what they are between threads. */
 export async function convert(request: ConversionRequest): Promise<Converted<ArrowShape | ArrowRows | Uint8Array>> {
   try {
-    return { result: await resultOf(request) };
+    return { result: await answerTo(request) };
   } catch (error) {
     if (!(error instanceof TableError)) throw error;
     const { message, row, line, column, pointer } = error;
@@ -78,7 +78,7 @@ export async function convert(request: ConversionRequest): Promise<Converted<Arr
   }
 }
 
-async function resultOf(request: ConversionRequest): Promise<ArrowShape | ArrowRows | Uint8Array> {
+async function answerTo(request: ConversionRequest): Promise<ArrowShape | ArrowRows | Uint8Array> {
   switch (request.to) {
     case 'shape':
       return shapeOf(request.bytes);
