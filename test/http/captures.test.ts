@@ -1,15 +1,13 @@
 import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openBlobDirectory } from '../../src/blobs/directory.ts';
-import { systemClock } from '../../src/clock.ts';
-import { blobFolder, capturesFolder, ledgerFile } from '../../src/config/config.ts';
+import { capturesFolder } from '../../src/config/config.ts';
 import { sha256 } from '../../src/domain/digest.ts';
-import { after, days, type Duration } from '../../src/domain/time.ts';
-import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
+import { days } from '../../src/domain/time.ts';
 import { folderForTest } from '../support/folder.ts';
 import { Gates } from '../support/gate.ts';
 import { serviceWithKeys } from '../support/keys.ts';
+import { letGoIn } from '../support/let-go.ts';
 import { FIXTURES, serviceForTest, startTestService, type TestService } from '../support/service.ts';
 
 const ENDPOINTS = {
@@ -264,18 +262,6 @@ test('captures and their predictions outlive the server, and the retention of th
   expect(await capture(second, { name: 'kept', run_id: runId })).toMatchObject({ status: 200, json: kept });
   expect(await capture(second, { name: 'late', run_id: runId })).toMatchObject({ status: 410 });
 });
-
-/** Lets go of what is no longer to be kept so long from now, in the data of a server that has stopped. */
-async function letGoIn(data: string, later: Duration): Promise<void> {
-  const ledger = await openSqliteLedger(ledgerFile(data), { now: () => after(systemClock.now(), later) });
-  const blobs = await openBlobDirectory(blobFolder(data));
-  for (;;) {
-    const { runs, blobs: keys } = await ledger.letGo();
-    for (const key of keys) await blobs.delete(key);
-    if (runs === 0) break;
-  }
-  await ledger.close();
-}
 
 test('a capture is its tenant’s, and says which key asked for it', async () => {
   const server = await serviceWithKeys({ endpoints: ENDPOINTS }, { ada: { tenant: 'ada' }, bob: { tenant: 'bob' } });

@@ -1,13 +1,9 @@
 // A server whose runs ended longer ago than their retention: the ledger is let go of between two servers, on a clock that is days ahead.
 
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openBlobDirectory } from '../../src/blobs/directory.ts';
-import { systemClock } from '../../src/clock.ts';
-import { blobFolder } from '../../src/config/config.ts';
-import { after, days } from '../../src/domain/time.ts';
-import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
+import { days } from '../../src/domain/time.ts';
 import { newFolder, removeFolder } from '../support/folder.ts';
+import { letGoIn } from '../support/let-go.ts';
 import { startTestService, type TestService } from '../support/service.ts';
 
 // oxlint-disable-next-line typescript/no-explicit-any -- runs as they came
@@ -42,15 +38,7 @@ beforeAll(async () => {
   batch = await first.ended(rows.json.run_id);
   keptLonger = await first.ended(await first.submit('archive', { do: 'say', value }));
   await first.stop();
-  const inEightDays = { now: () => after(systemClock.now(), days(8)) };
-  const ledger = await openSqliteLedger(join(data, 'ledger.sqlite'), inEightDays);
-  const blobs = await openBlobDirectory(blobFolder(data));
-  for (;;) {
-    const { runs, blobs: keys } = await ledger.letGo();
-    for (const key of keys) await blobs.delete(key);
-    if (runs === 0) break;
-  }
-  await ledger.close();
+  await letGoIn(data, days(8));
   server = await startTestService(options);
 });
 afterAll(async () => {
