@@ -132,7 +132,7 @@ class Survey {
     this.#columns = header.columns;
     // A copy: the piece is let go of.
     const line = piece.slice(header.start, header.bodyStart);
-    this.#header = line.at(-1) === LF ? line : Uint8Array.of(...line, LF);
+    this.#header = line.at(-1) === LF ? line : withLineEnd(line);
     return header.bodyStart;
   }
 
@@ -203,4 +203,11 @@ export function slicePiece(
   if (format === 'csv') writeCsvRows(writer, rows, columns!.length);
   else writeSpans(writer, rows);
   return finishBytes(writer);
+}
+
+function withLineEnd(line: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const ended = new Uint8Array(line.length + 1);
+  ended.set(line);
+  ended[line.length] = LF;
+  return ended;
 }

@@ -187,3 +187,10 @@ function outcomeOf<Value>(run: () => Value): Value | TableError {
     throw error;
   }
 }
+
+test('a header of a megabyte that has neither rows nor a line end is read', async () => {
+  const names = Array.from({ length: 150_000 }, (_, k) => `column ${k}`);
+  const surveyed = await survey(bytesOf(names.join(',')), 'csv', { pieceBytes: 262_144, markBytes: 65_536 }, [65_536]);
+  expect(surveyed).toMatchObject({ rows: 0, columns: names });
+  expect(textOf(surveyed.header)).toBe(`${names.join(',')}\n`);
+});
