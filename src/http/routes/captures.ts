@@ -28,12 +28,12 @@ import { strongTag } from '../conditions.ts';
 import { extensionOf, RAW_OUTPUT } from '../output.ts';
 import type { HttpParts } from '../parts.ts';
 import { capturePath } from '../paths.ts';
+import { cursorOf, PAGE_DEFAULT, pageOf } from '../paging.ts';
 import { outputExpired, problemOfRun } from '../problem.ts';
 import { sendStream } from '../reader.ts';
 import { type Answer, type Call, type Route, route } from '../route.ts';
 import { idOf } from './run-id.ts';
 
-const PAGE_DEFAULT = 50;
 /** Rows of evaluation data that an endpoint is tried on where nobody says how many. */
 const SAMPLE_DEFAULT = 10;
 
@@ -221,12 +221,8 @@ async function list(
     ...(name !== undefined && { name }),
     ...(cursor !== undefined && { before: cursorOf(cursor) }),
   });
-  const page = found.slice(0, limit);
-  const last = page.at(-1);
-  return {
-    captures: page.map(captureLine),
-    next_cursor: found.length > page.length && last !== undefined ? String(last.sequence) : null,
-  };
+  const { page, next } = pageOf(found, limit);
+  return { captures: page.map(captureLine), next_cursor: next };
 }
 
 /** The capture of a path and a query. */
@@ -287,12 +283,4 @@ async function evaluation(
     );
   const bytes = sampleOf(found, query.rows ?? SAMPLE_DEFAULT);
   return reply.type(CONTENT_TYPES[found.table.format]).send(Buffer.from(bytes));
-}
-
-function cursorOf(text: string): number {
-  if (/^\d{1,15}$/.test(text)) return Number(text);
-  const detail = 'must be the next_cursor of an earlier page';
-  throw new ServiceError('invalid-request', `The query is not valid: cursor ${detail}.`, {
-    errors: [{ pointer: 'query:cursor', detail }],
-  });
 }

@@ -17,14 +17,13 @@ import { idempotencyKeyOf } from '../idempotency.ts';
 import { RAW_OUTPUT, sendSelectedOutput } from '../output.ts';
 import { followedLines } from '../followed-logs.ts';
 import type { HttpParts } from '../parts.ts';
+import { cursorOf, PAGE_DEFAULT, pageOf } from '../paging.ts';
 import { outputExpired, problemOfRun } from '../problem.ts';
 import { sendStream } from '../reader.ts';
 import { type Call, type Route, route } from '../route.ts';
 import { runLineText } from '../run-view.ts';
 import { idOf } from './run-id.ts';
 import { submitTraced } from '../submit.ts';
-
-const PAGE_DEFAULT = 50;
 
 const CANCEL = {
   tag: 'runs',
@@ -178,10 +177,9 @@ async function listRuns(
   const filter = filterOf(query);
   // One more than asked for, to know whether there is a next page.
   const runs = await engine.runs.list({ ...filter, viewer, limit: filter.limit + 1 });
-  const page = runs.slice(0, filter.limit);
-  const last = page.at(-1);
-  const cursor = runs.length > page.length && last !== undefined ? JSON.stringify(String(last.sequence)) : 'null';
-  return reply.type('application/json').send(`{"runs":[${page.map(runLineText).join(',')}],"next_cursor":${cursor}}`);
+  const { page, next } = pageOf(runs, filter.limit);
+  const text = `{"runs":[${page.map(runLineText).join(',')}],"next_cursor":${JSON.stringify(next)}}`;
+  return reply.type('application/json').send(text);
 }
 
 function filterOf(query: RunQuery): RunFilter {
@@ -290,17 +288,6 @@ function timeOf(name: string, text: string): Instant {
     `The query is not valid: ${name} must be an RFC 3339 time like 2026-11-21T09:00:00Z.`,
     {
       errors: [{ pointer: `query:${name}`, detail: 'must be an RFC 3339 time' }],
-    },
-  );
-}
-
-function cursorOf(text: string): number {
-  if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new ServiceError(
-    'invalid-request',
-    'The query is not valid: cursor must be the next_cursor of an earlier page.',
-    {
-      errors: [{ pointer: 'query:cursor', detail: 'must be the next_cursor of an earlier page' }],
     },
   );
 }
