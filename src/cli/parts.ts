@@ -3,7 +3,6 @@
 import { Command } from 'commander';
 import type { Content } from '../client/content.ts';
 import type { Part } from '../client/parts.ts';
-import { decodeRows } from '../table/rows.ts';
 import { tableFormatOf } from '../table/format.ts';
 import { clientOf, type ConnectionOptions, withConnection } from './connection.ts';
 import { harmlessJson, jsonLine, write } from './text.ts';
@@ -24,20 +23,20 @@ async function parts(id: string, options: ConnectionOptions): Promise<void> {
   for await (const part of clientOf(options).run(id).parts()) await write(process.stdout, partLine(part));
 }
 
-function partLine({ rows, runId, content, error }: Part): string {
+function partLine({ rows, runId, table, content, error }: Part): string {
   const failure = error === null ? null : { type: error.slug, detail: error.detail };
   const facts = jsonLine({ rows, run_id: runId, error: failure }).trimEnd();
-  const table = content === null ? 'null' : harmlessJson(tableText(content));
-  return `${facts.slice(0, -1)},"table":${table}}\n`;
+  const text = content === null ? 'null' : harmlessJson(tableText(content, table));
+  return `${facts.slice(0, -1)},"table":${text}}\n`;
 }
 
 /** The rows as JSON: what is JSON stays as it is written, so that its numbers do. */
-function tableText({ bytes, contentType }: Content): string {
-  const format = tableFormatOf(contentType)!;
+function tableText({ bytes, contentType }: Content, table: Part['table']): string {
+  const format = tableFormatOf(contentType);
   const text = new TextDecoder().decode(bytes);
   if (format === 'json') return text.replaceAll(/[\r\n]+/g, ' ');
   if (format === 'jsonl') return `[${text.split('\n').filter(isFilled).join(',')}]`;
-  return JSON.stringify(decodeRows(bytes, format));
+  return JSON.stringify(table);
 }
 
 const isFilled = (line: string): boolean => line.trim() !== '';

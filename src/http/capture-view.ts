@@ -15,10 +15,11 @@ export function captureBody(capture: CaptureRecord): CaptureBody {
 
 /** A capture in a list. */
 export function captureLine(capture: CaptureRecord): CaptureLine {
-  const { metrics } = captureBody(capture);
-  if (metrics === null || metrics.task === 'regression') return { ...captureFacts(capture), metrics };
+  const body = captureBody(capture);
+  const { metrics } = body;
+  if (metrics === null || metrics.task === 'regression') return { ...body, metrics };
   const { classes: _classes, confusion_matrix: _matrix, ...summary } = metrics;
-  return { ...captureFacts(capture), metrics: summary };
+  return { ...body, metrics: summary };
 }
 
 function captureFacts(capture: CaptureRecord): Omit<CaptureBody, 'metrics'> {

@@ -7,9 +7,10 @@ import { CONTENT_TYPES } from '../../table/format.ts';
 import { isUnclear, type KeyCheck, type Outcome, outcomesOf } from './answers.ts';
 import { keepAll, lookUpAll } from './answer-store.ts';
 import type { Answer, Columns } from './columns.ts';
-import { carried, type Endpoint, type InferenceOptions } from '../endpoint.ts';
+import { carried, Endpoint, type InferenceOptions } from '../endpoint.ts';
 import { newIdempotencyKey, sleep } from '../environment.ts';
 import { ModelError } from '../errors.ts';
+import { fetchOutput } from '../output.ts';
 import type { Seconds } from '../submission.ts';
 import { linesOf, type TextRow } from '../text-rows.ts';
 
@@ -139,8 +140,10 @@ export class CachedTable {
       batch: true,
       accept: CONTENT_TYPES.jsonl,
     });
-    const { version } = await run.wait(options);
-    const { bytes } = await run.output({ signal: options.signal }).catch((error: unknown) => {
+    const ended = await run.wait(options);
+    const { version } = ended;
+    const output = fetchOutput(Endpoint.transportOf(endpoint), ended, options.signal);
+    const { bytes } = await output.catch((error: unknown) => {
       throw ofTable(error, places);
     });
     const outcomes = outcomesOf(sent, bytes, { places, keyColumns, check, columns: columnsOf(version) });

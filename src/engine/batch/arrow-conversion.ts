@@ -1,7 +1,7 @@
 // What an Arrow table is made into, and what is made into one, as requests and answers that cross from one thread to another.
 
 import { finishBytes, openWriter, writeAll } from '../../table/bytes.ts';
-import { type Likeness, likenessOf, linesToArrow } from '../../table/arrow/from-lines.ts';
+import { type Likeness, likenessIn, linesToArrow } from '../../table/arrow/from-lines.ts';
 import { openArrow } from '../../table/arrow/to-lines.ts';
 import { TableError, type TablePlace } from '../../table/format.ts';
 import { indexTable, type TableIndex } from '../../table/split.ts';
@@ -57,7 +57,7 @@ export function readArrow(bytes: Uint8Array, { arrowBytesMax, linesBytesMax }: R
   }
   const lines = finishBytes(writer);
   const columns = table.schema.fields.map(({ name }) => name);
-  return { lines, index: { ...indexTable(lines, 'jsonl'), columns }, likeness: likenessOf(bytes) };
+  return { lines, index: { ...indexTable(lines, 'jsonl'), columns }, likeness: likenessIn(table) };
 }
 
 /** Reads an Arrow table to its end, and keeps nothing of it. Throws as `openArrow` does. */

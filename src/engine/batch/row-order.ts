@@ -19,7 +19,8 @@ export interface ChunkTable {
  * @param output a table that was checked, of as many rows as the input
  */
 export function disorderIn(input: ChunkTable, output: ChunkTable, idColumn: string): RunError | null {
-  const [given, answered] = [idsIn(input, idColumn), idsIn(output, idColumn)];
+  const given = idsIn(input, idColumn);
+  const answered = given === null ? null : idsIn(output, idColumn);
   if (given === null || answered === null) return null;
   const row = given.findIndex((id, k) => id !== answered[k]);
   if (row === -1 || given.toSorted().join('\n') !== answered.toSorted().join('\n')) return null;

@@ -9,7 +9,7 @@ import { TableError } from '../format.ts';
 import { indexTable } from '../split.ts';
 import { type BuiltColumn, type Builder, builderOf, type KnownDictionaries } from './build.ts';
 import { fieldOf, Guess } from './guess.ts';
-import { arrowSchemaOf, readDictionaries } from './to-lines.ts';
+import { type OpenArrow, openArrow } from './to-lines.ts';
 import { type ArrowField, type ArrowSchema, type ArrowType, TIME_UNITS } from './types.ts';
 import { type IndexedLines, visitCells, type VisitCell } from './values.ts';
 
@@ -26,9 +26,13 @@ export interface Likeness {
 }
 
 /** The types of an Arrow table, for one that shall be like it. Throws as `arrowToLines` does. */
-export function likenessOf(bytes: Uint8Array): Likeness {
-  return { schema: arrowSchemaOf(bytes), dictionaries: readDictionaries(bytes) };
-}
+export const likenessOf = (bytes: Uint8Array): Likeness => likenessIn(openArrow(bytes));
+
+/** As `likenessOf`, of a table that is open already. */
+export const likenessIn = (table: OpenArrow): Likeness => ({
+  schema: table.schema,
+  dictionaries: table.dictionaries(),
+});
 
 /**
  * Writes rows as an Arrow stream.

@@ -51,6 +51,8 @@ export interface OpenArrow {
   readonly size: BodySize;
   /** The rows as JSON Lines, some 64 KiB at a time. Throws as `arrowToLines` does. */
   pieces(): Generator<Uint8Array<ArrayBuffer>, void>;
+  /** The dictionaries by their id, as they stand at the table's end: their values as JSON text. */
+  dictionaries(): Dictionaries;
 }
 
 /** As `arrowToLines`, for who does not want all of it in memory at once. */
@@ -75,17 +77,12 @@ export function openArrow(bytes: Uint8Array, linesBytesMax = LINES_BYTES_MAX): O
         yield part;
       }
     },
+    dictionaries() {
+      const dictionaries = new DictionaryReader(schema);
+      for (const message of messages) if (message.kind === 'dictionary') dictionaries.add(message);
+      return dictionaries.values;
+    },
   };
-}
-
-/** The dictionaries of a table by their id, as they stand at its end: their values as JSON text. */
-export function readDictionaries(bytes: Uint8Array): Dictionaries {
-  const messages = readMessages(bytes);
-  // Looked at before anything is decompressed, here as well.
-  sizeOf(messages);
-  const dictionaries = new DictionaryReader(readSchema(messages[0]!));
-  for (const message of messages) if (message.kind === 'dictionary') dictionaries.add(message);
-  return dictionaries.values;
 }
 
 /** The schema of a table alone. */
