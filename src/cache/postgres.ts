@@ -13,6 +13,7 @@ import {
   type Kept,
   type Question,
   totalOf,
+  usesOf,
   USED_WITHIN_MS,
   type VersionInfo,
 } from './store.ts';
@@ -201,8 +202,7 @@ class PostgresCache implements CacheStore {
     );
     for (const at of missing) found[at] = claimed.get(question.keys[at]!) ?? 'others';
     if (stale.length > 0) await this.#connections.untilKnown(() => this.#connections.write(USE, [stale]));
-    const misses = found.filter((one) => one === 'mine').length;
-    const hits = found.filter((one) => typeof one === 'object').length;
+    const { hits, misses } = usesOf(found);
     await this.#connections.untilKnown(() => this.#connections.write(COUNT, [id, hits, misses]));
     return found;
   }

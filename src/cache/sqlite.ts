@@ -21,6 +21,7 @@ import {
   type Question,
   totalOf,
   USED_WITHIN_MS,
+  usesOf,
   type VersionInfo,
 } from './store.ts';
 
@@ -67,11 +68,6 @@ interface Entry {
   readonly used_at_ms: number;
 }
 
-/** An answer that has gone. */
-interface Gone extends Totals {
-  readonly place: number;
-}
-
 /**
  * Opens answers in a file, which is made for this user alone where it is not there.
  *
@@ -100,14 +96,9 @@ class SqliteCache implements CacheStore {
     const { found, missing, stale } = this.#transaction('BEGIN', () => this.#look(id, question));
     const now = this.#clock.now();
     this.#transaction('BEGIN IMMEDIATE', () => {
-      let mine = 0;
-      for (const at of missing) {
-        found[at] = this.#claim(id, question, question.keys[at]!, now);
-        if (found[at] === 'mine') mine += 1;
-      }
+      for (const at of missing) found[at] = this.#claim(id, question, question.keys[at]!, now);
       for (const entry of stale) this.#statements.use.run(now, entry);
-      const others = missing.reduce((count, at) => count + (found[at] === 'others' ? 1 : 0), 0);
-      this.#statements.count.run({ place: id, hits: found.length - mine - others, misses: mine });
+      this.#statements.count.run({ place: id, ...usesOf(found) });
     });
     return found;
   }
@@ -214,7 +205,7 @@ class SqliteCache implements CacheStore {
     this.#db.close();
   }
 
-  #forget(work: () => Gone[]): number {
+  #forget(work: () => Totals[]): number {
     return this.#transaction('BEGIN IMMEDIATE', () => {
       const gone = work();
       for (const one of totalsOf(gone)) this.#statements.addTotals.run({ ...one });
@@ -265,9 +256,9 @@ function prepareStatements(db: DatabaseSync) {
     unclaim: db.prepare(UNCLAIM),
     renew: db.prepare(RENEW),
     release: db.prepare(RELEASE),
-    clear: new Query<Gone>(db, CLEAR),
-    delete: new Query<Gone>(db, DELETE),
-    letGo: new Query<Gone>(db, LET_GO),
+    clear: new Query<Totals>(db, CLEAR),
+    delete: new Query<Totals>(db, DELETE),
+    letGo: new Query<Totals>(db, LET_GO),
     forgetLapsed: db.prepare(FORGET_LAPSED),
   };
 }

@@ -81,6 +81,12 @@ export const totalOf = (versions: readonly VersionInfo[]): Pick<CacheInfo, 'rows
   bytes: versions.reduce((sum, { bytes }) => sum + bytes, 0),
 });
 
+/** What a look at keys counts for: those that had an answer, and those that are to be computed by who asked. What others compute is neither. */
+export const usesOf = (found: readonly Found[]): Pick<CacheInfo, 'hits' | 'misses'> => ({
+  hits: found.filter((one) => typeof one === 'object').length,
+  misses: found.filter((one) => one === 'mine').length,
+});
+
 /** See the head of this file. Every method may be called by several processes at once; each call is one transaction unless it says otherwise. */
 export interface CacheStore {
   /** What is known of the keys, in their order: of as many from the first on as `bytesMax` lets in, and of one at least. */

@@ -78,7 +78,7 @@ async function placeOf(options: DoctorOptions): Promise<StorePlace> {
 }
 
 /** The report for people. */
-export function reportText(report: Report, place: StorePlace, tookSeconds: number, output: Output): string {
+function reportText(report: Report, place: StorePlace, tookSeconds: number, output: Output): string {
   const { bold, dim } = coloursFor(output);
   const where = 'url' in place.ledger ? `the database and ${place.blobs}` : place.ledger.file;
   const counts = `${countsText(report.examined)}, ${timeText(tookSeconds)}`;

@@ -1,7 +1,7 @@
 // The rows of evaluation data that a model was not trained on, and a choice of them. Pure.
 
 import { openColumns, type TableBytes } from '../scoring/columns.ts';
-import { columnNamed, listed } from '../table/column-names.ts';
+import { columnNamed, listed, missingFrom } from '../table/column-names.ts';
 import { type MergePart, mergeTables } from '../table/merge.ts';
 import { indexTable, sliceTable } from '../table/split.ts';
 
@@ -36,8 +36,7 @@ export function holdoutOf(table: TableBytes, { target, idColumn, features }: Nee
     return { mistake: `has no column ${JSON.stringify(target)}, which is the endpoint's target; it has ${has}` };
   if (idColumn !== null && columnNamed(columns, idColumn) === null)
     return { mistake: `has no column ${JSON.stringify(idColumn)}, which is the endpoint's idColumn; it has ${has}` };
-  const lower = new Set(columns.map((column) => column.toLowerCase()));
-  const missing = features.filter((feature) => !lower.has(feature.toLowerCase()));
+  const missing = missingFrom(columns, features);
   if (missing.length > 0) return { mistake: `lacks ${listed(missing)} of the endpoint's features; it has ${has}` };
   const training = columnNamed(columns, TRAINING);
   if (training === null) return { table, rows: [...Array(rows).keys()] };

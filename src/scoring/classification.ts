@@ -3,6 +3,7 @@
 
 import type { ClassificationMetrics, ClassScores } from '../domain/scoring.ts';
 import { averageRanks } from './ranks.ts';
+import { shownName } from '../table/format.ts';
 
 /** Most classes that are scored: the confusion matrix has the square of it, which at 200 is as much as a person could look at. */
 export const CLASSES_MAX = 200;
@@ -29,8 +30,8 @@ export function classificationMetrics(
     const support = total(counts[at]!);
     const predicted = total(counts.map((row) => row[at]!));
     const told = scoresOf === null ? null : aucOf(label, targets, support, scoresOf);
-    if (predicted === 0) notes.push(`precision of ${quoted(label)} is 0: it was never predicted.`);
-    if (support === 0) notes.push(`recall of ${quoted(label)} is 0: it is the target of no row.`);
+    if (predicted === 0) notes.push(`precision of ${shownName(label)} is 0: it was never predicted.`);
+    if (support === 0) notes.push(`recall of ${shownName(label)} is 0: it is the target of no row.`);
     if (told !== null && 'note' in told) notes.push(told.note);
     return {
       label,
@@ -91,7 +92,7 @@ function aucOf(
   support: number,
   scoresOf: ScoresOf,
 ): { readonly auc: number } | { readonly note: string } {
-  const isNull = `roc_auc of ${quoted(label)} is null:`;
+  const isNull = `roc_auc of ${shownName(label)} is null:`;
   if (support === 0) return { note: `${isNull} it is the target of no row.` };
   if (support === targets.length) return { note: `${isNull} it is the target of every row.` };
   const given = scoresOf(label);
@@ -135,7 +136,3 @@ function weightedOf(classes: ClassificationMetrics['classes']): ClassScores {
 }
 
 const total = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0);
-
-const LABEL_SHOWN_MAX = 80;
-const quoted = (label: string): string =>
-  JSON.stringify(label.length > LABEL_SHOWN_MAX ? `${label.slice(0, LABEL_SHOWN_MAX)}…` : label);

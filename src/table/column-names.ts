@@ -7,6 +7,12 @@ export function columnNamed(columns: readonly string[], name: string): string | 
   return alike.length === 1 ? alike[0]! : null;
 }
 
+/** Those of some names that no column has, without regard to case. */
+export function missingFrom(columns: readonly string[], wanted: readonly string[]): string[] {
+  const present = new Set(columns.map((column) => column.toLowerCase()));
+  return wanted.filter((name) => !present.has(name.toLowerCase()));
+}
+
 /** A table may have thousands of columns, and a message should stay one that is read. */
 const LISTED_MAX = 20;
 

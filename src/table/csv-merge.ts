@@ -18,7 +18,7 @@ import { csvField, csvLine } from './csv-field.ts';
 import { readHeader, type CsvHeader } from './csv-header.ts';
 import { indexCsvBody, writeCsvRows } from './csv-index.ts';
 import { openCursor, readRow, valueEnd, valueStart } from './csv-scan.ts';
-import { checkCount, errorReason, inPart, reservedColumn } from './merge-part.ts';
+import { bytesOf, checkCount, errorReason, inPart, reservedColumn } from './merge-part.ts';
 import { endOf, startOf } from './spans.ts';
 
 interface CsvPart {
@@ -78,7 +78,7 @@ export class CsvMerge implements TableMerge {
   end(): void {}
 
   #open(part: MergePart): CsvPart | null {
-    const bytes = part.kind === 'rows' ? part.bytes : part.input;
+    const bytes = bytesOf(part);
     // A model that was given no rows may answer with nothing at all.
     if (bytes.length === 0 && part.rows === 0) return null;
     const before = this.#known[part.kind];

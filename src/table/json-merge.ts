@@ -16,7 +16,7 @@ import { ERROR_COLUMN, type MergeFacts, type MergePart, type TableIndex, type Ta
 import { nameOf, openNames, type NameMemory } from './json-names.ts';
 import { writeJsonRows, type JsonFrame } from './json-rows.ts';
 import { OPEN_BRACE, openScan, scanObject, type VisitMember } from './json-scan.ts';
-import { checkCount, errorReason, inPart, reservedColumn } from './merge-part.ts';
+import { bytesOf, checkCount, errorReason, inPart, reservedColumn } from './merge-part.ts';
 import { endOf, startOf } from './spans.ts';
 
 /** What tells one JSON format from the other. */
@@ -66,7 +66,7 @@ export class JsonMerge implements TableMerge {
   }
 
   #open(part: MergePart): JsonPart | null {
-    const bytes = part.kind === 'rows' ? part.bytes : part.input;
+    const bytes = bytesOf(part);
     // A model that was given no rows may answer with nothing at all.
     if (bytes.length === 0 && part.rows === 0) return null;
     // Where no row failed the columns are not needed, and a set of them would only grow.

@@ -19,6 +19,9 @@ export function inPart<Result>(position: number, parts: number, read: () => Resu
   }
 }
 
+/** The table of a part: what was answered, or the rows that failed. */
+export const bytesOf = (part: MergePart): Uint8Array => (part.kind === 'rows' ? part.bytes : part.input);
+
 /** N rows in, N rows out: another count is an error. */
 export function checkCount(part: MergePart, found: number): void {
   if (found === part.rows) return;

@@ -3,10 +3,11 @@ import { finishBytes, openWriter, plainBytes } from './bytes.ts';
 import type { MergeFacts, MergePart, TableMerge } from './codec.ts';
 import { convertFailed } from './convert.ts';
 import type { TableFormat } from './format.ts';
-import { inPart } from './merge-part.ts';
+import { bytesOf, inPart } from './merge-part.ts';
 import { codecOf } from './table.ts';
 
 export type { MergePart, TableMerge } from './codec.ts';
+export { bytesOf } from './merge-part.ts';
 
 /**
  * One table of this format with the rows of all parts, in order. The bytes of values, and in the JSON formats of whole rows,
@@ -47,8 +48,6 @@ export function openMerge(format: TableFormat, facts: MergeFacts): TableMerge {
 export function checkOutput(bytes: Uint8Array, format: TableFormat, rows: number): void {
   openMerge(format, { parts: 1, someFailed: false }).look({ kind: 'rows', bytes, rows }, 0);
 }
-
-const bytesOf = (part: MergePart): Uint8Array => (part.kind === 'rows' ? part.bytes : part.input);
 
 function inFormat(part: MergePart, format: TableFormat): MergePart {
   if (part.kind === 'rows') return { ...part, bytes: plainBytes(part.bytes) };

@@ -131,11 +131,7 @@ const secondsTaken = ({ created_at: from, finished_at: to }: RunBody): number =>
   to === null ? 0 : (Date.parse(to) - Date.parse(from)) / 1_000;
 
 /** What a run, and its endpoint where it is known, mean for the progress line. */
-export function updateOf(
-  run: RunBody,
-  endpoint: EndpointBody | null,
-  inFlight: InFlight | null = null,
-): ProgressUpdate {
+function updateOf(run: RunBody, endpoint: EndpointBody | null, inFlight: InFlight | null = null): ProgressUpdate {
   const { progress } = run;
   const replicas =
     endpoint === null

@@ -2,7 +2,7 @@
 
 import { ServiceError } from '../../domain/errors.ts';
 import { ERROR_COLUMN } from '../../table/codec.ts';
-import { listed } from '../../table/column-names.ts';
+import { listed, missingFrom } from '../../table/column-names.ts';
 import type { BatchTable } from './table.ts';
 
 /**
@@ -19,8 +19,7 @@ export function checkColumns({ columns }: Pick<BatchTable, 'columns'>, features:
       errors: [{ pointer: `/columns/${ERROR_COLUMN}`, detail }],
     });
   }
-  const present = new Set(columns.map((column) => column.toLowerCase()));
-  const missing = features.filter((feature) => !present.has(feature.toLowerCase()));
+  const missing = missingFrom(columns, features);
   if (missing.length === 0) return;
   throw new ServiceError('invalid-request', `The table lacks ${listed(missing)}; it has ${listed(columns)}.`, {
     errors: missing.map((name) => ({ pointer: `/columns/${name}`, detail: 'is required and missing' })),

@@ -8,7 +8,7 @@ import { type ByteWriter, finishBytes, openWriter, utf8, writeAll, WriterFull } 
 import { textFormatOf } from '../../table/border.ts';
 import { emptyLikeness, emptyTable } from '../../table/empty.ts';
 import { borderFormatOf, TableError, type TableFormat } from '../../table/format.ts';
-import { type MergePart, openMerge, type TableMerge } from '../../table/merge.ts';
+import { bytesOf, type MergePart, openMerge, type TableMerge } from '../../table/merge.ts';
 import { encodeRows } from '../../table/rows.ts';
 import type { ArrowConverter } from './arrow-converter.ts';
 import type { BatchTable } from './table.ts';
@@ -174,14 +174,12 @@ async function lookAt(
   let bytes = 0;
   for (const [k, part] of read.entries()) {
     writes.push(merge.look(part, start + k));
-    const partBytes = bytesOf(part);
+    const partBytes = bytesOf(part).length;
     bytes += partBytes;
     if (partBytes >= LONG_PART_BYTES) await nextTurn();
   }
   return { writes, bytes };
 }
-
-const bytesOf = (part: MergePart): number => (part.kind === 'rows' ? part.bytes : part.input).length;
 
 async function readPart({ ledger, payloads, table }: OutputParts, settled: Settled): Promise<MergePart> {
   const rows = settled.rows.to - settled.rows.from;
