@@ -1,12 +1,12 @@
 // What Tab does: in a real bash, with the script as it is printed.
 
-import { spawnSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../src/client/connect.ts';
 import { type RunningServer, startServer } from '../client/server.ts';
 import { folderForTest } from '../support/folder.ts';
+import { orWhy, whyNot } from '../support/optional.ts';
 import { hasPython, NO_PYTHON } from '../support/python.ts';
 import { openTerminal } from '../support/terminal.ts';
 import { until } from '../support/until.ts';
@@ -78,38 +78,37 @@ test('a shell that nobody knows is wrong usage', async () => {
   expect(stderr).toContain('Allowed choices are bash, zsh, fish, powershell.');
 });
 
-const hasBash = spawnSync('bash', ['--version']).status === 0 && hasPython;
+const noCompletion = hasPython
+  ? whyNot('bash', ['-ic', 'complete -p -D; type complete'], { prints: 'builtin' })
+  : NO_PYTHON;
 
-test.skipIf(!hasBash)(
-  `bash completes commands, endpoints and files${hasBash ? '' : ` (no bash, or ${NO_PYTHON})`}`,
-  async () => {
-    const folder = await folderForTest();
-    writeFileSync(join(folder, 'claimcheck'), `#!/bin/sh\nexec '${process.execPath}' '${MAIN}' "$@"\n`);
-    chmodSync(join(folder, 'claimcheck'), 0o755);
-    writeFileSync(join(folder, 'molecules.csv'), 'id\n1\n');
-    const path = [folder, process.env['PATH']].join(delimiter);
-    const shell = openTerminal(['bash', '--norc', '-i'], {
-      CLAIMCHECK_URL: server.url,
-      PATH: path,
-      PS1: 'ready> ',
-      TERM: 'dumb',
-    });
-    const seen = (text: string) => until(`${text} is on the screen`, () => shell.written().includes(text));
-    // Twice, as somebody does who reads his .bashrc again.
-    shell.type(
-      `cd ${folder}; source <(claimcheck completion bash); source <(claimcheck completion bash); echo loaded $?\r`,
-    );
-    await seen('loaded 0');
-    shell.type('claimcheck inv\t');
-    await seen('claimcheck invoke ');
-    shell.type('ro\t');
-    await seen('claimcheck invoke rows ');
-    shell.type('mol\t');
-    await seen('claimcheck invoke rows molecules.csv ');
-    shell.type('--json\r');
-    await seen('"status": "succeeded"');
-    shell.type('exit\r');
-    await shell.ended();
-    expect(shell.written()).not.toMatch(/readonly|command not found/);
-  },
-);
+test.skipIf(noCompletion !== null)(`bash completes commands, endpoints and files${orWhy(noCompletion)}`, async () => {
+  const folder = await folderForTest();
+  writeFileSync(join(folder, 'claimcheck'), `#!/bin/sh\nexec '${process.execPath}' '${MAIN}' "$@"\n`);
+  chmodSync(join(folder, 'claimcheck'), 0o755);
+  writeFileSync(join(folder, 'molecules.csv'), 'id\n1\n');
+  const path = [folder, process.env['PATH']].join(delimiter);
+  const shell = openTerminal(['bash', '--norc', '-i'], {
+    CLAIMCHECK_URL: server.url,
+    PATH: path,
+    PS1: 'ready> ',
+    TERM: 'dumb',
+  });
+  const seen = (text: string) => until(`${text} is on the screen`, () => shell.written().includes(text));
+  // Twice, as somebody does who reads his .bashrc again.
+  shell.type(
+    `cd ${folder}; source <(claimcheck completion bash); source <(claimcheck completion bash); echo loaded $?\r`,
+  );
+  await seen('loaded 0');
+  shell.type('claimcheck inv\t');
+  await seen('claimcheck invoke ');
+  shell.type('ro\t');
+  await seen('claimcheck invoke rows ');
+  shell.type('mol\t');
+  await seen('claimcheck invoke rows molecules.csv ');
+  shell.type('--json\r');
+  await seen('"status": "succeeded"');
+  shell.type('exit\r');
+  await shell.ended();
+  expect(shell.written()).not.toMatch(/readonly|command not found/);
+});

@@ -1,6 +1,6 @@
 // The client where it may find itself: the same walk in Node, Bun, Deno and a page of a real Chromium, each with the same to tell.
 
-import { execFile, spawn, spawnSync } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { text } from 'node:stream/consumers';
@@ -9,11 +9,11 @@ import { promisify } from 'node:util';
 import { rolldown } from 'rolldown';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { folderForTest } from '../support/folder.ts';
+import { orWhy, whyNot } from '../support/optional.ts';
 import { startTestService, type TestService } from '../support/service.ts';
 import { ROWS } from './anywhere/walk.ts';
 
 const fileOf = (name: string): string => fileURLToPath(new URL(`anywhere/${name}`, import.meta.url));
-const has = (program: string): boolean => spawnSync(program, ['--version']).status === 0;
 const run = promisify(execFile);
 
 /** A site of its own: its pages are foreign to the server, which must let them in by name. */
@@ -65,38 +65,46 @@ test('Node tells what is so', () => {
   });
 });
 
-test.skipIf(!has('bun'))('Bun tells the same', async () => {
+const noBun = whyNot('bun', ['--eval', 'console.log(6 * 7)'], { prints: '42' });
+test.skipIf(noBun !== null)(`Bun tells the same${orWhy(noBun)}`, async () => {
   expect(await inProcess('bun', ['run'])).toEqual(told);
 });
 
-test.skipIf(!has('deno'))('Deno tells the same', async () => {
+const noDeno = whyNot('deno', ['eval', 'console.log(6 * 7)'], { prints: '42' });
+test.skipIf(noDeno !== null)(`Deno tells the same${orWhy(noDeno)}`, async () => {
   expect(await inProcess('deno', ['run', '--quiet', '--allow-net', '--allow-env', '--allow-read'])).toEqual(told);
 });
 
-test.skipIf(!has('chromium'))('a page in Chromium tells the same, of a server that lets its site in', async () => {
-  const bundle = await rolldown({ input: fileOf('in-page.ts'), platform: 'browser', external: ['nodejs-polars'] });
-  const { output } = await bundle.generate({ format: 'esm', codeSplitting: false });
-  await bundle.close();
-  const heard = new Promise<object>((resolve, reject) => {
-    site.on('request', (request, response) => {
-      if (request.method === 'POST') {
-        text(request).then((body) => resolve(JSON.parse(body) as object), reject);
-        response.end();
-      } else if (request.url === '/walk.js') {
-        response.setHeader('content-type', 'text/javascript').end(output[0].code);
-      } else {
-        response.setHeader('content-type', 'text/html').end('<script type="module" src="/walk.js"></script>');
-      }
+/** What it needs in a container, where it is often root. */
+const CHROMIUM = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'];
+const noChromium = whyNot('chromium', [...CHROMIUM, '--dump-dom', 'data:text/html,<p>42</p>'], { prints: '<p>42</p>' });
+
+test.skipIf(noChromium !== null)(
+  `a page in Chromium tells the same, of a server that lets its site in${orWhy(noChromium)}`,
+  async () => {
+    const bundle = await rolldown({ input: fileOf('in-page.ts'), platform: 'browser', external: ['nodejs-polars'] });
+    const { output } = await bundle.generate({ format: 'esm', codeSplitting: false });
+    await bundle.close();
+    const heard = new Promise<object>((resolve, reject) => {
+      site.on('request', (request, response) => {
+        if (request.method === 'POST') {
+          text(request).then((body) => resolve(JSON.parse(body) as object), reject);
+          response.end();
+        } else if (request.url === '/walk.js') {
+          response.setHeader('content-type', 'text/javascript').end(output[0].code);
+        } else {
+          response.setHeader('content-type', 'text/html').end('<script type="module" src="/walk.js"></script>');
+        }
+      });
     });
-  });
-  const profile = `--user-data-dir=${await folderForTest()}`;
-  const page = `${origin}/?server=${encodeURIComponent(server.url)}`;
-  const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', profile];
-  const browser = spawn('chromium', [...flags, page], { stdio: 'ignore', detached: true });
-  const gone = once(browser, 'exit').then(([code]) => ({ error: `Chromium ended with ${code}.` }));
-  onTestFinished(async () => {
-    if (browser.exitCode === null) process.kill(-browser.pid!, 'SIGKILL');
-    await gone;
-  });
-  expect(await Promise.race([heard, gone])).toEqual({ facts: told });
-});
+    const profile = `--user-data-dir=${await folderForTest()}`;
+    const page = `${origin}/?server=${encodeURIComponent(server.url)}`;
+    const browser = spawn('chromium', [...CHROMIUM, profile, page], { stdio: 'ignore', detached: true });
+    const gone = once(browser, 'exit').then(([code]) => ({ error: `Chromium ended with ${code}.` }));
+    onTestFinished(async () => {
+      if (browser.exitCode === null) process.kill(-browser.pid!, 'SIGKILL');
+      await gone;
+    });
+    expect(await Promise.race([heard, gone])).toEqual({ facts: told });
+  },
+);

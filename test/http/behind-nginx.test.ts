@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunPage } from '../../src/wire/runs.ts';
 import { exchange, sendBytes } from '../support/http.ts';
-import { hasNginx, NO_NGINX, type Proxy, startNginx } from '../support/nginx.ts';
+import { noNginx, type Proxy, startNginx } from '../support/nginx.ts';
+import { orWhy } from '../support/optional.ts';
 import { startTestService, type TestService } from '../support/service.ts';
 import { BAD_BYTES, BAD_REQUESTS, BODY_BYTES_MAX, CANARY } from '../corpus/requests.ts';
 
-describe.skipIf(!hasNginx)(`behind nginx${hasNginx ? '' : ` (skipped: ${NO_NGINX})`}`, () => {
+describe.skipIf(noNginx !== null)(`behind nginx${orWhy(noNginx)}`, () => {
   let server: TestService;
   let proxy: Proxy;
   beforeAll(async () => {

@@ -1,11 +1,13 @@
 // A container as a command: the line of docs/models.md as it stands, around an image that is made, without a network, of this machine's Node.
 
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
+import { freePort } from '../../src/replicas/runtimes/command.ts';
 import { newFolder, removeFolder } from '../support/folder.ts';
+import { orWhy, whyNot } from '../support/optional.ts';
 import { processesWith } from '../support/processes.ts';
 import { FIXTURES, serviceForTest, type TestService } from '../support/service.ts';
 import { until } from '../support/until.ts';
@@ -14,21 +16,62 @@ const page = readFileSync(new URL('../../docs/models.md', import.meta.url), 'utf
 /** The line of the page, with the image `scores:1` and the label `claimcheck=scores`. */
 const line = /'(exec docker run .*)'/.exec(page)?.[1];
 
-/** What runs containers here: Docker, or Podman as root (without that it needs set-user-id programs, which replicas are kept from). */
-const engine = ['docker', ...(process.getuid?.() === 0 ? ['podman'] : [])].find(
-  (name) => process.platform === 'linux' && spawnSync(name, ['info']).status === 0,
-);
-const WHY =
-  engine === undefined ? ' (skipped: neither docker info nor podman info succeeds here, or it is not Linux)' : '';
-
 /** A unique name: of the image, of its containers' label, and in the environment of the commands that run them. */
 const marker = `claimcheck-test-${randomUUID()}`;
 
-const ask = (...argv: string[]): string => execFileSync(engine!, argv, { encoding: 'utf8' }).trim();
+/** How an engine is called: its program, and what stands before and after the word `run` on a machine that lets it do less. */
+interface Engine {
+  readonly program: string;
+  readonly before: readonly string[];
+  readonly after: readonly string[];
+}
 
-/** Containers of this test that there are, whether they run or not. */
-const containers = (): string[] =>
-  ask('ps', '--all', '--quiet', '--filter', `label=claimcheck=${marker}`).split('\n').filter(Boolean);
+/** Inside a container a process may not raise its limits, as an engine does unless it is told lower ones. */
+const LOW_LIMITS = ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024'];
+/** Docker, or Podman as root (without that it needs set-user-id programs, which replicas are kept from), with its own runtime or runc. */
+const CANDIDATES: readonly Engine[] = [
+  { program: 'docker', before: [], after: [] },
+  ...(process.getuid?.() === 0
+    ? [
+        { program: 'podman', before: [], after: [] },
+        { program: 'podman', before: [], after: LOW_LIMITS },
+        { program: 'podman', before: ['--runtime', 'runc'], after: LOW_LIMITS },
+      ]
+    : []),
+];
+
+/** The image's own run of the page's line, to its end, which comes with its standard input's. */
+const trialOf = ({ before, after }: Engine, port: number): string[] => {
+  const words = line!
+    .replace(/^exec docker run /, '')
+    .replace('$PORT', String(port))
+    .replace('scores:1', marker)
+    .split(' ');
+  return [...before, 'run', ...after, ...words];
+};
+
+/** The first engine that runs the image as the page's line says, or why none does. */
+async function findEngine(): Promise<Engine | string> {
+  if (process.platform !== 'linux') return 'the image is made of the files of a Linux';
+  const reasons: string[] = [];
+  for (const engine of CANDIDATES) {
+    const reason = whyNot(engine.program, ['info']) ?? (await tryRunning(engine));
+    if (reason === null) return engine;
+    reasons.push(reason);
+  }
+  return [...new Set(reasons)].join('; ');
+}
+
+async function tryRunning(engine: Engine): Promise<string | null> {
+  const folder = await newFolder();
+  const entry = `ENTRYPOINT ${JSON.stringify([process.execPath, '/boxed.mjs'])}`;
+  const reason =
+    whyNot(engine.program, ['import', '--change', entry, archive(folder), marker]) ??
+    whyNot(engine.program, trialOf(engine, await freePort()));
+  await removeFolder(folder);
+  if (reason !== null) whyNot(engine.program, ['rmi', '--force', marker]);
+  return reason;
+}
 
 /** The files of an image in which Node runs `boxed.js`: itself, its libraries, and the program. */
 function archive(folder: string): string {
@@ -40,9 +83,23 @@ function archive(folder: string): string {
   return file;
 }
 
+const found = await findEngine();
+const engine = typeof found === 'string' ? null : found;
+const reason = typeof found === 'string' ? found : null;
+
+const ask = (...argv: string[]): string => execFileSync(engine!.program, argv, { encoding: 'utf8' }).trim();
+
+/** Containers of this test that there are, whether they run or not. */
+const containers = (): string[] =>
+  ask('ps', '--all', '--quiet', '--filter', `label=claimcheck=${marker}`).split('\n').filter(Boolean);
+
 /** A server with an endpoint that is a container, once that has answered. */
 async function served(): Promise<{ server: TestService; container: string }> {
-  const command = line!.replace('docker', engine!).replace('scores:1', marker).replace('=scores', `=${marker}`);
+  const { program, before, after } = engine!;
+  const command = line!
+    .replace('docker run', [program, ...before, 'run', ...after].join(' '))
+    .replace('scores:1', marker)
+    .replace('=scores', `=${marker}`);
   const server = await serviceForTest({
     endpoints: {
       boxed: {
@@ -69,13 +126,7 @@ test('the page on models has a line that runs a container', () => {
   expect(line).toMatch(/ --label claimcheck=scores .* scores:1$/);
 });
 
-describe.skipIf(engine === undefined)(`a container${WHY}`, () => {
-  beforeAll(async () => {
-    const folder = await newFolder();
-    const entry = `ENTRYPOINT ${JSON.stringify([process.execPath, '/boxed.mjs'])}`;
-    ask('import', '--change', entry, archive(folder), marker);
-    await removeFolder(folder);
-  });
+describe.skipIf(engine === null)(`a container${orWhy(reason)}`, () => {
   afterAll(() => {
     const left = containers();
     if (left.length > 0) ask('rm', '--force', ...left);

@@ -1,8 +1,10 @@
 // A disk that fails when a test says so, for a process that the test starts: see test/faults/faulty-disk.c.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { whyNot } from './optional.ts';
 
 const SOURCE = new URL('../faults/faulty-disk.c', import.meta.url).pathname;
 
@@ -18,11 +20,19 @@ export interface FaultyDisk {
 
 /** Why there can be no faulty disk on this machine; null where there can. */
 export const noFaultyDisk: string | null =
-  process.platform !== 'linux'
-    ? 'only Linux is taught here how a disk fails'
-    : spawnSync('cc', ['--version']).error !== undefined
-      ? 'there is no C compiler (cc)'
-      : null;
+  process.platform !== 'linux' ? 'only Linux is taught here how a disk fails' : tryCompiler();
+
+/** Has the compiler make a library that a program is started with. */
+function tryCompiler(): string | null {
+  const folder = mkdtempSync(join(tmpdir(), 'cc-try-'));
+  const library = join(folder, 'nothing.so');
+  const source = '#define _GNU_SOURCE\n#include <dlfcn.h>\nvoid *nothing(void) { return dlsym(RTLD_NEXT, "fsync"); }\n';
+  const reason =
+    whyNot('cc', ['-shared', '-fPIC', '-o', library, '-x', 'c', '-', '-ldl'], { input: source }) ??
+    whyNot('true', [], { env: { ...process.env, LD_PRELOAD: library } });
+  rmSync(folder, { recursive: true });
+  return reason;
+}
 
 /** Makes a faulty disk, its parts in a folder of the test's. */
 export function faultyDisk(folder: string): FaultyDisk {

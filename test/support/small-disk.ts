@@ -5,6 +5,7 @@ import { appendFileSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { newFolder, removeFolder } from './folder.ts';
+import { whyNot } from './optional.ts';
 
 const MIB = 1_024 * 1_024;
 
@@ -19,13 +20,12 @@ export interface SmallDisk {
 }
 
 /** Why there can be no small disk on this machine; null where there can. */
-export const noSmallDisk: string | null = whyNot();
+export const noSmallDisk: string | null = tryMounting();
 
-function whyNot(): string | null {
+function tryMounting(): string | null {
   if (process.platform !== 'linux') return 'only Linux is taught here how to mount a small disk';
   // In a mount namespace of its own, so that nothing is left of the attempt.
-  const { status } = spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', '/mnt']);
-  return status === 0 ? null : 'this user may not mount a small disk';
+  return whyNot('unshare', ['--mount', 'mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', '/mnt']);
 }
 
 /** Mounts a disk of so many MiB for the test that is running. */

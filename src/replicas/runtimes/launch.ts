@@ -77,6 +77,6 @@ let setpriv: boolean | undefined;
 
 /** Whether this machine can tie a child's life to the server's. Asked of the machine once. */
 export function hasSetpriv(): boolean {
-  setpriv ??= spawnSync('setpriv', ['--pdeathsig', 'KILL', '--', 'true']).status === 0;
+  setpriv ??= spawnSync('setpriv', ['--pdeathsig', 'KILL', '--no-new-privs', '--', 'true']).status === 0;
   return setpriv;
 }
