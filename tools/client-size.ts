@@ -21,9 +21,10 @@ const PACKAGES = /(?:^|\/)node_modules\/(?:eventsource-parser|picocolors|@uwdata
 
 /**
  * Most that the entry may weigh, minified and gzipped, in bytes: what is loaded at once, and what is loaded besides where it is used. Set with a
- * small margin over what it weighed when this was written; raise it with a reason.
+ * small margin over what it weighed when this was written; raise it with a reason. Raised last for what tables say of separators, columns in
+ * order and rows that Arrow cannot hold, where before a value was changed in silence or the whole table refused.
  */
-const BUDGET = { atOnce: 30_800, later: 32_900 } as const;
+const BUDGET = { atOnce: 32_000, later: 34_500 } as const;
 
 /** How often Node imports the client, each time in a process of its own. */
 const IMPORTS = 7;

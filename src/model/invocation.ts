@@ -1,11 +1,14 @@
 // One invocation inside a replica: bytes → rows or value → the model → bytes. Whatever goes wrong is an answer, so that one bad input never ends the replica.
 
 import { isJson } from '../domain/payload.ts';
-import { plainBytes } from '../table/bytes.ts';
+import { afterByteOrderMark, plainBytes, utf8 } from '../table/bytes.ts';
 import { readHeader } from '../table/csv-header.ts';
 import { CONTENT_TYPES, TableError, tableFormatOf, type TableFormat } from '../table/format.ts';
+import { OPEN_BRACE } from '../table/json-scan.ts';
 import { decodeRows, encodeRows } from '../table/rows.ts';
+import { indexTable } from '../table/split.ts';
 import type { InvokeModel, Model, ModelContext, Row, RowModel } from './define-model.ts';
+import { rowsWithDigits, valueWithDigits } from './kept-digits.ts';
 import { takesRows } from './load-model.ts';
 import { misfitSentence, type ModelChecks, type SchemaCheck } from './schema.ts';
 
@@ -50,6 +53,7 @@ async function answerRows<Loaded, State>(
   if (format === null)
     throw new Error(`This model takes tables (CSV, JSON Lines, JSON records) and was sent ${contentType}.`);
   const single = format === 'json' ? singleRow(body) : null;
+  const table = single === null ? plainBytes(body) : tableOfOne(body);
   const rows = await fittingInputs(checks.input, single === null ? decodeRows(body, format) : [single]);
   const returned = await model.predict(rows, context);
   if (!Array.isArray(returned)) throw new InvalidOutput('predict() must return an array of rows.');
@@ -57,23 +61,33 @@ async function answerRows<Loaded, State>(
     throw new InvalidOutput(`predict() was given ${givenText(rows)} and returned ${returned.length}.`);
   const outputs = await fittingOutputs(checks.output, returned);
   const wanted = (accept === null ? null : tableFormatOf(accept)) ?? format;
-  if (single !== null && wanted === 'json') return json(outputs[0]);
-  const columns = format === 'csv' && wanted === 'csv' ? columnsInOrder(body, outputs) : undefined;
-  return { kind: 'output', contentType: CONTENT_TYPES[wanted], bytes: encodeOutputs(outputs, wanted, columns) };
+  const kept = rowsWithDigits(outputs, table, format);
+  if (single !== null && wanted === 'json') return json(kept[0]);
+  const order = columnsInOrder(table, format, kept);
+  return { kind: 'output', contentType: CONTENT_TYPES[wanted], bytes: encodeOutputs(kept, wanted, order) };
 }
+
+const WHOLE_NUMBER = /^(?:0|[1-9]\d*)$/;
 
 /**
  * The columns of an output in the order of the input's, those that are new behind them, where an object cannot keep it: names that are whole
  * numbers come before all others there. Undefined where there is none, and the objects' own order is the model's.
  */
-function columnsInOrder(body: Uint8Array, outputs: readonly Row[]): readonly string[] | undefined {
-  const { columns: given } = readHeader(plainBytes(body));
-  if (!given.some((name) => /^(?:0|[1-9]\d*)$/.test(name))) return undefined;
+function columnsInOrder(
+  table: Uint8Array,
+  format: TableFormat,
+  outputs: readonly Row[],
+): readonly string[] | undefined {
+  if (!outputs.some(startsWithNumber)) return undefined;
+  const given = (format === 'csv' ? readHeader(table).columns : indexTable(table, format).columns) ?? [];
   const answered = new Set(outputs.flatMap((row) => Object.keys(row ?? {})));
-  // What is no row, or has no columns, is refused when it is written.
-  if (answered.size === 0) return undefined;
   const kept = given.filter((name) => answered.has(name));
   return [...new Set([...kept, ...answered])];
+}
+
+function startsWithNumber(row: Row | null): boolean {
+  for (const name in row) return WHOLE_NUMBER.test(name);
+  return false;
 }
 
 /** A row alone may be any of its table, so that its number here would be taken for its place there: messages leave it out. */
@@ -83,19 +97,18 @@ const givenText = (rows: readonly unknown[]): string => (isAlone(rows) ? 'a row'
 
 /** A JSON object alone is one row, so that a model that takes rows can be tried with one. */
 function singleRow(body: Uint8Array): Row | null {
-  const first = body.find((byte) => byte > 0x20);
-  if (first !== 0x7b) return null;
+  const first = body.subarray(afterByteOrderMark(body)).find((byte) => byte > 0x20);
+  if (first !== OPEN_BRACE) return null;
   const value = JSON.parse(new TextDecoder().decode(body)) as Row;
   return Array.isArray(value['instances']) ? null : value;
 }
 
-function encodeOutputs(
-  outputs: readonly Row[],
-  format: TableFormat,
-  columns: readonly string[] | undefined,
-): Uint8Array {
+/** A row alone as a table of one. */
+const tableOfOne = (body: Uint8Array): Uint8Array => utf8(`[${new TextDecoder().decode(body)}]`);
+
+function encodeOutputs(outputs: readonly Row[], format: TableFormat, order: readonly string[] | undefined): Uint8Array {
   try {
-    return encodeRows(outputs, format, columns);
+    return encodeRows(outputs, format, order, 'where-they-are');
   } catch (error) {
     if (!(error instanceof TableError)) throw error;
     throw new InvalidOutput(isAlone(outputs) ? error.message.replace(/^Row 1\b/, 'The output row') : error.message);
@@ -112,7 +125,8 @@ async function answerAny<Loaded, State>(
   const output = await model.invoke(input, context);
   if (output instanceof Uint8Array)
     return { kind: 'output', contentType: accept ?? 'application/octet-stream', bytes: output };
-  return json(await fitting(checks.output, output ?? null, 'The output', InvalidOutput));
+  const fit = await fitting(checks.output, output ?? null, 'The output', InvalidOutput);
+  return json(isJson(contentType) ? valueWithDigits(fit, body) : fit);
 }
 
 const fittingInputs = (check: SchemaCheck | null, rows: readonly unknown[]): Promise<Row[]> =>

@@ -164,6 +164,8 @@ def is_json(content_type):
 
 def plain(value):
     """What numpy, pandas and datetime hold, as Python's own values; neither is imported for it."""
+    if isinstance(value, Digits) or is_decimal(value):
+        raise HasDigits
     if getattr(getattr(value, "dtype", None), "kind", None) in ("m", "M"):
         raise TypeError("dates of numpy have no JSON form")
     if hasattr(value, "tolist"):
@@ -199,6 +201,10 @@ def first_fault(value, path=(), above=()):
     if isinstance(value, (list, tuple)):
         faults = (first_fault(member, path + (position,), above) for position, member in enumerate(value))
         return next((fault for fault in faults if fault is not None), None)
+    if isinstance(value, Digits):
+        return None
+    if is_decimal(value):
+        return None if value.is_finite() else (path, str(value))
     try:
         return first_fault(plain(value), path, above)
     except TypeError:
@@ -208,7 +214,10 @@ def first_fault(value, path=(), above=()):
 def json_text(value, refuse):
     """A value as JSON; `refuse` makes the error from a path and what stands there."""
     try:
-        return ENCODER.encode(value)
+        try:
+            return ENCODER.encode(value)
+        except HasDigits:
+            return text_with_digits(value)
     except (TypeError, ValueError, RecursionError) as error:
         path, what = first_fault(value) or ((), str(error))
         raise refuse(path, what) from None
@@ -236,6 +245,94 @@ def no_cell(path, what):
         f"Row {row + 1}, column {json.dumps(column[0])}: the value is or holds {what}, which would hide an error; "
         "return a finite number, or None or a string if you mean one."
     )
+
+
+# The digits of numbers that a model only hands through, as kept-digits.ts has them.
+
+MAY_CHANGE = re.compile(r"\d[eE][-+\d]|\.\d+0(?!\d)|(?<![\w.])-0(?!\.)|\d[\d.]{15}")
+"""What a text has in it where a number may be written otherwise than Python would."""
+JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+
+
+class Digits:
+    """A number of the input, as it is written there."""
+
+    def __init__(self, text):
+        self.text = text
+
+
+class HasDigits(Exception):
+    """A value holds a number whose digits json does not keep."""
+
+
+def is_decimal(value):
+    """Whether a value is a Decimal; where nobody has imported them there is none."""
+    module = sys.modules.get("decimal")
+    return module is not None and isinstance(value, module.Decimal)
+
+
+def text_with_digits(value):
+    """A value as JSON, piece by piece where it holds numbers whose digits json does not keep."""
+    if isinstance(value, Digits):
+        return value.text
+    if is_decimal(value):
+        if not value.is_finite():
+            raise ValueError(f"{value} is no JSON number")
+        return str(value)
+    try:
+        return ENCODER.encode(value)
+    except HasDigits:
+        pass
+    if isinstance(value, dict):
+        members = (f"{ENCODER.encode({key: 0})[1:-2]}{text_with_digits(member)}" for key, member in value.items())
+        return "{" + ",".join(members) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join([text_with_digits(item) for item in value]) + "]"
+    return text_with_digits(plain(value))
+
+
+def with_digits(value, given):
+    """The value, with the digits of the input for every number that is the one next to the input's in the same place."""
+    if isinstance(given, Digits):
+        return Digits(given.text) if is_number_of(value, given.text) else value
+    if isinstance(value, dict) and isinstance(given, dict):
+        kept = {key: with_digits(member, given.get(key)) for key, member in value.items()}
+        return value if all(kept[key] is member for key, member in value.items()) else kept
+    if isinstance(value, (list, tuple)) and isinstance(given, list):
+        kept = [with_digits(item, given[at] if at < len(given) else None) for at, item in enumerate(value)]
+        return value if all(item is value[at] for at, item in enumerate(kept)) else kept
+    return value
+
+
+def is_number_of(value, digits):
+    """Whether a number is the input's, and would be written otherwise. Zeros are told apart by their sign."""
+    if isinstance(value, float):
+        if float.__repr__(value) == digits or float(digits) != value:
+            return False
+        return math.copysign(1, float(digits)) == math.copysign(1, value)
+    if is_decimal(value):
+        given = type(value)(digits)
+        return given == value and given.is_signed() == value.is_signed()
+    return type(value) is int and value == 0 and digits == "-0"
+
+
+def numbers_in(text, table_format):
+    """The rows of a text, or with no format the value that it is, with numbers as Digits where Python may write others."""
+    if not MAY_CHANGE.search(text):
+        return None
+    if table_format == "csv":
+        return [
+            {name: Digits(value) if JSON_NUMBER.fullmatch(value) else value for name, value in row.items()}
+            for row in read_csv(text)
+        ]
+    texts = text.split("\n") if table_format == "jsonl" else [text]
+    values = [json.loads(one, parse_float=Digits, parse_int=Digits) for one in texts if one.strip(" \t\r\n") != ""]
+    if table_format == "jsonl":
+        return values
+    value = values[0]
+    if table_format is None or isinstance(value, list):
+        return value
+    return value["instances"] if isinstance(value.get("instances"), list) else [value]
 
 
 # What an invocation reports to the server while it works, as reports.ts has it.
@@ -434,27 +531,30 @@ def text_of(body):
         raise BadInput(f"The input is not valid UTF-8 (line {line}); save it as UTF-8.") from None
 
 
-def parsed(text, what, first_line=1):
+def parsed(text, what, first_line=1, parse_float=None):
     """JSON as RFC 8259 has it: Python alone would take NaN as well."""
 
     def refuse(name):
         raise BadInput(f"{what} holds {name}, which is no JSON; send null or a string.")
 
     try:
-        return json.loads(text, parse_constant=refuse)
+        return json.loads(text, parse_constant=refuse, parse_float=parse_float)
     except json.JSONDecodeError as error:
         line = error.lineno + first_line - 1
         raise BadInput(f"{what} cannot be read: {error.msg} (line {line}, column {error.colno}).") from None
     except RecursionError:
         raise BadInput(f"{what} is nested too deeply to be read.") from None
+    except ValueError as error:
+        # Python reads no integer of more than 4,300 digits.
+        raise BadInput(f"{what} cannot be read: {error}.") from None
 
 
 WANTED = 'send an array of objects, [{"column": value, ...}, ...]'
 
 
-def read_json(text):
+def read_json(text, parse_float=None):
     """The rows of JSON records, and whether they are one object alone, which is one row so that a model can be tried with one."""
-    value = parsed(text, "The JSON table")
+    value = parsed(text, "The JSON table", parse_float=parse_float)
     where = ""
     if isinstance(value, dict):
         if not isinstance(value.get("instances"), list):
@@ -473,13 +573,13 @@ def read_json(text):
     return value, False
 
 
-def read_jsonl(text):
+def read_jsonl(text, parse_float=None):
     rows = []
     # Not splitlines(), which ends lines at eight more characters.
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip(" \t\r") == "":
             continue
-        row = parsed(line, f"Line {number}", number)
+        row = parsed(line, f"Line {number}", number, parse_float)
         if not isinstance(row, dict):
             raise BadInput(f'Line {number} is not an object; write one object, {{"column": value, ...}}, on each line.')
         rows.append(row)
@@ -581,12 +681,11 @@ def check_names(names, error, place=""):
         seen.add(name)
 
 
-def read_rows(body, table_format):
+def read_rows(text, table_format, parse_float=None):
     """The rows of a table, and whether they are one JSON object alone."""
-    text = text_of(body)
     if table_format == "json":
-        return read_json(text)
-    return (read_csv(text) if table_format == "csv" else read_jsonl(text)), False
+        return read_json(text, parse_float)
+    return (read_csv(text) if table_format == "csv" else read_jsonl(text, parse_float)), False
 
 
 # Rows to tables.
@@ -698,6 +797,7 @@ class RowModel:
         self.load = load_of(module)
         self.init, self.cleanup = hooks_of(module)
         self.predict = with_context(module.predict)
+        self.parse_float = decimals_of(module)
 
     def answer(self, call):
         table_format = table_format_of(call.content_type)
@@ -705,7 +805,8 @@ class RowModel:
             raise BadInput(
                 f"This model takes tables (CSV, JSON Lines, JSON records) and was sent {call.content_type}."
             )
-        rows, alone = read_rows(call.body, table_format)
+        text = text_of(call.body)
+        rows, alone = read_rows(text, table_format, self.parse_float)
         count = len(rows)
         outputs = self.predict(rows, call.context)
         if is_frame(outputs):
@@ -716,6 +817,7 @@ class RowModel:
             given = "a row" if count == 1 else f"{count} rows"
             raise InvalidOutput(f"predict() was given {given} and returned {len(outputs)}.")
         wanted = (call.accept and table_format_of(call.accept)) or table_format
+        outputs = with_digits(outputs, numbers_in(text, table_format))
         try:
             body = write_rows(outputs, wanted)
         except InvalidOutput as error:
@@ -734,13 +836,26 @@ class AnyModel:
         self.load = load_of(module)
         self.init, self.cleanup = hooks_of(module)
         self.invoke = with_context(module.invoke)
+        self.parse_float = decimals_of(module)
 
     def answer(self, call):
-        given = parsed(text_of(call.body), "The input") if is_json(call.content_type) else call.body
+        text = text_of(call.body) if is_json(call.content_type) else None
+        given = call.body if text is None else parsed(text, "The input", parse_float=self.parse_float)
         output = self.invoke(given, call.context)
         if isinstance(output, (bytes, bytearray, memoryview)):
             return call.accept or "application/octet-stream", bytes(output)
+        if text is not None:
+            output = with_digits(output, numbers_in(text, None))
         return CONTENT_TYPES["json"], utf8(json_text(output, no_output))
+
+
+def decimals_of(module):
+    """What reads the fractions of JSON for a model: Decimal where its file says DECIMALS = True, else None for float."""
+    if getattr(module, "DECIMALS", False) is not True:
+        return None
+    from decimal import Decimal
+
+    return Decimal
 
 
 def parameters_of(function):

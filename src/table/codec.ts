@@ -68,6 +68,9 @@ export const reasonsLast = (columns: readonly string[]): readonly string[] =>
 /** How many columns a table may have: enough for any that is met in practice, and so few that a megabyte of commas cannot fill the memory with names. */
 export const COLUMNS_MAX = 1_000_000;
 
+/** Which of some columns a JSON row is written with: all, null where it has none, or its own in their order. */
+export type ColumnsWhere = 'in-every-row' | 'where-they-are';
+
 /** One table format. Every function throws a TableError for a table it cannot take without changing a value. */
 export interface TableCodec {
   index(bytes: Uint8Array): TableIndex;
@@ -75,7 +78,7 @@ export interface TableCodec {
   slice(bytes: Uint8Array, index: TableIndex, from: number, to: number): Uint8Array<ArrayBuffer>;
   decode(bytes: Uint8Array): Row[];
   /** `columns` null: every row's own. */
-  encode(rows: readonly Row[], columns: readonly string[] | null): Uint8Array<ArrayBuffer>;
+  encode(rows: readonly Row[], columns: readonly string[] | null, where: ColumnsWhere): Uint8Array<ArrayBuffer>;
   merge(facts: MergeFacts): TableMerge;
 }
 

@@ -21,7 +21,7 @@ export function convertTable(bytes: Uint8Array, from: TableFormat, to: TableForm
   const plain = plainBytes(bytes);
   const index = codecOf(from).index(plain);
   if (from === to) return codecOf(from).slice(plain, index, 0, index.rows);
-  if (from === 'csv') return codecOf(to).encode(codecOf(from).decode(plain), index.columns);
+  if (from === 'csv') return codecOf(to).encode(codecOf(from).decode(plain), index.columns, 'in-every-row');
   if (to === 'csv') return jsonToCsv(plain, index);
   return reframe(plain, index, to === 'jsonl' ? LINES : RECORDS);
 }

@@ -1,6 +1,6 @@
 // What JSON Lines and JSON records share: rows as objects, and rows as text.
 import { finishBytes, LF, openWriter, writeBytes, writeText, type ByteWriter } from './bytes.ts';
-import type { Row, TableIndex } from './codec.ts';
+import type { ColumnsWhere, Row, TableIndex } from './codec.ts';
 import { columnsOf, gatherNames } from './json-names.ts';
 import type { VisitMember } from './json-scan.ts';
 import { endOf, runEnd, startOf, type SomeRows } from './spans.ts';
@@ -62,17 +62,27 @@ export function decodeJsonRows(bytes: Uint8Array, index: TableIndex): Row[] {
 
 const BATCH_CHARS = 32_768;
 
-/** Rows as text in a frame. With `columns`, every row has exactly these, null where it has no value; else its own. */
+/** Which columns rows are written with; those that each has where `columns` is null. */
+export interface JsonColumns {
+  readonly columns: readonly string[] | null;
+  readonly where: ColumnsWhere;
+}
+
+/** Rows as text in a frame. */
 export function encodeJsonRows(
   rows: readonly Row[],
-  columns: readonly string[] | null,
+  { columns, where }: JsonColumns,
   frame: JsonFrame,
 ): Uint8Array<ArrayBuffer> {
+  const namesOf = (row: Row): readonly string[] => {
+    if (columns === null) return Object.keys(row);
+    return where === 'in-every-row' ? columns : columns.filter((column) => Object.hasOwn(row, column));
+  };
   const writer = openWriter(rows.length * 64);
   let text = frame.open;
   for (const [row, record] of rows.entries()) {
     checkRow(record, row);
-    text += `${row === 0 ? '' : frame.between}${objectText(record, columns ?? Object.keys(record), row)}`;
+    text += `${row === 0 ? '' : frame.between}${objectText(record, namesOf(record), row)}`;
     if (text.length < BATCH_CHARS) continue;
     writeText(writer, text);
     text = '';

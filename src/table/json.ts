@@ -36,7 +36,7 @@ export const jsonCodec: TableCodec = {
   index: (bytes) => indexWithColumns(bytes, indexJson),
   slice: sliceJson,
   decode: (bytes) => decodeJsonRows(bytes, indexJson(bytes, null)),
-  encode: (rows, columns) => encodeJsonRows(rows, columns, RECORDS),
+  encode: (rows, columns, where) => encodeJsonRows(rows, { columns, where }, RECORDS),
   merge: (facts) => new JsonMerge(facts, format),
 };
 

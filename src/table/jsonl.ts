@@ -25,7 +25,7 @@ export const jsonlCodec: TableCodec = {
   index: (bytes) => indexWithColumns(bytes, indexJsonl),
   slice: sliceJsonl,
   decode: (bytes) => decodeJsonRows(bytes, indexJsonl(bytes, null)),
-  encode: (rows, columns) => encodeJsonRows(rows, columns, LINES),
+  encode: (rows, columns, where) => encodeJsonRows(rows, { columns, where }, LINES),
   merge: (facts) => new JsonMerge(facts, format),
 };
 

@@ -1,6 +1,6 @@
 // Tables as rows: what a model's `predict` and the users of the SDK work with.
 import { plainBytes } from './bytes.ts';
-import type { Row } from './codec.ts';
+import type { ColumnsWhere, Row } from './codec.ts';
 import type { TableFormat } from './format.ts';
 import { codecOf } from './table.ts';
 
@@ -18,11 +18,14 @@ export function decodeRows(bytes: Uint8Array, format: TableFormat): Row[] {
  * Rows as a table. `columns` picks the columns and their order, and a row without one has an empty value or null there; left
  * out, a CSV table has the keys of all rows in the order first seen, and a JSON row has its own. NaN, infinities and whatever
  * else would turn into null without a word are a TableError with the row and the column.
+ *
+ * @param where `where-they-are`: `columns` say the order alone, and a JSON row has those of them that it has
  */
 export function encodeRows(
   rows: readonly Row[],
   format: TableFormat,
   columns?: readonly string[],
+  where: ColumnsWhere = 'in-every-row',
 ): Uint8Array<ArrayBuffer> {
-  return codecOf(format).encode(rows, columns ?? null);
+  return codecOf(format).encode(rows, columns ?? null, where);
 }

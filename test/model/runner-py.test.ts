@@ -13,7 +13,7 @@ import type { Reply } from '../../src/replicas/contract.ts';
 import { decodeRows, encodeRows, type Row } from '../../src/table/rows.ts';
 import { CONTENT_TYPES, type TableFormat } from '../../src/table/format.ts';
 import { fleetForTest } from '../replicas/fleet.ts';
-import { folderForTest } from '../support/folder.ts';
+import { folderForTest, type WhenDone } from '../support/folder.ts';
 import { hasPython, NO_PYTHON } from '../support/python.ts';
 import { until } from '../support/until.ts';
 import { MALFORMED } from '../table/malformed.ts';
@@ -21,13 +21,24 @@ import { MALFORMED } from '../table/malformed.ts';
 type Ask = (body: string | Uint8Array, contentType: string, accept?: string) => Promise<Reply>;
 
 /** Starts a replica that all tests of a file share. */
-async function replicaOf(model: string, env: Readonly<Record<string, string>> = {}): Promise<Ask> {
-  const { slot } = await fleetForTest({ model, env, replicas: { min: 1 } }, { whenDone: afterAll });
+async function replicaOf(
+  model: string,
+  env: Readonly<Record<string, string>> = {},
+  whenDone: WhenDone = afterAll,
+): Promise<Ask> {
+  const { slot } = await fleetForTest({ model, env, replicas: { min: 1 } }, { whenDone });
   return async (body, contentType, accept) => {
     const headers = { 'content-type': contentType, ...(accept === undefined ? {} : { accept }) };
     const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body;
     return (await slot()).invoke({ headers, body: bytes }, new AbortController().signal);
   };
+}
+
+/** Starts a replica of a model that is written in the test. */
+async function modelForTest(source: string): Promise<Ask> {
+  const file = join(await folderForTest(), 'model.py');
+  await writeFile(file, source);
+  return replicaOf(file, {}, onTestFinished);
 }
 
 /** A reply with its bytes as text. */
@@ -72,6 +83,14 @@ describe.skipIf(!hasPython)(`a model in Python (${NO_PYTHON} where this is skipp
       ['application/json', '{"instances":[{"a":false}]}'],
       ['application/json', ' {"a":1,"instances":7}'],
       ['application/json', '{"a":"é😀"}'],
+      [
+        'application/jsonlines',
+        '{"a":75003283610278.63,"b":[9007199254740993,{"c":1.50}],"d":2.5}\n{"a":-0,"b":-0.0}\n',
+      ],
+      ['application/jsonlines', '{"a":1e400,"b":12E+3,"c":1e-400,"d":0.1}\r\n\n{"d":1.0}'],
+      ['application/json', '{"instances":[{"a":18446744073709551615},{"a":"75003283610278.63"}]}'],
+      ['application/json', '\ufeff{"a":75003283610278.63}'],
+      ['text/csv', 'a\n75003283610278.63\n'],
     ];
     const ACCEPTS = [undefined, 'text/csv', 'application/jsonl', 'application/json; q=1', 'image/png'];
 
@@ -170,6 +189,35 @@ describe.skipIf(!hasPython)(`a model in Python (${NO_PYTHON} where this is skipp
     );
     expect(shown(await python(`fail\n${fail}\n`, 'text/csv', 'application/json'))).toEqual(
       output('application/json', `[{"fail":"${fail}","score":${json}}]`),
+    );
+  });
+
+  test('keeps the digits of numbers that went through a DataFrame or a float, and of Decimals where it asks for them', async () => {
+    const model = await modelForTest(`
+from decimal import Decimal
+DECIMALS = True
+def predict(rows):
+    return [{**row, "n": float(row["n"]), "kind": type(row["n"]).__name__, "half": row["n"] / 2} for row in rows]
+`);
+    expect(
+      shown(await model('{"n":75003283610278.63,"m":[0.10]}\n{"n":9007199254740993}\n', 'application/jsonl')),
+    ).toEqual(
+      output(
+        'application/jsonlines',
+        '{"n":75003283610278.63,"m":[0.10],"kind":"Decimal","half":37501641805139.315}\n' +
+          '{"n":9007199254740993,"kind":"int","half":4503599627370496.0}\n',
+      ),
+    );
+    expect(shown(await model('[{"n":1e400}]', 'application/json', 'text/csv'))).toEqual(
+      output('text/csv', 'n,kind,half\n1e400,Decimal,5E+399\n'),
+    );
+    const none = await modelForTest(`
+from decimal import Decimal
+def predict(rows):
+    return [{"n": Decimal(row["n"])} for row in rows]
+`);
+    expect(shown(await none('n\nNaN\n', 'text/csv'))).toEqual(
+      invalid('The output row, column "n": the value is or holds NaN'),
     );
   });
 
