@@ -13,6 +13,7 @@ import type { EndpointSpec } from './domain/endpoint.ts';
 import { type FieldError, ServiceError } from './domain/errors.ts';
 import type { Deployed, Deploying, Deployments, ModelShape } from './engine/deployment.ts';
 import type { Engine } from './engine/engine.ts';
+import { Sequence } from './engine/sequence.ts';
 import { readEvaluation } from './evaluation/evaluation-file.ts';
 import type { DeploymentRecord, Ledger } from './ledger/ledger.ts';
 import type { Log } from './log.ts';
@@ -107,37 +108,27 @@ export class Deployer {
 
   /** Deploying while the server runs. `refusal` says why nobody may who has no key; null where everybody may who can reach the server. */
   running(ledger: Ledger, engine: Engine, refusal: string | null): Deployments {
+    const changes = new Changes();
     const recordsOf = async (name: string): Promise<DeploymentRecord[]> =>
       (await ledger.deployments()).filter(({ endpoint }) => endpoint === name);
+    const assertOpen = (): void => engine.assertNotDraining('deploys nothing');
     const assertAllowed = ({ keyId }: Principal): void => {
       if (refusal !== null && keyId === null) throw new ServiceError('forbidden', refusal);
-      engine.assertNotDraining('deploys nothing');
+      assertOpen();
     };
-    const tryOut = async (spec: EndpointSpec): Promise<Deploying> => {
-      const examined = await this.#examineNew(spec);
-      if ('mistakes' in examined) throw invalid(examined.mistakes);
-      const deployment = deploymentOf(spec, 'api');
-      const standing = engine.endpoints.find(spec.name);
-      if (standing === null) {
-        const version = await ledger.deploy(deployment);
-        await engine.endpoints.deploy({ spec, version, ...examined.shape });
-        return { version, outcome: 'created' };
-      }
-      const active = (await recordsOf(spec.name)).find(({ state }) => state === 'active');
-      if (active?.fingerprint === deployment.fingerprint) return { version: active.version, outcome: 'unchanged' };
-      const version = await ledger.stage(deployment);
-      await engine.endpoints.deploy({ spec, version, ...examined.shape });
-      return { version, outcome: 'starting' };
+    const put = async (spec: EndpointSpec): Promise<Deploying> => {
+      const found = await this.#examineNew(spec);
+      if ('mistakes' in found) throw invalid(found.mistakes);
+      assertOpen();
+      const putThis = (): Promise<Deploying> => putToWork(ledger, engine, spec, found.shape);
+      return spec.isDefault ? changes.ofDefault(putThis) : putThis();
     };
     return {
       versions: async (name, principal) => recordsOf(engine.endpoints.resolve(name, principal).spec.name),
       deploy: async (name, written, principal) => {
         assertAllowed(principal);
         const spec = this.#read(name, written);
-        const other = engine.endpoints.default();
-        if (spec.isDefault && other !== null && other !== name)
-          throw invalid([{ pointer: 'default', detail: `is true, but ${other} is the default already` }]);
-        return tryOut(spec);
+        return changes.of(spec, () => put(spec));
       },
       remove: async (name, force, principal) => {
         assertAllowed(principal);
@@ -147,19 +138,21 @@ export class Deployer {
             'endpoint-in-use',
             `${name} is in the server's configuration, which would bring it back: take it out there, and start the server anew.`,
           );
-        await engine.remove(spec.name, force);
+        await changes.of(spec, async () => {
+          // Somebody else may have taken it away meanwhile.
+          engine.endpoints.resolve(name, principal);
+          assertOpen();
+          await engine.remove(spec.name, force);
+        });
       },
       rollBack: async (name, version, principal) => {
         assertAllowed(principal);
-        const records = await recordsOf(engine.endpoints.resolve(name, principal).spec.name);
-        const before = records
-          .filter(({ state }) => state === 'superseded')
-          .toSorted((a, b) => b.deployedAt - a.deployedAt);
-        const wanted = version === null ? before[0] : records.find((record) => record.version === version);
-        if (wanted === undefined) throw noSuchVersion(name, version, records);
-        const standing = await this.#standing(wanted);
-        if ('reason' in standing) throw new ServiceError('invalid-request', standing.reason);
-        return tryOut(standing.deployed.spec);
+        return changes.of(engine.endpoints.resolve(name, principal).spec, async () => {
+          const wanted = earlier(name, version, await recordsOf(engine.endpoints.resolve(name, principal).spec.name));
+          const standing = await this.#standing(wanted);
+          if ('reason' in standing) throw new ServiceError('invalid-request', standing.reason);
+          return put(standing.deployed.spec);
+        });
       },
     };
   }
@@ -209,6 +202,54 @@ export class Deployer {
     const { kind: takes, inputSchema = null, outputSchema = null } = inspected;
     return { shape: { takes, inputSchema, outputSchema }, cautions };
   }
+}
+
+/** Changes of the endpoints of a server: those of one endpoint one after the other, so that the one that was asked for last has the last word. */
+class Changes {
+  readonly #ofName = new Map<string, Sequence>();
+  readonly #ofDefault = new Sequence();
+
+  of<Result>({ name }: EndpointSpec, change: () => Promise<Result>): Promise<Result> {
+    const sequence = this.#ofName.get(name) ?? new Sequence();
+    this.#ofName.set(name, sequence);
+    return sequence.run(change);
+  }
+
+  /** Of two endpoints that want to be the default, the second one must see the first. */
+  ofDefault<Result>(change: () => Promise<Result>): Promise<Result> {
+    return this.#ofDefault.run(change);
+  }
+}
+
+/** Nothing may come between: whoever calls this has its turn. */
+async function putToWork(ledger: Ledger, engine: Engine, spec: EndpointSpec, shape: ModelShape): Promise<Deploying> {
+  const { endpoints } = engine;
+  const other = spec.isDefault ? endpoints.otherDefault(spec.name) : null;
+  if (other !== null) throw invalid([{ pointer: 'default', detail: `is true, but ${other} is the default already` }]);
+  const deployment = deploymentOf(spec, 'api');
+  if (endpoints.find(spec.name) === null) {
+    const version = await ledger.deploy(deployment);
+    await endpoints.deploy({ spec, version, ...shape });
+    return { version, outcome: 'created' };
+  }
+  const records = await ledger.deployments();
+  const active = records.find(({ endpoint, state }) => endpoint === spec.name && state === 'active');
+  if (active?.fingerprint === deployment.fingerprint) {
+    // What is tried would take over a moment later, although it is not what was asked for last.
+    if (await endpoints.versionsOf(spec.name)!.keep(active.version))
+      return { version: active.version, outcome: 'unchanged' };
+  }
+  const version = await ledger.stage(deployment);
+  await endpoints.deploy({ spec, version, ...shape });
+  return { version, outcome: 'starting' };
+}
+
+/** The version that a rollback leads to. */
+function earlier(name: string, version: number | null, records: readonly DeploymentRecord[]): DeploymentRecord {
+  const before = records.filter(({ state }) => state === 'superseded').toSorted((a, b) => b.deployedAt - a.deployedAt);
+  const wanted = version === null ? before[0] : records.find((record) => record.version === version);
+  if (wanted === undefined) throw noSuchVersion(name, version, records);
+  return wanted;
 }
 
 function deploymentOf(spec: EndpointSpec, source: 'config' | 'api') {

@@ -26,6 +26,7 @@ export class Endpoints {
   /** Endpoints that are being taken away: they work on what they have, and take nothing more. */
   readonly #leaving = new Set<string>();
   readonly #troubleListeners = new Set<() => void>();
+  #stopped = false;
 
   constructor(parts: EndpointsParts) {
     this.#parts = parts;
@@ -71,6 +72,12 @@ export class Endpoints {
     return marked?.active.deployed.spec.name ?? null;
   }
 
+  /** Another endpoint than the one of this name that is the default, or would be once its new version is ready; null where there is none. */
+  otherDefault(name: string): string | null {
+    const specs = [...this.#versions.values()].flatMap(({ current }) => current.map(({ deployed }) => deployed.spec));
+    return specs.find((spec) => spec.isDefault && spec.name !== name)?.name ?? null;
+  }
+
   /** The endpoints that somebody may use, as they are shown. What waits and works there is counted over all tenants: it is what a new run waits for. */
   async sights(viewer: Viewer): Promise<EndpointSight[]> {
     const depths = new Map((await this.#parts.ledger.depths()).map((depth) => [depth.endpoint, depth]));
@@ -83,9 +90,9 @@ export class Endpoints {
     return this.#versions.get(name);
   }
 
-  /** Every version of every endpoint that is at work. */
+  /** Every version of every endpoint that is at work, those that are being ended among them. */
   get atWork(): readonly EndpointEngine[] {
-    return [...this.#versions.values()].flatMap(({ all }) => all);
+    return [...this.#versions.values()].flatMap(({ all, ending }) => [...all, ...ending]);
   }
 
   /** Something may have become possible for the versions of an endpoint. */
@@ -114,8 +121,9 @@ export class Endpoints {
   /** Takes an endpoint up that the ledger has just been told of; or, where there is one of that name, tries its new version out. */
   async deploy(deployed: Deployed): Promise<void> {
     const versions = this.#versions.get(deployed.spec.name);
-    if (versions === undefined) this.add(deployed);
-    else await versions.tryOut(deployed);
+    if (versions !== undefined) await versions.tryOut(deployed);
+    // A server that has stopped in the meantime starts nothing: the next one finds it in the ledger.
+    else if (!this.#stopped) this.add(deployed);
   }
 
   /**
@@ -130,7 +138,7 @@ export class Endpoints {
     this.#leaving.add(name);
     try {
       await before();
-      if ((await this.#parts.ledger.retire(name)) === 'in-use') throw inUse(name);
+      if ((await versions.retire()) === 'in-use') throw inUse(name);
       this.#versions.delete(name);
     } finally {
       this.#leaving.delete(name);
@@ -145,6 +153,7 @@ export class Endpoints {
 
   /** Changes no versions any more, and resolves when the last change has been carried out. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     await Promise.all([...this.#versions.values()].map((versions) => versions.stop()));
   }
 

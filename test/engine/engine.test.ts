@@ -3,31 +3,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openBlobDirectory } from '../../src/blobs/directory.ts';
 import { newRunId } from '../../src/clock.ts';
-import type { EndpointFile } from '../../src/config/config-file.ts';
-import type { RunId } from '../../src/domain/ids.ts';
 import { ANYBODY } from '../../src/domain/access.ts';
 import { isEnded } from '../../src/domain/run.ts';
 import { milliseconds, minutes, seconds } from '../../src/domain/time.ts';
-import type { Deployed } from '../../src/engine/deployment.ts';
-import { Egress } from '../../src/egress/egress.ts';
-import { Engine } from '../../src/engine/engine.ts';
-import type { RunSight } from '../../src/engine/sights.ts';
-import type { Submission } from '../../src/engine/intake.ts';
-import type { Ledger } from '../../src/ledger/ledger.ts';
-import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
-import { RunLogs } from '../../src/logs/run-logs.ts';
-import { openCallbacks } from '../../src/replicas/callbacks.ts';
-import { DiskRoom } from '../../src/storage/disk-room.ts';
-import { openLog } from '../../src/log.ts';
-import { launchNode } from '../../src/replicas/runtimes/node.ts';
-import { ManualClock } from '../ledger/manual-clock.ts';
+import { engineForTest } from '../support/engine.ts';
+import { newFolder, removeFolder } from '../support/folder.ts';
 import { Gates } from '../support/gate.ts';
-import { folderForTest, newFolder, removeFolder, type WhenDone } from '../support/folder.ts';
-import { specsOf } from '../support/service.ts';
 import { until } from '../support/until.ts';
-import { Tracing } from '../../src/tracing/tracing.ts';
 
 const never = new AbortController().signal;
 let folder: string;
@@ -38,95 +21,6 @@ beforeAll(async () => {
   gates = new Gates(folder);
 });
 afterAll(() => removeFolder(folder));
-
-interface TestEngine {
-  readonly engine: Engine;
-  readonly ledger: Ledger;
-  readonly clock: ManualClock;
-  submit(wish: unknown, changes?: Partial<Submission>): Promise<RunId>;
-  ended(runId: RunId): Promise<RunSight>;
-}
-
-/** Starts an engine for endpoints of the model whose input says what it does. */
-async function engineForTest(
-  whenDone: WhenDone,
-  endpoints: Record<string, Omit<EndpointFile, 'model'>>,
-  sweeps: 'with-sweeps' | 'without-sweeps' = 'with-sweeps',
-): Promise<TestEngine> {
-  const clock = new ManualClock();
-  const data = await folderForTest(whenDone);
-  const ledger = await openSqliteLedger(':memory:', clock);
-  const blobs = await openBlobDirectory(join(data, 'blobs'));
-  const written = Object.entries(endpoints).map(
-    ([name, endpoint]) => [name, { ...endpoint, model: './anything.ts' }] as const,
-  );
-  const specs = specsOf(Object.fromEntries(written));
-  const deployed = specs.map((spec): Deployed => ({
-    spec,
-    version: 1,
-    takes: 'any',
-    inputSchema: null,
-    outputSchema: null,
-  }));
-  for (const { name, queueLimit, concurrencyLimit } of specs)
-    await ledger.deploy({ name, fingerprint: 'a', spec: 'null', source: 'config', queueLimit, concurrencyLimit });
-  const log = openLog('silent');
-  const callbacks = await openCallbacks();
-  const engine = new Engine({
-    ledger,
-    blobs,
-    logs: new RunLogs(join(data, 'logs'), clock, log),
-    callbacks,
-    room: new DiskRoom(data, log),
-    clock,
-    log,
-    observers: [],
-    tracing: new Tracing('0'),
-    endpoints: deployed,
-    launch: async ({ spec }, id) => launchNode((spec.model as { file: string }).file, spec, id, data, process.env),
-    egress: new Egress({ settings: { httpsOnly: false, allow: [] }, ownPort: () => null }),
-    inputBytesMax: 1_024,
-    onDelivery: () => {},
-  });
-  whenDone(async () => {
-    await engine.stop(AbortSignal.abort());
-    await callbacks.close();
-    await ledger.close();
-  });
-  if (sweeps === 'with-sweeps') await engine.start();
-  return {
-    engine,
-    ledger,
-    clock,
-    async submit(wish, changes = {}) {
-      const accepted = await engine.submit({
-        principal: ANYBODY,
-        deployed: deployed[0]!,
-        input: { bytes: new TextEncoder().encode(JSON.stringify(wish)), contentType: 'application/json' },
-        inputPointer: '/input',
-        accept: null,
-        batch: 'auto',
-        runName: null,
-        timeout: null,
-        queueTtl: null,
-        priority: 0,
-        metadata: '{}',
-        idempotencyKey: null,
-        concurrencyKey: null,
-        retryOf: null,
-        trace: null,
-        callback: null,
-        ...changes,
-      });
-      return accepted.kind === 'new' ? accepted.run.runId : accepted.runId;
-    },
-    ended: (runId) =>
-      until('the run has ended', async () => {
-        const sight = await engine.runs.sight(runId, ANYBODY);
-        return isEnded(sight.run.status) ? sight : null;
-      }),
-  };
-}
 
 test('a run that waits for the concurrency limit starts when another ends, and not with the next sweep', async ({
   onTestFinished: whenDone,

@@ -107,6 +107,73 @@ describe('a new version', () => {
   });
 });
 
+describe('of several deployments, the one that was asked for last has the last word:', () => {
+  /** A model that is not loaded before its gate opens. */
+  const slowModel = (gate: string): string => {
+    const file = join(folder, 'gated.mjs');
+    const source = `import { existsSync } from 'node:fs';
+      const opens = async () => { while (!existsSync(${JSON.stringify(gates.path(gate))})) await new Promise((resolve) => setTimeout(resolve, 5)); };
+      export const model = { load: opens, invoke: () => 1 };`;
+    writeFileSync(file, source);
+    return file;
+  };
+
+  test('the version from before, deployed again, stays although another one was being tried', async () => {
+    const server = await serviceForTest({ endpoints: { jobs: named('one') } });
+    expect((await put(server, 'jobs', named('two', { model: slowModel('bad') }))).status).toBe(202);
+    const again = await put(server, 'jobs', named('one'));
+    expect(again).toMatchObject({ status: 200, json: { version: 1, rollout: null } });
+    gates.open('bad');
+    expect(await versions(server)).toMatchObject([
+      { version: 1, state: 'active' },
+      { version: 2, state: 'failed', reason: 'Version 1 was deployed again before it was ready.' },
+    ]);
+    expect(await nameOf(server, await server.submit('jobs', { do: 'environment' }))).toBe('one');
+  });
+
+  test('also where nobody waits for the answer to the one before', async () => {
+    const server = await serviceForTest({ endpoints: { jobs: named('one') } });
+    const bad = named('two', { model: slowModel('bad') });
+    const answers = await Promise.all([bad, named('one'), bad, named('one')].map((each) => put(server, 'jobs', each)));
+    expect(answers.map(({ status }) => status)).toEqual([202, 200, 202, 200]);
+    gates.open('bad');
+    expect(await states(server)).toEqual(['active', 'failed']);
+  });
+
+  test('a version that is being tried goes on when it is deployed again', async () => {
+    const server = await serviceForTest({ endpoints: { jobs: named('one') } });
+    const next = named('two', { model: slowModel('good') });
+    expect((await put(server, 'jobs', next)).status).toBe(202);
+    expect(await put(server, 'jobs', next)).toMatchObject({
+      status: 202,
+      json: { rollout: { version: 2, state: 'starting' } },
+    });
+    expect(await states(server)).toEqual(['active', 'starting']);
+    gates.open('good');
+    await activated(server, 2);
+    expect(await states(server)).toEqual(['superseded', 'active']);
+  });
+
+  test('a new endpoint that several deploy at once is made once', async () => {
+    const server = await serviceForTest({ endpoints: { jobs: named('one') } });
+    const answers = await Promise.all(
+      [1, 2, 3].map(() => put(server, 'more', named('more', { replicas: { min: 1 } }))),
+    );
+    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 200, 201]);
+    await until('its replica is ready', async () => (await server.endpoint('more')).replicas.current > 0);
+    expect((await server.endpoint('more')).replicas).toMatchObject({ current: 1, desired: 1 });
+    expect(await versions(server, 'more')).toHaveLength(1);
+  });
+
+  test('of two new endpoints that want to be the default, one is', async () => {
+    const server = await serviceForTest({ endpoints: { jobs: named('one') } });
+    const answers = await Promise.all(
+      ['more', 'other'].map((name) => put(server, name, named(name, { default: true }))),
+    );
+    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([201, 422]);
+  });
+});
+
 describe('a deployment', () => {
   test('of what is active already changes nothing', async () => {
     const server = await serviceForTest({ endpoints: { jobs: named('one') } });
