@@ -22,9 +22,10 @@ const PACKAGES = /(?:^|\/)node_modules\/(?:eventsource-parser|picocolors|@uwdata
 /**
  * Most that the entry may weigh, minified and gzipped, in bytes: what is loaded at once, and what is loaded besides where it is used. Set with a
  * small margin over what it weighed when this was written; raise it with a reason. Raised last for what tables say of separators, columns in
- * order and rows that Arrow cannot hold, where before a value was changed in silence or the whole table refused.
+ * order and rows that Arrow cannot hold, where before a value was changed in silence or the whole table refused; and
+ * for waiting for servers that come up again.
  */
-const BUDGET = { atOnce: 32_000, later: 34_500 } as const;
+const BUDGET = { atOnce: 32_500, later: 35_000 } as const;
 
 /** How often Node imports the client, each time in a process of its own. */
 const IMPORTS = 7;

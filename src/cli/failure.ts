@@ -1,13 +1,36 @@
 // From an error to what a person reads and what a script sees.
 
-import { ClaimcheckError } from '../client/errors.ts';
+import { ClaimcheckError, ConnectionError } from '../client/errors.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { StorageBroken } from '../domain/errors.ts';
 import { FolderError } from '../folders.ts';
 import { plain } from './text.ts';
 
-/** Exit codes: 0 is success; a run that failed is not. 74 is EX_IOERR of sysexits.h, and those of signals are what shells use. */
-export const EXIT = { ok: 0, failed: 1, usage: 2, storage: 74, SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+/**
+ * Exit codes: 0 is success; a run that failed is not. A script tells apart what was decided (1, 65, 77) from what may go better later
+ * (69, 75). 64 to 78 are those of sysexits.h, and those of signals are what shells use.
+ */
+export const EXIT = {
+  ok: 0,
+  /** The run that was asked about failed, or was cancelled. */
+  failed: 1,
+  usage: 2,
+  /** EX_DATAERR: the server refused the request. */
+  refused: 65,
+  /** EX_UNAVAILABLE: no server answers, or it cannot do its work now. */
+  unavailable: 69,
+  /** EX_SOFTWARE: a bug, here or in the server. */
+  bug: 70,
+  /** EX_IOERR */
+  storage: 74,
+  /** EX_TEMPFAIL: the server takes no more just now. */
+  notNow: 75,
+  /** EX_NOPERM: the API key is missing, unknown, or may not do this. */
+  noPermission: 77,
+  SIGHUP: 129,
+  SIGINT: 130,
+  SIGTERM: 143,
+} as const;
 
 /** What ends a command from outside: a terminal that was closed, Ctrl-C, and `kill`. */
 export type StopSignal = 'SIGHUP' | 'SIGINT' | 'SIGTERM';
@@ -49,12 +72,23 @@ export function reportOf(error: unknown): Report {
 
 function exitCodeOf(error: Error): number {
   if (error instanceof StorageBroken) return EXIT.storage;
+  if (error instanceof ConnectionError) return EXIT.unavailable;
+  if (error instanceof ClaimcheckError) return exitCodeOfProblem(error);
   return WRONG_USAGE.some((Wrong) => error instanceof Wrong) ? EXIT.usage : EXIT.failed;
+}
+
+/** A problem that the server answered a request with has the request's id; the failure of a run has none. */
+function exitCodeOfProblem({ instance, status }: ClaimcheckError): number {
+  if (instance === null) return EXIT.failed;
+  if (status === 401 || status === 403) return EXIT.noPermission;
+  if (status === 408 || status === 429 || status === 507) return EXIT.notNow;
+  if (status === 502 || status === 503 || status === 504) return EXIT.unavailable;
+  return status >= 500 ? EXIT.bug : EXIT.refused;
 }
 
 function reportOfBug(error: unknown): Report {
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return { text: `error: this should not have happened; please report it.\n${plain(stack)}`, exitCode: EXIT.failed };
+  return { text: `error: this should not have happened; please report it.\n${plain(stack)}`, exitCode: EXIT.bug };
 }
 
 function problemText({ slug, detail, runId, instance, status }: ClaimcheckError): string {

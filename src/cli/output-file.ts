@@ -7,6 +7,7 @@ import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Content } from '../client/content.ts';
 import type { OutputStream } from '../client/download.ts';
+import { ConnectionError } from '../client/errors.ts';
 import type { Run } from '../client/run.ts';
 import { sha256 } from '../domain/digest.ts';
 import { isSystemError, reasonOf } from '../domain/system-error.ts';
@@ -23,7 +24,7 @@ import { plain, write } from './text.ts';
  * Writes the output of a run that has succeeded to a file, or to standard output: as it is into a pipe, as harmless text on a terminal. A file is
  * there when all of it is.
  *
- * @throws Interrupted after Ctrl-C and other signals; UsageError where it cannot be written, or a terminal should not get it. Both say how to come back
+ * @throws Interrupted after Ctrl-C and other signals; UsageError where it cannot be written, or a terminal should not get it; ConnectionError. All say how to come back
  */
 export async function writeOutput(run: Run, file: string | undefined, connection: ConnectionOptions): Promise<void> {
   const interrupts = new Interrupts();
@@ -35,6 +36,7 @@ export async function writeOutput(run: Run, file: string | undefined, connection
         `Stopped fetching the output. Come back with: ${comeBack('output', run.id, connection, file)}`,
         interrupts.signal,
       );
+    if (error instanceof ConnectionError) process.stderr.write(howToFetch(run, file, connection));
     if (!(error instanceof UsageError)) throw error;
     const kept = `Run ${run.id} has succeeded and its output is kept`;
     const elsewhere = `Fetch it elsewhere with: ${comeBack('output', run.id, connection)} -o <file>`;
@@ -43,6 +45,9 @@ export async function writeOutput(run: Run, file: string | undefined, connection
     interrupts.stop();
   }
 }
+
+const howToFetch = (run: Run, file: string | undefined, connection: ConnectionOptions): string =>
+  `Run ${run.id} has ended and goes on being kept. Fetch its output with: ${comeBack('output', run.id, connection, file)}\n`;
 
 /** As `writeOutput`, of bytes in hand. Throws UsageError where they cannot be written, or a terminal should not get them. */
 export const writeContent = (content: Content, file: string | undefined): Promise<void> =>

@@ -198,7 +198,7 @@ function messageText({ progress }: Pick<RunLine, 'progress'>): string {
   return progress === null || progress.message === null ? '' : `, ${progress.message}`;
 }
 
-/** `failed after 1.2 s, replica …, cold start 0.4 s, replica-crashed`. */
+/** `failed after 1.2 s, replica …, cold start 0.4 s, replica-crashed: …`. */
 function attemptText(attempt: RunBody['attempts'][number]): string {
   const {
     outcome,
@@ -214,7 +214,7 @@ function attemptText(attempt: RunBody['attempts'][number]): string {
       : `${outcome} after ${timeText(secondsBetween(started, finished))}`,
     replica === null ? null : `replica ${replica}`,
     coldStart === null ? null : `cold start ${timeText(coldStart)}`,
-    error?.type ?? null,
+    error === null ? null : `${error.type}: ${error.detail}`,
   ];
   return parts.filter((part) => part !== null).join(', ');
 }

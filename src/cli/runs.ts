@@ -3,11 +3,11 @@
 import { Command, Option } from 'commander';
 import type { RunsFilter } from '../client/connect.ts';
 import { errorOfRun } from '../client/errors.ts';
-import { logLineText } from '../domain/log-line.ts';
+import type { Run } from '../client/run.ts';
+import { type AttemptEnd, attemptEndText, logLineText, logText } from '../domain/log-line.ts';
 import { RUN_STATUSES } from '../domain/run.ts';
 import type { DeliveryBody } from '../wire/deliveries.ts';
-import type { LogLineBody } from '../wire/logs.ts';
-import type { RunBody, RunLine } from '../wire/runs.ts';
+import type { AttemptBody, RunBody, RunLine } from '../wire/runs.ts';
 import { clientOf, comeBack, type ConnectionOptions, serverOption, withConnection } from './connection.ts';
 import { UsageError } from './failure.ts';
 import { follow } from './follow.ts';
@@ -21,6 +21,7 @@ import { coloursFor, jsonLine, jsonText, plainLine, write } from './text.ts';
 import { readCount } from './values.ts';
 
 const LIST_DEFAULT = 20;
+const UNANSWERED = 'No answer from the server yet; still trying. Ctrl-C stops that.\n';
 
 interface ListOptions extends ConnectionOptions, Pick<RunsFilter, 'endpoint' | 'status' | 'runName'> {
   readonly parent?: string;
@@ -149,7 +150,8 @@ async function output(id: string, options: ConnectionOptions & OutputOptions): P
   const file = outputFileOf(options);
   if (file !== undefined) await checkWritable(file);
   const run = clientOf(options).run(id);
-  const body = await run.status();
+  // The run has an id, so a server had it: one that is being started again is waited for.
+  const body = await run.status({ onUnanswered: sayOnce(UNANSWERED) });
   if (!body.done)
     throw new UsageError(
       `Run ${id} is ${body.status} and has no output yet. Wait for it with: ${comeBack('wait', id, options)}`,
@@ -158,16 +160,49 @@ async function output(id: string, options: ConnectionOptions & OutputOptions): P
   if (options.json === true && file !== undefined) await write(process.stdout, jsonText(body));
 }
 
-/** With --json, a JSON object a line. */
+function sayOnce(sentence: string): () => void {
+  let isSaid = false;
+  return () => {
+    if (!isSaid) process.stderr.write(sentence);
+    isSaid = true;
+  };
+}
+
+/** With --json, a JSON object a line; else text, in which each attempt's lines are followed by how it ended. */
 async function logs(id: string, options: ConnectionOptions & { readonly follow?: true }): Promise<void> {
   const run = clientOf(options).run(id);
   const { batch } = await run.status();
   if (batch !== null) await write(process.stderr, noLogOfItsOwn(id, options));
-  const text = (line: LogLineBody): string =>
-    options.json === true ? jsonLine(line) : `${plainLine(logLineText(line))}\n`;
-  for await (const line of options.follow === true ? run.followLogs() : await run.logs())
-    await write(process.stdout, text(line));
+  const follow = options.follow === true;
+  if (options.json === true) {
+    for await (const line of follow ? run.followLogs() : await run.logs()) await write(process.stdout, jsonLine(line));
+    return;
+  }
+  for await (const text of follow ? followedText(run) : await textUntilNow(run))
+    await write(process.stdout, `${plainLine(text)}\n`);
 }
+
+async function textUntilNow(run: Run): Promise<Iterable<string>> {
+  const lines = await run.logs();
+  // Asked for afterwards, so that no attempt has lines here whose forerunner's end is not known.
+  const { attempts } = await run.status();
+  return logText(lines, attempts.map(attemptEnd));
+}
+
+async function* followedText(run: Run): AsyncGenerator<string, void> {
+  for await (const event of run.events()) {
+    if (event.type === 'log') yield logLineText(event.data);
+    const text = event.type === 'attempt' ? attemptEndText(attemptEnd(event.data)) : null;
+    if (text !== null) yield text;
+  }
+}
+
+const attemptEnd = ({ attempt, finished_at: at, outcome, error }: AttemptBody): AttemptEnd => ({
+  attempt,
+  at,
+  outcome,
+  error,
+});
 
 function noLogOfItsOwn(id: string, connection: ConnectionOptions): string {
   const server = serverOption(connection);

@@ -17,6 +17,8 @@ export interface RetryOptions {
 export interface TryLimits {
   readonly tries: number;
   readonly totalMs: number;
+  /** The same for a server that has not answered this client yet. */
+  readonly firstContact: { readonly tries: number; readonly totalMs: number };
 }
 
 /** The same with every default applied. */
@@ -31,7 +33,8 @@ const DEFAULT_WAIT_SECONDS = 3_600;
 
 /**
  * How often a server that never answered this client is tried: about a second in all. It is far more often not there, or
- * somewhere else, than about to come up, and whoever typed a wrong URL should not wait a minute to be told.
+ * somewhere else, than about to come up, and a person who typed a wrong URL should not wait a minute to be told.
+ * A run that is waited for has an id, which a server gave: that one is being started again, and is tried as long as any other request.
  */
 const FIRST_CONTACT_TRIES = 4;
 
@@ -48,13 +51,16 @@ export function isRetried(status: number): boolean {
 
 /** Applies the defaults. */
 export function retryLimits({ tries, seconds, waitSeconds }: RetryOptions = {}): RetryLimits {
+  const once = limitOf(tries ?? DEFAULT_TRIES, seconds ?? DEFAULT_TOTAL_SECONDS);
+  const wait = limitOf(tries ?? Infinity, waitSeconds ?? seconds ?? DEFAULT_WAIT_SECONDS);
+  const { totalMs } = once;
   return {
-    once: limitsOf(tries ?? DEFAULT_TRIES, seconds ?? DEFAULT_TOTAL_SECONDS),
-    wait: limitsOf(tries ?? Infinity, waitSeconds ?? seconds ?? DEFAULT_WAIT_SECONDS),
+    once: { ...once, firstContact: { tries: Math.min(once.tries, FIRST_CONTACT_TRIES), totalMs } },
+    wait: { ...wait, firstContact: { tries: wait.tries, totalMs: Math.min(wait.totalMs, totalMs) } },
   };
 }
 
-const limitsOf = (tries: number, seconds: number): TryLimits => ({
+const limitOf = (tries: number, seconds: number): TryLimits['firstContact'] => ({
   tries: Math.max(1, tries),
   totalMs: seconds * 1_000,
 });
@@ -80,10 +86,11 @@ export function pauseAfter(
   limits: TryLimits,
   random: number,
 ): number | null {
-  if (tries >= (reached ? limits.tries : Math.min(limits.tries, FIRST_CONTACT_TRIES))) return null;
+  const limit = reached ? limits : limits.firstContact;
+  if (tries >= limit.tries) return null;
   const doubled = Math.min(PAUSE_MAX_MS, FIRST_PAUSE_MS * 2 ** (tries - 1));
   const pause = askedMs === null ? doubled * (0.5 + random / 2) : askedMs * (1 + random / 4);
-  return spentMs + pause > limits.totalMs ? null : pause;
+  return spentMs + pause > limit.totalMs ? null : pause;
 }
 
 /** The pause that an answer asks for, in milliseconds: `retry-after-ms`, or Retry-After as seconds or a date; null for none. */

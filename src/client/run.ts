@@ -39,6 +39,12 @@ export interface WaitOptions {
   readonly progress?: boolean | 'auto' | undefined;
 }
 
+/** How a run is asked for. */
+export interface StatusOptions extends Pick<WaitOptions, 'signal'> {
+  /** Called each time that no server answers; with it the question is asked for as long as `wait` would go on. */
+  readonly onUnanswered?: (() => void) | undefined;
+}
+
 /** Which lines of a run are wanted. */
 export interface LogOptions {
   /** Lines that are there already: only what came after them is answered. */
@@ -69,8 +75,8 @@ export class Run {
   }
 
   /** The run as it stands now. */
-  status(options: Pick<WaitOptions, 'signal'> = {}): Promise<RunBody> {
-    return this.#look(0, options);
+  status({ signal, onUnanswered }: StatusOptions = {}): Promise<RunBody> {
+    return this.#look(0, { signal, onUnanswered, isWait: onUnanswered !== undefined });
   }
 
   /**

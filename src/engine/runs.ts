@@ -125,17 +125,17 @@ export class Runs {
 
   /**
    * What a run's model wrote while it worked on it, each line as the JSON text of a `LogLine`; null once its retention is over.
-   * A batch has none itself: its chunks do.
+   * A batch has none itself: its chunks do. Beside it the attempts, whose ends stand between the lines.
    *
    * @throws ServiceError `run-not-found`
    */
   async logs(
     runId: RunId,
     viewer: Viewer,
-  ): Promise<{ readonly run: RunRecord; readonly lines: readonly string[] | null }> {
-    const run = await this.record(runId, viewer);
+  ): Promise<Pick<RunDetails, 'run' | 'attempts'> & { readonly lines: readonly string[] | null }> {
+    const { run, attempts } = await this.#details(runId, viewer);
     const lines = run.payloadsKept ? await this.#parts.logs.read(runId, run.attempt) : null;
-    return { run, lines };
+    return { run, attempts, lines };
   }
 
   /**

@@ -22,7 +22,7 @@ test('what is kept of an endpoint is shown, forgotten, and its room given back',
   expect(await claimcheck('cache', 'clear', 'rows')).toMatchObject({ code: 0, stdout: 'Forgot 2 rows of rows.\n' });
   expect((await claimcheck('cache', 'compact', 'rows')).stdout).toMatch(/^Gave \d.* back to the disk\.\n$/);
   expect(await claimcheck('cache', 'info', 'nothing')).toMatchObject({
-    code: 1,
+    code: 65,
     stderr: expect.stringContaining('nothing'),
   });
 });

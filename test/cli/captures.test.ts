@@ -43,7 +43,7 @@ describe('claimcheck captures', () => {
     expect(stdout).toMatch(/^target +truth\nprediction +prediction\n\nrmse +1\n/m);
     expect(stdout).toMatch(/^1 failed row was left out\.$/m);
     expect(await claimcheck('show', 'scored', 'holdout', '2')).toMatchObject({
-      code: 1,
+      code: 65,
       stderr: 'error: capture-not-found: holdout has no version 2; the newest is 1.\n',
     });
   });
@@ -85,7 +85,7 @@ describe('claimcheck captures', () => {
       expect(stdout).toMatch(/^capture +added, version 1$/m);
       expect(stdout).toMatch(/^weighted +1 +1 +1 +- +1$/m);
     }
-    expect(await claimcheck('add', 'scored', 'no name', run.id)).toMatchObject({ code: 1 });
+    expect(await claimcheck('add', 'scored', 'no name', run.id)).toMatchObject({ code: 65 });
     expect(await claimcheck('add', 'scored', 'x', run.id, '--task', 'ranking')).toMatchObject({ code: 2 });
   });
 
@@ -123,7 +123,7 @@ describe('claimcheck captures delete', () => {
 
   test('says what is not there, and what is no version', async () => {
     expect(await claimcheck('delete', 'scored', 'absent')).toMatchObject({
-      code: 1,
+      code: 65,
       stdout: '',
       stderr: 'error: capture-not-found: Nothing of scored is captured under the name "absent".\n',
     });

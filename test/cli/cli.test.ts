@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { EXIT } from '../../src/cli/failure.ts';
 import { connect } from '../../src/client/connect.ts';
 import type { RunBody } from '../../src/wire/runs.ts';
 import { type RunningServer, startServer } from '../client/server.ts';
@@ -116,13 +117,13 @@ describe('invoke', () => {
 
   test('what the server refuses is one sentence', async () => {
     const { code, stderr } = await claimcheck(['invoke', 'nope', '-d', '1']);
-    expect(code).toBe(1);
+    expect(code).toBe(EXIT.refused);
     expect(stderr).toMatch(/^error: endpoint-not-found: .*\n$/);
   });
 
   test('a server that is not there is one sentence that says what to do', async () => {
     const { code, stderr } = await startCommand('http://127.0.0.1:9', ['endpoints', 'list']).ended();
-    expect(code).toBe(1);
+    expect(code).toBe(EXIT.unavailable);
     expect(stderr).toMatch(/^error: No answer from http:\/\/127\.0\.0\.1:9: .*CLAIMCHECK_URL\)\.\n$/);
   });
 });
@@ -176,6 +177,22 @@ describe('submit and runs', () => {
     ]);
     const json = await claimcheck(['runs', 'list', '--endpoint', 'anything', '--limit', '1', '--json']);
     expect(JSON.parse(json.stdout)).toMatchObject([{ run_name: 'red\u001b[31m' }]);
+  });
+});
+
+test('runs output waits for a server that is being started again', async () => {
+  const run = await connect({ url: server.url })
+    .endpoint('rows')
+    .submit([{ id: 1 }]);
+  await run.wait();
+  await server.kill();
+  const command = startCommand(server.url, ['runs', 'output', run.id]);
+  await until('the command has found no server', () => command.stderr() !== '');
+  await server.restart();
+  expect(await command.ended()).toEqual({
+    code: 0,
+    stdout: expect.stringContaining('"id"') as string,
+    stderr: 'No answer from the server yet; still trying. Ctrl-C stops that.\n',
   });
 });
 
@@ -235,7 +252,7 @@ describe('runs retry', () => {
   test('of a run that has not ended is one sentence that names the run once', async () => {
     const run = await connect({ url: server.url }).endpoint('anything').submit({ pauseMs: 60_000 });
     const { code, stdout, stderr } = await claimcheck(['runs', 'retry', run.id]);
-    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect({ code, stdout }).toEqual({ code: EXIT.refused, stdout: '' });
     expect(stderr).toMatch(/^error: run-not-ended: Run \S+ is (?:queued|running)\. .*\n$/);
     expect(stderr.split(run.id)).toHaveLength(2);
     await run.cancel();
@@ -290,7 +307,7 @@ describe('purge', () => {
   test.each([
     [['purge'], 2, "missing required argument 'endpoint'"],
     [['purge', 'narrow', '--older-than', 'soon'], 2, 'It must be a duration'],
-    [['purge', 'nope'], 1, 'endpoint-not-found'],
+    [['purge', 'nope'], 65, 'endpoint-not-found'],
   ])('%s is refused with what to do', async (args, code, message) => {
     const ended = await claimcheck(args);
     expect(ended.stderr).toContain(message);

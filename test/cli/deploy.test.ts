@@ -56,14 +56,14 @@ describe('deploy', () => {
     await deploy();
     expect(await claimcheck('endpoints', 'remove', 'passing')).toMatchObject({ code: 0, stdout: 'passing is gone.\n' });
     expect(await claimcheck('endpoints', 'remove', 'passing')).toMatchObject({
-      code: 1,
+      code: 65,
       stderr: expect.stringContaining('There is no endpoint "passing"') as string,
     });
   });
 
   test.each([
     ['an endpoint that the file does not have', 2, ['nowhere'], 'has no endpoint nowhere; it has refused.'],
-    ['a server that is not there', 1, ['--url', 'http://127.0.0.1:9'], 'http://127.0.0.1:9'],
+    ['a server that is not there', 69, ['--url', 'http://127.0.0.1:9'], 'http://127.0.0.1:9'],
   ])('refuses %s, and ends with %i', async (_what, exitCode, args, sentence) => {
     const { config } = await project('refused');
     const { code, stderr } = await claimcheck('deploy', '--config', config, ...args);
@@ -107,7 +107,7 @@ describe('endpoints rollback', () => {
     await model('invoke: () => 2');
     await deploy();
     const { code, stderr } = await claimcheck('endpoints', 'rollback', 'moved', '1');
-    expect(code).toBe(1);
+    expect(code).toBe(65);
     expect(stderr).toContain('The model of version 1 has changed since it was deployed');
   });
 });

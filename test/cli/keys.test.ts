@@ -108,14 +108,14 @@ test('a key that is made and revoked beside a server counts there, and the comma
   const key = made.stdout.trimEnd();
   await until('a key is asked for', async () => (await server.get('/runs')).status === 401);
   const without = await run(['runs', 'list']);
-  expect([without.code, without.stdout]).toEqual([1, '']);
+  expect([without.code, without.stdout]).toEqual([77, '']);
   expect(without.stderr).toContain('unauthorized: This server asks for an API key');
   expect(without.stderr).toContain('CLAIMCHECK_API_KEY');
   expect((await run(['runs', 'list'], key)).code).toBe(0);
   const scopeless = await run(['purge', 'jobs'], key);
-  expect([scopeless.code, scopeless.stderr]).toEqual([1, expect.stringContaining('this needs manage')]);
+  expect([scopeless.code, scopeless.stderr]).toEqual([77, expect.stringContaining('this needs manage')]);
   await claimcheck(server.data, ['keys', 'revoke', readKey(key)!.keyId]);
-  await until('it is refused', async () => (await run(['runs', 'list'], key)).code === 1);
+  await until('it is refused', async () => (await run(['runs', 'list'], key)).code === 77);
 });
 
 test('a key that no header can carry is told of without showing it', async () => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { EXIT } from '../../src/cli/failure.ts';
 import { connect } from '../../src/client/connect.ts';
 import { type RunningServer, startServer } from '../client/server.ts';
 import { startCommand } from './command.ts';
@@ -42,10 +43,10 @@ describe('runs parts', () => {
     ]);
   });
 
-  test('of a run that is no batch are one sentence and exit code 1', async () => {
+  test('of a run that is no batch are one sentence, and refused', async () => {
     const { id } = await connect({ url: server.url }).endpoint('anything').submit({});
     const { code, stdout, stderr } = await startCommand(server.url, ['runs', 'parts', id]).ended();
-    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect({ code, stdout }).toEqual({ code: EXIT.refused, stdout: '' });
     expect(stderr).toMatch(/^error: invalid-request: Run \S+ is no batch and has no parts\. .*\n$/);
   });
 });

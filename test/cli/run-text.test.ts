@@ -183,7 +183,7 @@ describe('a run is shown', () => {
         'created    2026-11-21T12:00:00.000Z',
         'started    2026-11-21T12:00:01.000Z',
         'finished   2026-11-21T12:00:31.000Z (took 30 s)',
-        'attempt 1  failed after 1.5 s, replica 3f2a, cold start 0.4 s, replica-crashed',
+        'attempt 1  failed after 1.5 s, replica 3f2a, cold start 0.4 s, replica-crashed: exit code 9.',
         'attempt 2  succeeded after 28 s, replica 77b0',
         'output     application/json, 12 bytes',
         '',

@@ -91,7 +91,7 @@ describe.skipIf(!hasPython)(`on a terminal${hasPython ? '' : ` (${NO_PYTHON})`}`
       await own.stop();
     });
     await once(other.listen(Number(new URL(own.url).port), '127.0.0.1'), 'listening');
-    expect(await terminal.ended()).toBe(1);
+    expect(await terminal.ended()).toBe(69);
     const seen = terminal.screen().join('');
     expect(seen).toMatch(/Run (\S+) goes on\. Come back with: claimcheck runs wait \1/);
     expect(seen).toContain('by something else than a claimcheck server');

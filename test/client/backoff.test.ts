@@ -38,14 +38,21 @@ test('there is no try after the time limit, also where the server asks for a lon
 test('a run is waited for through an hour without an answer, where nothing shorter is said', () => {
   expect(pauseAfter(failed({ tries: 300, spentMs: 3_590_000 }), retryLimits().wait, 1)).toBe(10_000);
   expect(pauseAfter(failed({ tries: 300, spentMs: 3_590_001 }), retryLimits().wait, 1)).toBeNull();
-  expect(retryLimits({ tries: 2, seconds: 5 }).wait).toEqual({ tries: 2, totalMs: 5_000 });
-  expect(retryLimits({ seconds: 5, waitSeconds: 7 }).wait).toEqual({ tries: Infinity, totalMs: 7_000 });
+  expect(retryLimits({ tries: 2, seconds: 5 }).wait).toMatchObject({ tries: 2, totalMs: 5_000 });
+  expect(retryLimits({ seconds: 5, waitSeconds: 7 }).wait).toMatchObject({ tries: Infinity, totalMs: 7_000 });
 });
 
 test('a server that never answered is given up after about a second', () => {
   const pauses = [1, 2, 3].map((tries) => pauseAfter(failed({ tries, reached: false }), LIMITS, 1)!);
   expect(pauses.reduce((sum, pause) => sum + pause, 0)).toBeLessThanOrEqual(1_400);
   expect(pauseAfter(failed({ tries: 4, reached: false }), LIMITS, 1)).toBeNull();
+});
+
+test('a run is waited for through a restart also by a client that no server has answered yet, for two minutes', () => {
+  const { wait } = retryLimits();
+  expect(pauseAfter(failed({ tries: 40, spentMs: 109_000, reached: false }), wait, 1)).toBe(10_000);
+  expect(pauseAfter(failed({ tries: 40, spentMs: 110_001, reached: false }), wait, 1)).toBeNull();
+  expect(pauseAfter(failed({ tries: 2, reached: false }), retryLimits({ tries: 2 }).wait, 1)).toBeNull();
 });
 
 test.each([

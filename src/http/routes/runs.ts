@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { type Static, Type } from 'typebox';
 import { RUN_FAILURES, ServiceError } from '../../domain/errors.ts';
-import { type LogLine, logLineText } from '../../domain/log-line.ts';
+import { type LogLine, logText } from '../../domain/log-line.ts';
 import { isEnded } from '../../domain/run.ts';
 import { type Instant, parseRfc3339, seconds } from '../../domain/time.ts';
 import { BEGINNING } from '../../engine/following.ts';
@@ -15,7 +15,7 @@ import { readAccept } from '../accept.ts';
 import { sendAccepted, sendRun, sendSelectedRun, sendSubmitted } from '../answers.ts';
 import { idempotencyKeyOf } from '../idempotency.ts';
 import { RAW_OUTPUT, sendSelectedOutput } from '../output.ts';
-import { followedLines } from '../followed-logs.ts';
+import { attemptEnd, followedLines, type LogFormat } from '../followed-logs.ts';
 import type { HttpParts } from '../parts.ts';
 import { cursorOf, PAGE_DEFAULT, pageOf } from '../paging.ts';
 import { outputExpired, problemOfRun } from '../problem.ts';
@@ -221,23 +221,30 @@ async function logs(parts: HttpParts, call: Call<Static<typeof LogsQuery>, null>
   const { request, params, principal, query, reply } = call;
   const { after = 0, follow = false } = query;
   const format = logFormatOf(readAccept(request.headers.accept));
-  const text = (line: string): string => `${format === 'jsonl' ? line : logLineText(JSON.parse(line) as LogLine)}\n`;
   const runId = idOf(params['id']!);
   const { engine, limits, streams, waitSignal } = parts;
   const type = format === 'jsonl' ? 'application/jsonlines' : 'text/plain; charset=utf-8';
   if (!follow || request.method === 'HEAD') {
-    const { run, lines } = await engine.runs.logs(runId, principal);
+    const { run, attempts, lines } = await engine.runs.logs(runId, principal);
     if (lines === null) throw outputExpired(run, 'logs were');
-    return reply.type(type).send(lines.slice(after).map(text).join(''));
+    const texts =
+      format === 'jsonl'
+        ? lines.slice(after)
+        : logText(
+            lines.map((line) => JSON.parse(line) as LogLine),
+            attempts.map(attemptEnd),
+            after,
+          );
+    return reply.type(type).send([...texts].map((text) => `${text}\n`).join(''));
   }
   const { run } = await engine.runs.sight(runId, principal);
   if (!run.payloadsKept) throw outputExpired(run, 'logs were');
   streams.enter(reply);
   const told = engine.runs.follow(runId, { from: BEGINNING, silence: limits.keepAlive, signal: waitSignal(reply) });
-  return sendStream(reply.type(type), Readable.from(followedLines(told, after, text)), limits.readerIdle);
+  return sendStream(reply.type(type), Readable.from(followedLines(told, after, format)), limits.readerIdle);
 }
 
-function logFormatOf(accept: string | null): 'text' | 'jsonl' {
+function logFormatOf(accept: string | null): LogFormat {
   switch (accept) {
     case null:
     case 'text/plain':
