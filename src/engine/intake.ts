@@ -18,7 +18,7 @@ import type { Enqueued, Ledger, NewRun, RunRecord } from '../ledger/ledger.ts';
 import { BORDER_TYPES } from '../table/format.ts';
 import type { TraceText } from '../tracing/trace-context.ts';
 import type { ArrowConverter } from './batch/arrow-converter.ts';
-import { batchFormat, type BatchQuestion, planHeld, planStored } from './batch/plan.ts';
+import { batchFormat, type BatchQuestion, checkWhole, planHeld, planStored } from './batch/plan.ts';
 import type { Deployed } from './deployment.ts';
 import { checkedInput, refusedAddress } from './located-input.ts';
 import type { Payloads } from './payloads.ts';
@@ -140,6 +140,7 @@ async function takeIn(parts: IntakeParts, submission: Submission): Promise<Taken
   }
   const { bytes } = checkedInput(input, egress, inputPointer);
   const batch = format === null ? null : await planHeld(submission, parts, bytes, format);
+  if (batch === null) checkWhole(submission, bytes);
   const runId = newRunId();
   const contentType = batch === null ? input.contentType : BORDER_TYPES[format!];
   return { runId, payload: await payloads.store(bytes, contentType, inputKey(runId)), batch, callback };

@@ -35,6 +35,7 @@ import type { BatchInputs } from './batch/inputs.ts';
 import type { Deployed } from './deployment.ts';
 import type { Lane } from './dispatcher.ts';
 import type { DrainRates } from './drain-rate.ts';
+import { asDeclared, type Declared } from './feature-names.ts';
 import type { HeldClaim, StopReason } from './leases.ts';
 import { attemptAttributes, outcomeOf, type RunObserver } from './observer.ts';
 import { fetchInput, type FetchParts, InputUnavailable } from './located-input.ts';
@@ -178,7 +179,7 @@ async function attemptResult(
     return { cause };
   });
   if ('cause' in input) return resultWithoutInput(parts, claimed, held, input.cause);
-  const reply = await invoke(parts, claimed, slot, held, { ...input, ...beside });
+  const reply = asCallerNames(input, await invoke(parts, claimed, slot, held, { ...input, ...beside }));
   if (reply.kind === 'own-fault') {
     if (reply.of === 'output') throw reply.cause;
     return damagedInput(parts.log, runId, reply.cause);
@@ -228,34 +229,52 @@ interface Beside {
 interface Input {
   readonly body: Invocation['body'];
   readonly contentType: string;
+  /** Gives an output the caller's names for columns, where the model was given others; null where it was not. */
+  readonly giveBack: Declared['giveBack'] | null;
   /** How much of the attempt's time went by until it was there. */
   readonly took: Duration;
 }
 
-/** A chunk's input is its rows of the parent's table; a call's is its own. */
+/** A chunk's input is its rows of the parent's table; a call's is its own. Both under the names that the endpoint declares. */
 async function inputOf(parts: ReplicaLaneParts, { run, input }: ClaimedRun, signal: AbortSignal): Promise<Input> {
   const { payloads, inputs, clock } = parts;
   const took = milliseconds(0);
   if (run.parentId !== null && run.rows !== null) {
-    const { bytes, contentType } = await inputs.slice(run.parentId, run.rows);
-    return { body: bytes, contentType, took };
+    const { bytes, contentType, columns } = await inputs.slice(run.parentId, run.rows);
+    return { ...declaredInput(parts, { bytes, contentType }, columns), took };
   }
   const { contentType, bytes } = input!;
-  if (!isHeld(input!)) return { body: { bytes, open: () => payloads.stream(input!) }, contentType, took };
+  if (!isHeld(input!))
+    return { body: { bytes, open: () => payloads.stream(input!) }, contentType, giveBack: null, took };
   const content = await payloads.read(input!);
-  if (contentType !== LOCATION_TYPE) return { body: content, contentType, took };
+  if (contentType !== LOCATION_TYPE) return { ...declaredInput(parts, { bytes: content, contentType }, null), took };
   const startedAt = clock.now();
   const fetched = await fetchInput(parts, content, run.timeout, signal);
-  return { body: fetched.bytes, contentType: fetched.contentType, took: between(startedAt, clock.now()) };
+  return { ...declaredInput(parts, fetched, null), took: between(startedAt, clock.now()) };
 }
 
-/** Stores the output of a call while it comes, where it is long; a chunk's is looked into, and held. */
+/** What is no part of a batch is rows only to a model that takes them. */
+function declaredInput(
+  { deployed: { spec, takes } }: ReplicaLaneParts,
+  content: { readonly bytes: Uint8Array; readonly contentType: string },
+  columns: readonly string[] | null,
+): Omit<Input, 'took'> {
+  const { bytes, contentType } = content;
+  const declared = columns === null && takes !== 'rows' ? null : asDeclared(content, spec.features, columns);
+  return { body: declared?.bytes ?? bytes, contentType, giveBack: declared?.giveBack ?? null };
+}
+
+const asCallerNames = ({ giveBack }: Input, reply: Reply): Reply =>
+  giveBack === null || reply.kind !== 'output' ? reply : { ...reply, bytes: giveBack(reply) };
+
+/** Stores the output of a call while it comes, where it is long; a chunk's is looked into, and held, and so is one whose columns are renamed. */
 function keepOutput(
   { payloads, room, deployed }: ReplicaLaneParts,
   { run, claim }: ClaimedRun,
   held: HeldClaim,
+  { giveBack }: Pick<Input, 'giveBack'>,
 ): Pick<Invocation, 'keep'> {
-  if (run.rows !== null) return {};
+  if (run.rows !== null || giveBack !== null) return {};
   const key = outputKey(claim.runId, claim.attempt);
   const { outputBytes } = deployed.spec.replicas;
   return {
@@ -269,7 +288,7 @@ async function invoke(
   claimed: ClaimedRun,
   slot: ReservedSlot,
   held: HeldClaim,
-  { body, contentType, took, reports, traced }: Input & Beside,
+  { body, contentType, giveBack, took, reports, traced }: Input & Beside,
 ): Promise<Reply> {
   const { run, claim } = claimed;
   const { replicas, model } = parts.deployed.spec;
@@ -292,7 +311,10 @@ async function invoke(
     // Our runner reports what it prints by itself, also where it works on several runs at once.
     const isAlone = replicas.concurrency === 1 || claimed.alone;
     const heard = isOurRunner || !isAlone ? {} : { onLine: reports.onLine };
-    return await slot.invoke({ headers, body, ...keepOutput(parts, claimed, held), ...heard }, held.signal);
+    return await slot.invoke(
+      { headers, body, ...keepOutput(parts, claimed, held, { giveBack }), ...heard },
+      held.signal,
+    );
   } finally {
     stopTimer?.();
   }

@@ -13,6 +13,18 @@ export function missingFrom(columns: readonly string[], wanted: readonly string[
   return wanted.filter((name) => !present.has(name.toLowerCase()));
 }
 
+/** The columns that one of some names may mean without regard to case, where there is more than one; null where each means one at most. */
+export function ambiguityIn(columns: readonly string[], wanted: readonly string[]): readonly string[] | null {
+  for (const name of wanted) {
+    const lower = name.toLowerCase();
+    const alike = columns.filter(
+      (column) => column.toLowerCase() === lower && (column === name || !wanted.includes(column)),
+    );
+    if (alike.length > 1) return alike;
+  }
+  return null;
+}
+
 /** A table may have thousands of columns, and a message should stay one that is read. */
 const LISTED_MAX = 20;
 

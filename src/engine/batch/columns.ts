@@ -2,11 +2,11 @@
 
 import { ServiceError } from '../../domain/errors.ts';
 import { ERROR_COLUMN } from '../../table/codec.ts';
-import { listed, missingFrom } from '../../table/column-names.ts';
+import { ambiguityIn, listed, missingFrom } from '../../table/column-names.ts';
 import type { BatchTable } from './table.ts';
 
 /**
- * Checks that a table has every required column, without regard to case, and none of the name that failed rows are marked with.
+ * Checks that a table has every required column once, without regard to case, and none of the name that failed rows are marked with.
  * Tables without a header have the columns of all their rows; one without any row has nothing to check.
  *
  * @throws ServiceError `invalid-request` that names the columns
@@ -17,6 +17,18 @@ export function checkColumns({ columns }: Pick<BatchTable, 'columns'>, features:
     const detail = `is the column that failed rows are marked with; rename or drop it before the table is sent`;
     throw new ServiceError('invalid-request', `"${ERROR_COLUMN}" ${detail}.`, {
       errors: [{ pointer: `/columns/${ERROR_COLUMN}`, detail }],
+    });
+  }
+  checkFeatures(columns, features);
+}
+
+/** As `checkColumns`, of the features alone. Columns that differ in case alone are refused: either may be the one that is meant. */
+export function checkFeatures(columns: readonly string[], features: readonly string[]): void {
+  const alike = ambiguityIn(columns, features);
+  if (alike !== null) {
+    const detail = `differ in case alone, and each may be the one that the endpoint requires; send one of them, or rename the other`;
+    throw new ServiceError('invalid-request', `The columns ${listed(alike)} ${detail}.`, {
+      errors: alike.map((name) => ({ pointer: `/columns/${name}`, detail: 'differs from another in case alone' })),
     });
   }
   const missing = missingFrom(columns, features);

@@ -19,6 +19,14 @@ interface KeptInput {
   bytes: number;
 }
 
+/** Some rows of a table. */
+export interface Slice {
+  readonly bytes: Uint8Array;
+  readonly contentType: string;
+  /** Those of the whole table. */
+  readonly columns: readonly string[];
+}
+
 /** Holds the inputs of active batches. A chunk's input is never stored: it is a part of what is stored already. */
 export class BatchInputs {
   readonly #ledger: Ledger;
@@ -43,9 +51,10 @@ export class BatchInputs {
   }
 
   /** The given rows as a table of their own, byte for byte as they came. */
-  async slice(parentId: RunId, rows: RowRange): Promise<{ bytes: Uint8Array; contentType: string }> {
+  async slice(parentId: RunId, rows: RowRange): Promise<Slice> {
     const table = await (this.#open.get(parentId) ?? this.#keep(parentId));
-    return { bytes: await table.slice(rows), contentType: CONTENT_TYPES[table.format] };
+    const contentType = CONTENT_TYPES[table.format];
+    return { bytes: await table.slice(rows), contentType, columns: table.columns ?? [] };
   }
 
   close(parentId: RunId): void {

@@ -4,11 +4,12 @@ import type { BatchOptions, BatchPlan } from '../../domain/batch.ts';
 import { DEFAULT_BATCH_SIZE } from '../../domain/endpoint.ts';
 import { ServiceError } from '../../domain/errors.ts';
 import type { Payload } from '../../domain/payload.ts';
-import { BORDER_TYPES, type BorderFormat, borderFormatOf, TableError } from '../../table/format.ts';
+import { BORDER_TYPES, type BorderFormat, borderFormatOf, TableError, tableFormatOf } from '../../table/format.ts';
 import { isJsonTable } from '../../table/json.ts';
+import { columnsOrNull } from '../../table/rename.ts';
 import { isByLines } from '../../table/survey.ts';
 import { type BatchTable, holdTable, openTable, type TableParts } from './table.ts';
-import { checkColumns } from './columns.ts';
+import { checkColumns, checkFeatures } from './columns.ts';
 import type { Deployed } from '../deployment.ts';
 
 /** What of a submission says whether and how it runs as a batch. */
@@ -65,6 +66,18 @@ export async function planHeld(
   } catch (error) {
     throw inRequest(error, question);
   }
+}
+
+/**
+ * Checks rows that go to their model whole for the features of the endpoint. What is no table is left to the model, which says so.
+ *
+ * @throws ServiceError `invalid-request` for its columns
+ */
+export function checkWhole({ deployed: { spec, takes }, input }: BatchQuestion, bytes: Uint8Array): void {
+  const format = tableFormatOf(input.contentType);
+  if (takes !== 'rows' || spec.features.length === 0 || format === null) return;
+  const columns = columnsOrNull(bytes, format);
+  if (columns !== null) checkFeatures(columns, spec.features);
 }
 
 /** As `planHeld`, of a table that was stored while it came, and that need not be held. */
