@@ -88,6 +88,8 @@ function hold(payload: Readable, bytesMax: number, idle: Duration, done: Done): 
     done(error, error === null ? Buffer.concat(chunks, length) : undefined);
   };
   payload.on('data', onData).on('end', onEnd).on('error', onError);
+  // The client has hung up while its key was looked up: nothing would be heard of it any more.
+  if (payload.destroyed) end(brokenOff(payload.errored));
 }
 
 /** The problem that stands for a body which is longer than is taken; what is left of it is not read. */

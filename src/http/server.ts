@@ -32,6 +32,7 @@ import {
   ROOM_RETRY,
   type ServerLimits,
 } from './limits.ts';
+import { whenOver } from './over.ts';
 import type { AboutServer, HttpParts } from './parts.ts';
 import { sendProblem } from './problem.ts';
 import { parseQuery } from './query.ts';
@@ -218,7 +219,7 @@ class Waits {
     if (this.#closed) wait.abort();
     this.#waiting.add(wait);
     // Every answer ends in a close; only one that comes too early is worth an abort, which makes an error with its stack.
-    raw.once('close', () => {
+    whenOver(raw, () => {
       this.#waiting.delete(wait);
       if (!raw.writableFinished) wait.abort();
     });

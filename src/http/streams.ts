@@ -2,6 +2,7 @@
 
 import type { FastifyReply } from 'fastify';
 import { ServiceError } from '../domain/errors.ts';
+import { whenOver } from './over.ts';
 
 /** What a client is told to wait for a place, in seconds. */
 const RETRY_SECONDS = '5';
@@ -30,6 +31,6 @@ export class Streams {
         },
       );
     this.#open += 1;
-    raw.once('close', () => (this.#open -= 1));
+    whenOver(raw, () => (this.#open -= 1));
   }
 }

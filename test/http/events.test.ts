@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { EndpointFile } from '../../src/config/config-file.ts';
 import { milliseconds } from '../../src/domain/time.ts';
-import { openEvents, type OpenEvents, namesOf } from '../support/events.ts';
+import { leaveAtOnce, openEvents, type OpenEvents, namesOf } from '../support/events.ts';
 import { folderForTest, newFolder, removeFolder } from '../support/folder.ts';
 import { Gates } from '../support/gate.ts';
 import { serviceForTest, startTestService, type TestService } from '../support/service.ts';
@@ -219,6 +219,18 @@ test('a client that goes away leaves its place to another', async () => {
   gates.open('held');
   await late.ended;
   expect(namesOf(late.events).at(-1)).toBe('end');
+});
+
+test('clients that open a stream and leave at once take no place for ever', async () => {
+  const runId = await server.submit('model', [{ gate: gates.path('left') }]);
+  const paths = [`/runs/${runId}/events`, `/runs/${runId}/logs?follow=true`];
+  await Promise.all(Array.from({ length: 200 }, (_, place) => leaveAtOnce(server.url, paths[place % paths.length]!)));
+  const late = await until('there is a place', async () => {
+    const opened = await follow(runId);
+    return opened.status === 200 ? opened : null;
+  });
+  gates.open('left');
+  await late.ended;
 });
 
 test('a HEAD has the headers of a stream and ends at once', async () => {

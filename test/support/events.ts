@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
+import { connect } from 'node:net';
 import { createParser } from 'eventsource-parser';
 
 /** An event as it came. */
@@ -70,3 +71,16 @@ export const namesOf = (events: readonly SeenEvent[]): string[] =>
     if (event === 'progress') return `progress ${data.done}`;
     return event;
   });
+
+/** Asks for a path, and hangs up before anything can have been answered. */
+export async function leaveAtOnce(url: string, path: string): Promise<void> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  const closed = once(socket, 'close');
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  // What is written goes out before the end of the connection does.
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+  socket.destroy();
+  await closed;
+}

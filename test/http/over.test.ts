@@ -1,0 +1,45 @@
+// Clients that leave while their request is still looked up: what is held for their answers is let go of.
+
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { PassThrough } from 'node:stream';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { expect, onTestFinished, test } from 'vitest';
+import { ServiceError } from '../../src/domain/errors.ts';
+import { bodyReader } from '../../src/http/incoming-body.ts';
+import { DEFAULT_LIMITS } from '../../src/http/limits.ts';
+import { whenOver } from '../../src/http/over.ts';
+import { until } from '../support/until.ts';
+
+/** The answers to so many requests on one connection, whose client is gone. */
+async function abandonedAnswers(count: number): Promise<ServerResponse[]> {
+  const answers: ServerResponse[] = [];
+  const server = createServer((_request, answer) => void answers.push(answer));
+  onTestFinished(() => void server.close());
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(count));
+  await until('all were asked', () => answers.length === count);
+  socket.destroy();
+  await until('the client is gone', () => answers.every(({ closed }) => closed));
+  return answers;
+}
+
+test('an answer that is over before anybody asks is over, also behind another on the same connection', async () => {
+  for (const answer of await abandonedAnswers(3)) {
+    let told = 0;
+    whenOver(answer, () => (told += 1));
+    expect(told).toBe(1);
+  }
+});
+
+test('a body whose client hung up before it was read is not waited for', () => {
+  const payload = new PassThrough();
+  payload.destroy();
+  const request = { headers: {}, routeOptions: { config: { route: { body: { bytesMax: 100 } } } } };
+  const ends: (Error | null)[] = [];
+  bodyReader(DEFAULT_LIMITS)(request as FastifyRequest, payload, (error) => ends.push(error));
+  expect(ends).toMatchObject([{ slug: 'malformed-body' }]);
+  expect(ends[0]).toBeInstanceOf(ServiceError);
+});
