@@ -85,7 +85,10 @@ function statusBody(runId: RunId, { status, at, error }: Told & { kind: 'status'
   };
 }
 
+/** Where a line of an event stream ends. JavaScript's own idea of it, `^` with the flag m, has U+2028 and U+2029 as well, which are text here and in JSON. */
+const LINE_END = /\r\n|\n|\r/g;
+
 /** Metadata stands in JSON as it was sent, with its line ends: each of them begins another line of data. */
 function event(name: RunEventName | PartEventName, id: string, json: string): string {
-  return `event: ${name}\nid: ${id}\n${json.replaceAll(/^/gm, 'data: ')}\n\n`;
+  return `event: ${name}\nid: ${id}\ndata: ${json.replaceAll(LINE_END, '\ndata: ')}\n\n`;
 }

@@ -19,8 +19,11 @@ export class LineSplitter {
     const lines = (this.#rest + this.#decoder.write(bytes)).split(/\r?\n/);
     this.#rest = lines.pop()!;
     for (const line of lines) this.#onLine(line);
-    for (; this.#rest.length > LINE_MAX; this.#rest = this.#rest.slice(LINE_MAX))
-      this.#onLine(this.#rest.slice(0, LINE_MAX));
+    while (this.#rest.length > LINE_MAX) {
+      const end = isHighSurrogate(this.#rest, LINE_MAX - 1) ? LINE_MAX - 1 : LINE_MAX;
+      this.#onLine(this.#rest.slice(0, end));
+      this.#rest = this.#rest.slice(end);
+    }
   }
 
   /** The stream is over, or what follows belongs to somebody else: what is left is a line. */
@@ -30,3 +33,6 @@ export class LineSplitter {
     if (rest !== '') this.#onLine(rest);
   }
 }
+
+/** Whether a character begins there that takes two units of a text: cut between them, neither half is one. */
+const isHighSurrogate = (text: string, at: number): boolean => (text.charCodeAt(at) & 0xfc00) === 0xd800;

@@ -20,7 +20,7 @@ export function readProgress(body: Buffer): StepProgress {
   if (total !== null && !isCount(total))
     throw invalid('/total', `must be a whole number from 0, or null; it is ${JSON.stringify(total)}`);
   if (message !== null && typeof message !== 'string') throw invalid('/message', 'must be a text, or null');
-  return { done, total, message: message === null ? null : storable(message).slice(0, MESSAGE_MAX) };
+  return { done, total, message: message === null ? null : storable(message.slice(0, MESSAGE_MAX)) };
 }
 
 /**

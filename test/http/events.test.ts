@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { connect } from '../../src/client/connect.ts';
 import type { EndpointFile } from '../../src/config/config-file.ts';
 import { milliseconds } from '../../src/domain/time.ts';
 import { leaveAtOnce, openEvents, type OpenEvents, namesOf } from '../support/events.ts';
@@ -192,6 +193,38 @@ test('metadata comes as it was sent, line ends and all', async () => {
   const opened = await follow(answer.json.run_id);
   await opened.ended;
   expect(opened.events.at(-1)).toMatchObject({ event: 'end', data: { metadata: { a: 1.5, b: 'c' } } });
+});
+
+const ODD_LINE_ENDS = 'a\u2028b\u2029c\u0085d\ve\ff\u001cg\u001eh\r\ni';
+
+test('what a text holds that some readers take for a line end is not changed', async () => {
+  const answer = await server.post('/endpoints/model/invoke', {
+    async: true,
+    run_name: 'a\u2028b',
+    input: [
+      { log: [ODD_LINE_ENDS, { [ODD_LINE_ENDS]: ODD_LINE_ENDS }] },
+      { progress: [1, 2, ODD_LINE_ENDS] },
+      { fail: ODD_LINE_ENDS },
+    ],
+    metadata: { [ODD_LINE_ENDS]: ODD_LINE_ENDS },
+  });
+  const runId = answer.json.run_id as string;
+  const opened = await follow(runId);
+  await opened.ended;
+  const dataOf = (name: string) => opened.events.find(({ event }) => event === name)!.data;
+  expect(dataOf('log')).toMatchObject({ message: ODD_LINE_ENDS, fields: { [ODD_LINE_ENDS]: ODD_LINE_ENDS } });
+  expect(dataOf('end')).toMatchObject({
+    run_name: 'a\u2028b',
+    metadata: { [ODD_LINE_ENDS]: ODD_LINE_ENDS },
+    error: { detail: expect.stringContaining('\u2028b\u2029') as unknown },
+  });
+  expect((await server.run(runId)).progress).toMatchObject({ message: ODD_LINE_ENDS });
+  const run = connect({ url: server.url }).run(runId);
+  const heard = await Array.fromAsync(run.events());
+  expect(heard.map(({ data }) => data)).toEqual(expect.arrayContaining([dataOf('log'), dataOf('end')]));
+  const lines = [{ message: ODD_LINE_ENDS }, { attempt: 2, message: ODD_LINE_ENDS }];
+  expect(await run.logs()).toMatchObject(lines);
+  expect(await Array.fromAsync(run.followLogs())).toMatchObject(lines);
 });
 
 test('a stream on which nothing happens says that it is there', async () => {

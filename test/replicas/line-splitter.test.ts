@@ -24,3 +24,10 @@ test('a line without an end comes in pieces, and fills no memory', () => {
   const lines = linesOf('x'.repeat(40_000));
   expect(lines.map(({ length }) => length)).toEqual([16_384, 16_384, 7_232]);
 });
+
+test('a piece of a line ends between two characters, and what other alphabets take for a line end is text', () => {
+  const lines = linesOf(`x${'😀'.repeat(8_192)}`);
+  expect(lines.map((line) => line.isWellFormed())).toEqual([true, true]);
+  expect(lines.join('')).toBe(`x${'😀'.repeat(8_192)}`);
+  expect(linesOf('a\u2028b\u2029c\u0085d\vf\fg\rh\n')).toEqual(['a\u2028b\u2029c\u0085d\vf\fg\rh']);
+});
