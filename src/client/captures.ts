@@ -10,7 +10,7 @@ import type {
   CapturesDeleted,
   MetricsBody,
 } from '../wire/captures.ts';
-import { type Content, valueOf } from './content.ts';
+import { type Content, valueOf, withoutUtf8 } from './content.ts';
 import { jsonOf, type Transport } from './transport.ts';
 
 /** What is captured: a name, or a name with what the endpoint's configuration does not say, or says otherwise. */
@@ -84,7 +84,7 @@ export class Capture {
   /** The predictions byte for byte. */
   async output({ signal }: Stopping = {}): Promise<Content> {
     const { bytes, contentType } = await this.#transport.send(requestOf(this.body.predictions.href, signal));
-    return { bytes, contentType };
+    return { bytes, contentType: withoutUtf8(contentType) };
   }
 
   /** The values of the endpoint's `idColumn`, one for each prediction; null where the input had none. */
@@ -190,5 +190,5 @@ export async function fetchEvaluation(
   const path = `${endpointPath}/evaluation`;
   const request = { method: 'GET', path, query: { rows }, signal, limitSeconds: ANSWER_SECONDS } as const;
   const { bytes, contentType } = await transport.send(request);
-  return { bytes, contentType };
+  return { bytes, contentType: withoutUtf8(contentType) };
 }

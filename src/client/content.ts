@@ -23,6 +23,9 @@ export function isContent(input: unknown): input is InputContent {
   return (bytes instanceof Uint8Array || bytes instanceof Blob) && typeof contentType === 'string';
 }
 
+/** A content type as it is said in runs: the answer of a server names the encoding of every text as well. */
+export const withoutUtf8 = (contentType: string): string => contentType.replace(/; charset=utf-8$/, '');
+
 /** Whether a content type is JSON as a single value (JSON Lines are a table). */
 export function isJsonType(contentType: string): boolean {
   const type = contentType.split(';', 1)[0]!.trim().toLowerCase();

@@ -1,7 +1,7 @@
 // The output of a run that has ended.
 
 import type { RunBody } from '../wire/runs.ts';
-import { type Content, isJsonType, valueOf } from './content.ts';
+import { type Content, isJsonType, valueOf, withoutUtf8 } from './content.ts';
 import { errorOfRun } from './errors.ts';
 import type { Transport } from './transport.ts';
 
@@ -12,14 +12,16 @@ import type { Transport } from './transport.ts';
  */
 export async function fetchOutput(transport: Transport, ended: RunBody, signal?: AbortSignal): Promise<Content> {
   if (ended.status !== 'succeeded') throw errorOfRun(ended);
-  return fetchContent(transport, ended.run_id, signal);
+  const { bytes, contentType } = await fetchContent(transport, ended.run_id, signal);
+  // As the model named it, as a stream of it does; the answer names the encoding of texts as well.
+  return { bytes, contentType: ended.output?.content_type ?? contentType };
 }
 
 /** The output of a run that is known to have succeeded, as bytes. */
 export async function fetchContent(transport: Transport, runId: string, signal?: AbortSignal): Promise<Content> {
   const path = `/runs/${encodeURIComponent(runId)}/output`;
   const { bytes, contentType } = await transport.send({ method: 'GET', path, signal, isWait: true });
-  return { bytes, contentType };
+  return { bytes, contentType: withoutUtf8(contentType) };
 }
 
 /** The output as a value: JSON parsed, a table as rows, anything else as bytes. Throws as `fetchOutput` does. */

@@ -7,6 +7,7 @@ import { formatBytes } from '../domain/bytes.ts';
 import { ServiceError } from '../domain/errors.ts';
 import { HELD_PAYLOAD_BYTES_MAX, isJson } from '../domain/payload.ts';
 import { type Duration, inSeconds } from '../domain/time.ts';
+import { assertUtf8 } from './charset.ts';
 import type { ServerLimits } from './limits.ts';
 
 /** A body that is too long to be held, of which nothing was read. */
@@ -56,8 +57,14 @@ export function bodyReader(limits: ServerLimits): (request: FastifyRequest, payl
     const rule = routeOptions.config.route?.body;
     // There is no such path, and so nobody who would read it.
     if (rule === undefined) return done(null);
+    const type = headers['content-type'] ?? '';
+    try {
+      assertUtf8(type);
+    } catch (error) {
+      return done(error as Error);
+    }
     const announced = headers['content-length'] === undefined ? null : Number(headers['content-length']);
-    const isHeld = rule.bytesMax !== null || isJson(headers['content-type'] ?? '');
+    const isHeld = rule.bytesMax !== null || isJson(type);
     if (!isHeld && (announced === null || announced > HELD_PAYLOAD_BYTES_MAX))
       return done(null, new IncomingBody(payload, announced, limits.bodyIdle));
     const bytesMax = rule.bytesMax ?? Math.min(limits.bodyBytes, isHeld ? limits.envelopeBytes : Infinity);

@@ -7,6 +7,7 @@ import { ServiceError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { ByteRange, PayloadFacts } from '../domain/payload.ts';
 import type { RunRecord } from '../ledger/ledger.ts';
+import { outputTypeOf } from './charset.ts';
 import { isKnown, mayAnswerRange, strongTag } from './conditions.ts';
 import type { HttpParts } from './parts.ts';
 import { outputExpired } from './problem.ts';
@@ -75,16 +76,17 @@ async function open(
 }
 
 /** They are the model's, so a browser is told to save and not to show them. */
-function send(
+async function send(
   parts: HttpParts,
   reply: FastifyReply,
-  { runId, output }: RunRecord,
+  run: RunRecord,
   content: Content,
   length: number,
-): FastifyReply {
+): Promise<FastifyReply> {
+  const { runId, output } = run;
   const { contentType, sha256 } = output!;
   reply
-    .type(contentType)
+    .type(await outputTypeOf(parts.engine, run))
     .header('content-length', length)
     .header('etag', strongTag(sha256))
     .header('accept-ranges', 'bytes')

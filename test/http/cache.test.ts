@@ -36,7 +36,7 @@ test('answers are looked up, kept to the last digit, shown and forgotten', async
     kept: 2,
   });
   const found = await lookUp([2, 1, 3]);
-  expect([found.status, found.headers['content-type']]).toEqual([200, 'application/jsonlines']);
+  expect([found.status, found.headers['content-type']]).toEqual([200, 'application/jsonlines; charset=utf-8']);
   expect(found.text).toBe('[true,{}]\n{"n": 9007199254740993, "e": 1e400}\n"others"\n');
   expect((await server.get('/endpoints/rows/cache')).json).toMatchObject({
     rows: 2,

@@ -71,7 +71,7 @@ describe('a capture', () => {
     const predictions = await server.get(json.predictions.href);
     expect(predictions.text).toBe((await server.get(`/runs/${runId}/output`)).text);
     expect(predictions.headers).toMatchObject({
-      'content-type': 'text/csv',
+      'content-type': 'text/csv; charset=utf-8',
       'content-disposition': 'attachment; filename="holdout-2026-v1.csv"',
       etag: `"${run.output.sha256}"`,
     });
@@ -380,7 +380,7 @@ describe('evaluation data', () => {
     const server = await serviceForTest({ endpoints: ENDPOINTS });
     const { text, headers } = await server.get('/endpoints/scored/evaluation');
     expect(text).toBe('id,guess,truth,training\n1,1.5,1,false\n3,3.5,3,False\n5,5.5,5,0\n');
-    expect(headers['content-type']).toBe('text/csv');
+    expect(headers['content-type']).toBe('text/csv; charset=utf-8');
     const two = (await server.get('/endpoints/scored/evaluation?rows=2')).text;
     expect(two.split('\n').slice(1, 3)).toEqual(['1,1.5,1,false', '3,3.5,3,False']);
     expect((await server.get('/endpoints/plain/evaluation')).json).toMatchObject({

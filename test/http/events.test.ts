@@ -46,7 +46,7 @@ test('a run is followed while it lives: every status, attempt, line and progress
   const opened = await follow(runId);
   expect(opened.status).toBe(200);
   expect(opened.headers).toMatchObject({
-    'content-type': 'text/event-stream',
+    'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-store',
     'x-accel-buffering': 'no',
   });
@@ -270,7 +270,7 @@ test('a HEAD has the headers of a stream and ends at once', async () => {
   const runId = await server.submit('model', [{ gate: gates.path('head') }]);
   const answer = await server.send('HEAD', `/runs/${runId}/events`);
   expect(answer.status).toBe(200);
-  expect(answer.headers['content-type']).toBe('text/event-stream');
+  expect(answer.headers['content-type']).toBe('text/event-stream; charset=utf-8');
   expect(answer.text).toBe('');
   gates.open('head');
   await server.ended(runId);

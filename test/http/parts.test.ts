@@ -56,7 +56,10 @@ describe('the parts of a batch', () => {
       expect(await opened.ended).toBe(true);
       expect(partsOf(opened.events)).toEqual(['0-2 succeeded', '2-4 succeeded', '4-5 succeeded', 'end succeeded']);
     }
-    expect(early.headers).toMatchObject({ 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' });
+    expect(early.headers).toMatchObject({
+      'content-type': 'text/event-stream; charset=utf-8',
+      'x-accel-buffering': 'no',
+    });
     expect(early.events.at(-1)!.data).toMatchObject({ run_id: runId, done: true });
   });
 

@@ -18,6 +18,7 @@ import {
   CALLER,
 } from '../../wire/cache.ts';
 import { keysBody, ENTRIES_BODY } from '../cache-bodies.ts';
+import { inUtf8 } from '../charset.ts';
 import type { HttpParts } from '../parts.ts';
 import { type Call, type Route, route } from '../route.ts';
 import { Type } from 'typebox';
@@ -164,7 +165,7 @@ async function lookUp(parts: HttpParts, call: Call<object, CacheLookup>): Promis
     keys: keys as CacheKey[],
     bytesMax: LOOKUP_BYTES_MAX,
   });
-  return call.reply.type('application/jsonlines').send(Buffer.from(found.map(lineOf).join('')));
+  return call.reply.type(inUtf8('application/jsonlines')).send(Buffer.from(found.map(lineOf).join('')));
 }
 
 const lineOf = (found: Found): string => `${typeof found === 'string' ? `"${found}"` : found.answer}\n`;

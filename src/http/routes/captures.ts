@@ -24,6 +24,7 @@ import {
 } from '../../wire/captures.ts';
 import { optionsBody } from '../body-rules.ts';
 import { captureBody, captureLine } from '../capture-view.ts';
+import { inUtf8 } from '../charset.ts';
 import { strongTag } from '../conditions.ts';
 import { extensionOf, RAW_OUTPUT } from '../output.ts';
 import type { HttpParts } from '../parts.ts';
@@ -259,7 +260,7 @@ async function sendBlob(
   { contentType, bytes, sha256 }: PayloadFacts,
   open: () => Promise<Readable>,
 ): Promise<FastifyReply> {
-  reply.type(contentType).header('content-length', bytes).header('etag', strongTag(sha256));
+  reply.type(inUtf8(contentType)).header('content-length', bytes).header('etag', strongTag(sha256));
   const stream = request.method === 'HEAD' ? Readable.from([]) : turns.of(await open());
   return sendStream(reply, stream, limits.readerIdle);
 }
@@ -282,5 +283,5 @@ async function evaluation(
       `The evaluation data of ${spec.name} cannot be read; "claimcheck check" says why.`,
     );
   const bytes = sampleOf(found, query.rows ?? SAMPLE_DEFAULT);
-  return reply.type(CONTENT_TYPES[found.table.format]).send(Buffer.from(bytes));
+  return reply.type(inUtf8(CONTENT_TYPES[found.table.format])).send(Buffer.from(bytes));
 }

@@ -5,6 +5,7 @@ import type { FastifyReply } from 'fastify';
 import { type Static, Type } from 'typebox';
 import { placeOfEnd } from '../../engine/following.ts';
 import { EventsQuery } from '../../wire/events.ts';
+import { inUtf8 } from '../charset.ts';
 import { EVENT_STREAM, eventTexts, placeOf } from '../event-stream.ts';
 import type { HttpParts } from '../parts.ts';
 import { sendStream } from '../reader.ts';
@@ -46,7 +47,7 @@ async function events(
   const from = placeOf(typeof header === 'string' ? header : query.last_event_id);
   const end = placeOfEnd(sight);
   if (end !== null && from.moment >= end) return reply.code(204).send();
-  reply.type(EVENT_STREAM).header('x-accel-buffering', 'no');
+  reply.type(inUtf8(EVENT_STREAM)).header('x-accel-buffering', 'no');
   if (request.method === 'HEAD') return reply.send(Readable.from([]));
   streams.enter(reply);
   const told = engine.runs.follow(runId, { from, silence: limits.keepAlive, signal: waitSignal(reply) });

@@ -5,6 +5,7 @@ import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
 import { ServiceError } from '../../domain/errors.ts';
 import { PartBody } from '../../wire/parts.ts';
+import { inUtf8 } from '../charset.ts';
 import { EVENT_STREAM, partTexts, SAW_END } from '../event-stream.ts';
 import type { HttpParts } from '../parts.ts';
 import { outputExpired } from '../problem.ts';
@@ -49,7 +50,7 @@ async function parts(
     );
   if (request.headers['last-event-id'] === SAW_END) return reply.code(204).send();
   if (!(await engine.runs.hasAllParts(run))) throw outputExpired(run, 'parts were');
-  reply.type(EVENT_STREAM).header('x-accel-buffering', 'no');
+  reply.type(inUtf8(EVENT_STREAM)).header('x-accel-buffering', 'no');
   if (request.method === 'HEAD') return reply.send(Readable.from([]));
   streams.enter(reply);
   const told = engine.runs.followParts(run, { silence: limits.keepAlive, signal: waitSignal(reply) });

@@ -13,6 +13,7 @@ import { LogLineBody, LogsQuery } from '../../wire/logs.ts';
 import { RunBody, RunPage, RunQuery, WaitQuery } from '../../wire/runs.ts';
 import { readAccept } from '../accept.ts';
 import { sendAccepted, sendRun, sendSelectedRun, sendSubmitted } from '../answers.ts';
+import { inUtf8 } from '../charset.ts';
 import { idempotencyKeyOf } from '../idempotency.ts';
 import { RAW_OUTPUT, sendSelectedOutput } from '../output.ts';
 import { attemptEnd, followedLines, type LogFormat } from '../followed-logs.ts';
@@ -223,7 +224,7 @@ async function logs(parts: HttpParts, call: Call<Static<typeof LogsQuery>, null>
   const format = logFormatOf(readAccept(request.headers.accept));
   const runId = idOf(params['id']!);
   const { engine, limits, streams, waitSignal } = parts;
-  const type = format === 'jsonl' ? 'application/jsonlines' : 'text/plain; charset=utf-8';
+  const type = inUtf8(format === 'jsonl' ? 'application/jsonlines' : 'text/plain');
   if (!follow || request.method === 'HEAD') {
     const { run, attempts, lines } = await engine.runs.logs(runId, principal);
     if (lines === null) throw outputExpired(run, 'logs were');
