@@ -2,15 +2,21 @@
 
 import { randomUUIDv7 } from 'node:crypto';
 import type { RunId } from './domain/ids.ts';
-import { type Duration, type Instant, instant } from './domain/time.ts';
+import { type Duration, type Instant, instant, type Moment, moment } from './domain/time.ts';
 
 /** What time it is, for whoever must not ask the machine: tests move their own by hand. */
 export interface Clock {
+  /** As people and other machines have it; it may be set, forward and back. */
   now(): Instant;
+  /** It goes on whatever `now` is set to, and stands while the machine sleeps. */
+  steady(): Moment;
 }
 
+/** The machine's clock that nobody can set. */
+export const steadyNow = (): Moment => moment(performance.now());
+
 /** The machine's clock. */
-export const systemClock: Clock = { now: () => instant(Date.now()) };
+export const systemClock: Clock = { now: () => instant(Date.now()), steady: steadyNow };
 
 /** Longest time that one of Node's timers holds, in milliseconds; anything longer would fire at once. */
 const TIMER_MAX = 2 ** 31 - 1;

@@ -20,7 +20,10 @@ export function runIdOf(key: string): RunId | null {
 /** A blob is stored before it is named; one that is younger than this may be about to be, and is no orphan. */
 export const ORPHAN_AGE: Duration = hours(1);
 
-/** A blob that is not what was stored: missing, cut short, or with other bytes. It is never handed out. */
+/**
+ * A blob that is not what was stored: certainly missing, cut short, or with other bytes. It is never handed out. A blob that cannot be looked at
+ * may be whole: that is StorageUnavailable, which every verb of a store may throw.
+ */
 export class BlobDamaged extends Error {
   override readonly name = 'BlobDamaged';
 }

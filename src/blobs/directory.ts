@@ -8,10 +8,11 @@ import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { access, type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline, type Readable } from 'node:stream';
+import { PassThrough, pipeline, type Readable } from 'node:stream';
 import { sha256 } from '../domain/digest.ts';
-import { StorageBroken, StorageFull } from '../domain/errors.ts';
+import { isStorageTrouble, StorageBroken, StorageFull, StorageUnavailable } from '../domain/errors.ts';
 import type { BlobKey, ByteRange, PayloadFacts } from '../domain/payload.ts';
+import { isSystemError, reasonOf } from '../domain/system-error.ts';
 import { type Instant, instant } from '../domain/time.ts';
 import { makeFolder, syncFolder } from '../folders.ts';
 import { BlobDamaged, type BlobStore, type Insist, type StoredBlob, type StoredBytes } from './blobs.ts';
@@ -71,7 +72,7 @@ class BlobDirectory implements BlobStore {
   }
 
   put(key: BlobKey, bytes: Uint8Array): Promise<void> {
-    return this.#put(key, (file) => file.writeFile(bytes));
+    return this.#put(key, (file) => storing(key, () => file.writeFile(bytes)));
   }
 
   async putStream(key: BlobKey, chunks: AsyncIterable<Uint8Array>, insist: Insist = once): Promise<StoredBytes> {
@@ -80,11 +81,11 @@ class BlobDirectory implements BlobStore {
     let synced = 0;
     await this.#put(key, async (file) => {
       for await (const chunk of chunks) {
-        await insist(() => writeAt(file, chunk, bytes));
+        await insist(() => storing(key, () => writeAt(file, chunk, bytes)));
         digest.update(chunk);
         bytes += chunk.length;
         if (bytes - synced < SYNC_EVERY_BYTES) continue;
-        await file.datasync();
+        await storing(key, () => file.datasync());
         synced = bytes;
       }
     });
@@ -94,14 +95,26 @@ class BlobDirectory implements BlobStore {
   async #put(key: BlobKey, write: (file: FileHandle) => Promise<void>): Promise<void> {
     const unfinished = join(this.#folder, UNFINISHED, randomUUID());
     try {
-      await this.#shardIsThere(shardOf(key));
-      await writeDurably(unfinished, write);
-      await rename(unfinished, this.#fileOf(key));
+      await storing(key, () => this.#shardIsThere(shardOf(key)));
+      await this.#writeDurably(key, unfinished, write);
+      await storing(key, () => rename(unfinished, this.#fileOf(key)));
     } catch (error) {
-      await rm(unfinished, { force: true });
-      throw isFull(error) ? new StorageFull(`The disk has no room for blob ${key}.`, { cause: error }) : error;
+      // What is left of it, should it stay, is removed by the next start.
+      await rm(unfinished, { force: true }).catch(() => {});
+      throw error;
     }
-    await this.#sync(join(this.#folder, shardOf(key)));
+    await storing(key, () => this.#sync(join(this.#folder, shardOf(key))));
+  }
+
+  /** Errors of the chunks that `write` takes are theirs, and thrown as they are. */
+  async #writeDurably(key: BlobKey, path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
+    const file = await storing(key, () => open(path, 'wx', 0o600));
+    try {
+      await write(file);
+      await storing(key, () => file.datasync());
+    } finally {
+      await file.close();
+    }
   }
 
   /** Blobs that come together share one making. One that failed, as for want of room, is tried again. */
@@ -121,7 +134,7 @@ class BlobDirectory implements BlobStore {
 
   async get(key: BlobKey, facts: PayloadFacts, range?: ByteRange): Promise<Uint8Array> {
     if (range !== undefined) return this.#getSome(key, facts, range);
-    const bytes = await readFile(this.#fileOf(key)).catch((cause: unknown) => missing(key, cause));
+    const bytes = await readFile(this.#fileOf(key)).catch((cause: unknown) => this.#notRead(key, cause));
     check(key, facts, bytes.length, sha256(bytes));
     return bytes;
   }
@@ -130,6 +143,8 @@ class BlobDirectory implements BlobStore {
     const { file } = await this.#open(key, facts, range);
     try {
       return await readAll(key, file, range);
+    } catch (cause) {
+      return await this.#notRead(key, cause);
     } finally {
       await file.close();
     }
@@ -139,13 +154,18 @@ class BlobDirectory implements BlobStore {
     const { file, touchedMs } = await this.#open(key, facts, range);
     const { from, to } = range ?? { from: 0, to: Infinity };
     const bytes = file.createReadStream({ highWaterMark: READ_BYTES, start: from, end: to - 1 });
-    if (range !== undefined) return bytes;
-    const verifier = new Verifier((length, digest) => {
+    const passOn = range === undefined ? this.#verifierOf(key, facts, touchedMs) : new PassThrough();
+    // Before the pipeline hears of it, so that whoever reads is told what the error means.
+    bytes.once('error', (cause) => passOn.destroy(unavailable(key, cause)));
+    // Whoever reads hears of errors from what is passed on; the file is closed whatever happens to either.
+    return pipeline(bytes, passOn, () => {});
+  }
+
+  #verifierOf(key: BlobKey, facts: PayloadFacts, touchedMs: number): Verifier {
+    return new Verifier((length, digest) => {
       check(key, facts, length, digest);
       this.#isVerified(key, touchedMs, Promise.resolve());
     });
-    // Whoever reads hears of errors from the verifier; the file is closed whatever happens to either.
-    return pipeline(bytes, verifier, () => {});
   }
 
   /** The file of a blob, which has the right length, and the right bytes where a range of them is to be read. */
@@ -154,7 +174,7 @@ class BlobDirectory implements BlobStore {
     facts: PayloadFacts,
     range: ByteRange | undefined,
   ): Promise<{ readonly file: FileHandle; readonly touchedMs: number }> {
-    const file = await open(this.#fileOf(key)).catch((cause: unknown) => missing(key, cause));
+    const file = await open(this.#fileOf(key)).catch((cause: unknown) => this.#notRead(key, cause));
     try {
       const { size, mtimeMs } = await file.stat();
       checkLength(key, facts, size);
@@ -162,7 +182,7 @@ class BlobDirectory implements BlobStore {
       return { file, touchedMs: mtimeMs };
     } catch (error) {
       await file.close();
-      throw error;
+      return this.#notRead(key, error);
     }
   }
 
@@ -191,13 +211,15 @@ class BlobDirectory implements BlobStore {
         length += part.length;
       }
     } catch (cause) {
-      missing(key, cause);
+      await this.#notRead(key, cause);
     }
     check(key, facts, length, digest.digest('hex'));
   }
 
   async delete(key: BlobKey): Promise<void> {
-    await rm(this.#fileOf(key), { force: true });
+    await rm(this.#fileOf(key), { force: true }).catch((cause: unknown) => {
+      throw unavailable(key, cause);
+    });
   }
 
   async *list(): AsyncIterable<StoredBlob> {
@@ -209,6 +231,20 @@ class BlobDirectory implements BlobStore {
         if (found !== null) yield { key: name as BlobKey, bytes: found.size, storedAt: instant(found.mtimeMs) };
       }
     }
+  }
+
+  /**
+   * Says why a blob could not be read. It is missing where its file is and the store is there: without the folder that opening a store makes,
+   * the disk is not the one that the blobs are on, as when it is not mounted.
+   */
+  async #notRead(key: BlobKey, cause: unknown): Promise<never> {
+    if (!isMissing(cause)) throw unavailable(key, cause);
+    await access(join(this.#folder, UNFINISHED)).catch((gone: unknown) => {
+      throw new StorageUnavailable(`Blob ${key} cannot be read: the folder ${this.#folder} is not there.`, {
+        cause: gone,
+      });
+    });
+    throw new BlobDamaged(`Blob ${key} is missing.`, { cause });
   }
 
   #fileOf(key: BlobKey): string {
@@ -241,16 +277,6 @@ async function removeAbandoned(unfinished: string, before: Instant | null): Prom
   }
 }
 
-async function writeDurably(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
-  const file = await open(path, 'wx', 0o600);
-  try {
-    await write(file);
-    await file.datasync();
-  } finally {
-    await file.close();
-  }
-}
-
 /** The bytes of a range, which the file had when it was opened. */
 async function readAll(key: BlobKey, file: FileHandle, { from, to }: ByteRange): Promise<Uint8Array> {
   const bytes = new Uint8Array(to - from);
@@ -264,12 +290,8 @@ async function readAll(key: BlobKey, file: FileHandle, { from, to }: ByteRange):
 
 /** Writes all of a chunk at its place, so that it may be written again where only some of it found room. */
 async function writeAt(file: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
-  try {
-    for (let written = 0; written < chunk.length;) {
-      written += (await file.write(chunk, written, chunk.length - written, position + written)).bytesWritten;
-    }
-  } catch (error) {
-    throw isFull(error) ? new StorageFull('The disk has no room for more of a blob.', { cause: error }) : error;
+  for (let written = 0; written < chunk.length;) {
+    written += (await file.write(chunk, written, chunk.length - written, position + written)).bytesWritten;
   }
 }
 
@@ -279,9 +301,21 @@ const once: Insist = (work) => work();
 const isFull = (error: unknown): boolean => ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '');
 const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
 
-function missing(key: BlobKey, cause: unknown): never {
-  if (isMissing(cause)) throw new BlobDamaged(`Blob ${key} is missing.`, { cause });
-  throw cause;
+/** A step of storing a blob: what goes wrong with it is the store's trouble. */
+async function storing<Result>(key: BlobKey, step: () => Promise<Result>): Promise<Result> {
+  try {
+    return await step();
+  } catch (cause) {
+    if (isFull(cause)) throw new StorageFull(`The disk has no room for blob ${key}.`, { cause });
+    if (isStorageTrouble(cause) || !isSystemError(cause)) throw cause;
+    throw new StorageUnavailable(`Blob ${key} cannot be stored: ${reasonOf(cause)}.`, { cause });
+  }
+}
+
+/** What is known of a blob that could not be read: nothing. */
+function unavailable(key: BlobKey, cause: unknown): Error {
+  if (isStorageTrouble(cause) || !isSystemError(cause)) return cause as Error;
+  return new StorageUnavailable(`Blob ${key} cannot be read: ${reasonOf(cause)}.`, { cause });
 }
 
 function noneWhereMissing(error: unknown): string[] {

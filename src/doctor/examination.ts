@@ -3,7 +3,7 @@
 import { BlobDamaged, type BlobStore, ORPHAN_AGE, type StoredBlob } from '../blobs/blobs.ts';
 import { blobsOf, type CaptureReader, type CaptureRecord, everyCapture } from '../captures/captures.ts';
 import { orphansIn } from '../captures/orphans.ts';
-import { StorageBroken } from '../domain/errors.ts';
+import { StorageBroken, StorageUnavailable } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { BlobKey, PayloadFacts } from '../domain/payload.ts';
 import { between, type Instant } from '../domain/time.ts';
@@ -251,7 +251,7 @@ class Examination {
       await blobs.verify(key, facts);
     } catch (error) {
       // A disk that cannot read the file is as much damage as another content.
-      if (!(error instanceof BlobDamaged) && (error as NodeJS.ErrnoException).code === undefined) throw error;
+      if (!(error instanceof BlobDamaged || error instanceof StorageUnavailable)) throw error;
       damaged.push(`${where}: ${(error as Error).message}`);
     }
     this.#count({ blobs: 1, blobBytes: facts.bytes });

@@ -324,6 +324,18 @@ export class StorageFull extends Error {
   override readonly name = 'StorageFull';
 }
 
+/**
+ * The store did not answer, or could not do what it was asked to: it is away, it has no descriptor or right to open a file, its disk cannot be
+ * read. That says nothing against what is in it, nor of any run: the same may succeed later.
+ */
+export class StorageUnavailable extends Error {
+  override readonly name: string = 'StorageUnavailable';
+}
+
+/** Whether an error speaks of a store, and so never of the run that met it: an outcome is what the table or the model did. */
+export const isStorageTrouble = (error: unknown): boolean =>
+  error instanceof StorageUnavailable || error instanceof StorageFull || error instanceof StorageBroken;
+
 /** The store failed in a way after which nothing that it says can be trusted: the server must end, and its next start reads the store anew. */
 export class StorageBroken extends Error {
   override readonly name = 'StorageBroken';

@@ -12,12 +12,22 @@ const REASONS: Readonly<Record<string, string>> = {
   EDQUOT: "this user's share of the disk is full",
   EROFS: 'the disk can be read alone',
   EIO: 'the disk does not work',
+  EMFILE: 'this process has as many files and connections open as it may (see `ulimit -n`)',
+  ENFILE: 'this machine has as many files open as it may',
+  ESTALE: 'the folder is mounted from elsewhere, and is another one by now',
   EPIPE: 'nobody reads it any more',
 };
 
 /** Whether an error comes from the operating system: a file, a folder or a disk is what is wrong. */
 export const isSystemError = (error: unknown): error is NodeJS.ErrnoException =>
   error instanceof Error && 'syscall' in error;
+
+/** Codes by which this machine says that a process has as many descriptors or threads as it may. */
+const LACKS: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE', 'ERR_WORKER_INIT_FAILED']);
+
+/** Whether an error says that this process lacks what it needs to open anything at all: a file, a connection, a thread. */
+export const isLack = (error: unknown): boolean =>
+  typeof error === 'object' && error !== null && 'code' in error && LACKS.has(error.code);
 
 /** Why something could not be done, as the end of a sentence without its full stop. */
 export function reasonOf(error: unknown): string {

@@ -2,12 +2,26 @@
 
 declare const durationBrand: unique symbol;
 declare const instantBrand: unique symbol;
+declare const momentBrand: unique symbol;
 
 /** A length of time, in milliseconds. Made by the functions below, never by a cast elsewhere. */
 export type Duration = number & { readonly [durationBrand]: true };
 
 /** A point in time: milliseconds since the Unix epoch. */
 export type Instant = number & { readonly [instantBrand]: true };
+
+/**
+ * A reading of a clock that nobody can set: milliseconds since some beginning, so that only the time between two of them means anything. What
+ * takes or waits for a time goes by it; what time it is for people, and in what is kept, is an Instant.
+ */
+export type Moment = number & { readonly [momentBrand]: true };
+
+/** A moment from a number of milliseconds since whatever it is counted from. */
+export const moment = (ms: number): Moment => ms as Moment;
+/** The moment that lies a duration after another. */
+export const later = (start: Moment, duration: Duration): Moment => (start + duration) as Moment;
+/** How long it is from one moment to another. */
+export const elapsed = (start: Moment, end: Moment): Duration => (end - start) as Duration;
 
 /** A duration from a number of milliseconds. */
 export const milliseconds = (count: number): Duration => count as Duration;

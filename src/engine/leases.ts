@@ -18,6 +18,8 @@ export interface HeldClaim {
   readonly claim: Claim;
   /** Aborted with a `StopReason` when the work must stop. */
   readonly signal: AbortSignal;
+  /** Aborted when nobody has to be told any more what came of the work: somebody else has ended the run or taken it up, or the server stops. */
+  readonly over: AbortSignal;
   stop(reason: StopReason): void;
   /** The work is over, whatever came of it: no longer renewed. */
   release(): void;
@@ -39,11 +41,15 @@ export class Leases {
   }
 
   hold(claim: Claim): HeldClaim {
-    const work = new AbortController();
+    const [work, over] = [new AbortController(), new AbortController()];
     const held: HeldClaim = {
       claim,
       signal: work.signal,
-      stop: (reason) => work.abort(reason),
+      over: over.signal,
+      stop(reason) {
+        work.abort(reason);
+        if (reason !== 'timeout') over.abort(reason);
+      },
       release: () => {
         if (this.#held.get(claim.runId) === held) this.#held.delete(claim.runId);
       },

@@ -4,6 +4,7 @@
 import { formatBytes } from '../domain/bytes.ts';
 import { ServiceError } from '../domain/errors.ts';
 import { LOCATION_TYPE } from '../domain/payload.ts';
+import { isLack } from '../domain/system-error.ts';
 import { type Duration, hours, milliseconds } from '../domain/time.ts';
 import { type Egress, type EgressAnswer, NoAnswer } from '../egress/egress.ts';
 
@@ -67,6 +68,8 @@ export async function fetchInput(
   const answer = await egress
     .send({ method: 'GET', url, headers, bytesMax: inputBytesMax, timeout, signal })
     .catch((error: unknown) => {
+      // Nobody was asked for it: this server could open no connection.
+      if (error instanceof NoAnswer && isLack(error.cause)) throw error.cause;
       if (error instanceof NoAnswer) throw unavailable(url, `it ${error.message}`, error);
       throw error;
     });

@@ -10,7 +10,7 @@
 // As long as there are any, the lane goes on asking. A solo run waits one sweep longer at the most than it would otherwise.
 
 import { type Clock, jitter, startTimer } from '../clock.ts';
-import { outputKey } from '../blobs/blobs.ts';
+import { BlobDamaged, outputKey } from '../blobs/blobs.ts';
 import type { RunId } from '../domain/ids.ts';
 import { LOCATION_TYPE, type Payload } from '../domain/payload.ts';
 import { after, between, type Duration, milliseconds, toRfc3339 } from '../domain/time.ts';
@@ -39,6 +39,7 @@ import { asDeclared, type Declared } from './feature-names.ts';
 import type { HeldClaim, StopReason } from './leases.ts';
 import { attemptAttributes, outcomeOf, type RunObserver } from './observer.ts';
 import { fetchInput, type FetchParts, InputUnavailable } from './located-input.ts';
+import { finish, handedBack, isTroubleOfServer } from './finish.ts';
 import { type Failure, failureOf, resultOfFailure } from './outcome.ts';
 import { isHeld, type Payloads } from './payloads.ts';
 import { openReports, type Reports } from './reports.ts';
@@ -136,17 +137,19 @@ async function execute(
   const reports = openReports(parts, claimed.claim);
   events.changed(runId, 'state');
   const traced = parts.tracing.attempting(claimed.run.trace, () => attemptAttributes(claimed));
-  const result = await attemptResult(parts, claimed, slot, held, { reports, traced }).finally(() => reports.close());
-  const finished = [{ claim: claimed.claim, result, progress: reports.lastProgress() }];
-  const finishing = parts.room.insist(() => ledger.finish(finished), held.signal);
+  const result = await attemptResult(parts, claimed, slot, held, { reports, traced })
+    .catch((error: unknown) => handedBack(error, claimed, log))
+    .finally(() => reports.close());
+  const finishing = finish(parts, { claim: claimed.claim, result, progress: reports.lastProgress() }, held);
   // Asked for in the same breath: an embedded ledger reads it in the transaction that writes the outcome.
-  const reading = events.hasWaiters(runId) ? ledger.details(runId) : Promise.resolve(null);
-  const [[recorded], details] = await Promise.all([finishing, reading]);
+  // Where it cannot be read, who waits reads it.
+  const reading = events.hasWaiters(runId) ? ledger.details(runId).catch(() => null) : Promise.resolve(null);
+  const [recorded, details] = await Promise.all([finishing, reading]);
   events.changed(runId, 'state');
   // The replica was free before, but to the ledger this run still counted.
   if (parts.deployed.spec.concurrencyLimit !== null) parts.onFinished();
   const error = 'error' in result ? result.error : null;
-  const outcome = outcomeOf(result, recorded!, held);
+  const outcome = outcomeOf(result, recorded, held);
   observer.attempted(claimed, outcome, between(startedAt, clock.now()), error);
   traced.end({ attributes: { 'claimcheck.outcome': outcome }, error });
   if (recorded === 'lost') {
@@ -154,7 +157,7 @@ async function execute(
     log.info({ run_id: runId, attempt }, 'outcome refused: the claim was lost');
     return;
   }
-  if (result.kind === 'retry') parts.onRetry(result.delay);
+  if ('delay' in result && result.delay !== undefined) parts.onRetry(result.delay);
   if (result.kind === 'succeeded' || result.kind === 'failed') {
     const { kind, parentId, rows, callback } = claimed.run;
     drainRates.ended(kind, clock.now());
@@ -181,8 +184,8 @@ async function attemptResult(
   if ('cause' in input) return resultWithoutInput(parts, claimed, held, input.cause);
   const reply = asCallerNames(input, await invoke(parts, claimed, slot, held, { ...input, ...beside }));
   if (reply.kind === 'own-fault') {
-    if (reply.of === 'output') throw reply.cause;
-    return damagedInput(parts.log, runId, reply.cause);
+    if (reply.of === 'output' || isTroubleOfServer(reply.cause)) throw reply.cause;
+    return unreadableInput(parts.log, runId, reply.cause);
   }
   const reason = held.signal.aborted ? (held.signal.reason as StopReason) : null;
   const failure = failureOf(reply, reason, claimed) ?? disorderOf(parts, claimed, input, reply);
@@ -193,9 +196,14 @@ async function attemptResult(
   return { kind: 'succeeded', output: await parts.room.insist(store, held.signal) };
 }
 
-function damagedInput(log: Log, runId: RunId, cause: unknown): AttemptResult {
+/** The store answers, and what it has is not the input: another attempt would find the same. */
+function unreadableInput(log: Log, runId: RunId, cause: unknown): AttemptResult {
   log.error({ err: cause, run_id: runId }, 'the input of a run cannot be read');
-  return { kind: 'failed', error: { type: 'internal', detail: 'The input of this run is damaged in the store.' } };
+  const detail =
+    cause instanceof BlobDamaged
+      ? 'The input of this run is damaged in the store.'
+      : 'The input of this run cannot be read; the server log has the cause.';
+  return { kind: 'failed', error: { type: 'internal', detail } };
 }
 
 /** What an attempt comes to whose input could not be had; one that is only named may be there the next time. */
@@ -205,7 +213,8 @@ function resultWithoutInput(
   held: HeldClaim,
   cause: unknown,
 ): AttemptResult {
-  if (!(cause instanceof InputUnavailable)) return damagedInput(log, claimed.claim.runId, cause);
+  if (isTroubleOfServer(cause)) throw cause;
+  if (!(cause instanceof InputUnavailable)) return unreadableInput(log, claimed.claim.runId, cause);
   const failure: Failure = held.signal.aborted
     ? failureOf({ kind: 'stopped' }, held.signal.reason as StopReason, claimed)!
     : { kind: 'failed', error: { type: 'input-unavailable', detail: cause.message } };

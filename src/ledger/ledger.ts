@@ -145,7 +145,8 @@ export type AttemptResult =
   | { readonly kind: 'failed'; readonly error: RunError }
   | { readonly kind: 'retry'; readonly error: RunError; readonly delay: Duration }
   /** Handed back unfinished, as when the server stops: the attempt does not count. */
-  | { readonly kind: 'released' };
+  /** Handed back unfinished, at once or (where trying again at once would be for nothing) after a time. */
+  | { readonly kind: 'released'; readonly delay?: Duration };
 
 /** The end of an attempt; `progress` is the last word on how far it has come, where there is one. */
 export interface FinishedAttempt {
@@ -437,8 +438,12 @@ export interface Ledger {
   renew(claims: readonly Claim[], lease: Duration): Promise<Recorded[]>;
   /** Writes a run's progress while it runs. What a call or a chunk has said is forgotten with its next attempt; a batch goes on. */
   progress(claim: Claim, progress: Progress): Promise<Recorded>;
-  /** Ends attempts; an attempt whose outcome is `'lost'` only has its `stoppedAt` noted. */
-  finish(attempts: readonly FinishedAttempt[]): Promise<Recorded[]>;
+  /**
+   * Ends attempts; an attempt whose outcome is `'lost'` only has its `stoppedAt` noted.
+   *
+   * @param time `'again'` where an earlier call failed and may have written them all the same: then what it wrote is `'recorded'`, too
+   */
+  finish(attempts: readonly FinishedAttempt[], time?: 'first' | 'again'): Promise<Recorded[]>;
   cancel(runId: RunId): Promise<Cancelled>;
   /** Cancels queued runs, oldest first and PURGE_MAX at the most: whoever wants them all asks until none is left. */
   purge(filter: QueueFilter): Promise<Purged>;

@@ -7,6 +7,7 @@ import type { Clock } from '../clock.ts';
 import { formatBytes } from '../domain/bytes.ts';
 import { between, milliseconds, seconds } from '../domain/time.ts';
 import type { Payload } from '../domain/payload.ts';
+import { isLack } from '../domain/system-error.ts';
 import { BUSY_HEADER, FAILURE_HEADER } from '../model/protocol.ts';
 import { keepAnswer, type KeepOutput, OwnFault, readAnswer, TooLong } from './answer-body.ts';
 
@@ -112,7 +113,10 @@ export async function exchange(
   outputBytesMax: number,
   signal: AbortSignal,
 ): Promise<Answered> {
-  const response = await send(connections, invocation, signal);
+  const response = await send(connections, invocation, signal).catch((error: unknown) => {
+    // It was not even connected to: that speaks against no replica.
+    throw isLack(error) ? new OwnFault('input', error) : error;
+  });
   const isDeclaredFailure = single(response.headers[FAILURE_HEADER]) !== null;
   const reply = await replyOf(response, invocation.keep, outputBytesMax).catch((error: unknown): Reply => {
     if (error instanceof TooLong) return tooLong(outputBytesMax);

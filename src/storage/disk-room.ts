@@ -8,7 +8,7 @@
 
 import { statfsSync } from 'node:fs';
 import { Rounds, startTimer } from '../clock.ts';
-import { StorageFull } from '../domain/errors.ts';
+import { StorageFull, StorageUnavailable } from '../domain/errors.ts';
 import { type Duration, seconds } from '../domain/time.ts';
 import type { Log } from '../log.ts';
 import { Ballast } from './ballast.ts';
@@ -114,15 +114,23 @@ export class DiskRoom {
     else void this.look();
   }
 
-  /** Does what must not fail for want of room: gives parts of the ballast up for it, then tries again after every look, until it is done or called off. */
+  /**
+   * Does what must not fail for want of room, nor because a store is away: gives parts of the ballast up for room, and tries again after every
+   * look, until it is done or called off. Where nobody knows whether it was done it is done again, so it must be harmless twice.
+   */
   async insist<Result>(work: () => Promise<Result>, calledOff: AbortSignal): Promise<Result> {
-    for (;;) {
+    for (let tries = 1; ; tries += 1) {
+      let isFull = false;
       try {
         return await work();
       } catch (error) {
-        if (!(error instanceof StorageFull) || calledOff.aborted || this.#rounds.stopped) throw error;
+        isFull = error instanceof StorageFull;
+        const mayBeDone = isFull || error instanceof StorageUnavailable;
+        if (!mayBeDone || calledOff.aborted || this.#rounds.stopped) throw error;
+        if (!isFull && tries === 1)
+          this.#log.warn({ err: error }, 'a store is away: what must be written waits for it');
       }
-      if (!this.#spend()) await this.#pause(calledOff);
+      if (!(isFull && this.#spend())) await this.#pause(calledOff);
     }
   }
 

@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Clock, jitter } from '../clock.ts';
 import { hostOf } from '../domain/delivery.ts';
+import { isLack } from '../domain/system-error.ts';
 import { between, type Duration, milliseconds, minutes, seconds } from '../domain/time.ts';
 import { type Egress, type EgressAnswer, NoAnswer } from '../egress/egress.ts';
 import type { ClaimedDelivery, DeliveryResult, Ledger } from '../ledger/ledger.ts';
@@ -184,7 +185,8 @@ export class Deliverer {
         signal,
       });
     } catch (error) {
-      if (!(error instanceof NoAnswer)) throw error;
+      // Without a connection of ours nothing was attempted: it is due again once its claim has lapsed.
+      if (!(error instanceof NoAnswer) || isLack(error.cause)) throw error;
       return signal.aborted ? null : error.message;
     }
   }

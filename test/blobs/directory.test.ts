@@ -1,11 +1,23 @@
-import { readdirSync, readFileSync, statSync, utimesSync, watch, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  watch,
+  writeFileSync,
+} from 'node:fs';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { dirname, join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { inputKey, outputKey } from '../../src/blobs/blobs.ts';
 import { openBlobDirectory, readBlobDirectory } from '../../src/blobs/directory.ts';
 import { newRunId } from '../../src/clock.ts';
-import { StorageFull } from '../../src/domain/errors.ts';
+import { StorageFull, StorageUnavailable } from '../../src/domain/errors.ts';
 import type { BlobKey } from '../../src/domain/payload.ts';
 import { instant } from '../../src/domain/time.ts';
 import { folderForTest } from '../support/folder.ts';
@@ -151,8 +163,68 @@ test('a store that failed leaves nothing under the key', async () => {
   const key = inputKey(newRunId());
   // A folder in the place of the file: the last step, the rename, fails.
   await mkdir(join(folder, key.slice(34, 36), key), { recursive: true });
-  await expect(blobs.put(key, someBytes(10))).rejects.toThrow(/EISDIR/);
+  await expect(blobs.put(key, someBytes(10))).rejects.toThrow(/cannot be stored: it is a folder\./);
   expect(filesIn(folder).filter((path) => path.endsWith(key))).toEqual([]);
+});
+
+describe('a blob that cannot be looked at is whole for all that anybody knows:', () => {
+  /** What the folder or the file of a blob comes to, and how it is put right again. */
+  const troubles: Record<string, (folder: string, file: string) => () => void> = {
+    'its disk is not mounted': (folder) => {
+      renameSync(folder, `${folder}.away`);
+      return () => renameSync(`${folder}.away`, folder);
+    },
+    'its disk is not mounted, and the folder that it is mounted on is there': (folder) => {
+      renameSync(folder, `${folder}.away`);
+      mkdirSync(folder);
+      return () => {
+        rmdirSync(folder);
+        renameSync(`${folder}.away`, folder);
+      };
+    },
+    'the system refuses to open it': (_, file) => {
+      renameSync(file, `${file}.away`);
+      symlinkSync(file, file);
+      return () => renameSync(`${file}.away`, file);
+    },
+    'a part of its path is no folder': (_, file) => {
+      renameSync(dirname(file), `${dirname(file)}.away`);
+      writeFileSync(dirname(file), '');
+      return () => {
+        rmSync(dirname(file));
+        renameSync(`${dirname(file)}.away`, dirname(file));
+      };
+    },
+  };
+
+  test.each(Object.entries(troubles))('%s', async (_, trouble) => {
+    const folder = join(await folderForTest(), 'blobs');
+    const blobs = await openBlobDirectory(folder);
+    const key = inputKey(newRunId());
+    const bytes = someBytes(30_000);
+    await blobs.put(key, bytes);
+    const mend = trouble(folder, fileOf(folder, key));
+    const facts = factsOf(bytes);
+    const looks = [
+      () => blobs.get(key, facts),
+      () => blobs.get(key, facts, { from: 10, to: 20 }),
+      () => blobs.stream(key, facts),
+      () => blobs.verify(key, facts),
+    ];
+    for (const look of looks) await expect(look()).rejects.toThrow(StorageUnavailable);
+    mend();
+    expect(Buffer.compare(await blobs.get(key, facts), bytes)).toBe(0);
+  });
+});
+
+test('an error of what is to be stored is told as it is, also where it comes from the system', async () => {
+  const blobs = await openBlobDirectory(await folderForTest());
+  const broken = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' });
+  async function* chunks(): AsyncGenerator<Uint8Array, void> {
+    yield someBytes(10);
+    throw broken;
+  }
+  await expect(blobs.putStream(inputKey(newRunId()), chunks())).rejects.toBe(broken);
 });
 
 test('a folder that is only read is not tidied up, and nothing is made in it', async () => {

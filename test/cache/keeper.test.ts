@@ -14,7 +14,7 @@ const PLACE = { tenant: 'ada', endpoint: 'squares' };
 test('what nobody has asked for in a long time is let go of, however much it is, and the rest stays', async () => {
   const now = systemClock.now();
   let moment = after(now, days(-40));
-  const cache = openSqliteCache(join(await folderForTest(), 'cache.sqlite'), { now: () => moment });
+  const cache = openSqliteCache(join(await folderForTest(), 'cache.sqlite'), { ...systemClock, now: () => moment });
   onTestFinished(() => cache.close());
   const old = Array.from({ length: 12_000 }, (_, number) => number);
   await cache.keep(PLACE, { version: 1, caller: 'a', entries: answersTo(...old) });

@@ -50,7 +50,7 @@ test('fifty thousand answers are found again, each under its key', async () => {
 
 test('an answer that is asked for now and then is not let go of', async () => {
   let now = instant(Date.UTC(2026, 0, 1));
-  const store = openSqliteCache(file(), { now: () => now });
+  const store = openSqliteCache(file(), { ...systemClock, now: () => now });
   await store.keep(PLACE, { version: 1, caller: 'a', entries: answersTo(1, 2) });
   now = after(now, days(20));
   await store.lookUp(PLACE, asking([1]));

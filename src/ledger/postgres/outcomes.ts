@@ -238,7 +238,7 @@ function write(
     attempts.map(({ claim }) => claim.attempt),
     endings.map(({ status }) => status),
     endings.map(({ outcome }) => outcome),
-    attempts.map(({ result }) => (result.kind === 'retry' ? result.delay : 0)),
+    attempts.map(({ result }) => ('delay' in result ? (result.delay ?? 0) : 0)),
     outputs.map((output) => output?.contentType ?? null),
     outputs.map((output) => output?.bytes ?? null),
     outputs.map((output) => output?.sha256 ?? null),

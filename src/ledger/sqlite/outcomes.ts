@@ -112,7 +112,7 @@ export class Outcomes {
       case 'retry':
         return this.requeue(now, claim, result.delay, { outcome: 'failed', error: result.error });
       case 'released':
-        return this.requeue(now, claim, null, { outcome: 'released', error: null });
+        return this.requeue(now, claim, result.delay ?? null, { outcome: 'released', error: null });
     }
   }
 

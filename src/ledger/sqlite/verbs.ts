@@ -76,7 +76,9 @@ function prepareVerbs(db: DatabaseSync, counters: Counters) {
     claim: (now: Instant, request: ClaimRequest) => claims.claim(now, request),
     renew: (now: Instant, held: readonly Claim[], lease: Duration) => claims.renew(now, held, lease),
     progress: (_now: Instant, held: Claim, progress: Progress) => claims.progress(held, progress),
-    finish: (now: Instant, finished: readonly FinishedAttempt[]) => outcomes.finish(now, finished),
+    // A transaction that failed was undone: `again` is a first time here.
+    finish: (now: Instant, finished: readonly FinishedAttempt[], _time?: 'first' | 'again') =>
+      outcomes.finish(now, finished),
     cancel: (now: Instant, runId: RunId) => cancellation.cancel(now, runId),
     purge: (now: Instant, filter: QueueFilter) => cancellation.purge(now, filter),
     countQueued: (_now: Instant, filter: QueueFilter) => cancellation.countQueued(filter),

@@ -1,0 +1,59 @@
+// Writing what an attempt came to. What the table or the model did is an outcome; what a store says is none, and never ends a run: its claim is
+// let go of, and it is taken up again.
+
+import { isStorageTrouble } from '../domain/errors.ts';
+import { isLack, isSystemError } from '../domain/system-error.ts';
+import { type Duration, milliseconds, seconds } from '../domain/time.ts';
+import type { AttemptResult, ClaimedRun, FinishedAttempt, Ledger, Recorded } from '../ledger/ledger.ts';
+import type { Log } from '../log.ts';
+import type { DiskRoom } from '../storage/disk-room.ts';
+import type { HeldClaim } from './leases.ts';
+
+/** How long a run waits that was let go of because of a store: doubled with every time, up to the limit. */
+const FIRST_PAUSE = milliseconds(500);
+const PAUSE_MAX = seconds(30);
+
+/** What it takes to write an outcome. */
+export interface FinishParts {
+  readonly ledger: Ledger;
+  readonly room: DiskRoom;
+}
+
+/** Writes what an attempt came to: as often as it takes, until it is written, the claim is somebody else's, or the server stops. */
+export async function finish(
+  { ledger, room }: FinishParts,
+  attempt: FinishedAttempt,
+  held: HeldClaim,
+): Promise<Recorded> {
+  let time: 'first' | 'again' = 'first';
+  const [recorded] = await room.insist(() => {
+    const finishing = ledger.finish([attempt], time);
+    time = 'again';
+    return finishing;
+  }, held.over);
+  return recorded!;
+}
+
+/** Whether an error speaks of a store, or of what this server lacks, and so not of the run that met it. */
+export const isTroubleOfServer = (error: unknown): boolean =>
+  isStorageTrouble(error) || isSystemError(error) || isLack(error);
+
+/**
+ * What an attempt comes to that met with such an error: it is handed back.
+ *
+ * @throws the error itself where it speaks of anything else
+ */
+export function handedBack(error: unknown, { claim, countedAttempts }: ClaimedRun, log: Log): AttemptResult {
+  if (!isTroubleOfServer(error)) throw error;
+  const delay = pauseAfter(claim.attempt - countedAttempts);
+  log.warn(
+    { err: error, run_id: claim.runId, again_in_ms: delay },
+    'a run was put back: what it needs of a store cannot be had now',
+  );
+  return { kind: 'released', delay };
+}
+
+/** @param before how often it was handed back before */
+function pauseAfter(before: number): Duration {
+  return milliseconds(Math.min(PAUSE_MAX, FIRST_PAUSE * 2 ** Math.min(before, 10)));
+}
