@@ -2,7 +2,7 @@
 
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Dispatcher, Pool } from 'undici';
+import { type Dispatcher, errors, Pool } from 'undici';
 import type { Clock } from '../clock.ts';
 import { formatBytes } from '../domain/bytes.ts';
 import { between, milliseconds, seconds } from '../domain/time.ts';
@@ -19,6 +19,8 @@ const PING_PAUSE_MAX = seconds(1);
 const PING_MAX = seconds(2);
 /** How much of a model's error message is kept, in characters. */
 const DETAIL_MAX = 4_000;
+/** The same of where a redirect leads. */
+const LOCATION_MAX = 200;
 
 /** An input that is too large to be held: so many bytes, read as they are sent. */
 export interface StreamedInput {
@@ -37,8 +39,9 @@ export interface Invocation {
 }
 
 /**
- * What came of it. `stopped` answers an abort, once the replica has really stopped working on it; `kept` is an output that was too long to be held; `own-fault` says that the server could not
- * read the input, or not store the output, and speaks against no replica.
+ * What came of it. `stopped` answers an abort, once the replica has really stopped working on it, or is ended as soon as its others are done;
+ * `kept` is an output that was too long to be held; `own-fault` says that the server could not read the input, or not store the output, and
+ * speaks against no replica.
  */
 export type Reply =
   | { readonly kind: 'output'; readonly contentType: string; readonly bytes: Uint8Array }
@@ -120,9 +123,42 @@ export async function exchange(
   const isDeclaredFailure = single(response.headers[FAILURE_HEADER]) !== null;
   const reply = await replyOf(response, invocation.keep, outputBytesMax).catch((error: unknown): Reply => {
     if (error instanceof TooLong) return tooLong(outputBytesMax);
-    throw error;
+    throw error instanceof OwnFault ? error : new HungUp(response.statusCode, error);
   });
   return { status: response.statusCode, isDeclaredFailure, reply };
+}
+
+/** An answer had begun, and the connection broke before its end. */
+export class HungUp extends Error {
+  override readonly name = 'HungUp';
+
+  constructor(status: number, cause: unknown) {
+    super(`after the head of an answer with status ${status}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** What undici says of answers that it does not take, and what they were. */
+const NO_ANSWERS: Readonly<Record<string, string>> = {
+  'bad response': 'sent 100 Continue, which nobody had asked for',
+  'bad upgrade': 'wants to change to another protocol (101 Switching Protocols), which nobody had asked for',
+};
+
+/**
+ * What is wrong with an answer that a replica which goes on has given, as a sentence; null where it has given none, so that nothing is known of
+ * what became of the invocation.
+ */
+export function brokenAnswer(error: unknown): string | null {
+  const cause = error instanceof HungUp ? error.cause : error;
+  if (cause instanceof errors.HTTPParserError) return `The replica's answer is not HTTP (${cause.message}).`;
+  const what = cause instanceof errors.SocketError ? NO_ANSWERS[cause.message] : undefined;
+  if (what !== undefined) return `The replica's answer is none: it ${what}.`;
+  return error instanceof HungUp ? `The replica hung up in the middle of its answer, ${error.message}.` : null;
+}
+
+/** What Node says of a connection that broke; where it tried several addresses, it has no message but a code. */
+export function messageOf(error: unknown): string {
+  const { message, code } = error as NodeJS.ErrnoException;
+  return message === '' ? (code ?? 'no reason was given') : message;
 }
 
 async function send(
@@ -155,16 +191,32 @@ async function replyOf(
   outputBytesMax: number,
 ): Promise<Reply> {
   const { statusCode, headers } = response;
-  if (statusCode !== 200) {
+  if (statusCode < 200 || statusCode > 299) {
     const kind = single(headers[FAILURE_HEADER]) === 'invalid-output' ? 'invalid-output' : 'model-error';
-    return { kind, detail: messageOf(await readAnswer(response, outputBytesMax), statusCode) };
+    const said = await readAnswer(response, outputBytesMax);
+    return { kind, detail: statusCode < 400 ? elsewhere(statusCode, headers) : failureText(said, statusCode) };
   }
-  const contentType = single(headers['content-type']) ?? 'application/octet-stream';
-  if (keep === undefined) return { kind: 'output', contentType, bytes: await readAnswer(response, outputBytesMax) };
-  const answered = await keepAnswer(response, outputBytesMax, (chunks) => keep(chunks, contentType));
-  return answered instanceof Uint8Array
-    ? { kind: 'output', contentType, bytes: answered }
-    : { kind: 'kept', output: answered };
+  const contentType = single(headers['content-type']);
+  const type = contentType ?? 'application/octet-stream';
+  const answered =
+    keep === undefined
+      ? await readAnswer(response, outputBytesMax)
+      : await keepAnswer(response, outputBytesMax, (chunks) => keep(chunks, type));
+  if (!(answered instanceof Uint8Array)) return { kind: 'kept', output: answered };
+  return answered.length === 0 && contentType === null
+    ? NOTHING
+    : { kind: 'output', contentType: type, bytes: answered };
+}
+
+/** Neither a body nor a type, as with 204 No Content: what a function that returns nothing answers. */
+const NOTHING: Reply = { kind: 'output', contentType: 'application/json', bytes: new TextEncoder().encode('null') };
+
+/** A redirect is no answer, and what it leads to may be no replica. */
+function elsewhere(status: number, headers: Dispatcher.ResponseData['headers']): string {
+  const location = single(headers['location'])?.slice(0, LOCATION_MAX) ?? null;
+  return location === null
+    ? `The model answered with status ${status}, which is neither an output (200 to 299) nor a failure (400 to 599).`
+    : `The model answered with status ${status}, a redirect to ${location}, which is not followed: POST /invocations must answer itself.`;
 }
 
 const tooLong = (bytesMax: number): Reply => ({
@@ -177,7 +229,7 @@ function single(header: string | string[] | undefined): string | null {
 }
 
 /** A model's own words: `{"error": "…"}`, `{"detail": "…"}`, or the text as it is. */
-function messageOf(bytes: Uint8Array, status: number): string {
+function failureText(bytes: Uint8Array, status: number): string {
   const text = new TextDecoder().decode(bytes.subarray(0, DETAIL_MAX)).trim();
   return text === '' ? `The model answered with status ${status} and no message.` : (memberOf(text) ?? text);
 }

@@ -6,7 +6,16 @@ import { type Clock, startTimer } from '../clock.ts';
 import type { ReplicaPolicy } from '../domain/endpoint.ts';
 import { between, type Duration, inSeconds, milliseconds } from '../domain/time.ts';
 import { OwnFault } from './answer-body.ts';
-import { connectTo, exchange, type Invocation, ping, type Reply, untilReady } from './contract.ts';
+import {
+  brokenAnswer,
+  connectTo,
+  exchange,
+  type Invocation,
+  messageOf,
+  ping,
+  type Reply,
+  untilReady,
+} from './contract.ts';
 import { type Replica, StartFailed } from './replica.ts';
 
 /** Failures in a row after which nothing more is sent there: one may be an accident, and two an unlucky restart. */
@@ -57,9 +66,11 @@ class RemoteReplica implements Replica {
     } catch (error) {
       if (signal.aborted) return { kind: 'stopped' };
       if (error instanceof OwnFault) return { kind: 'own-fault', of: error.of, cause: error.cause };
-      const reason = reasonOf(error);
+      const reason = messageOf(error);
       this.#failed(reason);
-      await this.#probe(reason);
+      const isThere = await this.#probe(reason);
+      const broken = brokenAnswer(error);
+      if (isThere && broken !== null) return { kind: 'invalid-output', detail: broken };
       return { kind: 'crashed', detail: `The connection to ${this.#url} broke in the middle of the run: ${reason}.` };
     }
   }
@@ -74,11 +85,13 @@ class RemoteReplica implements Replica {
   }
 
   /** Asks a server that broke a connection whether it is still there, so that one run loses no more than one attempt to a server that is gone. */
-  async #probe(reason: string): Promise<void> {
-    while (!this.#gone && (await ping(this.#connections)) === null) {
+  async #probe(reason: string): Promise<boolean> {
+    while (!this.#gone) {
+      if ((await ping(this.#connections)) !== null) return true;
       this.#failed(reason);
       await sleep(PROBE_PAUSE);
     }
+    return false;
   }
 
   #failed(reason: string): void {
@@ -117,10 +130,4 @@ export async function startRemote(
   throw new StartFailed(
     `${url}: it was not ready within ${inSeconds(startTimeout)} s (no 200 from GET /ping; ${seen}).`,
   );
-}
-
-/** What Node says of a connection that broke; where it tried several addresses, it has no message but a code. */
-function reasonOf(error: unknown): string {
-  const { message, code } = error as NodeJS.ErrnoException;
-  return message === '' ? (code ?? 'no reason was given') : message;
 }

@@ -2,11 +2,21 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
-import { errors, type Pool } from 'undici';
+import type { Pool } from 'undici';
 import { type Clock, startTimer } from '../clock.ts';
 import type { ReplicaPolicy } from '../domain/endpoint.ts';
 import { between, type Duration, milliseconds, seconds } from '../domain/time.ts';
-import { connectTo, type Destination, exchange, type Invocation, ping, type Reply, untilReady } from './contract.ts';
+import {
+  brokenAnswer,
+  connectTo,
+  type Destination,
+  exchange,
+  type Invocation,
+  messageOf,
+  ping,
+  type Reply,
+  untilReady,
+} from './contract.ts';
 import { OwnFault } from './answer-body.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { OutputTail } from './output-tail.ts';
@@ -135,33 +145,47 @@ class ProcessReplica implements Replica {
 
   /**
    * The connection is closed, which tells the model. A replica that does not say within the grace that it works on nothing but what
-   * was not stopped is ended, as soon as those others are done.
+   * was not stopped is ended: at once where it has no others, and by whoever gives out its slots once those are done. For them nobody
+   * waits here: they may take an hour, and what was stopped is over.
    */
   async #stopWorking(): Promise<void> {
     const graceOver = AbortSignal.timeout(STOP_GRACE);
-    while (!this.#gone && !(this.#retiring && this.#active === 0)) {
+    while (!this.#gone && !graceOver.aborted && !(this.#retiring && this.#active === 0)) {
       const busy = (await ping(this.#connections))?.busy ?? null;
       if (busy !== null && busy <= this.#active) return;
-      this.#retiring ||= graceOver.aborted;
       await sleep(BUSY_PAUSE);
     }
-    await this.stop();
+    this.#retiring = true;
+    if (this.#active === 0) await this.stop();
   }
 
   async #lost(error: unknown): Promise<Reply> {
-    const message = error instanceof Error ? error.message : String(error);
-    if (error instanceof errors.HTTPParserError)
-      return { kind: 'invalid-output', detail: `The replica's answer is not HTTP (${message}).` };
     // Memory that several have taken together is no one's fault yet: they are crashes, after which each is tried alone.
     this.#lostTogether = Math.max(this.#lostTogether, this.#active);
-    const patience = sleep(STOP_GRACE, null, { ref: false });
-    const how = await Promise.race([this.exited, patience]);
-    if (how !== null) {
+    const settled = new AbortController();
+    const state = await Promise.race([this.exited, this.#whetherThere(settled.signal)]);
+    settled.abort();
+    if (state === 'there') {
+      const broken = brokenAnswer(error);
+      if (broken !== null) return { kind: 'invalid-output', detail: broken };
+    } else if (state !== 'silent') {
       const kind = this.#ranOutOfMemory && this.#lostTogether === 1 ? 'out-of-memory' : 'crashed';
-      return { kind, detail: `The replica's process ended in the middle of the run: ${how}` };
+      return { kind, detail: `The replica's process ended in the middle of the run: ${state}` };
+    } else await this.stop();
+    return {
+      kind: 'crashed',
+      detail: `The replica closed the connection in the middle of the run (${messageOf(error)}).`,
+    };
+  }
+
+  /** Whether it answers its pings after all: what broke then was one connection, or one of several processes that the program has. */
+  async #whetherThere(settled: AbortSignal): Promise<'there' | 'silent'> {
+    const graceOver = AbortSignal.timeout(STOP_GRACE);
+    while (!settled.aborted && !graceOver.aborted) {
+      if ((await ping(this.#connections))?.status === 200) return 'there';
+      await sleep(BUSY_PAUSE);
     }
-    await this.stop();
-    return { kind: 'crashed', detail: `The replica closed the connection in the middle of the run (${message}).` };
+    return 'silent';
   }
 }
 

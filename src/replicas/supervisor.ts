@@ -282,15 +282,19 @@ export class Supervisor {
   }
 
   #heard(member: Member, kind: Reply['kind']): void {
-    if (kind === 'crashed' || kind === 'out-of-memory') return;
-    member.hasFinishedOne = true;
-    this.#failures = 0;
+    const wasLost = kind === 'crashed' || kind === 'out-of-memory';
+    if (!wasLost) {
+      member.hasFinishedOne = true;
+      this.#failures = 0;
+    }
     if (kind === 'stopped' || kind === 'own-fault') return;
     if (kind === 'output' || kind === 'kept') {
       member.failuresInARow = 0;
       this.#failuresTolerated = FAILURES_IN_A_ROW;
       return;
     }
+    // One that hangs up and goes on, time and again, is as broken as one that answers nothing but errors.
+    if (wasLost && !this.#members.has(member.replica.id)) return;
     member.failuresInARow += 1;
     if (member.failuresInARow < this.#failuresTolerated || member.replica.retiring) return;
     this.#failuresTolerated *= 2;

@@ -101,11 +101,11 @@ describe('a model whose answer is wrong', () => {
     expect(run.error.detail).toContain('is not HTTP');
   });
 
-  test('because it breaks off has crashed, and is started anew', async () => {
+  test('because it breaks off has an invalid output, and goes on', async () => {
     const [before] = processesWith(markerOf.get('program')!);
     const run = await harm('program', { do: 'truncate' });
-    expect(run).toMatchObject({ status: 'failed', error: { type: 'replica-crashed' } });
-    expect(processesWith(markerOf.get('program')!)).not.toContain(before);
+    expect(run).toMatchObject({ status: 'failed', error: { type: 'invalid-output' }, attempts: [{ attempt: 1 }] });
+    expect(processesWith(markerOf.get('program')!)).toContain(before);
   });
 
   test('because rows are missing fails those rows, named', async () => {

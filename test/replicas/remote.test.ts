@@ -49,7 +49,8 @@ test('redirects are not followed', async () => {
   remote.manner = 'redirect';
   expect(await ask(await fleet.slot(), {})).toEqual({
     kind: 'model-error',
-    detail: 'The model answered with status 307 and no message.',
+    detail:
+      'The model answered with status 307, a redirect to /elsewhere, which is not followed: POST /invocations must answer itself.',
   });
   expect(remote.seen).toEqual(['/invocations']);
 });

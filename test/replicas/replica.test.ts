@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import type { Reply } from '../../src/replicas/contract.ts';
 import { hasSetpriv } from '../../src/replicas/runtimes/launch.ts';
 import { folderForTest } from '../support/folder.ts';
 import { isAlive } from '../support/processes.ts';
@@ -154,5 +155,79 @@ describe('a program', () => {
     const { slot } = await fleetForTest({ ...written, env: { HANGS_UP: '1' } });
     const pid = await told(await slot(), { do: 'pid' });
     for (let count = 0; count < 100; count += 1) expect(await told(await slot(), { do: 'pid' })).toBe(pid);
+  });
+});
+
+describe('what a program answers', () => {
+  const answered = async (wishes: readonly object[]): Promise<{ replies: Reply[]; launched: readonly string[] }> => {
+    const { slot, launched } = await fleetForTest({ model: PROGRAM, replicas: { min: 1 } });
+    const replies: Reply[] = [];
+    for (const wish of wishes) replies.push(await ask(await slot(), wish));
+    return { replies, launched };
+  };
+  const answer = (status: number, body = '', headers: Record<string, string> = {}) => ({
+    do: 'answer',
+    head: { status, headers },
+    body,
+  });
+  const CSV = { 'content-type': 'text/csv' };
+  const bytesOf = (text: string): Buffer => Buffer.from(text);
+
+  test('is its output with every status from 200 to 299, and nothing at all is null', async () => {
+    const statuses = [200, 201, 202, 203, 206, 299];
+    const { replies } = await answered([
+      ...statuses.map((status) => answer(status, 'a\n1\n', CSV)),
+      answer(204),
+      answer(205),
+      answer(200),
+    ]);
+    const csv = { kind: 'output', contentType: 'text/csv', bytes: bytesOf('a\n1\n') };
+    const nothing = { kind: 'output', contentType: 'application/json', bytes: new TextEncoder().encode('null') };
+    expect(replies).toEqual([...statuses.map(() => csv), nothing, nothing, nothing]);
+  });
+
+  test('is as empty as it is where it has a type', async () => {
+    const { replies } = await answered([answer(200, '', CSV), answer(201, '', { 'content-type': 'text/plain' })]);
+    expect(replies).toEqual([
+      { kind: 'output', contentType: 'text/csv', bytes: bytesOf('') },
+      { kind: 'output', contentType: 'text/plain', bytes: bytesOf('') },
+    ]);
+  });
+
+  test('with a redirect is not followed, and says where it leads', async () => {
+    const { replies } = await answered([answer(307, '', { location: 'http://elsewhere/invocations' }), answer(304)]);
+    expect(replies).toEqual([
+      {
+        kind: 'model-error',
+        detail:
+          'The model answered with status 307, a redirect to http://elsewhere/invocations, which is not followed: POST /invocations must answer itself.',
+      },
+      { kind: 'model-error', detail: expect.stringContaining('status 304') as string },
+    ]);
+  });
+
+  test('and breaks off, or is no answer, fails its run with what was wrong, and costs no replica', async () => {
+    const write = (body: string) => ({ do: 'write', body });
+    const { replies, launched } = await answered([
+      write('HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"a":'),
+      answer(200, '{}'),
+      write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{"a":\r\n'),
+      write('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}'),
+      answer(200, '{}'),
+      write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n'),
+      write('It works!'),
+    ]);
+    expect(replies.map((reply) => ('detail' in reply ? `${reply.kind}: ${reply.detail}` : reply.kind))).toEqual([
+      expect.stringMatching(
+        /^invalid-output: The replica hung up in the middle of its answer, after the head of an answer with status 200/,
+      ),
+      'output',
+      expect.stringMatching(/^invalid-output: The replica hung up in the middle of its answer/),
+      expect.stringMatching(/^invalid-output: .*100 Continue/),
+      'output',
+      expect.stringMatching(/^invalid-output: .*101 Switching Protocols/),
+      expect.stringMatching(/^invalid-output: The replica's answer is not HTTP/),
+    ]);
+    expect(launched).toHaveLength(1);
   });
 });

@@ -80,12 +80,41 @@ describe.concurrent.for(MODELS)('a model ($model) whose run is cancelled', ({ mo
 });
 
 describe.concurrent('a program', () => {
-  test('that hangs up without an answer is replaced', async ({ expect, onTestFinished: whenDone }) => {
+  test('that hangs up without an answer has lost that run alone, and is replaced when it does so time and again', async ({
+    expect,
+    onTestFinished: whenDone,
+  }) => {
     const { supervisor, slot } = await fleetForTest({ model: PROGRAM, replicas: { min: 1 } }, { whenDone });
     const pid = (await told(await slot(), { do: 'pid' })) as number;
     expect(await ask(await slot(), { do: 'hang-up' })).toMatchObject({ kind: 'crashed' });
-    expect(isAlive(pid)).toBe(false);
-    expect(supervisor.counts().current).toBe(0);
+    expect(await told(await slot(), { do: 'pid' })).toBe(pid);
+    for (let count = 0; count < 3; count += 1) await ask(await slot(), { do: 'hang-up' });
+    await until('it has ended', () => !isAlive(pid));
+    await until('its place is free', () => supervisor.counts().current === 0);
+  });
+
+  test('whose run is cancelled is not called working because others of its runs go on, and ends with those', async ({
+    expect,
+    onTestFinished: whenDone,
+  }) => {
+    const gates = await gatesForTest(whenDone);
+    const replicas = { min: 1, concurrency: 3 };
+    const { supervisor, slot } = await fleetForTest({ model: PROGRAM, replicas }, { whenDone });
+    const pid = (await told(await slot(), { do: 'pid' })) as number;
+    const [hanging, working] = supervisor.reserve(2);
+    const cancel = new AbortController();
+    let worked = false;
+    const work = ask(working!, { do: 'wait', path: gates.path('open') }).finally(() => (worked = true));
+    const hang = ask(hanging!, { do: 'hang' }, cancel.signal);
+    cancel.abort();
+    expect(await hang).toEqual({ kind: 'stopped' });
+    expect(worked).toBe(false);
+    // Nobody knows whether it still works on what was stopped: it gets nothing new.
+    expect(supervisor.reserve(1)).toHaveLength(0);
+    expect(isAlive(pid)).toBe(true);
+    gates.open('open');
+    expect(await work).toMatchObject({ kind: 'output' });
+    await until('it has ended', () => !isAlive(pid));
   });
 
   test('that goes on when its run is cancelled is killed', async ({ expect, onTestFinished: whenDone }) => {
