@@ -93,11 +93,10 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
   const { shapes, cautions } = await deployer.examineConfig();
   const undo = new AsyncDisposableStack();
   try {
-    const { ledger, blobs, vault, captures, cache, room, broken } = await openStores(config, undo, log);
+    const { ledger, blobs, vault, captures, cache, room, ownedSince, broken } = await openStores(config, undo, log);
     const { authenticator, usableKeys } = await openDoor(config, vault);
     const isolation = undo.adopt(await openIsolation({ data: config.data, machine, users, log }), close);
     const endpoints = await deployer.atStart(ledger, shapes);
-    const callbacks = undo.adopt(await openCallbacks(), close);
     const allLimits = { ...DEFAULT_LIMITS, ...config.limits, ...limits };
     const tracing = new Tracing(manifest.version);
     const metrics = new Metrics(manifest.version, () => ({ engine, ledger: ledger.stats() }));
@@ -107,7 +106,7 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
       ledger,
       blobs,
       logs: new RunLogs(logFolder(config.data), systemClock, log),
-      callbacks,
+      callbacks: undo.adopt(await openCallbacks(), close),
       room,
       clock: systemClock,
       log,
@@ -116,6 +115,7 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
       endpoints,
       launch: ({ spec }, replicaId) => launch(spec, replicaId, isolation, config.environment),
       egress,
+      ownedSince,
       inputBytesMax: allLimits.tableBytes,
       onDelivery: () => deliverer.wake(),
     });

@@ -1,11 +1,12 @@
 // The stores of a server, opened in their order: the ledger, the blobs beside it, the vault, the captures, the cache. This file knows which drivers
 // there are.
 
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
+import { assertMayOpen, Belonging, type FolderPlace, folderMark } from './belonging.ts';
 import type { BlobStore } from './blobs/blobs.ts';
 import type { CaptureStore } from './captures/captures.ts';
 import { CaptureKeeper } from './captures/keeper.ts';
-import { openSqliteCaptures } from './captures/sqlite.ts';
+import { CAPTURES_FILE, openSqliteCaptures } from './captures/sqlite.ts';
 import { openBlobDirectory } from './blobs/directory.ts';
 import { CacheKeeper } from './cache/keeper.ts';
 import type { CacheStore } from './cache/store.ts';
@@ -22,14 +23,15 @@ import {
   vaultFile,
 } from './config/config.ts';
 import type { StorageBroken } from './domain/errors.ts';
-import { after, type Duration, hours } from './domain/time.ts';
+import { after, type Duration, hours, type Instant } from './domain/time.ts';
 import { makeFolder } from './folders.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import { openSqliteLedger, type SqliteOptions } from './ledger/sqlite/driver.ts';
 import { migrateSqlite } from './ledger/sqlite/migrate.ts';
-import type { Log } from './log.ts';
+import { adoptStoreFile } from './ledger/sqlite/store-file.ts';
+import { type Log, openLog } from './log.ts';
 import { DiskRoom } from './storage/disk-room.ts';
-import { openSqliteVault } from './vault/sqlite.ts';
+import { openSqliteVault, VAULT_FILE } from './vault/sqlite.ts';
 import type { Vault } from './vault/vault.ts';
 
 /** Servers that share a ledger share the data folder too, and none of them takes an hour to write a file. */
@@ -44,6 +46,8 @@ export interface Stores {
   readonly captures: { readonly store: CaptureStore; readonly blobs: BlobStore };
   readonly cache: CacheStore;
   readonly room: DiskRoom;
+  /** Since when what lies in the data folder is this ledger's; null where it is another ledger's by now. */
+  readonly ownedSince: () => Instant | null;
   /** Resolves when the store can no longer be trusted. */
   readonly broken: Promise<StorageBroken>;
 }
@@ -56,29 +60,59 @@ export interface Stores {
 export async function openStores(config: Config, undo: AsyncDisposableStack, log: Log): Promise<Stores> {
   const { promise: broken, resolve: onBroken } = Promise.withResolvers<StorageBroken>();
   makeFolder(config.data);
+  const place = folderPlace(config);
+  assertMayOpen(place);
   const room = undo.adopt(new DiskRoom(config.data, log), (opened) => opened.close());
   const onFull = (urgent: boolean): void => room.full(urgent);
   const ledger = undo.adopt(await openLedger(config, { onFull, onBroken }, log), (opened) => opened.close());
   await room.start();
+  const belonging = undo.adopt(await Belonging.found(place, ledger, systemClock.now()), (found) => leave(found, log));
+  const ownedSince = (): Instant | null => belonging.since();
   const blobs = await openBlobs(blobFolder(config.data), ledger, onBroken);
-  const vault = undo.adopt(await openVault(config), (opened) => opened.close());
+  const vault = undo.adopt(await openVault(config, belonging.ledger), (opened) => opened.close());
   const captures = {
-    store: undo.adopt(await openCaptures(config), (opened) => opened.close()),
+    store: undo.adopt(await openCaptures(config, belonging.ledger), (opened) => opened.close()),
     blobs: await openBlobs(capturesFolder(config.data), ledger, onBroken),
   };
-  const captureKeeper = new CaptureKeeper({ ...captures, clock: systemClock, log });
+  const captureKeeper = new CaptureKeeper({ ...captures, clock: systemClock, log, ownedSince });
   undo.adopt(captureKeeper, (started) => started.close()).start();
-  const cache = undo.adopt(await openCache(config), (opened) => opened.close());
+  const cache = undo.adopt(await openCache(config, belonging.ledger), (opened) => opened.close());
   const cacheKeeper = new CacheKeeper({ cache, unusedFor: config.cacheUnusedFor, clock: systemClock, log });
   undo.adopt(cacheKeeper, (started) => started.close()).start();
-  return { ledger, blobs, vault, captures, cache, room, broken };
+  await belonging.complete();
+  return { ledger, blobs, vault, captures, cache, room, ownedSince, broken };
+}
+
+/** A server that cannot say that it has stopped has stopped all the same: the folder and the ledger are as they were at its start. */
+function leave(belonging: Belonging, log: Log): Promise<void> {
+  return belonging.leave().catch((error: unknown) => {
+    log.warn({ err: error }, 'the data folder and the ledger do not say that this server has stopped');
+  });
+}
+
+/** A data folder as it is held against its ledger. */
+export function folderPlace(place: LedgerPlace): FolderPlace {
+  const { database, data } = place;
+  return {
+    data,
+    kind: database === null ? 'sqlite' : 'postgres',
+    place: placeOf(place),
+    ledgerFile: ledgerFile(data),
+    stores: database === null ? [vaultFile(data), capturesFile(data)] : [],
+    blobFolders: [blobFolder(data), capturesFolder(data)],
+  };
 }
 
 /** The ledger that the configuration names. Postgres' driver is loaded only where it is used. */
-async function openLedger({ database, data }: Config, options: SqliteOptions, log: Log): Promise<Ledger> {
+async function openLedger({ database, data }: LedgerPlace, options: SqliteOptions, log: Log): Promise<Ledger> {
   if (database === null) return openSqliteLedger(ledgerFile(data), systemClock, options);
   const { openPostgresLedger } = await import('./ledger/postgres/driver.ts');
-  return openPostgresLedger(database, { onCaution: (caution) => log.warn(caution) });
+  makeFolder(blobFolder(data));
+  const folder = folderMark(data, blobFolder(data));
+  return openPostgresLedger(database, {
+    onCaution: (caution) => log.warn(caution),
+    ...(folder !== null && { folder }),
+  });
 }
 
 function openBlobs(folder: string, ledger: Ledger, onBroken: (cause: StorageBroken) => void): Promise<BlobStore> {
@@ -89,24 +123,25 @@ function openBlobs(folder: string, ledger: Ledger, onBroken: (cause: StorageBrok
 /**
  * The vault of a configuration: beside the ledger, whatever that is in. Whoever may read it is the operator.
  *
+ * @param ledger the id of the ledger; null for whoever does not open that
  * @throws Error when it cannot be used: the message says why and what to do
  */
-export async function openVault({ database, data }: LedgerPlace): Promise<Vault> {
-  if (database === null) return openSqliteVault(vaultFile(data));
+export async function openVault({ database, data }: LedgerPlace, ledger: string | null = null): Promise<Vault> {
+  if (database === null) return openSqliteVault(vaultFile(data), ledger);
   const { openPostgresVault } = await import('./vault/postgres.ts');
   return openPostgresVault(database);
 }
 
-async function openCaptures({ database, data }: LedgerPlace): Promise<CaptureStore> {
-  if (database === null) return openSqliteCaptures(capturesFile(data));
+async function openCaptures({ database, data }: LedgerPlace, ledger: string): Promise<CaptureStore> {
+  if (database === null) return openSqliteCaptures(capturesFile(data), ledger);
   const { openPostgresCaptures } = await import('./captures/postgres.ts');
   return openPostgresCaptures(database);
 }
 
 /** The answers that are kept, beside the ledger as well: whoever shares one shares the other. A file that is there is opened now, so that what is wrong with it is said now. */
-async function openCache({ database, data }: LedgerPlace): Promise<CacheStore> {
+async function openCache({ database, data }: LedgerPlace, ledger: string): Promise<CacheStore> {
   const file = cacheFile(data);
-  const open = (): Promise<CacheStore> => openCacheThread(file);
+  const open = (): Promise<CacheStore> => openCacheThread(file, ledger);
   if (database === null) return existsSync(file) ? open() : openUponUse(open);
   const { openPostgresCache } = await import('./cache/postgres.ts');
   return openPostgresCache(database);
@@ -135,11 +170,37 @@ export interface MigratedLedger {
 /**
  * Brings a ledger to the newest schema, and starts nothing.
  *
+ * @param isAdopted whether the folder is given to this ledger next
+
  * @throws Error when it cannot be opened, a server has it, or a newer claimcheck wrote it
  */
-export async function migrateLedger(place: LedgerPlace): Promise<MigratedLedger> {
+export async function migrateLedger(place: LedgerPlace, isAdopted = false): Promise<MigratedLedger> {
   const { database, data } = place;
+  // A folder that is adopted is one that was refused.
+  if (!isAdopted) assertMayOpen(folderPlace(place));
   if (database === null) return { ledger: ledgerFile(data), ...migrateSqlite(ledgerFile(data)) };
   const { migratePostgres } = await import('./ledger/postgres/driver.ts');
   return { ledger: placeOf(place), ...(await migratePostgres(database)) };
+}
+
+/**
+ * Makes a data folder and a ledger belong to each other, whatever they belonged to before, and the stores beside a ledger in a file with them. The
+ * answers of the cache go: they are known by the numbers of versions, which this ledger may have given to others.
+ *
+ * @throws Error as `migrateLedger`, or where servers work on the ledger with another folder
+ */
+export async function adoptFolder(place: LedgerPlace): Promise<void> {
+  const { database, data } = place;
+  makeFolder(data);
+  const ledger = await openLedger(place, {}, openLog('silent'));
+  try {
+    await Belonging.adopt(folderPlace(place), ledger, systemClock.now());
+    if (database !== null) return;
+    const { ledger: id } = await ledger.identity();
+    adoptStoreFile(vaultFile(data), VAULT_FILE, id);
+    adoptStoreFile(capturesFile(data), CAPTURES_FILE, id);
+    for (const end of ['', '-wal', '-shm']) rmSync(`${cacheFile(data)}${end}`, { force: true });
+  } finally {
+    await ledger.close();
+  }
 }

@@ -71,10 +71,11 @@ interface Entry {
 /**
  * Opens answers in a file, which is made for this user alone where it is not there.
  *
+ * @param ledger as `openStoreFile` takes it
  * @throws Error when the file lies on another machine, is no cache, or was written by a newer claimcheck
  */
-export function openSqliteCache(file: string, clock: Clock): CacheStore {
-  return new SqliteCache(openStoreFile(file, CACHE_FILE), clock);
+export function openSqliteCache(file: string, clock: Clock, ledger: string | null = null): CacheStore {
+  return new SqliteCache(openStoreFile(file, CACHE_FILE, ledger), clock);
 }
 
 const bytesOf = (key: CacheKey): Uint8Array => Buffer.from(key, 'hex');

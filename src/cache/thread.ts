@@ -4,16 +4,16 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { StorageFull } from '../domain/errors.ts';
 import type { CacheStore } from './store.ts';
-import type { CacheCall, CacheMessage } from './worker.ts';
+import type { CacheCall, CacheMessage, CacheOrders } from './worker.ts';
 
 /**
  * Opens answers in a file, and answers a store whose work is done elsewhere.
  *
  * @throws Error as `openSqliteCache` does
  */
-export async function openCacheThread(file: string): Promise<CacheStore> {
+export async function openCacheThread(file: string, ledger: string | null = null): Promise<CacheStore> {
   const worker = new Worker(new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url), {
-    workerData: { file },
+    workerData: { file, ledger } satisfies CacheOrders,
   });
   const [message] = (await once(worker, 'message')) as [CacheMessage];
   if (message.kind !== 'refused') return new CacheThread(worker).store();

@@ -6,6 +6,12 @@ import { StorageFull } from '../domain/errors.ts';
 import { openSqliteCache } from './sqlite.ts';
 import type { CacheStore } from './store.ts';
 
+/** What the thread is told: which file, and beside which ledger. */
+export interface CacheOrders {
+  readonly file: string;
+  readonly ledger: string | null;
+}
+
 /** A call on its way to the thread. */
 export interface CacheCall {
   readonly id: number;
@@ -35,7 +41,8 @@ async function answer(store: CacheStore, { id, verb, args }: CacheCall): Promise
 }
 
 try {
-  const store = openSqliteCache((workerData as { readonly file: string }).file, systemClock);
+  const { file, ledger } = workerData as CacheOrders;
+  const store = openSqliteCache(file, systemClock, ledger);
   port.on('message', (call: CacheCall) => void answer(store, call));
   say({ kind: 'open' });
 } catch (error) {

@@ -2,7 +2,7 @@
 
 import type { BlobStore } from '../blobs/blobs.ts';
 import { type Clock, Rounds } from '../clock.ts';
-import { type Duration, hours } from '../domain/time.ts';
+import { type Duration, hours, type Instant } from '../domain/time.ts';
 import type { Log } from '../log.ts';
 import type { CaptureStore } from './captures.ts';
 import { orphansIn } from './orphans.ts';
@@ -16,6 +16,8 @@ export interface CaptureKeeperParts {
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly log: Log;
+  /** Since when what lies in the folder is this store's; null where it is not any more. */
+  readonly ownedSince: () => Instant | null;
 }
 
 /** Makes its rounds until it is stopped, the first one at once. */
@@ -36,11 +38,13 @@ export class CaptureKeeper {
   }
 
   async #deleteOrphans(): Promise<void> {
-    const { store, blobs, clock, log } = this.#parts;
+    const { store, blobs, clock, log, ownedSince } = this.#parts;
     try {
       // Without a capture, it is perhaps another store than the one that these blobs belong to, named by mistake.
       if ((await store.all(0, 1)).length === 0) return;
-      const orphans = await orphansIn(blobs, store, clock.now());
+      const since = ownedSince();
+      if (since === null) return;
+      const orphans = (await orphansIn(blobs, store, clock.now())).filter(({ storedAt }) => storedAt > since);
       for (const { key } of orphans) await blobs.delete(key);
       if (orphans.length > 0) log.info({ blobs: orphans.length }, 'blobs that no capture names were deleted');
     } catch (error) {

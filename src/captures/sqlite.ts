@@ -42,7 +42,8 @@ const SCHEMA = `
     PRIMARY KEY (tenant, endpoint, name)
   ) STRICT, WITHOUT ROWID`;
 
-const CAPTURES_FILE: StoreFile = {
+/** The file of captures. */
+export const CAPTURES_FILE: StoreFile = {
   what: 'a store of captures',
   // The letters "clmp", for predictions.
   applicationId: 0x63_6c_6d_70,
@@ -89,10 +90,11 @@ const NO_JSON = `
 /**
  * Opens the captures in a file, which is made for this user alone where it is not there.
  *
+ * @param ledger as `openStoreFile` takes it
  * @throws Error when the file lies on another machine, is something else, or was written by a newer claimcheck
  */
-export async function openSqliteCaptures(file: string): Promise<CaptureStore> {
-  return new SqliteCaptures(openStoreFile(file, CAPTURES_FILE));
+export async function openSqliteCaptures(file: string, ledger: string | null = null): Promise<CaptureStore> {
+  return new SqliteCaptures(openStoreFile(file, CAPTURES_FILE, ledger));
 }
 
 /**

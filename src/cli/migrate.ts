@@ -1,11 +1,12 @@
 // claimcheck migrate
 
 import { Command } from 'commander';
-import { jsonText, write } from './text.ts';
+import { jsonText, plainLine, write } from './text.ts';
 
 interface MigrateOptions {
   readonly config?: string;
   readonly data?: string;
+  readonly adopt?: boolean;
   readonly json?: boolean;
 }
 
@@ -18,6 +19,10 @@ export function migrateCommand(): Command {
     )
     .option('-c, --config <file>', 'configuration file that says where the ledger is')
     .option('-d, --data <folder>', 'folder of runs and payloads, needs no configuration')
+    .option(
+      '--adopt',
+      'make the data folder and the ledger belong to each other, whatever they belonged to before; the cache is emptied',
+    )
     .option('--json', 'print JSON for a program')
     .addHelpText(
       'after',
@@ -28,13 +33,20 @@ export function migrateCommand(): Command {
 
 async function migrate(options: MigrateOptions): Promise<void> {
   // Imported here, so that every other command starts without the server's code.
-  const [{ locateStore }, { migrateLedger }] = await Promise.all([
+  const [{ locateStore }, { adoptFolder, migrateLedger }] = await Promise.all([
     import('../config/config.ts'),
     import('../stores.ts'),
   ]);
-  const { ledger, applied, schema } = await migrateLedger(await locateStore(options));
+  const place = await locateStore(options);
+  const { ledger, applied, schema } = await migrateLedger(place, options.adopt === true);
+  if (options.adopt === true) await adoptFolder(place);
   const lines = applied.map((name) => `applied  ${name}\n`).join('');
   const state = applied.length === 0 ? 'was up to date' : 'is up to date now';
-  const text = `${lines}The ledger (${ledger}) ${state}: schema ${schema}.\n`;
-  await write(process.stdout, options.json === true ? jsonText({ applied, schema }) : text);
+  const adopted =
+    options.adopt === true ? `${plainLine(place.data)} and ${ledger} belong to each other from now on.\n` : '';
+  const text = `${lines}The ledger (${ledger}) ${state}: schema ${schema}.\n${adopted}`;
+  await write(
+    process.stdout,
+    options.json === true ? jsonText({ applied, schema, adopted: options.adopt === true }) : text,
+  );
 }

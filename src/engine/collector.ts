@@ -8,7 +8,7 @@ import { type BlobStore, ORPHAN_AGE, runIdOf } from '../blobs/blobs.ts';
 import { type Clock, jitter, Rounds } from '../clock.ts';
 import { isEnded } from '../domain/run.ts';
 import type { BlobKey } from '../domain/payload.ts';
-import { between, type Duration, milliseconds, minutes, seconds } from '../domain/time.ts';
+import { between, type Duration, type Instant, milliseconds, minutes, seconds } from '../domain/time.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import type { RunLogs } from '../logs/run-logs.ts';
@@ -22,6 +22,10 @@ const ROUNDS_PER_PASS = 60;
 /** Blobs that the ledger is asked about at a time, so that it is never kept for long. */
 const ASK_MAX = 500;
 
+/** Said where the folder has been given to another ledger under a server that works. */
+const NOT_OURS =
+  'the data folder belongs to another ledger by now: nothing in it is deleted. Stop this server, and name the folder of its ledger with --data';
+
 /** What the collector works with. */
 export interface CollectorParts {
   readonly ledger: Ledger;
@@ -29,6 +33,8 @@ export interface CollectorParts {
   readonly logs: RunLogs;
   readonly clock: Clock;
   readonly log: Log;
+  /** Since when what lies in the folder is this ledger's; null where it is not any more, so that nothing may be deleted of which it knows nothing. */
+  readonly ownedSince: () => Instant | null;
 }
 
 /** Collects until it is stopped. */
@@ -63,7 +69,9 @@ export class Collector {
 
   /** Looks through all blobs for those that are older than ORPHAN_AGE and that no run names, and deletes them. */
   async deleteOrphans(): Promise<void> {
-    const { blobs, clock, log } = this.#parts;
+    const { blobs, clock, log, ownedSince } = this.#parts;
+    const since = ownedSince();
+    if (since === null) return log.error({}, NOT_OURS);
     let deleted = 0;
     let group: BlobKey[] = [];
     const flush = async (): Promise<void> => {
@@ -74,7 +82,7 @@ export class Collector {
     };
     for await (const { key, storedAt } of blobs.list()) {
       if (this.#rounds.stopped) break;
-      if (between(storedAt, clock.now()) > ORPHAN_AGE) group.push(key);
+      if (storedAt > since && between(storedAt, clock.now()) > ORPHAN_AGE) group.push(key);
       if (group.length >= ASK_MAX) await flush();
     }
     await flush();
@@ -83,13 +91,15 @@ export class Collector {
 
   /** Looks through all logs for those of runs whose payloads are gone, or that are gone themselves, and deletes them. */
   async deleteLogs(): Promise<void> {
-    const { ledger, logs, clock } = this.#parts;
+    const { ledger, logs, clock, ownedSince } = this.#parts;
+    const since = ownedSince();
+    if (since === null) return;
     for await (const file of logs.list()) {
       if (this.#rounds.stopped) return;
       // One that was just written to belongs to a run that goes on.
       if (between(file.writtenAt, clock.now()) <= ORPHAN_AGE) continue;
       const run = await ledger.run(file.runId);
-      if (run === null || !run.payloadsKept) await logs.delete(file);
+      if (run === null ? file.writtenAt > since : !run.payloadsKept) await logs.delete(file);
     }
   }
 

@@ -8,7 +8,7 @@ import type { Principal, Viewer } from '../domain/access.ts';
 import { ServiceError } from '../domain/errors.ts';
 import type { DeliveryId } from '../domain/delivery.ts';
 import type { RunId } from '../domain/ids.ts';
-import { type Duration, seconds } from '../domain/time.ts';
+import { type Duration, type Instant, seconds } from '../domain/time.ts';
 import type { DeliveryRecord, Ledger } from '../ledger/ledger.ts';
 import type { Egress } from '../egress/egress.ts';
 import type { Log } from '../log.ts';
@@ -58,6 +58,8 @@ export interface EngineParts {
   readonly endpoints: readonly Deployed[];
   /** How to start a replica of an endpoint. */
   readonly launch: (deployed: Deployed, replicaId: string) => Promise<Launch>;
+  /** As the collector takes it. */
+  readonly ownedSince: () => Instant | null;
   /** The way out to addresses that callers name. */
   readonly egress: Egress;
   /** Longest input that is fetched, in bytes. */
@@ -120,7 +122,7 @@ export class Engine {
     this.runs = new Runs({ ...shared, endpoints: this.endpoints, isDraining: () => this.#draining });
     const onSwept = (): void => this.endpoints.atWork.forEach((version) => version.wake());
     this.#sweeper = new Sweeper({ ledger, owner, events, observer, log, onSwept });
-    this.#collector = new Collector({ ledger, blobs, logs, clock, log });
+    this.#collector = new Collector({ ledger, blobs, logs, clock, log, ownedSince: parts.ownedSince });
   }
 
   /** Takes up what an earlier server left behind, and begins. */

@@ -405,6 +405,18 @@ export interface LedgerStats {
   readonly lost: number;
 }
 
+/** What a ledger knows of itself and of the data folder that it belongs to; `src/belonging.ts` says what for. */
+export interface Identity {
+  /** Made with the ledger; never changes. */
+  readonly ledger: string;
+  /** The folder that it belongs to; null before its first. */
+  readonly folder: string | null;
+  /** Another one with every start and every stop of a server; null where `folder` is. */
+  readonly mark: string | null;
+  /** Whether another server works on it at this moment that says it has another folder. */
+  readonly isElsewhere: boolean;
+}
+
 /** See the head of this file. */
 export interface Ledger {
   /** Whether other servers may write here too; then whoever waits must ask again from time to time. */
@@ -485,6 +497,13 @@ export interface Ledger {
   backlog(endpoint: string, version: number): Promise<Backlog>;
   /** Whether any run of a version, of whatever kind, has not ended. */
   hasOpenRuns(endpoint: string, version: number): Promise<boolean>;
+  identity(): Promise<Identity>;
+  /** Writes down which folder it belongs to from now on, and the mark that the folder has. */
+  belongTo(folder: string, mark: string): Promise<void>;
+  /** Does work that no other server of this ledger does meanwhile. */
+  exclusively<Result>(work: () => Promise<Result>): Promise<Result>;
+  /** Blobs that runs name, `limit` at the most, in the order of their keys from behind one on. */
+  blobs(after: string, limit: number): Promise<BlobKey[]>;
   /** Checks every promise that the tables must keep; empty where all is well. */
   audit(): Promise<Violation[]>;
   /** Calls `listener` with what other servers did; never in a ledger that has one server. */

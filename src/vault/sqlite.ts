@@ -30,7 +30,8 @@ const SCHEMA = `
   ) STRICT, WITHOUT ROWID;
   CREATE UNIQUE INDEX an_endpoint_has_one_newest_secret ON signing_secrets (endpoint) WHERE expires_at_ms IS NULL`;
 
-const VAULT_FILE: StoreFile = {
+/** The file of a vault. */
+export const VAULT_FILE: StoreFile = {
   what: 'a vault',
   // The letters "clmv". The ledger's says "clmc".
   applicationId: 0x63_6c_6d_76,
@@ -56,10 +57,11 @@ const EXPIRE_SECRET = `UPDATE signing_secrets SET expires_at_ms = $until WHERE e
 /**
  * Opens the vault in a file, which is made for this user alone where it is not there.
  *
+ * @param ledger as `openStoreFile` takes it
  * @throws Error when the file lies on another machine, is no vault, or was written by a newer claimcheck
  */
-export async function openSqliteVault(file: string): Promise<Vault> {
-  return new SqliteVault(openStoreFile(file, VAULT_FILE));
+export async function openSqliteVault(file: string, ledger: string | null = null): Promise<Vault> {
+  return new SqliteVault(openStoreFile(file, VAULT_FILE, ledger));
 }
 
 class SqliteVault implements Vault {

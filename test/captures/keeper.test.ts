@@ -8,6 +8,7 @@ import { CaptureKeeper } from '../../src/captures/keeper.ts';
 import { openSqliteCaptures } from '../../src/captures/sqlite.ts';
 import { systemClock } from '../../src/clock.ts';
 import type { BlobKey } from '../../src/domain/payload.ts';
+import { instant } from '../../src/domain/time.ts';
 import { openLog } from '../../src/log.ts';
 import { allOf } from '../blobs/conformance.ts';
 import { folderForTest } from '../support/folder.ts';
@@ -33,7 +34,13 @@ async function putOld(key: BlobKey): Promise<BlobKey> {
 
 /** Keys of the blobs that are there after a round. */
 async function leftByARound(): Promise<BlobKey[]> {
-  const keeper = new CaptureKeeper({ store, blobs, clock: systemClock, log: openLog('silent') });
+  const keeper = new CaptureKeeper({
+    store,
+    blobs,
+    clock: systemClock,
+    log: openLog('silent'),
+    ownedSince: () => instant(0),
+  });
   keeper.start();
   await keeper.close();
   return (await allOf(blobs.list())).map(({ key }) => key).toSorted();

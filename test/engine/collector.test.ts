@@ -12,7 +12,7 @@ import type { RunId } from '../../src/domain/ids.ts';
 import type { BlobKey } from '../../src/domain/payload.ts';
 import { DEFAULT_RETENTION } from '../../src/domain/retention.ts';
 import { isEnded } from '../../src/domain/run.ts';
-import { days, hours, type Instant, milliseconds, minutes } from '../../src/domain/time.ts';
+import { days, hours, instant, type Instant, milliseconds, minutes } from '../../src/domain/time.ts';
 import { Collector } from '../../src/engine/collector.ts';
 import type { Deployed } from '../../src/engine/deployment.ts';
 import { Egress } from '../../src/egress/egress.ts';
@@ -73,6 +73,7 @@ async function collectingForTest(queueLimit = 100): Promise<Collecting> {
   const logs = new RunLogs(join(data, 'logs'), clock, log);
   const callbacks = await openCallbacks();
   const engine = new Engine({
+    ownedSince: () => instant(0),
     ledger,
     blobs,
     logs,
@@ -118,7 +119,7 @@ async function collectingForTest(queueLimit = 100): Promise<Collecting> {
   };
   const pathOf = (key: BlobKey): string => join(folder, key.slice(34, 36), key);
   return {
-    collector: new Collector({ ledger, blobs, logs, clock, log }),
+    collector: new Collector({ ledger, blobs, logs, clock, log, ownedSince: () => instant(0) }),
     engine,
     ledger,
     blobs,

@@ -86,10 +86,10 @@ export function postgres(server: () => PostgresServer): DriverUnderTest {
   };
 }
 
-/** Deletes every row but those that say which migrations were applied. */
+/** Deletes every row but those that say which ledger it is, and which migrations were applied. */
 const EMPTY = `
   DO $$ DECLARE names TEXT; BEGIN
     SELECT string_agg(format('claimcheck.%I', tablename), ', ') INTO names
-    FROM pg_tables WHERE schemaname = 'claimcheck' AND tablename <> 'migrations';
+    FROM pg_tables WHERE schemaname = 'claimcheck' AND tablename NOT IN ('migrations', 'identity');
     EXECUTE 'TRUNCATE ' || names;
   END $$`;

@@ -262,6 +262,7 @@ describe('a database', () => {
       { number: 4, name: '0004_deployments.sql' },
       { number: 5, name: '0005_delivery_attempts.sql' },
       { number: 6, name: '0006_trace.sql' },
+      { number: 7, name: '0007_identity.sql' },
     ]);
   });
 

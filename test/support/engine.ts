@@ -15,6 +15,7 @@ import type { RunSight } from '../../src/engine/sights.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
 import { openLog } from '../../src/log.ts';
+import { instant } from '../../src/domain/time.ts';
 import { RunLogs } from '../../src/logs/run-logs.ts';
 import { openCallbacks } from '../../src/replicas/callbacks.ts';
 import { launchNode } from '../../src/replicas/runtimes/node.ts';
@@ -66,6 +67,7 @@ export async function engineForTest(
   const log = openLog('silent');
   const callbacks = await openCallbacks();
   const engine = new Engine({
+    ownedSince: () => instant(0),
     ledger,
     blobs: blobs.store,
     logs: new RunLogs(join(data, 'logs'), clock, log),

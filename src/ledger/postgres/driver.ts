@@ -25,6 +25,7 @@ import type {
   FinishedDelivery,
   Hint,
   HostPlaces,
+  Identity,
   Ledger,
   LedgerStats,
   LetGo,
@@ -45,6 +46,7 @@ import { Cancellation } from './cancel.ts';
 import { Claims, type Renewal } from './claims.ts';
 import type { Connections } from './connections.ts';
 import type { Hints } from './hints.ts';
+import type { Identities } from './identity.ts';
 import { Deployments } from './deployments.ts';
 import { Intake } from './intake.ts';
 import { Lane, weightOf } from './lane.ts';
@@ -65,6 +67,8 @@ export interface PostgresOptions {
   readonly patience?: Duration;
   /** Told, in a sentence, of what works but could work better. */
   readonly onCaution?: (caution: string) => void;
+  /** What tells the data folder of this server from any other, as hexadecimal digits; unset where it has none. */
+  readonly folder?: string;
 }
 
 /**
@@ -74,8 +78,8 @@ export interface PostgresOptions {
  * @throws Error when the database cannot be used: the message says why and what to do
  */
 export async function openPostgresLedger(url: string, options: PostgresOptions = {}): Promise<Ledger> {
-  const { connectionsMax = 8, patience = seconds(10), onCaution = () => {} } = options;
-  return new PostgresLedger(await openDatabase(url, { connectionsMax, patience, onCaution }));
+  const { connectionsMax = 8, patience = seconds(10), onCaution = () => {}, folder = null } = options;
+  return new PostgresLedger(await openDatabase(url, { connectionsMax, patience, onCaution, folder }));
 }
 
 /** What ends runs: kept in one lane and in order, so that of two calls for the same run the one that was asked first wins. */
@@ -87,6 +91,7 @@ class PostgresLedger implements Ledger {
   readonly isShared = true;
   readonly #connections: Connections;
   readonly #hints: Hints;
+  readonly #identities: Identities;
   readonly #deployments: Deployments;
   readonly #intake: Intake;
   readonly #claims: Claims;
@@ -108,7 +113,8 @@ class PostgresLedger implements Ledger {
   #lost = 0;
   #closed = false;
 
-  constructor({ connections, hints }: Opened) {
+  constructor({ connections, hints, identities }: Opened) {
+    this.#identities = identities;
     this.#connections = connections;
     this.#hints = hints;
     this.#deployments = new Deployments(connections);
@@ -290,6 +296,23 @@ class PostgresLedger implements Ledger {
 
   backlog(endpoint: string, version: number): Promise<Backlog> {
     return this.#read(() => this.#reader.backlog(endpoint, version));
+  }
+
+  identity(): Promise<Identity> {
+    return this.#read(() => this.#identities.identity());
+  }
+
+  belongTo(folder: string, mark: string): Promise<void> {
+    return this.#single(() => this.#identities.belongTo(folder, mark));
+  }
+
+  exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.#assertOpen();
+    return this.#identities.exclusively(work);
+  }
+
+  blobs(after: string, limit: number): Promise<BlobKey[]> {
+    return this.#read(() => this.#identities.blobs(after, limit));
   }
 
   audit(): Promise<Violation[]> {

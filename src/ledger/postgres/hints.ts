@@ -8,11 +8,14 @@ import type { RunId } from '../../domain/ids.ts';
 import { type Duration, milliseconds, seconds } from '../../domain/time.ts';
 import type { Hint } from '../ledger.ts';
 import { placeOf } from './errors.ts';
+import { folderName } from './identity.ts';
 
 /** How the hints' connection is made and watched. */
 export interface HintOptions {
   /** Told once, in a sentence, where what servers tell each other does not get through. */
   readonly onCaution: (caution: string) => void;
+  /** What tells the data folder of this server from any other, as hexadecimal digits; null where it has none. */
+  readonly folder: string | null;
 }
 
 /** What travels: whose hints they are, since Postgres tells them to whoever sent them as well. */
@@ -42,6 +45,7 @@ export class Hints {
   readonly #driver: typeof pg;
   readonly #url: string;
   readonly #onCaution: (caution: string) => void;
+  readonly #folder: string | null;
   readonly #origin = randomUUID();
   readonly #listeners: ((hint: Hint) => void)[] = [];
   /** What is to be sent, without what would say the same twice. */
@@ -52,10 +56,11 @@ export class Hints {
   #sending: Promise<void> | null = null;
   #closed = false;
 
-  constructor(driver: typeof pg, url: string, { onCaution }: HintOptions) {
+  constructor(driver: typeof pg, url: string, { onCaution, folder }: HintOptions) {
     this.#driver = driver;
     this.#url = url;
     this.#onCaution = onCaution;
+    this.#folder = folder;
   }
 
   /** Runs of this endpoint can be claimed. */
@@ -111,6 +116,9 @@ export class Hints {
     try {
       await client.connect();
       await client.query(LISTEN);
+      // Seen in pg_stat_activity for as long as this server lives, and no longer.
+      if (this.#folder !== null)
+        await client.query(`SET application_name = ${client.escapeLiteral(folderName(this.#folder))}`);
     } catch {
       await client.end().catch(() => {});
       return this.#connectLater(pause);

@@ -4,6 +4,7 @@ import type pg from 'pg';
 import { type ConnectionOptions, Connections } from './connections.ts';
 import { notOpened, placeOf, Unusable } from './errors.ts';
 import { type HintOptions, Hints } from './hints.ts';
+import { Identities } from './identity.ts';
 import { migrate, type Migrated } from './migrate.ts';
 
 /** The oldest Postgres that its makers still mend when this was written. */
@@ -28,6 +29,7 @@ export type OpenOptions = ConnectionOptions & HintOptions;
 export interface Opened {
   readonly connections: Connections;
   readonly hints: Hints;
+  readonly identities: Identities;
 }
 
 /**
@@ -46,7 +48,7 @@ export async function openDatabase(url: string, options: OpenOptions): Promise<O
   }
   const hints = new Hints(driver, url, options);
   await hints.open((text, values) => connections.first((client) => client.query(text, [...values])));
-  return { connections, hints };
+  return { connections, hints, identities: new Identities(connections, driver, url, options.folder) };
 }
 
 /**

@@ -131,6 +131,11 @@ class GroupCommit {
       depths: verb('depths'),
       backlog: verb('backlog'),
       hasOpenRuns: verb('hasOpenRuns'),
+      identity: verb('identity'),
+      belongTo: verb('belongTo'),
+      blobs: verb('blobs'),
+      // Nobody else has the file.
+      exclusively: (work) => work(),
       audit: verb('audit'),
       onHint: () => {},
       stats: () => ({ calls: this.#calls, commits: this.#commits, lost: this.#lost }),

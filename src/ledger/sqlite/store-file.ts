@@ -28,15 +28,26 @@ export interface StoreFile {
   readonly remedy?: string;
 }
 
+/** Which ledger a file belongs to. No part of the schema's version: older versions have no use for it, and may go on without. */
+const BELONGS_TO = `
+  CREATE TABLE IF NOT EXISTS belongs_to (one INTEGER PRIMARY KEY CHECK (one = 1), ledger TEXT NOT NULL) STRICT`;
+const BELONG = `INSERT INTO belongs_to (one, ledger) VALUES (1, $ledger) ON CONFLICT DO NOTHING`;
+const ADOPTED = `
+  INSERT INTO belongs_to (one, ledger) VALUES (1, $ledger) ON CONFLICT DO UPDATE SET ledger = excluded.ledger`;
+const OWNER = `SELECT ledger FROM belongs_to`;
+
+const ADOPT = 'If it is to belong here all the same: claimcheck migrate --adopt.';
+
 /** The file is something else; the message says what, and what to do. */
 class OtherFile extends Error {}
 
 /**
  * Opens the file of a store, which is made for this user alone where it is not there.
  *
- * @throws Error when it lies on another machine, is something else, cannot be used, or was written by a newer claimcheck
+ * @param ledger the id of the ledger that it is beside: one that belongs to none yet belongs to this one from now on; null for whoever does not know
+ * @throws Error when it lies on another machine, is something else or another ledger's, cannot be used, or was written by a newer claimcheck
  */
-export function openStoreFile(file: string, store: StoreFile): DatabaseSync {
+export function openStoreFile(file: string, store: StoreFile, ledger: string | null = null): DatabaseSync {
   makeFolder(dirname(file));
   assertLocal(dirname(file));
   makePrivate(file);
@@ -49,6 +60,8 @@ export function openStoreFile(file: string, store: StoreFile): DatabaseSync {
       const { schema, applicationId, version } = store;
       if (isNew(db, file, store))
         db.exec(`${schema}; PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${version}`);
+      db.exec(BELONGS_TO);
+      if (ledger !== null) belong(db, file, store, ledger);
     });
     return db;
   } catch (cause) {
@@ -83,6 +96,21 @@ export function openStoreFileToRead(file: string, store: StoreFile): OpenedDatab
 }
 
 /**
+ * Makes the file of a store, where it is there, belong to another ledger.
+ *
+ * @throws Error as `openStoreFile` does
+ */
+export function adoptStoreFile(file: string, store: StoreFile, ledger: string): void {
+  if (!existsSync(file)) return;
+  const db = openStoreFile(file, store);
+  try {
+    db.prepare(ADOPTED).run({ ledger });
+  } finally {
+    db.close();
+  }
+}
+
+/**
  * Does work in one transaction. One that writes has the right to it from its start, unless told otherwise: one that asked for it in the middle would
  * be refused where another has written since.
  */
@@ -100,6 +128,15 @@ export function transaction<Result>(
     if (db.isTransaction) db.exec('ROLLBACK');
     throw error;
   }
+}
+
+/** A file that belongs to no ledger yet belongs to this one from now on. */
+function belong(db: DatabaseSync, file: string, { what, instead, remedy }: StoreFile, ledger: string): void {
+  db.prepare(BELONG).run({ ledger });
+  if (new Query<{ ledger: string }>(db, OWNER).only().ledger !== ledger)
+    throw new OtherFile(
+      `${file} is ${what} of another ledger than the one beside it. Put back the one that belongs here, or ${instead}. ${remedy ?? ADOPT}`,
+    );
 }
 
 /** SQLite would make it readable for everybody; what it makes beside it has the rights that this one has. */

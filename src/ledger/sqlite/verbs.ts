@@ -27,6 +27,7 @@ import { Claims } from './claims.ts';
 import { Counters } from './counters.ts';
 import { Deployments } from './deployments.ts';
 import { failureOf } from './failures.ts';
+import { Identities } from './identity.ts';
 import { Intake } from './intake.ts';
 import { Outbox } from './outbox.ts';
 import { Outcomes } from './outcomes.ts';
@@ -63,6 +64,7 @@ function prepareVerbs(db: DatabaseSync, counters: Counters) {
   const retention = new Retention(db);
   const reader = new Reader(db);
   const audit = new Audit(db);
+  const identities = new Identities(db);
   return {
     deploy: (now: Instant, deployment: Deployment) => deployments.deploy(now, deployment),
     stage: (now: Instant, deployment: Deployment) => deployments.stage(now, deployment),
@@ -100,6 +102,9 @@ function prepareVerbs(db: DatabaseSync, counters: Counters) {
     ahead: (_now: Instant, runId: RunId) => reader.ahead(runId),
     hasOpenRuns: (_now: Instant, endpoint: string, version: number) => reader.hasOpenRuns(endpoint, version),
     backlog: (_now: Instant, endpoint: string, version: number) => reader.backlog(endpoint, version),
+    identity: () => identities.identity(),
+    belongTo: (_now: Instant, folder: string, mark: string) => identities.belongTo(folder, mark),
+    blobs: (_now: Instant, after: string, limit: number) => identities.blobs(after, limit),
     depths: () => {
       counters.writeBack();
       return reader.depths();
