@@ -31,6 +31,7 @@ import { migrateSqlite } from './ledger/sqlite/migrate.ts';
 import { adoptStoreFile } from './ledger/sqlite/store-file.ts';
 import { type Log, openLog } from './log.ts';
 import { DiskRoom } from './storage/disk-room.ts';
+import { narrowRights } from './storage/private.ts';
 import { openSqliteVault, VAULT_FILE } from './vault/sqlite.ts';
 import type { Vault } from './vault/vault.ts';
 
@@ -62,6 +63,7 @@ export async function openStores(config: Config, undo: AsyncDisposableStack, log
   makeFolder(config.data);
   const place = folderPlace(config);
   assertMayOpen(place);
+  narrowRights(config.data, log);
   const room = undo.adopt(new DiskRoom(config.data, log), (opened) => opened.close());
   const onFull = (urgent: boolean): void => room.full(urgent);
   const ledger = undo.adopt(await openLedger(config, { onFull, onBroken }, log), (opened) => opened.close());

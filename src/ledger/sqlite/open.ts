@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { makeFolder } from '../../folders.ts';
 import { assertLocal } from './file-system.ts';
 import { type OpenedDatabase, openReadOnly } from './read-only.ts';
+import { makePrivate } from './store-file.ts';
 
 /** First SQLite without the WAL-reset corruption (sqlite.org, release 3.51.3). */
 const SQLITE_MIN = '3.51.3';
@@ -107,6 +108,7 @@ function connect(file: string): DatabaseSync {
     assertLocal(dirname(file));
   }
   try {
+    if (file !== ':memory:') makePrivate(file);
     return new DatabaseSync(file);
   } catch (cause) {
     throw cannotOpen(file, cause);

@@ -139,8 +139,8 @@ function belong(db: DatabaseSync, file: string, { what, instead, remedy }: Store
     );
 }
 
-/** SQLite would make it readable for everybody; what it makes beside it has the rights that this one has. */
-function makePrivate(file: string): void {
+/** Makes a file for this user alone where it is not there. SQLite would make it readable for everybody; what it makes beside it has the rights that this one has. */
+export function makePrivate(file: string): void {
   if (existsSync(file)) return;
   closeSync(openSync(file, 'a', 0o600));
   chmodSync(file, 0o600);
