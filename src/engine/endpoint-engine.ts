@@ -74,7 +74,7 @@ export class EndpointEngine {
     // Not waited for when the server stops: the next one finds the run in the ledger.
     const onRetry = (delay: Duration): void => void setTimeout(() => this.#wakeCalls(), delay).unref();
     const { supervisor, drainRates } = this;
-    this.#replicaLane = replicaLane({ ...shared, deployed, supervisor, drainRates, onRetry, onFinished: onQueued });
+    this.#replicaLane = replicaLane({ ...shared, deployed, supervisor, drainRates, onRetry, onFree: onQueued });
     this.#calls = new Dispatcher(parts, this.#replicaLane);
     const onFree = (): void => this.#batches.wake();
     this.#batches = new Dispatcher(parts, batchLane({ ...shared, deployed, drainRates, onQueued, onFree }));

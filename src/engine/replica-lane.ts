@@ -65,8 +65,8 @@ export interface ReplicaLaneParts extends FetchParts {
   readonly tracing: Tracing;
   /** Called with the delay after which a run is due again. */
   readonly onRetry: (delay: Duration) => void;
-  /** Called when an outcome was written, where another run may start only then. */
-  readonly onFinished: () => void;
+  /** Called when another run may start of which the supervisor does not know: a slot was given back unused, or an outcome was written that counted. */
+  readonly onFree: () => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -147,7 +147,7 @@ async function execute(
   const [recorded, details] = await Promise.all([finishing, reading]);
   events.changed(runId, 'state');
   // The replica was free before, but to the ledger this run still counted.
-  if (parts.deployed.spec.concurrencyLimit !== null) parts.onFinished();
+  if (parts.deployed.spec.concurrencyLimit !== null) parts.onFree();
   const error = 'error' in result ? result.error : null;
   const outcome = outcomeOf(result, recorded, held);
   observer.attempted(claimed, outcome, between(startedAt, clock.now()), error);
@@ -179,6 +179,7 @@ async function attemptResult(
   const { runId, attempt } = claimed.claim;
   const input = await inputOf(parts, claimed, held.signal).catch((cause: unknown) => {
     slot.release();
+    parts.onFree();
     return { cause };
   });
   if ('cause' in input) return resultWithoutInput(parts, claimed, held, input.cause);

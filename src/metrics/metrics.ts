@@ -165,7 +165,10 @@ export class Metrics implements RunObserver {
     this.#reading ??= this.#readSources().finally(() => (this.#reading = null));
     this.#read = await this.#reading;
     this.#begin(this.#read.endpoints);
-    this.#registry ??= this.#openRegistry();
+    this.#registry ??= this.#openRegistry().catch((error: unknown) => {
+      this.#registry = null;
+      throw error;
+    });
     const registry = await this.#registry;
     return { contentType: registry.contentType, text: await registry.metrics() };
   }

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { inputKey } from '../../src/blobs/blobs.ts';
 import { newRunId } from '../../src/clock.ts';
 import { ANYBODY } from '../../src/domain/access.ts';
 import { isEnded } from '../../src/domain/run.ts';
@@ -34,6 +35,23 @@ test('a run that waits for the concurrency limit starts when another ends, and n
   const value = 'x'.repeat(100_000);
   const runs = await Promise.all(Array.from({ length: 6 }, () => submit({ do: 'say', value })));
   for (const runId of runs) expect((await ended(runId)).run.status).toBe('succeeded');
+});
+
+test('a run whose input is not there makes room for the next at once, and not with the next sweep', async ({
+  onTestFinished: whenDone,
+}) => {
+  const { submit, ended, blobs } = await engineForTest(whenDone, { jobs: {} }, 'without-sweeps');
+  const held = await submit({ path: gates.path('lost inputs') });
+  // Large enough to be stored as a blob.
+  const value = 'x'.repeat(100_000);
+  const lost = await Promise.all(Array.from({ length: 6 }, () => submit({ do: 'say', value })));
+  for (const runId of lost) await blobs.store.delete(inputKey(runId));
+  const good = await submit({ do: 'say', value: 1 });
+  gates.open('lost inputs');
+  await ended(held);
+  expect((await ended(good)).run.status).toBe('succeeded');
+  for (const runId of lost)
+    expect((await ended(runId)).run).toMatchObject({ status: 'failed', error: { type: 'internal' } });
 });
 
 describe.concurrent('a retry', () => {
