@@ -7,7 +7,9 @@ import { inSeconds } from '../domain/time.ts';
 import type { AttemptResult, ClaimedRun } from '../ledger/ledger.ts';
 import type { Reply } from '../replicas/contract.ts';
 
-import { TableError, tableFormatOf } from '../table/format.ts';
+import { checkFits } from '../table/arrow/fits.ts';
+import { textTypeOf } from '../table/border.ts';
+import { borderFormatOf, TableError, tableFormatOf } from '../table/format.ts';
 import { checkOutput } from '../table/merge.ts';
 import type { StopReason } from './leases.ts';
 
@@ -60,15 +62,17 @@ function failureOfJson({ contentType, bytes }: Reply & { kind: 'output' }): Fail
 
 /** A chunk's output must be a table in the format that was asked for, with as many rows as went in. */
 function failureOfChunk({ contentType, bytes }: Reply & { kind: 'output' }, { run }: ClaimedRun): Failure | null {
-  const wanted = tableFormatOf(run.accept!)!;
+  const asked = textTypeOf(run.accept!);
+  const wanted = tableFormatOf(asked)!;
   const format = tableFormatOf(contentType);
   if (format !== wanted)
     return failed(
       'invalid-output',
-      `The model answered with ${contentType}; ${run.accept} was asked for (the Accept header says so).`,
+      `The model answered with ${contentType}; ${asked} was asked for (the Accept header says so).`,
     );
   try {
     checkOutput(bytes, format, run.rows!.to - run.rows!.from);
+    if (borderFormatOf(run.accept!) === 'arrow') checkFits(bytes);
     return null;
   } catch (error) {
     if (error instanceof TableError)

@@ -43,6 +43,7 @@ import { finish, handedBack, isTroubleOfServer } from './finish.ts';
 import { type Failure, failureOf, resultOfFailure } from './outcome.ts';
 import { isHeld, type Payloads } from './payloads.ts';
 import { openReports, type Reports } from './reports.ts';
+import { textTypeOf } from '../table/border.ts';
 import { disorderIn } from './batch/row-order.ts';
 import type { RunEvents } from './run-events.ts';
 
@@ -315,7 +316,8 @@ async function invoke(
   };
   const metadata = inAscii(run.metadata);
   if (isOurRunner || metadata.length <= METADATA_HEADER_MAX) headers[METADATA_HEADER] = metadata;
-  if (run.accept !== null) headers['accept'] = run.accept;
+  // A chunk of a table that is answered as Arrow is asked for as text.
+  if (run.accept !== null) headers['accept'] = run.rows === null ? run.accept : textTypeOf(run.accept);
   if (timeout !== null) headers[DEADLINE_HEADER] = toRfc3339(after(parts.clock.now(), timeout));
   try {
     // Our runner reports what it prints by itself, also where it works on several runs at once.

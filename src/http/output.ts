@@ -17,6 +17,7 @@ import { sendStream } from './reader.ts';
 const EXTENSIONS: Readonly<Record<string, string>> = {
   'application/json': 'json',
   'application/jsonlines': 'jsonl',
+  'application/vnd.apache.arrow.file': 'arrow',
   'application/vnd.apache.arrow.stream': 'arrows',
   'text/csv': 'csv',
   'text/plain': 'txt',

@@ -1,10 +1,10 @@
 // Tables as they come in and go out. Within, a table is text that is cut and merged by its bytes; Arrow is turned into JSON Lines when it
 // comes, and made of them when it goes.
 
-import { linesToArrow } from './arrow/from-lines.ts';
+import { type ArrowFrame, linesToArrow } from './arrow/from-lines.ts';
 import { arrowToLines } from './arrow/to-lines.ts';
 import { convertTable } from './convert.ts';
-import { type BorderFormat, borderFormatOf, CONTENT_TYPES, type TableFormat } from './format.ts';
+import { ARROW_FILE_TYPE, type BorderFormat, borderFormatOf, CONTENT_TYPES, type TableFormat } from './format.ts';
 
 /** A table as text. */
 export interface TextTable {
@@ -28,6 +28,10 @@ export function textTable(bytes: Uint8Array, format: BorderFormat): TextTable {
 export function textTypeOf(wanted: string): string {
   return borderFormatOf(wanted) === 'arrow' ? CONTENT_TYPES.jsonl : wanted;
 }
+
+/** What the messages of an Arrow table stand in that is answered in `wanted`. */
+export const arrowFrameOf = (wanted: string): ArrowFrame =>
+  wanted.split(';', 1)[0]!.trim().toLowerCase() === ARROW_FILE_TYPE ? 'file' : 'stream';
 
 /**
  * The same rows in another format, as `convertTable` has it. From CSV every value is a string, in Arrow too; into CSV, Arrow's values go

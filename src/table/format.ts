@@ -42,8 +42,8 @@ export const BORDER_TYPES: Readonly<Record<BorderFormat, string>> = {
   arrow: 'application/vnd.apache.arrow.stream',
 };
 
-/** An Arrow file is a stream in a frame, and is read as well. */
-const ARROW_FILE_TYPE = 'application/vnd.apache.arrow.file';
+/** An Arrow file is a stream in a frame: it is read as well, and written where it is asked for. */
+export const ARROW_FILE_TYPE = 'application/vnd.apache.arrow.file';
 
 /** As `tableFormatOf`, with Arrow. */
 export function borderFormatOf(contentType: string): BorderFormat | null {

@@ -1,7 +1,7 @@
 // What an Arrow table is made into, and what is made into one, as requests and answers that cross from one thread to another.
 
 import { finishBytes, openWriter, writeAll } from '../../table/bytes.ts';
-import { type Likeness, likenessIn, linesToArrow } from '../../table/arrow/from-lines.ts';
+import { type ArrowFrame, type Likeness, likenessIn, openLines } from '../../table/arrow/from-lines.ts';
 import { openArrow } from '../../table/arrow/to-lines.ts';
 import { TableError, type TablePlace } from '../../table/format.ts';
 import { indexTable, type TableIndex } from '../../table/split.ts';
@@ -24,7 +24,7 @@ export interface ArrowShape {
 export type ConversionRequest =
   | { readonly to: 'shape'; readonly bytes: Uint8Array }
   | { readonly to: 'lines'; readonly bytes: Uint8Array }
-  | { readonly to: 'arrow'; readonly lines: Uint8Array; readonly like: Likeness | null };
+  | { readonly to: 'arrow'; readonly lines: Uint8Array; readonly like: Likeness | null; readonly frame: ArrowFrame };
 
 /** What came of it: `Result` is what the request asks for. */
 export type Converted<Result> =
@@ -85,6 +85,6 @@ async function answerTo(request: ConversionRequest): Promise<ArrowShape | ArrowR
     case 'lines':
       return readArrow(request.bytes, UNLIMITED)!;
     case 'arrow':
-      return linesToArrow(request.lines, request.like);
+      return openLines(request.lines, request.like).write(request.frame);
   }
 }

@@ -1,7 +1,7 @@
 // Makes JSON Lines of Arrow tables and Arrow tables of JSON Lines without keeping anybody waiting: short ones here, long ones in a thread of
 // their own, one of each direction at a time, since each takes several times its length in memory.
 
-import { type Likeness, openLines } from '../../table/arrow/from-lines.ts';
+import { type ArrowFrame, type Likeness, openLines } from '../../table/arrow/from-lines.ts';
 import { TableError } from '../../table/format.ts';
 import { ThreadQueue } from '../../thread-queue.ts';
 import {
@@ -57,10 +57,15 @@ export class ArrowConverter {
    * @param like the types that columns of the same names have where they can
    * @throws TableError for rows that Arrow cannot hold; whatever `signal` is aborted with
    */
-  async write(lines: Uint8Array<ArrayBuffer>, like: Likeness | null, signal: AbortSignal): Promise<Uint8Array> {
+  async write(
+    lines: Uint8Array<ArrayBuffer>,
+    like: Likeness | null,
+    signal: AbortSignal,
+    frame: ArrowFrame = 'stream',
+  ): Promise<Uint8Array> {
     const opened = lines.length <= this.#atOnceBytesMax ? openLines(lines, like) : null;
-    if (opened !== null && opened.values <= AT_ONCE_VALUES_MAX) return opened.write();
-    const request: ConversionRequest = { to: 'arrow', lines, like };
+    if (opened !== null && opened.values <= AT_ONCE_VALUES_MAX) return opened.write(frame);
+    const request: ConversionRequest = { to: 'arrow', lines, like, frame };
     const transfer = [lines.buffer];
     return resultOf(await this.#writing.run<Converted<Uint8Array>>({ module: THREAD, request, transfer, signal }));
   }

@@ -8,7 +8,6 @@ import { lostWorkersMax } from '../../domain/retry.ts';
 import type { Payload } from '../../domain/payload.ts';
 import { type Insist, outputKey } from '../../blobs/blobs.ts';
 import type { AttemptResult, ClaimedRun, Ledger, NewRun } from '../../ledger/ledger.ts';
-import { textTypeOf } from '../../table/border.ts';
 import { BORDER_TYPES } from '../../table/format.ts';
 import type { DiskRoom } from '../../storage/disk-room.ts';
 import type { TraceText } from '../../tracing/trace-context.ts';
@@ -156,7 +155,7 @@ class Batch {
       queueTtl: null,
       lostWorkersMax: lostWorkersMax(spec.retry),
       metadata: '{}',
-      accept: textTypeOf(this.#outputType()),
+      accept: this.#outputType(),
       input: null,
       batch: null,
       parent: { claim, rows },

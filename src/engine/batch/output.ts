@@ -5,7 +5,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { formatBytes } from '../../domain/bytes.ts';
 import type { Ledger } from '../../ledger/ledger.ts';
 import { type ByteWriter, finishBytes, openWriter, utf8, writeAll, WriterFull } from '../../table/bytes.ts';
-import { textFormatOf } from '../../table/border.ts';
+import { withoutUnfit } from '../../table/arrow/fits.ts';
+import { arrowFrameOf, textFormatOf } from '../../table/border.ts';
+import { convertTable } from '../../table/convert.ts';
 import { emptyLikeness, emptyTable } from '../../table/empty.ts';
 import { borderFormatOf, TableError, type TableFormat } from '../../table/format.ts';
 import { bytesOf, type MergePart, openMerge, type TableMerge } from '../../table/merge.ts';
@@ -59,7 +61,8 @@ export async function* outputOf(parts: OutputParts, settled: readonly Settled[])
   const wanted = accept === null ? table.given : borderFormatOf(accept)!;
   const text = putTogether(parts, settled, textFormatOf(wanted));
   const like = settled.length === 0 ? emptyLikeness(row, table) : table.likeness;
-  if (wanted === 'arrow') yield* inPieces(await parts.arrow.write(await gathered(text), like, parts.signal));
+  const frame = arrowFrameOf(accept ?? '');
+  if (wanted === 'arrow') yield* inPieces(await parts.arrow.write(await gathered(text), like, parts.signal, frame));
   else if (accept === null && table.isInstances) yield* asPredictions(text);
   else yield* text;
 }
@@ -181,11 +184,15 @@ async function lookAt(
   return { writes, bytes };
 }
 
-async function readPart({ ledger, payloads, table }: OutputParts, settled: Settled): Promise<MergePart> {
+async function readPart({ ledger, payloads, table, accept }: OutputParts, settled: Settled): Promise<MergePart> {
   const rows = settled.rows.to - settled.rows.from;
   if ('error' in settled) {
     const input = await table.slice(settled.rows);
-    return { kind: 'failed', input, inputFormat: table.format, rows, error: settled.error };
+    const failed = { kind: 'failed', rows, error: settled.error } as const;
+    // What made the row fail may be just what Arrow cannot hold.
+    if (accept !== null && borderFormatOf(accept) === 'arrow' && table.format !== 'csv')
+      return { ...failed, input: withoutUnfit(convertTable(input, table.format, 'jsonl')), inputFormat: 'jsonl' };
+    return { ...failed, input, inputFormat: table.format };
   }
   const output = await ledger.payload(settled.chunk, 'output');
   return { kind: 'rows', bytes: await payloads.read(output!), rows };

@@ -5,9 +5,10 @@ import type * as FlechetteModule from '@uwdata/flechette';
 import type { DataType, Field, Table } from '@uwdata/flechette';
 import { plainBytes } from '../bytes.ts';
 import { reasonsLast } from '../codec.ts';
-import { TableError } from '../format.ts';
+import { shownName, TableError } from '../format.ts';
 import { indexTable } from '../split.ts';
 import { type BuiltColumn, type Builder, builderOf, type KnownDictionaries } from './build.ts';
+import { textUnfitness } from './fits.ts';
 import { fieldOf, Guess } from './guess.ts';
 import { type OpenArrow, openArrow } from './to-lines.ts';
 import { type ArrowField, type ArrowSchema, type ArrowType, TIME_UNITS } from './types.ts';
@@ -46,12 +47,15 @@ export async function linesToArrow(lines: Uint8Array, like: Uint8Array | Likenes
   return openLines(lines, like instanceof Uint8Array ? likenessOf(like) : like).write();
 }
 
+/** What messages stand in: one after the other, or in a file that says where each of them starts. */
+export type ArrowFrame = 'stream' | 'file';
+
 /** Rows that were looked through, and can be written. */
 export interface OpenLines {
   /** How many values the table takes, nulls and those within others among them. Columns that are like those of another table count as one a row. */
   readonly values: number;
-  /** The rows as an Arrow stream. Throws as `linesToArrow` does. */
-  write(): Promise<Uint8Array>;
+  /** The rows as an Arrow stream, or file. Throws as `linesToArrow` does. */
+  write(frame?: ArrowFrame): Promise<Uint8Array>;
 }
 
 /** As `linesToArrow`, for who wants to know how much there is to be written first. */
@@ -64,6 +68,11 @@ export function openLines(lines: Uint8Array, likeness: Likeness | null): OpenLin
   const names = rows === 0 ? known.map(({ name }) => name) : reasonsLast(columns ?? []);
   if (names.length === 0 && rows > 0)
     throw new TableError('The rows have no columns, so an Arrow table cannot hold them; return at least one column.');
+  for (const name of names) {
+    const fault = textUnfitness(name);
+    if (fault !== null)
+      throw new TableError(`The column ${shownName(name)} has a name that ${fault}.`, { column: name });
+  }
   checkProportion(table, names.length, rows * names.length);
   const fields = new Map(known.map((field) => [field.name, field]));
   const guesses = guessAll(
@@ -74,11 +83,11 @@ export function openLines(lines: Uint8Array, likeness: Likeness | null): OpenLin
   checkProportion(table, names.length, values);
   return {
     values,
-    write() {
+    write(frame = 'stream') {
       const alike = names.flatMap((name) => fields.get(name) ?? []);
       const columns = buildColumns({ table, names, alike, guesses, dictionaries: likeness?.dictionaries ?? new Map() });
       const isAlike = columns.length === known.length && columns.every(({ field }, k) => field === known[k]);
-      return encode(columns, isAlike ? (likeness?.schema.notes ?? null) : null);
+      return encode(readable(columns), isAlike ? (likeness?.schema.notes ?? null) : null, frame);
     },
   };
 }
@@ -163,8 +172,29 @@ function finish(field: ArrowField, builder: Builder, rows: number): Column {
 
 type Flechette = typeof FlechetteModule;
 
+/**
+ * Columns with a buffer among them at least. Those of the null type have none, and pyarrow and Polars refuse a batch that has none at all, so
+ * they are texts of which every one is null where there are no others.
+ */
+function readable(columns: readonly Column[]): readonly Column[] {
+  if (columns.some(({ field }) => field.type.kind !== 'null')) return columns;
+  return columns.map(({ field, built: { length } }) => {
+    const type = { kind: 'text', layout: 'small' } as const;
+    const texts = builderOf(type, new Map());
+    texts.fill(length);
+    return { field: { ...field, type, nullable: true }, built: texts.finish() };
+  });
+}
+
+/** Tables without a column, which the library writes so that others refuse them; these are pyarrow's: `pa.ipc.new_stream(sink, pa.schema([]))`, and `new_file`. */
+const NO_COLUMNS: Readonly<Record<ArrowFrame, string>> = {
+  stream: '/////zAAAAAQAAAAAAAKAAwABgAFAAgACgAAAAABBAAMAAAACAAIAAAABAAIAAAABAAAAAAAAAD/////AAAAAA==',
+  file: 'QVJST1cxAAD/////MAAAABAAAAAAAAoADAAGAAUACAAKAAAAAAEEAAwAAAAIAAgAAAAEAAgAAAAEAAAAAAAAAP////8AAAAAEAAAAAwAFAAGAAgADAAQAAwAAAAAAAQAHAAAAAwAAAAEAAAAAAAAAAAAAAAIAAgAAAAEAAgAAAAEAAAAAAAAAEAAAABBUlJPVzE=',
+};
+
 /** Who has no Arrow table never loads the library that writes them. */
-async function encode(columns: readonly Column[], notes: ArrowSchema['notes']): Promise<Uint8Array> {
+async function encode(columns: readonly Column[], notes: ArrowSchema['notes'], frame: ArrowFrame): Promise<Uint8Array> {
+  if (columns.length === 0) return Uint8Array.from(atob(NO_COLUMNS[frame]), (char) => char.charCodeAt(0));
   const flechette = await import('@uwdata/flechette');
   const fields = columns.map(({ field }) => flechetteField(flechette, field));
   const children = columns.map(({ built }, k) => {
@@ -174,7 +204,7 @@ async function encode(columns: readonly Column[], notes: ArrowSchema['notes']): 
   const metadata = notes === null ? null : new Map(notes);
   const { Version, Endianness } = flechette;
   const schema = { version: Version.V5, endianness: Endianness.Little, fields, metadata };
-  const bytes = flechette.tableToIPC({ schema, children } as unknown as Table, { format: 'stream' });
+  const bytes = flechette.tableToIPC({ schema, children } as unknown as Table, { format: frame });
   if (bytes === null) throw new Error('The Arrow table was written to nowhere.');
   return bytes;
 }

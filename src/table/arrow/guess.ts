@@ -1,6 +1,7 @@
 // The type of a column that no schema speaks of: told by all of its values, and never by making one of them another.
 
 import { shownName, TableError } from '../format.ts';
+import { textUnfitness, unfit } from './fits.ts';
 import { fitsInt, isDouble } from './numbers.ts';
 import type { ArrowField, ArrowType } from './types.ts';
 import { Digits, type Value } from './values.ts';
@@ -27,6 +28,8 @@ export class Guess {
   #itemCount = 0;
   #least = 0n;
   #most = 0n;
+  #leastRow = 0;
+  #mostRow = 0;
   /** The first rows with a number that is no integer, and with an integer that no double is. */
   #fraction: number | null = null;
   #large: number | null = null;
@@ -40,13 +43,20 @@ export class Guess {
     if (value === null) return;
     const kind = kindOf(value);
     if (!this.#kinds.has(kind)) this.#kinds.set(kind, row);
-    if (value instanceof Digits) this.#addNumber(value.text, row);
+    if (typeof value === 'string') {
+      const fault = textUnfitness(value);
+      if (fault !== null) throw unfit(row, this.#column, fault);
+    } else if (value instanceof Digits) this.#addNumber(value.text, row);
     else if (Array.isArray(value)) {
       this.#item ??= new Guess(this.#column);
       this.#itemCount += value.length;
       for (const element of value as readonly Value[]) this.#item.add(element, row);
     } else if (value instanceof Map) {
-      for (const [name, member] of value as ReadonlyMap<string, Value>) this.#member(name).add(member, row);
+      for (const [name, member] of value as ReadonlyMap<string, Value>) {
+        const fault = textUnfitness(name);
+        if (fault !== null) throw unfit(row, this.#column, `has a member whose name ${fault}`);
+        this.#member(name).add(member, row);
+      }
     }
   }
 
@@ -99,8 +109,8 @@ export class Guess {
       return;
     }
     const value = BigInt(text);
-    if (value < this.#least) this.#least = value;
-    if (value > this.#most) this.#most = value;
+    if (value < this.#least) [this.#least, this.#leastRow] = [value, row];
+    if (value > this.#most) [this.#most, this.#mostRow] = [value, row];
     if (!isDouble(text, Number(text))) this.#large ??= row;
   }
 
@@ -114,10 +124,12 @@ export class Guess {
     }
     const signed = this.#least < 0n || fitsInt(this.#most, 64, true);
     if (fitsInt(this.#least, 64, signed) && fitsInt(this.#most, 64, signed)) return { kind: 'int', bits: 64, signed };
-    throw new TableError(
-      `Column ${shownName(this.#column)} has integers that 64 bits do not hold; return them as text.`,
-      { column: this.#column },
-    );
+    // Every one of them is a double, as JavaScript writes those that are whole.
+    if (this.#large === null) return { kind: 'float', bits: 64 };
+    const tooLow = !fitsInt(this.#least, 64, true);
+    const row = tooLow ? this.#leastRow : this.#mostRow;
+    const beside = tooLow || this.#least === 0n ? '' : ` beside the negative one in row ${this.#leastRow + 1}`;
+    throw this.#fault(row, `an integer that 64 bits do not hold${beside}; return text, or keep to the range of int64`);
   }
 
   #mixture([kind, row]: readonly [Kind, number], [otherKind, otherRow]: readonly [Kind, number]): TableError {

@@ -55,7 +55,7 @@ function readStream(bytes: Uint8Array): ArrowMessage[] {
 /** The schema is the footer's, since some writers put it nowhere else. */
 function readFile(bytes: Uint8Array): ArrowMessage[] {
   const footer = readFooter(bytes);
-  const messages = messagesBefore(bytes, footer.start);
+  const messages = messagesBefore(bytes, footer);
   const named = footer.starts.map((start) => {
     const message = messages.get(start);
     messages.delete(start);
@@ -93,16 +93,32 @@ function readFooter(bytes: Uint8Array): FileFooter {
 }
 
 /** The messages of a file by where they start. What is empty among them is the mark of their end, or what a writer has filled up with. */
-function messagesBefore(bytes: Uint8Array, end: number): Map<number, ArrowMessage> {
+function messagesBefore(bytes: Uint8Array, { start: end, starts }: FileFooter): Map<number, ArrowMessage> {
   const messages = new Map<number, ArrowMessage>();
   const body = bytes.subarray(0, end);
-  let at = FILE_HEAD_BYTES;
+  let at = firstMessage(body, starts);
   while (at < end) {
     const { message, next } = readMessage(body, at);
     if (message !== null) messages.set(at, message);
     at = next;
   }
   return messages;
+}
+
+/**
+ * Where the messages of a file start. Polars 2 writes its schema there as it is, without the length and the mark of a message, and the footer
+ * has it too: then it is the first place that looks like a message, if the footer names it or names none.
+ */
+function firstMessage(body: Uint8Array, starts: readonly number[]): number {
+  const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
+  const isMarked = (at: number): boolean => at + 4 <= body.length && view.getUint32(at, true) === CONTINUATION;
+  if (isMarked(FILE_HEAD_BYTES) || starts.includes(FILE_HEAD_BYTES)) return FILE_HEAD_BYTES;
+  let at = FILE_HEAD_BYTES;
+  while (at < body.length && !isMarked(at)) at += 8;
+  // Files of before 2019 have no marks, and start with the length of their schema.
+  const isPlain =
+    view.byteLength >= FILE_HEAD_BYTES + 4 && view.getUint32(FILE_HEAD_BYTES, true) > 4 && at >= body.length;
+  return isPlain ? FILE_HEAD_BYTES : at;
 }
 
 function readMessage(

@@ -256,7 +256,7 @@ describe('to Arrow', () => {
       'Column "a" has in row 2 an integer that no float holds, and in row 1 a number',
     ],
     ['{"a":1e999}', 'Column "a" has in row 1 a number that no float holds'],
-    ['{"a":18446744073709551616}', 'Column "a" has integers that 64 bits do not hold'],
+    ['{"a":18446744073709551617}', 'Column "a" has in row 1 an integer that 64 bits do not hold'],
     ['{"a":1,"a":2}', 'Row 1 (line 1) names "a" more than once'],
     ['{}', 'The rows have no columns'],
   ])('%s has no honest type, and the message says where', async (lines, message) => {
