@@ -8,7 +8,6 @@ import { systemClock } from './clock.ts';
 import { type Config, logFolder } from './config/config.ts';
 import { Deployer } from './deployments.ts';
 import { isLoopback, openDoor } from './door.ts';
-import type { EndpointSpec } from './domain/endpoint.ts';
 import type { StorageBroken } from './domain/errors.ts';
 import { type Duration, seconds } from './domain/time.ts';
 import type { Deployed } from './engine/deployment.ts';
@@ -20,8 +19,9 @@ import type { AboutServer } from './http/parts.ts';
 import { runLineText } from './http/run-view.ts';
 import { buildServer, type HttpServer, type ServerParts } from './http/server.ts';
 import type { LedgerStats } from './ledger/ledger.ts';
-import { openLog } from './log.ts';
+import { type Log, openLog } from './log.ts';
 import { Metrics } from './metrics/metrics.ts';
+import { ReplicaLogs } from './logs/replica-logs.ts';
 import { RunLogs } from './logs/run-logs.ts';
 import type { ModelKind } from './model/load-model.ts';
 import { openCallbacks } from './replicas/callbacks.ts';
@@ -113,7 +113,7 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
       observers: [metrics, new RunLines(log, systemClock)],
       tracing,
       endpoints,
-      launch: ({ spec }, replicaId) => launch(spec, replicaId, isolation, config.environment),
+      launch: launcherOf(config, isolation, undo, log),
       egress,
       ownedSince,
       inputBytesMax: allLimits.tableBytes,
@@ -195,16 +195,21 @@ async function comeToRest(
   hurry?.removeEventListener('abort', end);
 }
 
-async function launch(
-  spec: EndpointSpec,
-  replicaId: string,
+/** How replicas are started: apart from each other, and with a log for what they print. */
+function launcherOf(
+  { data, environment }: Config,
   isolation: Isolation,
-  environment: NodeJS.ProcessEnv,
-): Promise<Launch> {
-  if (spec.model.runtime === 'remote') return { url: spec.model.url };
-  const folder = isolation.folderFor(spec, replicaId);
-  const bare = await launchReplica(spec, replicaId, folder, environment);
-  return 'url' in bare ? bare : isolation.confine(bare, spec, replicaId, folder);
+  undo: AsyncDisposableStack,
+  log: Log,
+): (deployed: Deployed, replicaId: string) => Promise<Launch> {
+  const logs = undo.adopt(new ReplicaLogs(logFolder(data), systemClock, log), close);
+  return async ({ spec }, replicaId) => {
+    if (spec.model.runtime === 'remote') return { url: spec.model.url };
+    const folder = isolation.folderFor(spec, replicaId);
+    const bare = await launchReplica(spec, replicaId, folder, environment);
+    if ('url' in bare) return bare;
+    return { ...isolation.confine(bare, spec, replicaId, folder), log: logs.of(spec.name, replicaId) };
+  };
 }
 
 /** A data folder that was made by somebody else may be open to other users, replicas among them; its rights are theirs to change. */

@@ -26,6 +26,12 @@ const Replicas = Type.Object(
       Type.Integer({ minimum: 16, maximum: 4_194_304, description: 'Processes and threads that a replica may have.' }),
     ),
     outputBytes: Type.Optional(Bytes),
+    flushes: Type.Optional(
+      Type.Boolean({
+        description:
+          'Whether a program writes out every line before it answers the run that the line is of, so that its lines are kept with that run.',
+      }),
+    ),
   },
   { additionalProperties: false },
 );

@@ -33,6 +33,11 @@ export interface ReplicaPolicy {
   readonly memory: number | null;
   /** Processes that a replica may have, with every thread counted. */
   readonly pids: number;
+  /**
+   * Whether a program writes every line that it prints out before it answers the run which the line is of, and prints none later: then
+   * its lines are kept with that run. Absent in specifications that were stored before anybody could say so.
+   */
+  readonly flushes?: boolean;
   /** Longest output of one run, in bytes: what is longer is refused before it is read whole. */
   readonly outputBytes: number;
 }

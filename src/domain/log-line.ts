@@ -59,3 +59,11 @@ export function* logText(lines: readonly LogLine[], ends: readonly AttemptEnd[],
     if (text !== null) yield text;
   }
 }
+
+/** Keeps what one replica prints where its run is not certain, for who operates the server. */
+export interface ReplicaLog {
+  /** Where it is kept, as a place of the data folder. */
+  readonly place: string;
+  /** Takes a line; `during` are the runs that the replica was at work on. */
+  add(stream: LogStream, message: string, during: readonly string[]): void;
+}

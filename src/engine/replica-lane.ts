@@ -320,11 +320,13 @@ async function invoke(
   if (run.accept !== null) headers['accept'] = run.rows === null ? run.accept : textTypeOf(run.accept);
   if (timeout !== null) headers[DEADLINE_HEADER] = toRfc3339(after(parts.clock.now(), timeout));
   try {
-    // Our runner reports what it prints by itself, also where it works on several runs at once.
+    // Our runner says whose line it is, also where it works on several runs at once; a program's is certain by its author's word alone.
     const isAlone = replicas.concurrency === 1 || claimed.alone;
-    const heard = isOurRunner || !isAlone ? {} : { onLine: reports.onLine };
+    const ownsOutput = !isOurRunner && isAlone && replicas.flushes === true;
+    const { reporter } = reports;
+    const beside = { reporter, ownsOutput, tenant: run.tenant };
     return await slot.invoke(
-      { headers, body, ...keepOutput(parts, claimed, held, { giveBack }), ...heard },
+      { headers, body, ...keepOutput(parts, claimed, held, { giveBack }), ...beside },
       held.signal,
     );
   } finally {

@@ -1,12 +1,12 @@
 // What is reported of an attempt while it works: how far it has come goes to the ledger, what it writes to its log.
 
 import type { StepProgress } from '../domain/batch.ts';
-import type { LogStream } from '../domain/log-line.ts';
 import { type Duration, seconds } from '../domain/time.ts';
 import type { Claim, Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import type { RunLogs } from '../logs/run-logs.ts';
 import type { Callbacks } from '../replicas/callbacks.ts';
+import type { Reporter } from '../replicas/reports.ts';
 import type { RunEvents } from './run-events.ts';
 
 /** Progress is written no more often than this, however often it is reported: every write is a commit. */
@@ -25,8 +25,8 @@ export interface ReportsParts {
 export interface Reports {
   /** Where its replica may report. */
   readonly url: string;
-  /** Takes a line that its replica printed. */
-  readonly onLine: (stream: LogStream, message: string) => void;
+  /** Takes what its replica reports in another way, or prints. */
+  readonly reporter: Reporter;
   /** The last progress that was reported, or null. */
   lastProgress(): StepProgress | null;
   /** Takes no more reports; resolves when all lines can be read. */
@@ -52,18 +52,20 @@ export function openReports({ ledger, logs, callbacks, events, log }: ReportsPar
         log.warn({ err: error, run_id: claim.runId }, 'the progress of a run was not written'),
       );
   };
-  const desk = callbacks.open({
+  const reporter: Reporter = {
     progress(progress) {
       last = progress;
       isWritten = false;
       if (pause === null) write();
     },
     log: (entries) => entries.forEach((entry) => writer.add(entry)),
-  });
+    dropped: (lines) => writer.drop(lines),
+  };
+  const desk = callbacks.open(reporter);
   return {
     url: desk.url,
     lastProgress: () => last,
-    onLine: (stream, message) => writer.add({ stream, message, fields: null }),
+    reporter,
     async close() {
       desk.close();
       if (pause !== null) clearTimeout(pause);

@@ -14,14 +14,17 @@ const WINDOW = seconds(1);
 /** Decides over the lines of one attempt. */
 export class LogBudget {
   readonly #clock: Clock;
+  readonly #bytesMax: number;
   #windowEnd: Instant | null = null;
   #inWindow = 0;
   #dropped = 0;
   #bytes = 0;
   #isFull = false;
 
-  constructor(clock: Clock) {
+  /** @param bytesMax how much is kept in all */
+  constructor(clock: Clock, bytesMax = ATTEMPT_BYTES_MAX) {
     this.#clock = clock;
+    this.#bytesMax = bytesMax;
   }
 
   /** The lines to be kept in place of one that has come: itself, a note, both, or nothing. `bytes` is its length as it would be kept. */
@@ -34,9 +37,14 @@ export class LogBudget {
     }
     this.#inWindow += 1;
     this.#bytes += bytes;
-    if (this.#bytes <= ATTEMPT_BYTES_MAX) return [...note, entry];
+    if (this.#bytes <= this.#bytesMax) return [...note, entry];
     this.#isFull = true;
     return [...note, noteOf(`… truncated: one attempt keeps ${ATTEMPT_BYTES_MAX} bytes of lines.`)];
+  }
+
+  /** So many lines have come that were not handed over. */
+  drop(lines: number): void {
+    if (!this.#isFull) this.#dropped += lines;
   }
 
   /** What is still to be said once no line can come any more. */

@@ -29,6 +29,8 @@ export interface PlacedLine {
 /** Takes the lines of one attempt. */
 export interface LogWriter {
   add(entry: LogEntry): void;
+  /** So many lines were left out before they came here. */
+  drop(lines: number): void;
   /** Resolves when everything that was added can be read. */
   close(): Promise<void>;
 }
@@ -131,6 +133,10 @@ class AttemptLog implements LogWriter {
     for (const kept of this.#budget.admit(entry, Buffer.byteLength(line)))
       this.#pending += kept === entry ? line : this.#lineOf(kept);
     this.#write();
+  }
+
+  drop(lines: number): void {
+    this.#budget.drop(lines);
   }
 
   async close(): Promise<void> {

@@ -10,6 +10,7 @@ import { indexTable } from '../table/split.ts';
 import type { InvokeModel, Model, ModelContext, Row, RowModel } from './define-model.ts';
 import { rowsWithDigits, valueWithDigits } from './kept-digits.ts';
 import { takesRows } from './load-model.ts';
+import { describeThrown } from './thrown.ts';
 import { misfitSentence, type ModelChecks, type SchemaCheck } from './schema.ts';
 
 /** What arrived, and what the model is handed beside it. */
@@ -41,7 +42,7 @@ export async function answer<Loaded, State>(
     return await (takesRows(model) ? answerRows(model, invocation) : answerAny(model, invocation));
   } catch (error) {
     const kind = error instanceof InvalidOutput ? 'invalid-output' : 'model-error';
-    return { kind, detail: describe(error) };
+    return { kind, detail: describeThrown(error) };
   }
 }
 
@@ -173,10 +174,17 @@ function jsonText(value: unknown): string | undefined {
   try {
     return JSON.stringify(value, checkMember);
   } catch (error) {
-    // What is left to fail is a value that contains itself; the message names where.
-    throw error instanceof TypeError ? new InvalidOutput(`The output has no end: ${error.message}`) : error;
+    if (error instanceof InvalidOutput) throw error;
+    // The message of a value that contains itself names where.
+    throw new InvalidOutput(isCircular(error) ? `The output has no end: ${error.message}` : unwritable(error));
   }
 }
+
+const isCircular = (error: unknown): error is TypeError =>
+  error instanceof TypeError && /circular structure/.test(error.message);
+
+/** A getter, a Proxy or a toJSON that throws, or more nesting than there is room for. */
+const unwritable = (error: unknown): string => `The output cannot be written as JSON: ${describeThrown(error)}`;
 
 function checkMember(key: string, member: unknown): unknown {
   if (typeof member === 'bigint') {
@@ -190,9 +198,4 @@ function checkMember(key: string, member: unknown): unknown {
     );
   }
   return member;
-}
-
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return `The model threw ${String(error)}.`;
-  return error.message === '' ? error.name : error.message;
 }

@@ -3,15 +3,37 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Reports } from './reports.ts';
 
-const invocation = new AsyncLocalStorage<Reports>();
+interface Invocation {
+  readonly reports: Reports;
+  /** Ends the wait for its work. */
+  readonly fail: (reason: unknown) => void;
+}
 
-/** Runs `work`; what it prints is reported, also after an `await`, and in what it has called. */
+const invocation = new AsyncLocalStorage<Invocation>();
+
+/**
+ * Runs `work`; what it prints is reported, also after an `await`, and in what it has called.
+ *
+ * @throws what `work` throws, or what was thrown for it where nobody catches it
+ */
 export function reportingOutput<Result>(reports: Reports, work: () => Promise<Result>): Promise<Result> {
-  return invocation.run(reports, work);
+  const { promise, reject } = Promise.withResolvers<never>();
+  return invocation.run({ reports, fail: reject }, () => Promise.race([work(), promise]));
+}
+
+/** Fails the invocation that this very code works for, if there is one that is not over. */
+export function failInvocation(reason: unknown): void {
+  invocation.getStore()?.fail(reason);
+}
+
+/** The reports of the invocation that this very code works for; undefined where there is none, or it is over. */
+function currentReports(): Reports | undefined {
+  const reports = invocation.getStore()?.reports;
+  return reports?.isOver === true ? undefined : reports;
 }
 
 /**
- * From now on what is printed goes to the invocation that prints it, and to the standard output or error as before.
+ * From now on what is printed goes to the invocation that prints it, and else to the standard output or error as before.
  *
  * A stream is watched from its first use: Node sets the descriptor of a stream that it has made to never wait, and whatever writes to
  * the descriptor itself (`writeSync(1, …)`, code in C) would fail with EAGAIN as soon as the server reads more slowly than it writes.
@@ -27,11 +49,19 @@ export function watchOutput(): void {
   }
 }
 
+type Told = (error?: Error | null) => void;
+
 function watched(name: 'stdout' | 'stderr', stream: NodeJS.WriteStream): NodeJS.WriteStream {
   const write = stream.write.bind(stream) as (...given: readonly unknown[]) => boolean;
   stream.write = (chunk: string | Uint8Array, ...rest: readonly unknown[]): boolean => {
-    invocation.getStore()?.printed(name, typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString('utf8'));
-    return write(chunk, ...rest);
+    const reports = currentReports();
+    // What is neither text nor bytes, Node refuses in its own words.
+    if (reports === undefined || !(typeof chunk === 'string' || chunk instanceof Uint8Array))
+      return write(chunk, ...rest);
+    reports.printed(name, typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString('utf8'));
+    const told = rest.findLast((given): given is Told => typeof given === 'function');
+    if (told !== undefined) process.nextTick(told);
+    return true;
   };
   return stream;
 }

@@ -19,5 +19,9 @@ export const CALLBACK_HEADER = 'claimcheck-callback';
 export const FAILURE_HEADER = 'claimcheck-failure';
 /** Answered by our runner to a ping: how many invocations it is working on, so that the server sees when a cancelled one has really stopped. */
 export const BUSY_HEADER = 'claimcheck-busy';
+/** Environment variable with the descriptor on which our runner reports what it works on, one JSON object a line; without it reports are dropped. */
+export const REPORTS_VARIABLE = 'CLAIMCHECK_REPORTS';
+/** That descriptor: the first one behind standard input, output and error. */
+export const REPORTS_DESCRIPTOR = 3;
 /** Environment variable with the Unix socket that our runner listens on. */
 export const SOCKET_VARIABLE = 'CLAIMCHECK_SOCKET';

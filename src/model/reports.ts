@@ -1,17 +1,21 @@
-// What an invocation reports to the server while it works. Reports leave in order, one request at a time; what comes meanwhile goes with the next.
-// They never fail an invocation: what the server did not take stands among the lines of the run, or, where it cannot be reached, on standard error.
+// What an invocation reports to the server while it works: a JSON object a line on a descriptor that the server has opened for it. Each is
+// written at once, so that it is there when the process ends in the next moment; and it says which attempt it is of, which is certain here and
+// nowhere else. Reports never fail an invocation.
 
+import { writeSync } from 'node:fs';
 import type { LogEntry, LogStream } from '../domain/log-line.ts';
+import { REPORTS_VARIABLE } from './protocol.ts';
+import { textOf } from './thrown.ts';
 
-/** Lines that may wait for their request, in characters: beyond that a model writes faster than anybody reads, and lines are dropped. */
-const WAITING_MAX = 1_024 * 1_024;
-/** Lines of one request, in characters; the server takes 256 KiB. */
-const REQUEST_MAX = 64 * 1_024;
+/** Lines of a second that are sent: what comes faster is counted, and the server keeps no more of one attempt. */
+const LINES_PER_SECOND_MAX = 1_000;
+/** Longest fields of a line, in characters. */
+const FIELDS_MAX = 64 * 1_024;
 /** Longest line, in characters. */
 const LINE_MAX = 16_384;
-
-/** Longest wait for the server to take a report. */
-const REPORT_MILLISECONDS_MAX = 5_000;
+/** How often a line that has no end yet is shown as it stands: a progress bar, or a row of dots; and how often progress is sent. */
+const SECOND = 1_000;
+const PROGRESS_EVERY = 100;
 
 /** A progress as a model hands it in. */
 export interface ReportedProgress {
@@ -20,112 +24,157 @@ export interface ReportedProgress {
   readonly message: string | null;
 }
 
+/** Where reports go: a descriptor, or null where nobody takes any. */
+export type Channel = number | null;
+
+/** The descriptor that the server has opened for the reports of this process. */
+export function reportsChannel(environment: NodeJS.ProcessEnv): Channel {
+  const descriptor = environment[REPORTS_VARIABLE];
+  return descriptor === undefined ? null : Number(descriptor);
+}
+
 /** Reports of one invocation. */
 export class Reports {
-  #url: string | null;
-  readonly #partial = { stdout: '', stderr: '' };
-  #progress: ReportedProgress | null = null;
-  #lines: string[] = [];
-  #waiting = 0;
+  #channel: Channel;
+  readonly #of: string;
+  readonly #open = { stdout: new OpenLine(), stderr: new OpenLine() };
+  #windowEnd = 0;
+  #inWindow = 0;
   #dropped = 0;
-  #sending: Promise<void> | null = null;
+  #progress: ReportedProgress | null = null;
+  #progressAt = 0;
+  #timer: NodeJS.Timeout | null = null;
 
-  /** @param url where the server takes reports of this attempt; null where nobody does, and every report is dropped */
-  constructor(url: string | null) {
-    this.#url = url;
+  /** @param of which attempt they are of */
+  constructor(channel: Channel, of: string) {
+    this.#channel = channel;
+    this.#of = of;
+  }
+
+  /** Whether the invocation is over: what is printed now is no longer of it. */
+  get isOver(): boolean {
+    return this.#channel === null;
   }
 
   progress(progress: ReportedProgress): void {
     this.#progress = progress;
-    this.#send();
+    const wait = this.#progressAt + PROGRESS_EVERY - performance.now();
+    if (wait <= 0) this.#sendProgress();
+    else this.#timer ??= setTimeout(() => this.#sendProgress(), wait);
   }
 
   line(stream: LogStream, message: string, fields: LogEntry['fields'] = null): void {
-    const line = lineOf({ stream, message: message.slice(0, LINE_MAX), fields });
-    if (this.#waiting + line.length > WAITING_MAX) {
+    if (this.#isTooFast()) {
       this.#dropped += 1;
       return;
     }
-    this.#waiting += line.length;
-    this.#lines.push(line);
-    this.#send();
+    // A model in JavaScript hands in what it likes.
+    const told = textOf(message).slice(0, LINE_MAX);
+    const kept = fields === null || isSendable(fields);
+    this.#send({
+      stream,
+      message: kept ? told : `${told} (its fields are too long, or no JSON)`,
+      fields: kept ? fields : null,
+    });
   }
 
   /** Takes what was printed, in pieces as they come, and reports it by the line. */
   printed(stream: 'stdout' | 'stderr', text: string): void {
-    const lines = (this.#partial[stream] + text).split(/\r?\n/);
-    this.#partial[stream] = lines.pop()!.slice(-LINE_MAX);
-    for (const line of lines) this.line(stream, line);
+    for (const line of this.#open[stream].add(text)) this.line(stream, line);
   }
 
-  /** Resolves when everything has been sent, or could not be. */
-  async end(): Promise<void> {
-    for (const stream of ['stdout', 'stderr'] as const) if (this.#partial[stream] !== '') this.printed(stream, '\n');
-    if (this.#dropped > 0) {
-      const message = `… ${this.#dropped} lines dropped: they came faster than they could be sent.`;
-      this.#lines.push(lineOf({ stream: 'log', message, fields: null }));
+  /** Nothing that comes later is of this invocation. */
+  end(): void {
+    for (const stream of ['stdout', 'stderr'] as const)
+      for (const line of this.#open[stream].end()) this.line(stream, line);
+    this.#sendProgress();
+    if (this.#dropped > 0) this.#send({ dropped: this.#dropped });
+    this.#channel = null;
+  }
+
+  #isTooFast(): boolean {
+    const now = performance.now();
+    if (now >= this.#windowEnd) {
+      this.#windowEnd = now + SECOND;
+      this.#inWindow = 0;
     }
-    this.#send();
-    await this.#sending;
+    this.#inWindow += 1;
+    return this.#inWindow > LINES_PER_SECOND_MAX;
   }
 
-  #send(): void {
-    if (this.#url === null || (this.#progress === null && this.#lines.length === 0)) return;
-    this.#sending ??= this.#sendAll(this.#url);
+  #sendProgress(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    if (this.#progress === null) return;
+    const progress = this.#progress;
+    this.#progress = null;
+    this.#progressAt = performance.now();
+    if (isSendable(progress)) this.#send({ progress });
+    else this.line('log', 'A report was refused: its progress is no JSON.');
   }
 
-  async #sendAll(url: string): Promise<void> {
-    // What is reported in the same breath goes together.
-    await Promise.resolve();
+  #send(report: object): void {
+    if (this.#channel === null) return;
     try {
-      while (this.#progress !== null || this.#lines.length > 0) {
-        const progress = this.#progress;
-        this.#progress = null;
-        const refused =
-          progress === null ? null : await post(`${url}/progress`, 'application/json', JSON.stringify(progress));
-        if (refused !== null) this.#lines.push(lineOf({ stream: 'log', message: refused, fields: null }));
-        const lines = this.#takeLines();
-        if (lines !== '') await post(`${url}/logs`, 'application/jsonlines', lines);
-      }
-    } catch (error) {
-      // Once and for all: this very sentence would be reported too.
-      this.#url = null;
-      process.stderr.write(`A report could not be sent: ${error instanceof Error ? error.message : String(error)}\n`);
-    } finally {
-      this.#sending = null;
+      writeAll(this.#channel, Buffer.from(`${JSON.stringify({ of: this.#of, ...report })}\n`));
+    } catch {
+      // The server is gone, or the model has closed the descriptor: neither is a reason to fail.
     }
   }
+}
 
-  #takeLines(): string {
-    let length = 0;
-    const end = this.#lines.findIndex((line) => (length += line.length) > REQUEST_MAX);
-    const lines = this.#lines.splice(0, end === -1 ? this.#lines.length : Math.max(1, end));
-    this.#waiting -= lines.reduce((sum, line) => sum + line.length, 0);
-    return lines.join('\n');
+/** What was printed since the last end of a line. */
+class OpenLine {
+  #text = '';
+  #since: number | null = null;
+  #isShown = false;
+
+  /** The lines that have come to their end; or, once a second, what there is of one that has not. */
+  add(text: string): string[] {
+    const lines = (this.#text + text).split('\n');
+    const rest = lastState(lines.pop()!);
+    this.#text = rest.slice(-LINE_MAX);
+    const ended = lines.map(stateOf).filter((line, place) => line !== '' || place > 0 || !this.#isShown);
+    if (lines.length > 0) this.#begin(false);
+    if (this.#text === '') return ended;
+    this.#since ??= performance.now();
+    if (performance.now() - this.#since < SECOND) return ended;
+    const shown = stateOf(this.#text);
+    this.#begin(true);
+    this.#text = '';
+    return [...ended, shown];
   }
+
+  /** What is left. */
+  end(): string[] {
+    return this.#text === '' ? [] : this.add('\n');
+  }
+
+  #begin(isShown: boolean): void {
+    this.#since = null;
+    this.#isShown = isShown;
+  }
+}
+
+/** A line as a terminal leaves it: what was written over, as a progress bar is with `\r`, is gone. */
+function lastState(line: string): string {
+  let end = line.length;
+  while (end > 0 && line[end - 1] === '\r') end -= 1;
+  return end === 0 ? line : line.slice(line.lastIndexOf('\r', end - 1) + 1);
+}
+
+const stateOf = (line: string): string => lastState(line).replace(/\r+$/, '');
+
+function writeAll(descriptor: number, bytes: Buffer): void {
+  for (let written = 0; written < bytes.length;) written += writeSync(descriptor, bytes, written);
 }
 
 /** Fields that are no JSON are left out and said so: a line is no reason to fail. */
-function lineOf({ stream, message, fields }: LogEntry): string {
+function isSendable(fields: object): boolean {
   try {
-    const text = JSON.stringify({ stream, message, fields });
-    if (text.length <= REQUEST_MAX) return text;
+    return JSON.stringify(fields).length <= FIELDS_MAX;
   } catch {
-    // A value that contains itself, or a BigInt: the note below says that they are missing.
+    // A value that contains itself, or a BigInt, or what throws when it is looked at.
+    return false;
   }
-  return JSON.stringify({ stream, message: `${message} (its fields are too long, or no JSON)` });
-}
-
-/** What the server said against a report, or null. An attempt that is over takes none, and that is nobody's mistake. */
-async function post(url: string, contentType: string, body: string): Promise<string | null> {
-  const response = await fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': contentType },
-    body,
-    signal: AbortSignal.timeout(REPORT_MILLISECONDS_MAX),
-  });
-  const text = await response.text();
-  if (response.ok || response.status === 404) return null;
-  const { detail = text } = JSON.parse(text) as { detail?: string };
-  return `A report was refused: ${detail}`;
 }

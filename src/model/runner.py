@@ -7,8 +7,7 @@ Needs Python 3.9 and nothing but its standard library. It says what runner.ts sa
 tables as src/table does. Lives exactly as long as the server that started it, which holds the other end of its standard input.
 
 The main thread loads the model and works with it; another one reads the connections, so that a ping is answered and a
-cancellation is heard while the model is at work. Only where a replica takes several invocations at once do more work with the model; each
-that reports has one that sends its reports.
+cancellation is heard while the model is at work. Only where a replica takes several invocations at once do more work with the model.
 """
 
 import sys
@@ -28,16 +27,18 @@ import threading
 from contextvars import ContextVar
 from datetime import datetime
 from functools import cached_property
+from json.encoder import encode_basestring_ascii as json_string
+from time import monotonic, sleep
 
 # The protocol of protocol.ts.
 RUN_ID_HEADER = "claimcheck-run-id"
 ATTEMPT_HEADER = "claimcheck-attempt"
 DEADLINE_HEADER = "claimcheck-deadline"
 METADATA_HEADER = "claimcheck-metadata"
-CALLBACK_HEADER = "claimcheck-callback"
 FAILURE_HEADER = "claimcheck-failure"
 BUSY_HEADER = "claimcheck-busy"
 SOCKET_VARIABLE = "CLAIMCHECK_SOCKET"
+REPORTS_VARIABLE = "CLAIMCHECK_REPORTS"
 
 
 # What a model is handed, and what it answers.
@@ -85,19 +86,20 @@ class Context:
 
     def log(self, message, **fields):
         """Writes a line to the logs of the run; what is printed while the run is worked on goes there too."""
-        self.reports.line("log", str(message), fields or None)
+        self.reports.line("log", text_of_value(message), fields or None)
 
 
 class Call:
     """One invocation: what arrived, and what the model is handed beside it."""
 
-    def __init__(self, connection, headers, body, loaded, state):
+    def __init__(self, connection, headers, body, workers):
         self.connection = connection
         self.body = body
         self.content_type = headers.get("content-type", "application/octet-stream")
         self.accept = headers.get("accept")
-        self.reports = Reports(headers.get(CALLBACK_HEADER))
-        self.context = Context(loaded, state, Run(headers), self.reports)
+        run = Run(headers)
+        self.reports = Reports(workers.channel, f"{run.id}.{run.attempt}")
+        self.context = Context(workers.loaded, workers.state, run, self.reports)
 
 
 class InvalidOutput(Exception):
@@ -112,20 +114,48 @@ class NoModel(Exception):
     """A file that is no model; the message says why."""
 
 
+DETAIL_MAX = 16_384
+"""Longest text of an error, in characters."""
+
+
 def described(error):
     """An error in its own words. A missing key and an exit code say nothing without the name of their error."""
-    name, text = type(error).__name__, str(error)
-    if text == "":
-        return name
-    return f"{name}: {text}" if isinstance(error, (KeyError, SystemExit)) else text
+    try:
+        # Joined, so that a text of the model's own kind becomes one of Python's.
+        name, text = type(error).__name__, "".join([str(error)])[:DETAIL_MAX]
+        if text == "":
+            return name
+        parts = getattr(error, "exceptions", None)
+        if isinstance(parts, tuple) and 0 < len(parts) <= 10:
+            return f"{text}: {'; '.join(f'{type(part).__name__}: {described(part)}' for part in parts)}"[:DETAIL_MAX]
+        return f"{name}: {text}" if isinstance(error, (KeyError, SystemExit)) else text
+    except BaseException as second:
+        return f"A {name_of_type(error)} whose text cannot be had: that raised a {name_of_type(second)}."
+
+
+def text_of_value(value):
+    """A value as text, whatever it does when it is asked for it."""
+    try:
+        return "".join([str(value)])
+    except Exception:
+        return f"a {name_of_type(value)} that has no text"
+
+
+def name_of_type(value):
+    """The name of a value's type; not by the value's own word, which may raise."""
+    return type.__dict__["__name__"].__get__(type(value))
 
 
 def print_traceback(error):
     """Writes what Python writes for an uncaught error, from the first line that is the model's."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
-        trace = trace.tb_next
-    sys.__excepthook__(type(error), error.with_traceback(trace), trace)
+    try:
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+            trace = trace.tb_next
+        sys.__excepthook__(type(error), error.with_traceback(trace), trace)
+    except BaseException:
+        # The error itself may raise when it is looked at, and so may what a model has put in the place of standard error.
+        pass
 
 
 # Content types, as src/table/format.ts and src/domain/payload.ts read them.
@@ -337,187 +367,253 @@ def numbers_in(text, table_format):
 
 # What an invocation reports to the server while it works, as reports.ts has it.
 
-WAITING_MAX = 1024 * 1024
-"""Lines that may wait for their request, in bytes: beyond that a model writes faster than anybody reads, and lines are dropped."""
-REQUEST_MAX = 64 * 1024
-"""Lines of one request, in bytes; the server takes 256 KiB."""
+LINES_PER_SECOND_MAX = 1_000
+"""Lines of a second that are sent: what comes faster is counted, and the server keeps no more of one attempt."""
+FIELDS_MAX = 64 * 1024
+"""Longest fields of a line, in bytes."""
 LINE_MAX = 16_384
 """Longest line, in characters."""
-REPORT_SECONDS_MAX = 5
-"""Longest wait for the server to take a report."""
-IDLE_SECONDS_MAX = 2
-"""How long a connection is kept without a report; the server closes it after five seconds, and a report on its way would be lost."""
+STATE_EVERY = 1
+"""How often a line that has no end yet is shown as it stands, in seconds: a progress bar, or a row of dots."""
+PROGRESS_EVERY = 0.1
+"""How often progress is sent, in seconds."""
+
+
+class Channel:
+    """A descriptor that the server has opened for reports, one JSON object a line; None where nobody takes any. What is written there is
+    the server's even if the process ends in the next moment, and says which attempt it is of, which is certain here and nowhere else."""
+
+    def __init__(self, descriptor):
+        self.descriptor = descriptor
+        if descriptor is not None:
+            os.set_inheritable(descriptor, False)
+        # A handler of a signal may print in the midst of a print.
+        self.lock = threading.RLock()
+
+    def write(self, data):
+        try:
+            with self.lock:
+                while data and self.descriptor is not None:
+                    data = data[os.write(self.descriptor, data) :]
+        except OSError:
+            # The server is gone, or the model has closed the descriptor: neither is a reason to fail.
+            self.descriptor = None
 
 
 class Reports:
-    """Reports of one invocation: they leave in order, one request at a time, from a thread of their own, and what comes meanwhile
-    goes with the next. They never fail an invocation: what the server did not take stands among the lines of the run, or, where it
-    cannot be reached, on standard error."""
+    """Reports of one invocation. They never fail it."""
 
-    def __init__(self, url):
-        self.url = url
-        """Where the server takes reports of this attempt; None where nobody does, and every report is dropped."""
+    def __init__(self, channel, of):
+        self.channel = channel
+        self.head = f'{{"of":{json.dumps(of)},'.encode()
         self.process = os.getpid()
-        self.changed = threading.Condition()
-        self.sender = None
-        self.latest = None
-        self.lines = []
-        self.waiting = 0
+        self.lock = threading.RLock()
+        self.is_over = channel.descriptor is None
+        """Whether the invocation is over: what is printed now is no longer of it."""
+        self.window_end = 0
+        self.in_window = 0
         self.dropped = 0
-        self.partial = {"stdout": "", "stderr": ""}
-        self.has_ended = False
+        self.open = {"stdout": OpenLine(), "stderr": OpenLine()}
+        self.latest = None
+        self.progress_at = 0
+        self.timer = None
 
     def is_heard(self):
-        # A fork of this process has no thread that sends, and perhaps a lock that nobody will open.
-        return self.url is not None and self.process == os.getpid()
+        # A fork of this process may have a lock that nobody will open, and is not the invocation.
+        return not self.is_over and self.process == os.getpid()
 
     def progress(self, done, total, message):
         if not self.is_heard():
             return
         try:
-            latest = ENCODER.encode({"done": done, "total": total, "message": message})
-        except (TypeError, ValueError, RecursionError) as error:
-            self.line("log", f"A report was refused: {error}")
+            latest = b'"progress":' + utf8(ENCODER.encode({"done": done, "total": total, "message": message}))
+        except Exception as error:
+            self.line("log", f"A report was refused: {described(error)}")
             return
-        with self.changed:
-            self.latest = utf8(latest)
-            self.wake()
+        with self.lock:
+            self.latest = latest
+            wait = self.progress_at + PROGRESS_EVERY - monotonic()
+            if wait <= 0:
+                self.send_progress()
+            elif self.timer is None:
+                self.timer = threading.Timer(wait, self.send_progress)
+                self.timer.daemon = True
+                try:
+                    self.timer.start()
+                except RuntimeError:
+                    # The replica has as many threads as it may have: the next report sends it, or the end.
+                    self.timer = None
+
+    def send_progress(self):
+        with self.lock:
+            self.timer, latest, self.latest = None, self.latest, None
+            if latest is not None and not self.is_over:
+                self.progress_at = monotonic()
+                self.send(latest)
 
     def line(self, stream, message, fields=None):
         if not self.is_heard():
             return
-        line = line_of(stream, message[:LINE_MAX], fields)
-        with self.changed:
-            if self.waiting + len(line) > WAITING_MAX:
+        with self.lock:
+            if self.is_too_fast():
                 self.dropped += 1
-                return
-            self.waiting += len(line)
-            self.lines.append(line)
-            self.wake()
+            else:
+                self.send(line_of(stream, message[:LINE_MAX], fields))
+
+    def is_too_fast(self):
+        now = monotonic()
+        if now >= self.window_end:
+            self.window_end = now + 1
+            self.in_window = 0
+        self.in_window += 1
+        return self.in_window > LINES_PER_SECOND_MAX
 
     def printed(self, stream, text):
         """Takes what was printed, in pieces as they come, and reports it by the line."""
-        if not self.is_heard():
-            return
-        with self.changed:
-            *lines, rest = (self.partial[stream] + text).split("\n")
-            self.partial[stream] = rest[-LINE_MAX:]
-            for line in lines:
-                self.line(stream, line[:-1] if line.endswith("\r") else line)
+        with self.lock:
+            for line in self.open[stream].add(text):
+                self.line(stream, line)
 
     def end(self):
-        """Returns when everything has been sent, or could not be."""
+        """Nothing that comes later is of this invocation."""
         if not self.is_heard():
             return
-        for stream in [stream for stream, rest in self.partial.items() if rest != ""]:
-            self.printed(stream, "\n")
-        with self.changed:
+        with self.lock:
+            for stream, line in self.open.items():
+                if line.text != "":
+                    self.printed(stream, "\n")
+            self.send_progress()
             if self.dropped > 0:
-                note = f"… {self.dropped} lines dropped: they came faster than they could be sent."
-                self.lines.append(line_of("log", note, None))
-            self.has_ended = True
-            self.changed.notify()
-        if self.sender is not None:
-            self.sender.join()
-        # What a thread of the model's still says is nobody's any more.
-        self.url = None
+                self.send(b'"dropped":%d' % self.dropped)
+            self.is_over = True
 
-    def wake(self):
-        self.changed.notify()
-        if self.sender is not None:
-            return
-        self.sender = threading.Thread(target=self.send_all, daemon=True)
-        try:
-            self.sender.start()
-        except RuntimeError as error:
-            # The replica has as many threads as it may have.
-            self.sender = None
-            self.give_up(error)
+    def send(self, report):
+        self.channel.write(self.head + report + b"}\n")
 
-    def send_all(self):
-        try:
-            # Not before it is needed: a replica would start later by it.
-            from http.client import HTTPConnection
 
-            # Not urllib: it would ask the proxy that the environment names.
-            _, _, host, path = self.url.split("/", 3)
-            connection = HTTPConnection(host, timeout=REPORT_SECONDS_MAX)
-            while True:
-                with self.changed:
-                    if not self.changed.wait_for(self.has_news, IDLE_SECONDS_MAX):
-                        connection.close()
-                        continue
-                    progress, self.latest = self.latest, None
-                    lines = self.take_lines()
-                if progress is None and not lines:
-                    break
-                if progress is not None:
-                    refused = post(connection, f"/{path}/progress", "application/json", progress)
-                    if refused is not None:
-                        self.line("log", refused)
-                if lines:
-                    post(connection, f"/{path}/logs", "application/jsonlines", b"\n".join(lines))
-            connection.close()
-        except Exception as error:
-            self.give_up(error)
+class OpenLine:
+    """What was printed since the last end of a line."""
 
-    def has_news(self):
-        return self.latest is not None or len(self.lines) > 0 or self.has_ended
+    def __init__(self):
+        self.text = ""
+        self.since = None
+        self.is_shown = False
 
-    def take_lines(self):
-        length, end = 0, 0
-        while end < len(self.lines) and (end == 0 or length + len(self.lines[end]) <= REQUEST_MAX):
-            length += len(self.lines[end])
-            end += 1
-        taken, self.lines = self.lines[:end], self.lines[end:]
-        self.waiting -= length
-        return taken
+    def add(self, text):
+        """The lines that have come to their end; or, once a second, what there is of one that has not."""
+        lines = ()
+        if "\n" in text:
+            *lines, text = (self.text + text).split("\n")
+            lines = [state for at, state in enumerate(map(state_of, lines)) if state != "" or at > 0 or not self.is_shown]
+            self.since, self.is_shown = None, False
+            self.text = text
+            if text == "":
+                return lines
+        else:
+            self.text += text
+            if self.since is not None and len(self.text) < LINE_MAX and monotonic() - self.since < STATE_EVERY:
+                return ()
+        self.text = last_state(self.text)[-LINE_MAX:]
+        if self.since is None:
+            self.since = monotonic()
+        if monotonic() - self.since < STATE_EVERY:
+            return lines
+        lines = [*lines, state_of(self.text)]
+        self.text, self.since, self.is_shown = "", None, True
+        return lines
 
-    def give_up(self, error):
-        # Once and for all: this very sentence would be reported too.
-        self.url = None
-        print(f"A report could not be sent: {described(error)}", file=sys.stderr)
+
+def last_state(line):
+    """A line as a terminal leaves it: what was written over, as a progress bar is with a carriage return, is gone."""
+    if "\r" not in line:
+        return line
+    end = len(line.rstrip("\r"))
+    return line if end == 0 else line[line.rfind("\r", 0, end) + 1 :]
+
+
+def state_of(line):
+    return last_state(line).rstrip("\r") if "\r" in line else line
 
 
 def line_of(stream, message, fields):
     """A line as it is sent. Fields that are no JSON are left out and said so: a line is no reason to fail."""
-    try:
-        line = utf8(ENCODER.encode({"stream": stream, "message": message, "fields": fields}))
-        if fields is None or len(line) <= REQUEST_MAX:
-            return line
-    except (TypeError, ValueError, RecursionError):
-        # The note below says that they are missing.
-        pass
-    return utf8(ENCODER.encode({"stream": stream, "message": f"{message} (its fields are too long, or no JSON)"}))
-
-
-def post(connection, path, content_type, body):
-    """What the server said against a report, or None. An attempt that is over takes none, and that is nobody's mistake."""
-    connection.request("POST", path, body, {"content-type": content_type})
-    response = connection.getresponse()
-    text = response.read()
-    if response.status < 400 or response.status == 404:
-        return None
-    return f"A report was refused: {json.loads(text)['detail']}"
+    if fields is not None:
+        try:
+            line = utf8(f'"stream":"{stream}","message":{json_string(message)},"fields":{ENCODER.encode(fields)}')
+            if len(line) <= FIELDS_MAX:
+                return line
+        except Exception:
+            # The note below says that they are missing.
+            pass
+        message += " (its fields are too long, or no JSON)"
+    return f'"stream":"{stream}","message":{json_string(message)}'.encode()
 
 
 INVOCATION = ContextVar("invocation", default=None)
 """The reports of the invocation that this thread works on, or that has started this task."""
 
 
+def reports_of_caller():
+    """The reports of the invocation that this very code works for; None where there is none, or it is over."""
+    reports = INVOCATION.get()
+    return reports if reports is not None and reports.is_heard() else None
+
+
 class Heard(io.TextIOWrapper):
-    """Standard output or error, of which the invocation that prints keeps a copy."""
+    """Standard output or error: what an invocation prints is reported, all else is written as ever. It cannot be closed, since a model that
+    wraps it anew, or closes it when it is done, is not the last one to print."""
 
     def __init__(self, stream, name):
         super().__init__(stream.buffer, encoding=stream.encoding, errors="backslashreplace", line_buffering=True)
         self.reported_as = name
+        self.bytes = HeardBytes(stream.buffer, name)
+
+    @property
+    def buffer(self):
+        return self.bytes
 
     def write(self, text):
-        count = super().write(text)
-        reports = INVOCATION.get()
-        if reports is not None:
-            reports.printed(self.reported_as, text)
-        return count
+        reports = reports_of_caller()
+        if reports is None or not isinstance(text, str):
+            return super().write(text)
+        reports.printed(self.reported_as, text)
+        return len(text)
+
+    def detach(self):
+        return self.bytes
+
+    def close(self):
+        self.flush()
+
+
+class HeardBytes(io.BufferedIOBase):
+    """The bytes beneath standard output or error."""
+
+    def __init__(self, stream, name):
+        self.stream = stream
+        self.reported_as = name
+
+    def write(self, data):
+        reports = reports_of_caller()
+        if reports is None:
+            count = self.stream.write(data)
+            self.stream.flush()
+            return count
+        text = bytes(data).decode("utf-8", "backslashreplace")
+        reports.printed(self.reported_as, text)
+        return len(data)
+
+    def flush(self):
+        self.stream.flush()
+
+    def fileno(self):
+        return self.stream.fileno()
+
+    def writable(self):
+        return True
+
+    def close(self):
+        self.flush()
 
 
 # Tables to rows.
@@ -1072,8 +1168,9 @@ def load_file(file):
 class Workers:
     """The threads that work with the model: the main one, and more only while it is not enough."""
 
-    def __init__(self, model, loaded, state):
+    def __init__(self, model, channel, loaded, state):
         self.model = model
+        self.channel = channel
         self.loaded = loaded
         self.state = state
         self.calls = queue.SimpleQueue()
@@ -1084,22 +1181,57 @@ class Workers:
     def hand(self, call):
         with self.lock:
             self.busy += 1
-            is_short = self.free == 0
-            if not is_short:
-                self.free -= 1
-        if is_short:
-            threading.Thread(target=or_die, args=(self.work,), daemon=True).start()
+            is_short = self.free <= 0
+            self.free -= 1
+        if is_short and self.start_worker():
+            with self.lock:
+                self.free += 1
         self.calls.put(call)
 
+    def start_worker(self):
+        try:
+            threading.Thread(target=or_die, args=(self.work,), daemon=True).start()
+            return True
+        except RuntimeError:
+            # The replica has as many threads as it may have: the call waits for one of those that there are.
+            return False
+
     def work(self):
+        task = Task()
         while True:
-            call = self.calls.get()
-            response = reply(self.model, call)
+            try:
+                self.go_on(task)
+            except BaseException as error:
+                # What comes here came from outside of the model's work: an alarm that it has set, or an interrupt that it has asked for.
+                task.error = error
+
+    def go_on(self, task):
+        """The next call from its beginning to its end, or from where an error has broken in."""
+        if task.call is None:
+            task.error = None
+            task.call = self.calls.get()
+        if task.response is None:
+            task.response = reply(self.model, task.call) if task.error is None else failed(task.error)
+        if not task.is_counted:
+            task.is_counted = True
             with self.lock:
                 # Before the answer is sent: who has it and pings finds it no longer at work.
                 self.busy -= 1
                 self.free += 1
-            call.connection.finish(response)
+        call, answer = task.call, task.response
+        call.reports.is_over = True
+        task.__init__()
+        call.connection.finish(answer)
+
+
+class Task:
+    """How far a thread has come with a call."""
+
+    def __init__(self):
+        self.call = None
+        self.response = None
+        self.is_counted = False
+        self.error = None
 
 
 def reply(model, call):
@@ -1120,14 +1252,21 @@ def answer(model, call):
         if not content_type.isprintable() or not content_type.isascii():
             raise InvalidOutput(f"The output came with {content_type!a}, which is no content type.")
         return response("200 OK", body, ("content-type", content_type))
-    except (InvalidOutput, BadInput) as error:
-        kind, detail = "invalid-output" if isinstance(error, InvalidOutput) else "model-error", str(error)
     # An exit is no exception to Python, but must not end the replica without a word.
     except BaseException as error:
+        return failed(error)
+
+
+def failed(error):
+    """The answer of a run that an error has ended."""
+    if not isinstance(error, (InvalidOutput, BadInput)):
         print_traceback(error)
-        kind, detail = "model-error", described(error)
+    kind = "invalid-output" if isinstance(error, InvalidOutput) else "model-error"
     return response(
-        "500 Internal Server Error", utf8(detail), ("content-type", "text/plain; charset=utf-8"), (FAILURE_HEADER, kind)
+        "500 Internal Server Error",
+        utf8(described(error)),
+        ("content-type", "text/plain; charset=utf-8"),
+        (FAILURE_HEADER, kind),
     )
 
 
@@ -1181,7 +1320,7 @@ class Connection:
 
     def handle(self, target, headers, body):
         if target == "POST /invocations":
-            self.call = Call(self, headers, body, self.workers.loaded, self.workers.state)
+            self.call = Call(self, headers, body, self.workers)
             self.workers.hand(self.call)
             return True
         if target == "GET /ping":
@@ -1217,6 +1356,10 @@ class Connection:
             return False
 
 
+ACCEPT_PAUSE = 0.05
+"""Pause before a connection is accepted that could not be, in seconds."""
+
+
 def listen(listener, workers):
     with selectors.DefaultSelector() as selector:
         selector.register(listener, selectors.EVENT_READ)
@@ -1224,7 +1367,12 @@ def listen(listener, workers):
             for key, _ in selector.select():
                 connection = key.data
                 if connection is None:
-                    peer, _ = listener.accept()
+                    try:
+                        peer, _ = listener.accept()
+                    except OSError:
+                        # The model has opened as many files as it may: the connection waits until it has closed some.
+                        sleep(ACCEPT_PAUSE)
+                        continue
                     selector.register(peer, selectors.EVENT_READ, Connection(peer, workers))
                 elif not connection.receive():
                     selector.unregister(connection.peer)
@@ -1302,9 +1450,21 @@ def die_with_server(ending):
     threading.Thread(target=watch, daemon=True).start()
 
 
+RECURSION_MIN = 500
+"""Frames that this program needs, and far fewer than Python gives."""
+
+
+def keep_room_for_frames():
+    """A model may raise the limit of recursion, and lower it to what is left for this program."""
+    set_limit = sys.setrecursionlimit
+    sys.setrecursionlimit = lambda limit: set_limit(max(limit, RECURSION_MIN))
+
+
 def serve(file):
     ending = Ending()
     die_with_server(ending)
+    keep_room_for_frames()
+    channel = Channel(int(os.environ[REPORTS_VARIABLE]) if REPORTS_VARIABLE in os.environ else None)
     # Before the file is imported: a logger keeps the stream that it finds.
     sys.stdout, sys.stderr = Heard(sys.stdout, "stdout"), Heard(sys.stderr, "stderr")
     try:
@@ -1325,7 +1485,7 @@ def serve(file):
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(os.environ[SOCKET_VARIABLE])
     listener.listen(128)
-    workers = Workers(model, loaded, state)
+    workers = Workers(model, channel, loaded, state)
     threading.Thread(target=or_die, args=(listen, listener, workers), daemon=True).start()
     or_die(workers.work)
 

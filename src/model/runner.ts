@@ -6,11 +6,11 @@ import type { ModelRun } from './define-model.ts';
 import { flushCompileCache } from 'node:module';
 import { answer, type Answer } from './invocation.ts';
 import { loadModel } from './load-model.ts';
+import { surviveLeftovers } from './leftovers.ts';
 import { reportingOutput, watchOutput } from './printed-output.ts';
 import {
   ATTEMPT_HEADER,
   BUSY_HEADER,
-  CALLBACK_HEADER,
   DEADLINE_HEADER,
   FAILURE_HEADER,
   METADATA_HEADER,
@@ -18,14 +18,16 @@ import {
   RUNNER_HEADERS_MAX,
   SOCKET_VARIABLE,
 } from './protocol.ts';
-import { Reports } from './reports.ts';
+import { Reports, reportsChannel } from './reports.ts';
 import { checksOf } from './schema.ts';
+import { describeThrown, traceOf } from './thrown.ts';
 
 /** How long `cleanup` may take where nobody is left to end the process. The server gives it as long after SIGTERM. */
 const CLEANUP_MILLISECONDS_MAX = 5_000;
 
 const file = process.argv[2]!;
 const socket = process.env[SOCKET_VARIABLE]!;
+const channel = reportsChannel(process.env);
 
 let isReady = false;
 process.stdin.resume().on('close', () => void stop());
@@ -39,6 +41,7 @@ let busy = 0;
 // Only where there is something to clean up: a model that lets nobody else work would not be ended by a signal that is listened to.
 if (model.cleanup !== undefined) process.once('SIGTERM', () => void stop());
 watchOutput();
+surviveLeftovers();
 
 createServer({ requestTimeout: 0, keepAliveTimeout: 0, maxHeaderSize: RUNNER_HEADERS_MAX }, (request, response) => {
   if (request.method === 'GET' && request.url === '/ping') {
@@ -57,7 +60,8 @@ async function invocation(request: IncomingMessage, response: ServerResponse): P
   busy += 1;
   const gone = new AbortController();
   response.on('close', () => gone.abort());
-  const reports = new Reports(single(request, CALLBACK_HEADER));
+  const run = runOf(request);
+  const reports = new Reports(channel, `${run.id}.${run.attempt}`);
   try {
     const body = Buffer.concat(await request.toArray());
     const work = (): Promise<Answer> =>
@@ -70,14 +74,14 @@ async function invocation(request: IncomingMessage, response: ServerResponse): P
           model: loaded,
           state,
           signal: gone.signal,
-          run: runOf(request),
+          run,
           progress: (done, total = null, message = null) => reports.progress({ done, total, message }),
           log: (message, fields) => reports.line('log', message, fields ?? null),
         },
       });
-    const reply = await reportingOutput(reports, work);
+    const reply = await reportingOutput(reports, work).catch(failureOf);
     // First: with the answer the attempt is over, and its reports are no longer taken.
-    await reports.end();
+    reports.end();
     send(response, reply);
   } catch {
     // The request broke off before its body was whole: there is nobody left to answer.
@@ -102,13 +106,15 @@ function single({ headers }: IncomingMessage, name: string): string | null {
   return typeof value === 'string' ? value : null;
 }
 
+const failureOf = (thrown: unknown): Answer => ({ kind: 'model-error', detail: describeThrown(thrown) });
+
 /** Ends the process, once the model has let go of what it holds. */
 async function stop(): Promise<never> {
   setTimeout(() => process.exit(1), CLEANUP_MILLISECONDS_MAX);
   try {
     if (isReady) await model.cleanup?.(state);
   } catch (error) {
-    process.stderr.write(`The model could not clean up: ${error instanceof Error ? error.stack : String(error)}\n`);
+    process.stderr.write(`The model could not clean up: ${traceOf(error)}\n`);
     process.exit(1);
   }
   process.exit(0);

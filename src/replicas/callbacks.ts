@@ -6,22 +6,14 @@ import { once } from 'node:events';
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { StepProgress } from '../domain/batch.ts';
 import { PROBLEMS, type ProblemSlug, ServiceError } from '../domain/errors.ts';
-import type { LogEntry } from '../domain/log-line.ts';
 import { seconds } from '../domain/time.ts';
-import { readLogs, readProgress } from './reports.ts';
+import { readLogs, readProgress, type Reporter } from './reports.ts';
 
 /** Largest report, in bytes. */
 export const REPORT_BYTES_MAX = 256 * 1_024;
 /** How long a report may take to arrive. */
 const REPORT_TIMEOUT = seconds(10);
-
-/** Hears what is reported of one attempt. */
-export interface Reporter {
-  readonly progress: (progress: StepProgress) => void;
-  readonly log: (entries: readonly LogEntry[]) => void;
-}
 
 /** The place where one attempt is reported on. */
 export interface ReportDesk {

@@ -9,6 +9,7 @@ import { between, milliseconds, seconds } from '../domain/time.ts';
 import type { Payload } from '../domain/payload.ts';
 import { isLack } from '../domain/system-error.ts';
 import { BUSY_HEADER, FAILURE_HEADER } from '../model/protocol.ts';
+import type { Reporter } from './reports.ts';
 import { keepAnswer, type KeepOutput, OwnFault, readAnswer, TooLong } from './answer-body.ts';
 
 /** Pauses between pings while a replica starts: a tenth of the time that it has taken so far, so that nobody waits much longer than it took. */
@@ -34,8 +35,12 @@ export interface Invocation {
   readonly body: Uint8Array | StreamedInput;
   /** Takes an output that is too long to be held; unset where it must be held whatever its length, since it is looked into. */
   readonly keep?: KeepOutput;
-  /** Called with every line that the replica prints while it works on this; unset where it may work on something else as well. */
-  readonly onLine?: (stream: 'stdout' | 'stderr', line: string) => void;
+  /** Hears what our runner reports, and of what is printed that which is certain to be of this. */
+  readonly reporter?: Reporter;
+  /** Whether all that is printed meanwhile is of this: only a program that writes every line out before it answers can be told so. */
+  readonly ownsOutput?: boolean;
+  /** Whose run it is. What a replica that has worked for several has printed is shown to none of them. */
+  readonly tenant?: string;
 }
 
 /**

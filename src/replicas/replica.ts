@@ -18,8 +18,7 @@ import {
   untilReady,
 } from './contract.ts';
 import { OwnFault } from './answer-body.ts';
-import { LineSplitter } from './line-splitter.ts';
-import { OutputTail } from './output-tail.ts';
+import { type Ear, ReplicaOutput } from './replica-output.ts';
 import type { Address, ProcessLaunch } from './runtimes/launch.ts';
 
 /** Pause between questions whether a replica still works on what was stopped. */
@@ -63,6 +62,8 @@ class ProcessReplica implements Replica {
   readonly startDuration: Duration;
   readonly exited: Promise<string>;
   readonly #process: ChildProcess;
+  readonly #ended: Promise<Ending>;
+  readonly #output: ReplicaOutput;
   readonly #connections: Pool;
   readonly #outputBytesMax: number;
   /** Invocations that nobody has stopped. */
@@ -77,13 +78,16 @@ class ProcessReplica implements Replica {
     this.id = id;
     this.startDuration = startDuration;
     this.#process = started.process;
+    this.#output = started.output;
     this.#connections = connections;
     this.#outputBytesMax = outputBytesMax;
     this.exited = started.exited.then(({ how, ranOutOfMemory }) => {
       this.#gone = true;
       this.#ranOutOfMemory = ranOutOfMemory;
+      started.output.ended(how);
       return `${how}${started.output.quote()}`;
     });
+    this.#ended = started.exited;
   }
 
   get retiring(): boolean {
@@ -95,31 +99,15 @@ class ProcessReplica implements Replica {
   }
 
   async invoke(invocation: Invocation, signal: AbortSignal): Promise<Reply> {
-    const { onLine } = invocation;
-    if (onLine === undefined) return this.#invoke(invocation, signal);
-    const stopHearing = this.#hear(onLine);
-    const reply = await this.#invoke(invocation, signal);
-    // What was printed before the answer has come by the same turn of the event loop at the latest.
-    await turn();
-    stopHearing();
+    const ear = this.#output.hear(invocation);
+    const reply = await this.#invoke(invocation, signal, ear);
+    // What was written before the answer has come by the same turn of the event loop at the latest.
+    if (ear.isCertain) await turn();
+    ear.stop();
     return reply;
   }
 
-  /** Calls `onLine` with the lines that are printed from now on; answers how to stop that. */
-  #hear(onLine: (stream: 'stdout' | 'stderr', line: string) => void): () => void {
-    const stops = (['stdout', 'stderr'] as const).map((stream) => {
-      const splitter = new LineSplitter((line) => onLine(stream, line));
-      const add = (bytes: Buffer): void => splitter.add(bytes);
-      this.#process[stream]!.on('data', add);
-      return () => {
-        this.#process[stream]!.off('data', add);
-        splitter.end();
-      };
-    });
-    return () => stops.forEach((stop) => stop());
-  }
-
-  async #invoke(invocation: Invocation, signal: AbortSignal): Promise<Reply> {
+  async #invoke(invocation: Invocation, signal: AbortSignal, ear: Ear): Promise<Reply> {
     if (signal.aborted) return { kind: 'stopped' };
     this.#active += 1;
     let fault: OwnFault | null = null;
@@ -127,7 +115,7 @@ class ProcessReplica implements Replica {
       return (await exchange(this.#connections, invocation, this.#outputBytesMax, signal)).reply;
     } catch (error) {
       if (error instanceof OwnFault) fault = error;
-      else if (!signal.aborted) return await this.#lost(error);
+      else if (!signal.aborted) return await this.#lost(error, ear);
     } finally {
       this.#active -= 1;
     }
@@ -159,18 +147,18 @@ class ProcessReplica implements Replica {
     if (this.#active === 0) await this.stop();
   }
 
-  async #lost(error: unknown): Promise<Reply> {
+  async #lost(error: unknown, ear: Ear): Promise<Reply> {
     // Memory that several have taken together is no one's fault yet: they are crashes, after which each is tried alone.
     this.#lostTogether = Math.max(this.#lostTogether, this.#active);
     const settled = new AbortController();
-    const state = await Promise.race([this.exited, this.#whetherThere(settled.signal)]);
+    const state = await Promise.race([this.#ended, this.#whetherThere(settled.signal)]);
     settled.abort();
     if (state === 'there') {
       const broken = brokenAnswer(error);
       if (broken !== null) return { kind: 'invalid-output', detail: broken };
     } else if (state !== 'silent') {
       const kind = this.#ranOutOfMemory && this.#lostTogether === 1 ? 'out-of-memory' : 'crashed';
-      return { kind, detail: `The replica's process ended in the middle of the run: ${state}` };
+      return { kind, detail: `The replica's process ended in the middle of the run: ${state.how}${ear.quote()}` };
     } else await this.stop();
     return {
       kind: 'crashed',
@@ -198,7 +186,7 @@ interface Ending {
 interface Started {
   readonly process: ChildProcess;
   readonly exited: Promise<Ending>;
-  readonly output: OutputTail;
+  readonly output: ReplicaOutput;
 }
 
 /**
@@ -214,7 +202,7 @@ export async function startReplica(
   signal: AbortSignal,
 ): Promise<Replica> {
   const startedAt = clock.now();
-  const started = startProcess(launch);
+  const started = startProcess(launch, clock);
   const connections = connectTo(destinationOf(launch.address));
   const ended = new AbortController();
   void started.exited.then(() => ended.abort());
@@ -230,16 +218,17 @@ export async function startReplica(
   await connections.destroy();
   const reason =
     state === 'late' ? `it was not ready within ${startTimeout / 1_000} s (no 200 from GET /ping)` : state.how;
+  started.output.ended(reason);
   throw new StartFailed(`${launch.argv.at(-1)}: ${reason}${started.output.quote()}`);
 }
 
-function startProcess({ argv, env, cwd, confinement }: ProcessLaunch): Started {
+function startProcess(launch: ProcessLaunch, clock: Clock): Started {
+  const { argv, env, cwd, confinement } = launch;
   const [command, ...rest] = argv;
+  const stdio: 'pipe'[] = ['pipe', 'pipe', 'pipe', ...(launch.reports === true ? (['pipe'] as const) : [])];
   // A group of its own, so that what the model starts can be stopped with it.
-  const child = spawn(command, rest, { env, cwd, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
-  const output = new OutputTail();
-  child.stdout.on('data', (bytes: Buffer) => output.add(bytes));
-  child.stderr.on('data', (bytes: Buffer) => output.add(bytes));
+  const child = spawn(command, rest, { env, cwd, detached: true, stdio });
+  const output = new ReplicaOutput(child, launch, clock);
   // A program that closes its standard input is no concern of ours.
   child.stdin.on('error', () => {});
   const exited = new Promise<Ending>((resolve) => {
@@ -252,7 +241,7 @@ function startProcess({ argv, env, cwd, confinement }: ProcessLaunch): Started {
     child.on('exit', () => {
       if (child.pid !== undefined) signalGroup(child.pid, 'SIGKILL');
       // A process that left the group keeps the output open: nobody waits for it.
-      setTimeout(() => [child.stdout, child.stderr].forEach((stream) => stream.destroy()), LAST_WORDS);
+      setTimeout(() => child.stdio.slice(1).forEach((stream) => stream?.destroy()), LAST_WORDS);
     });
     child.on('close', (code, signal) => {
       // The kernel's way to end what has no memory left is SIGKILL.

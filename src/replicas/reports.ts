@@ -1,8 +1,16 @@
-// What a replica may report of an attempt, from bytes to values.
+// What a replica may report of an attempt, from bytes to values: over HTTP, or, where it is a runner of ours, on a descriptor of its own.
 
 import type { StepProgress } from '../domain/batch.ts';
 import { ServiceError } from '../domain/errors.ts';
 import type { LogEntry, LogStream } from '../domain/log-line.ts';
+
+/** Hears what is reported of one attempt. */
+export interface Reporter {
+  readonly progress: (progress: StepProgress) => void;
+  readonly log: (entries: readonly LogEntry[]) => void;
+  /** So many lines came faster than our runner sends them. */
+  readonly dropped: (lines: number) => void;
+}
 
 /** Longest message beside a progress, in characters; what is longer is cut. */
 const MESSAGE_MAX = 1_000;
@@ -14,7 +22,11 @@ const STREAMS: readonly LogStream[] = ['log', 'stdout', 'stderr'];
  * @throws ServiceError `malformed-body`, `invalid-request`
  */
 export function readProgress(body: Buffer): StepProgress {
-  const { done, total = null, message = null, ...others } = objectOf(parse(body.toString('utf8')));
+  return progressOf(parse(body.toString('utf8')));
+}
+
+function progressOf(value: unknown): StepProgress {
+  const { done, total = null, message = null, ...others } = objectOf(value);
   refuseUnknown(others, 'done, total and message');
   if (!isCount(done)) throw invalid('/done', `must be a whole number from 0; it is ${JSON.stringify(done)}`);
   if (total !== null && !isCount(total))
@@ -37,6 +49,36 @@ export function readLogs(body: Buffer, contentType: string): LogEntry[] {
   if (type === 'application/jsonlines' || type === 'application/x-ndjson')
     return lines.map((line) => entryOf(parse(line)));
   return lines.map((message) => ({ stream: 'log', message, fields: null }));
+}
+
+/** A line that our runner has written on its descriptor: which attempt it reports on, and how to hand it to whoever hears that. */
+export interface Report {
+  readonly of: string;
+  readonly deliver: (reporter: Reporter) => void;
+}
+
+/**
+ * Reads `{"of": "<attempt>", …}`, and with it `"progress": {…}`, `"dropped": n`, or a `"message"` with its `"stream"` and `"fields"`.
+ *
+ * @throws ServiceError `malformed-body`, `invalid-request` where it is none
+ */
+export function readReport(line: string): Report {
+  const { of, progress, dropped, ...entry } = objectOf(parse(line));
+  if (typeof of !== 'string') throw invalid('/of', 'must be a text');
+  if (progress !== undefined) return { of, deliver: (reporter) => deliverProgress(progress, reporter) };
+  if (isCount(dropped)) return { of, deliver: (reporter) => reporter.dropped(dropped) };
+  const entries = [entryOf(entry)];
+  return { of, deliver: (reporter) => reporter.log(entries) };
+}
+
+/** What is wrong with a progress is said among the lines of the run, which goes on. */
+function deliverProgress(progress: unknown, reporter: Reporter): void {
+  try {
+    reporter.progress(progressOf(progress));
+  } catch (error) {
+    if (!(error instanceof ServiceError)) throw error;
+    reporter.log([{ stream: 'log', message: `A report was refused: ${error.message}`, fields: null }]);
+  }
 }
 
 function entryOf(value: unknown): LogEntry {

@@ -23,7 +23,10 @@ beforeAll(async () => {
     [several, { model, mode: 'async', replicas: { max: 1, concurrency: 2 } }] as const,
   ]);
   server = await startTestService({
-    endpoints: { ...Object.fromEntries(models), program: { model: PROGRAM, mode: 'sync' } },
+    endpoints: {
+      ...Object.fromEntries(models),
+      program: { model: PROGRAM, mode: 'sync', replicas: { flushes: true } },
+    },
   });
 });
 afterAll(() => server.stop());
@@ -217,7 +220,7 @@ describe('a program', () => {
     expect(run).toMatchObject({ status: 'succeeded', outputs: { statuses: [422] }, progress: null });
   });
 
-  test('has what it prints in the logs of the run that it works on', async () => {
+  test('that writes out every line has what it prints in the logs of the run that it works on', async () => {
     const run = await ask({ print: 'a line\nand one without an end' });
     expect(await linesOf(run.run_id)).toEqual([line('stdout', 'a line'), line('stdout', 'and one without an end')]);
   });

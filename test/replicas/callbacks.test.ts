@@ -9,6 +9,7 @@ async function deskForTest() {
   const desk = callbacks.open({
     progress: (progress) => void heard.push(progress),
     log: (entries) => void heard.push(...entries),
+    dropped: () => {},
   });
   const post = async (to: string, body: string, type = 'application/json', method = 'POST') => {
     const request = { method, headers: { 'content-type': type }, ...(method === 'GET' ? {} : { body }) };
@@ -89,7 +90,11 @@ test('an attempt that has ended, and one that never was, are 404s', async () => 
 test('the desks of two attempts are told apart', async () => {
   const { callbacks, heard, post } = await deskForTest();
   const others: unknown[] = [];
-  const other = callbacks.open({ progress: (progress) => void others.push(progress), log: () => {} });
+  const other = callbacks.open({
+    progress: (progress) => void others.push(progress),
+    log: () => {},
+    dropped: () => {},
+  });
   await fetch(`${other.url}/progress`, { method: 'POST', body: '{"done":2}' });
   await post('progress', '{"done":1}');
   expect([heard, others]).toMatchObject([[{ done: 1 }], [{ done: 2 }]]);

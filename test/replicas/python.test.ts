@@ -290,22 +290,17 @@ def invoke(input, context):
     expect(messages(reported)).toEqual(['stdout before', 'stdout after']);
   });
 
-  test('that nobody takes costs it nothing but a word on standard error', async () => {
-    const { slot } = await fleetOf('def invoke(input, context):\n    context.progress(1)\n    return input\n');
-    const lines: string[] = [];
-    const reply = await (
-      await slot()
-    ).invoke(
-      {
-        // Nothing listens on port 9 of this machine, and if something does it is no server of ours.
-        headers: { 'content-type': 'application/json', 'claimcheck-callback': 'http://127.0.0.1:9/attempts/none' },
-        body: Buffer.from('7'),
-        onLine: (_, line) => lines.push(line),
-      },
-      new AbortController().signal,
-    );
-    expect(reply).toMatchObject({ kind: 'output', bytes: Buffer.from('7') });
-    expect(lines).toEqual([expect.stringContaining('A report could not be sent')]);
+  test('costs it nothing where it has closed the way to the server', async () => {
+    const text = `
+import os
+def invoke(input, context):
+    os.close(int(os.environ["CLAIMCHECK_REPORTS"]))
+    print("nobody hears this")
+    context.progress(1)
+    context.log("nor this")
+    return input
+`;
+    expect((await linesOf(text)).run).toMatchObject({ status: 'succeeded', outputs: 1 });
   });
 });
 

@@ -3,7 +3,8 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { EndpointSpec } from '../../domain/endpoint.ts';
-import { SOCKET_VARIABLE } from '../../model/protocol.ts';
+import type { ReplicaLog } from '../../domain/log-line.ts';
+import { REPORTS_DESCRIPTOR, REPORTS_VARIABLE, SOCKET_VARIABLE } from '../../model/protocol.ts';
 
 /** Where a replica answers. */
 export type Address = { readonly socketPath: string } | { readonly port: number };
@@ -22,6 +23,10 @@ export interface ProcessLaunch {
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   readonly address: Address;
+  /** Whether it is a runner of ours, which says on a descriptor of its own which run a line is of. */
+  readonly reports?: boolean;
+  /** Keeps what is printed; without it no more than the last lines are kept, for the message of a crash. */
+  readonly log?: ReplicaLog;
   /** What holds its processes beyond their group; absent where nothing does. */
   readonly confinement?: Confinement;
 }
@@ -57,7 +62,11 @@ export function launchRunner(
   const socketPath = join(socketFolder, `${replicaId.slice(-12)}.sock`);
   return {
     argv: dieWithServer(argv),
-    env: cleanEnvironment(serverEnvironment, spec.env, { [SOCKET_VARIABLE]: socketPath }),
+    env: cleanEnvironment(serverEnvironment, spec.env, {
+      [SOCKET_VARIABLE]: socketPath,
+      [REPORTS_VARIABLE]: String(REPORTS_DESCRIPTOR),
+    }),
+    reports: true,
     cwd: spec.cwd,
     address: { socketPath },
   };
