@@ -1,9 +1,10 @@
-// `npm run mutations [-- --short] [-- --driver sqlite|postgres] [-- --only text]`: breaks the ledger drivers in one place after the other,
-// and shows which test notices. A breakage that none notices is a hole in the tests, or a guard that guards nothing.
+// `npm run mutations [-- --short] [-- --room name] [-- --only text]`: breaks one place of a room after the other, and shows which test
+// notices. A breakage that none notices is a hole in the tests, or a guard that guards nothing.
 //
-// The tree is copied, each breakage is made in the copy, and the driver's tests run there until the first one fails: two files at a time,
+// The tree is copied, each breakage is made in the copy, and the room's tests run there until the first one fails: two files at a time,
 // so that the one that notices first spares the rest of the other.
-// --short tries the classic ones alone: the attempt guard, the state guard, the counter's condition, the lease.
+// --short tries the classic ones (the attempt guard, the state guard, the counter's condition, the lease), and of all others as many as a
+// day has turns: which, goes by the date, so that CI has tried every one in a week or two.
 
 import { spawn } from 'node:child_process';
 import { cp, readFile, symlink, writeFile } from 'node:fs/promises';
@@ -11,38 +12,48 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { newFolder, removeFolder } from '../support/folder.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
-import type { DriverName, Mutation } from './mutation.ts';
-import { POSTGRES_MUTATIONS } from './postgres.ts';
-import { SQLITE_MUTATIONS } from './sqlite.ts';
+import { type Mutation, type Room, testsOf } from './mutation.ts';
+import { ROOMS } from './rooms.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-/** What the tests of the ledger need of the tree. */
-const COPIED = ['src', 'test', 'package.json', 'tsconfig.json', 'vitest.config.ts'];
+/** What the tests need of the tree. */
+const COPIED = 'src test tools bin docs examples README.md package.json tsconfig.json vitest.config.ts'.split(' ');
 /** A guard against a breakage that makes the tests wait for ever, which notices it as well. */
 const GIVE_UP_AFTER_MS = 240_000;
 
-const { values } = parseArgs({
-  options: { short: { type: 'boolean', default: false }, driver: { type: 'string' }, only: { type: 'string' } },
-});
-const LISTS: Readonly<Record<DriverName, readonly Mutation[]>> = {
-  sqlite: SQLITE_MUTATIONS,
-  postgres: POSTGRES_MUTATIONS,
-};
+/** How many of those that are not classic a day tries with --short. */
+const A_DAY = 30;
+const DAY_MS = 86_400_000;
 
-/** A breakage to be tried on a driver. */
+const { values } = parseArgs({
+  options: { short: { type: 'boolean', default: false }, room: { type: 'string' }, only: { type: 'string' } },
+});
+
+/** A breakage to be tried in a room. */
 interface Trial {
-  readonly driver: DriverName;
+  readonly room: Room;
   readonly mutation: Mutation;
 }
 
-const pathOf = ({ driver, mutation }: Trial): string => `src/ledger/${driver}/${mutation.file}`;
-const testsOf = ({ driver, mutation }: Trial): readonly string[] => mutation.tests ?? [driver, `${driver}-states`];
+const pathOf = ({ room, mutation }: Trial): string => `${room.sources}/${mutation.file}`;
 
-const trials = (Object.keys(LISTS) as DriverName[])
-  .filter((driver) => values.driver === undefined || values.driver === driver)
-  .flatMap((driver) => LISTS[driver].map((mutation): Trial => ({ driver, mutation })))
-  .filter(({ mutation }) => !values.short || mutation.isClassic === true)
+const chosen = ROOMS.filter(({ name }) => values.room === undefined || values.room === name)
+  .flatMap((room) => room.mutations.map((mutation): Trial => ({ room, mutation })))
   .filter(({ mutation }) => mutation.breaks.includes(values.only ?? ''));
+const trials = values.short
+  ? [...chosen.filter(isClassic), ...todays(chosen.filter((trial) => !isClassic(trial)))]
+  : chosen;
+
+function isClassic({ mutation }: Trial): boolean {
+  return mutation.isClassic === true;
+}
+
+/** The turn of this day, of every room some. */
+function todays(rest: readonly Trial[]): Trial[] {
+  const turns = Math.max(1, Math.ceil(rest.length / A_DAY));
+  const today = Math.floor(Date.now() / DAY_MS) % turns;
+  return rest.filter((_, place) => place % turns === today);
+}
 
 /** Breakages whose text is not where the list says it is, once and once only. */
 async function rotten(): Promise<string[]> {
@@ -71,13 +82,12 @@ async function firstFailure(
   environment: NodeJS.ProcessEnv,
 ): Promise<string | null> {
   const report = join(copy, 'report.json');
-  const files = tests.map((name) => `test/ledger/${name}.test.ts`);
   const child = spawn(
     process.execPath,
     [
       'node_modules/vitest/vitest.mjs',
       'run',
-      ...files,
+      ...tests,
       '--bail=1',
       '--maxWorkers=2',
       '--reporter=json',
@@ -117,7 +127,7 @@ async function killerOf(copy: string, trial: Trial, environment: NodeJS.ProcessE
     whole.replace(trial.mutation.find, () => trial.mutation.replace),
   );
   try {
-    return await firstFailure(copy, testsOf(trial), environment);
+    return await firstFailure(copy, testsOf(trial.room, trial.mutation), environment);
   } finally {
     await writeFile(file, whole);
   }
@@ -129,7 +139,7 @@ async function tryAll(copy: string, environment: NodeJS.ProcessEnv): Promise<Tri
   for (const trial of trials) {
     const killer = await killerOf(copy, trial, environment);
     if (killer === null) survivors.push(trial);
-    process.stdout.write(`${trial.driver}  ${trial.mutation.breaks}\n  ${killer ?? 'SURVIVED'}\n`);
+    process.stdout.write(`${trial.room.name}  ${trial.mutation.breaks}\n  ${killer ?? 'SURVIVED'}\n`);
   }
   return survivors;
 }
@@ -145,25 +155,26 @@ async function main(): Promise<boolean> {
   try {
     // Type stripping is most of what a fresh process does, and it is the same for each.
     const environment = { ...process.env, NODE_COMPILE_CACHE: join(copy, 'compile-cache') };
-    if (trials.some(({ driver }) => driver === 'postgres')) {
+    if (trials.some(({ room }) => room.name === 'postgres')) {
       postgres = await startPostgres();
       const url = new URL(await postgres.newDatabase());
       url.pathname = '/postgres';
       // Without the first of these, the tests that need a Postgres are not among those that may be run.
       Object.assign(environment, { CLAIMCHECK_TEST_LEDGER: 'postgres', CLAIMCHECK_TEST_POSTGRES_URL: url.href });
     }
-    for (const driver of new Set(trials.map((trial) => trial.driver))) {
-      const ofDriver = trials.filter((trial) => trial.driver === driver);
-      const broken = await firstFailure(copy, [...new Set(ofDriver.flatMap(testsOf))], environment);
+    for (const room of new Set(trials.map((trial) => trial.room))) {
+      const ofRoom = trials.filter((trial) => trial.room === room);
+      const files = new Set(ofRoom.flatMap(({ mutation }) => testsOf(room, mutation)));
+      const broken = await firstFailure(copy, [...files], environment);
       if (broken === null) continue;
-      process.stdout.write(`The tests of ${driver} fail before anything is broken: ${broken}\n`);
+      process.stdout.write(`The tests of ${room.name} fail before anything is broken: ${broken}\n`);
       return false;
     }
     const survivors = await tryAll(copy, environment);
     process.stdout.write(
       `${trials.length} breakages, ${trials.length - survivors.length} noticed, ${survivors.length} survived\n`,
     );
-    for (const { driver, mutation } of survivors) process.stdout.write(`  ${driver}  ${mutation.breaks}\n`);
+    for (const { room, mutation } of survivors) process.stdout.write(`  ${room.name}  ${mutation.breaks}\n`);
     return survivors.length === 0;
   } finally {
     await postgres?.stop();

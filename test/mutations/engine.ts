@@ -1,0 +1,6 @@
+// Breakages of the room engine.
+
+import type { Mutation } from './mutation.ts';
+
+/** What is broken in it. */
+export const ENGINE_MUTATIONS: readonly Mutation[] = [];

@@ -1,0 +1,41 @@
+// The rooms that are broken on purpose, and the tests that must notice.
+
+import { BLOBS_MUTATIONS } from './blobs.ts';
+import { CLIENT_MUTATIONS } from './client.ts';
+import { ENGINE_MUTATIONS } from './engine.ts';
+import { HTTP_MUTATIONS } from './http.ts';
+import type { Room } from './mutation.ts';
+import { POSTGRES_MUTATIONS } from './postgres.ts';
+import { REPLICAS_MUTATIONS } from './replicas.ts';
+import { SQLITE_MUTATIONS } from './sqlite.ts';
+import { WEBHOOKS_MUTATIONS } from './webhooks.ts';
+
+/** A room whose test files mirror its files. */
+const mirrored = (name: Room['name'], mutations: Room['mutations']): Room => ({
+  name,
+  sources: `src/${name}`,
+  tests: `test/${name}`,
+  usual: null,
+  mutations,
+});
+
+/** A ledger driver, whose conformance suite notices most. */
+const driver = (name: 'sqlite' | 'postgres', mutations: Room['mutations']): Room => ({
+  name,
+  sources: `src/ledger/${name}`,
+  tests: 'test/ledger',
+  usual: [name, `${name}-states`],
+  mutations,
+});
+
+/** Every room that can be broken. */
+export const ROOMS: readonly Room[] = [
+  driver('sqlite', SQLITE_MUTATIONS),
+  driver('postgres', POSTGRES_MUTATIONS),
+  mirrored('engine', ENGINE_MUTATIONS),
+  mirrored('blobs', BLOBS_MUTATIONS),
+  mirrored('replicas', REPLICAS_MUTATIONS),
+  mirrored('http', HTTP_MUTATIONS),
+  mirrored('client', CLIENT_MUTATIONS),
+  mirrored('webhooks', WEBHOOKS_MUTATIONS),
+];
