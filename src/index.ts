@@ -57,6 +57,7 @@ export {
   RunNotFoundError,
   RunTimeoutError,
   StorageFullError,
+  StorageUnavailableError,
   TooManyStreamsError,
   TooManyAttemptsError,
   UnauthorizedError,

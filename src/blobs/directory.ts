@@ -128,7 +128,10 @@ class BlobDirectory implements BlobStore {
   }
 
   async #makeShard(shard: string): Promise<void> {
-    await mkdir(join(this.#folder, shard), { recursive: true, mode: 0o700 });
+    // In the folder that is there: where its disk is not mounted, none is made in its place.
+    await mkdir(join(this.#folder, shard), { mode: 0o700 }).catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    });
     await this.#sync(this.#folder);
   }
 

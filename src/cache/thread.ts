@@ -2,7 +2,7 @@
 
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { StorageFull } from '../domain/errors.ts';
+import { StorageFull, StorageUnavailable } from '../domain/errors.ts';
 import type { CacheStore } from './store.ts';
 import type { CacheCall, CacheMessage, CacheOrders } from './worker.ts';
 
@@ -65,7 +65,9 @@ class CacheThread {
     const waiting = this.#waiting.get(message.id)!;
     this.#waiting.delete(message.id);
     if (message.kind === 'done') return waiting.resolve(message.value);
-    waiting.reject(message.full ? new StorageFull(message.reason) : new Error(`The cache failed: ${message.reason}`));
+    if (message.full) return waiting.reject(new StorageFull(message.reason));
+    const why = `The cache failed: ${message.reason}`;
+    waiting.reject(message.away ? new StorageUnavailable(why) : new Error(why));
   }
 
   #end(error: Error): void {

@@ -2,7 +2,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../clock.ts';
-import { StorageFull } from '../domain/errors.ts';
+import { isStorageTrouble, StorageFull } from '../domain/errors.ts';
 import { openSqliteCache } from './sqlite.ts';
 import type { CacheStore } from './store.ts';
 
@@ -24,7 +24,13 @@ export type CacheMessage =
   | { readonly kind: 'open' }
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'done'; readonly id: number; readonly value: unknown }
-  | { readonly kind: 'failed'; readonly id: number; readonly reason: string; readonly full: boolean };
+  | {
+      readonly kind: 'failed';
+      readonly id: number;
+      readonly reason: string;
+      readonly full: boolean;
+      readonly away: boolean;
+    };
 
 const port = parentPort!;
 const say = (message: CacheMessage): void => port.postMessage(message);
@@ -35,7 +41,13 @@ async function answer(store: CacheStore, { id, verb, args }: CacheCall): Promise
     const value = await (store[verb] as (...args: readonly unknown[]) => Promise<unknown>)(...args);
     say({ kind: 'done', id, value });
   } catch (error) {
-    say({ kind: 'failed', id, reason: reasonOf(error), full: error instanceof StorageFull });
+    say({
+      kind: 'failed',
+      id,
+      reason: reasonOf(error),
+      full: error instanceof StorageFull,
+      away: isStorageTrouble(error),
+    });
   }
   if (verb === 'close') port.close();
 }

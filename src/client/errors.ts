@@ -167,6 +167,8 @@ export class ReplicaUnavailableError extends problem('replica-unavailable') {}
 export class RangeNotSatisfiableError extends problem('range-not-satisfiable') {}
 /** 503: the server follows no more runs at once. Ask again later. */
 export class TooManyStreamsError extends problem('too-many-streams') {}
+/** 503: the store of the runs does not answer, or refuses what it is asked. Ask again later, a submit with the same idempotency key. */
+export class StorageUnavailableError extends problem('storage-unavailable') {}
 /** 507: the server has too little disk left to promise that a run is kept; nothing was stored. */
 export class StorageFullError extends problem('storage-full') {}
 /** 504: an attempt took longer than the run's timeout. */
@@ -214,6 +216,7 @@ const CLASSES: { readonly [Slug in ProblemSlug]: new (facts: ProblemFacts) => Cl
   draining: DrainingError,
   'replica-unavailable': ReplicaUnavailableError,
   'storage-full': StorageFullError,
+  'storage-unavailable': StorageUnavailableError,
   'range-not-satisfiable': RangeNotSatisfiableError,
   'too-many-streams': TooManyStreamsError,
   'run-timeout': RunTimeoutError,

@@ -234,6 +234,13 @@ export const PROBLEMS = {
     retryable: true,
     meaning: 'The server follows no more runs at once. Ask again later, or ask for the run itself now and then.',
   },
+  'storage-unavailable': {
+    status: 503,
+    title: 'The store cannot be reached',
+    retryable: true,
+    meaning:
+      'The database or the disk that holds the runs does not answer, or refuses what it is asked. What runs goes on, and waits for the store with what it has to write. Where the connection broke in the middle of a submit nobody knows whether it was stored: sent again with the same Idempotency-Key it makes one run.',
+  },
   'storage-full': {
     status: 507,
     title: 'The disk is full',
@@ -330,11 +337,28 @@ export class StorageFull extends Error {
  */
 export class StorageUnavailable extends Error {
   override readonly name: string = 'StorageUnavailable';
+  /** Whether what was asked for may have been done all the same: the answer was lost. */
+  readonly mayBeDone: boolean = false;
 }
 
 /** Whether an error speaks of a store, and so never of the run that met it: an outcome is what the table or the model did. */
 export const isStorageTrouble = (error: unknown): boolean =>
-  error instanceof StorageUnavailable || error instanceof StorageFull || error instanceof StorageBroken;
+  error instanceof StorageUnavailable ||
+  error instanceof StorageFull ||
+  error instanceof StorageBroken ||
+  isTroubleOfSqlite(error);
+
+/**
+ * SQLite's primary result codes by which it speaks of its file, its disk or the memory, and not of the statement: BUSY, LOCKED, NOMEM, READONLY,
+ * INTERRUPT, IOERR, CORRUPT, CANTOPEN, PROTOCOL, NOTADB. https://www.sqlite.org/rescode.html
+ */
+const OF_THE_FILE: ReadonlySet<number> = new Set([5, 6, 7, 8, 9, 10, 11, 14, 15, 26]);
+
+/** Whether it is such an error of `node:sqlite`, as the small stores let through. */
+function isTroubleOfSqlite(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null || !('errcode' in error)) return false;
+  return typeof error.errcode === 'number' && OF_THE_FILE.has(error.errcode & 0xff);
+}
 
 /** The store failed in a way after which nothing that it says can be trusted: the server must end, and its next start reads the store anew. */
 export class StorageBroken extends Error {

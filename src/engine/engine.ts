@@ -26,6 +26,7 @@ import { EndpointEngine, type SharedParts } from './endpoint-engine.ts';
 import { Endpoints } from './endpoints.ts';
 import { accept, type Accepted, type Submission, type SubmittedInput } from './intake.ts';
 import type { Launch } from '../replicas/runtimes/launch.ts';
+import { Heartbeat } from './heartbeat.ts';
 import { Leases } from './leases.ts';
 import { observeWith, type RunObserver } from './observer.ts';
 import { Payloads } from './payloads.ts';
@@ -74,6 +75,8 @@ export class Engine {
   readonly endpoints: Endpoints;
   /** The runs, for whoever reads them. */
   readonly runs: Runs;
+  /** Whether the store of the runs is there. */
+  readonly store: Heartbeat;
   readonly #parts: EngineParts;
   readonly #shared: SharedParts;
   readonly #sweeper: Sweeper;
@@ -122,6 +125,7 @@ export class Engine {
     this.runs = new Runs({ ...shared, endpoints: this.endpoints, isDraining: () => this.#draining });
     const onSwept = (): void => this.endpoints.atWork.forEach((version) => version.wake());
     this.#sweeper = new Sweeper({ ledger, owner, events, observer, log, onSwept });
+    this.store = new Heartbeat({ ledger, clock, log });
     this.#collector = new Collector({ ledger, blobs, logs, clock, log, ownedSince: parts.ownedSince });
   }
 
@@ -130,6 +134,7 @@ export class Engine {
     await this.#sweeper.sweep();
     await this.endpoints.tidy();
     this.#sweeper.start();
+    this.store.start();
     this.#tidying.start(TIDY_PAUSE);
     this.#collector.start();
   }
@@ -156,7 +161,13 @@ export class Engine {
   /** Lets running work go on until `graceOver`, queues the rest again without counting the attempt, and stops the replicas. */
   async stop(graceOver: AbortSignal): Promise<void> {
     this.drain();
-    await Promise.all([this.#sweeper.stop(), this.#collector.stop(), this.#tidying.stop(), this.endpoints.stop()]);
+    await Promise.all([
+      this.#sweeper.stop(),
+      this.store.stop(),
+      this.#collector.stop(),
+      this.#tidying.stop(),
+      this.endpoints.stop(),
+    ]);
     const { atWork } = this.endpoints;
     const handBack = (): void => this.#shared.leases.stopAll('draining');
     if (graceOver.aborted) handBack();
@@ -267,6 +278,15 @@ export class Engine {
    */
   assertRoom(): void {
     this.#shared.room.assertRoom();
+  }
+
+  /**
+   * Refuses a request while the store of the runs is known to be away.
+   *
+   * @throws StoreAway
+   */
+  assertStore(): void {
+    this.store.assertThere();
   }
 
   /**

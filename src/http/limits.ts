@@ -72,5 +72,8 @@ export const REQUESTS_PER_CONNECTION_MAX = 10_000;
 /** How long answers that are being written may take once the server closes; connections that are still open then are cut. */
 export const LAST_ANSWERS: Duration = seconds(1);
 
+/** What a client is told to wait for a store that is away. */
+export const STORE_RETRY: Duration = seconds(5);
+
 /** What a client is told to wait for room on the disk. */
 export const ROOM_RETRY: Duration = seconds(10);

@@ -7,11 +7,12 @@ import type { Capturer } from '../captures/capturer.ts';
 import type { CacheStore } from '../cache/store.ts';
 import type { Clock } from '../clock.ts';
 import type { Principal } from '../domain/access.ts';
-import { ServiceError, StorageFull } from '../domain/errors.ts';
+import { isStorageTrouble, ServiceError, StorageFull, StorageUnavailable } from '../domain/errors.ts';
 import { retryAfterSeconds } from '../domain/quota.ts';
 import { milliseconds } from '../domain/time.ts';
 import type { Deployments } from '../engine/deployment.ts';
 import type { Engine } from '../engine/engine.ts';
+import { StoreAway } from '../engine/heartbeat.ts';
 import { PayloadTooLong } from '../engine/payloads.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
@@ -30,6 +31,7 @@ import {
   REQUEST_TIMEOUT,
   REQUESTS_PER_CONNECTION_MAX,
   ROOM_RETRY,
+  STORE_RETRY,
   type ServerLimits,
 } from './limits.ts';
 import { whenOver } from './over.ts';
@@ -125,6 +127,8 @@ export function buildServer(given: ServerParts): HttpServer {
   app.addHook('onRequest', (request, reply, done) => {
     reply.headers(SAFE_HEADERS);
     guard(request);
+    // What says how the server is must say so now, and may not wait for a store.
+    if (request.routeOptions.config.route?.tag !== 'server') engine.assertStore();
     done();
   });
   // Before the body is read, and after CORS, so that a page which may ask is told why it is refused.
@@ -256,10 +260,13 @@ function sendError(log: Log, error: Error, request: FastifyRequest, reply: Fasti
   if (error instanceof PayloadTooLong) return sendProblem(reply, tooLarge(error.bytesMax));
   const expected = error instanceof StorageFull ? storageFull(error) : expectedError(error as FastifyError);
   if (expected !== null) return sendProblem(reply, expected);
-  log.error(
-    { err: error, request_id: request.id, method: request.method, path: request.url.split('?')[0] },
-    'a request failed',
-  );
+  const about = { err: error, request_id: request.id, method: request.method, path: request.url.split('?')[0] };
+  if (isStorageTrouble(error)) {
+    // Of a store that is known to be away the log has a line of its own.
+    if (!(error instanceof StoreAway)) log.warn(about, 'a store could not do what a request needs');
+    return sendProblem(reply, storageUnavailable(error));
+  }
+  log.error(about, 'a request failed');
   return sendProblem(
     reply,
     new ServiceError(
@@ -267,6 +274,20 @@ function sendError(log: Log, error: Error, request: FastifyRequest, reply: Fasti
       'Something went wrong here; the server log has the cause under the request id in "instance".',
     ),
   );
+}
+
+/** Says what is known, and not what the error says: that names files and hosts. */
+export function storageUnavailable(cause: Error): ServiceError {
+  const known =
+    cause instanceof StorageUnavailable && cause.mayBeDone
+      ? 'The connection to the store broke, and whether this was done is not known: with an Idempotency-Key it can be sent again, and is done once.'
+      : cause instanceof StoreAway
+        ? cause.message
+        : 'The store of this server cannot be reached or refuses what it is asked for; the server log has the cause under the request id in "instance".';
+  return new ServiceError('storage-unavailable', `${known} Try again after the time in Retry-After.`, {
+    headers: { 'retry-after': retryAfterSeconds(STORE_RETRY) },
+    cause,
+  });
 }
 
 function storageFull(cause: StorageFull): ServiceError {

@@ -509,6 +509,14 @@ export interface Ledger {
   /** Calls `listener` with what other servers did; never in a ledger that has one server. */
   onHint(listener: (hint: Hint) => void): void;
   stats(): LedgerStats;
+  /**
+   * Asks the store whether it is there, without patience.
+   *
+   * @throws StorageUnavailable
+   */
+  check(): Promise<void>;
+  /** What time it is for this ledger: where several servers share one, what its database says. */
+  now(): Instant;
   /** Waits for what was handed in, then lets go of the store. */
   close(): Promise<void>;
 }

@@ -46,6 +46,7 @@ const REFUSALS: readonly ProblemSlug[] = [
   'queue-full',
   'draining',
   'storage-full',
+  'storage-unavailable',
   'payload-too-large',
   'invalid-request',
   'internal',

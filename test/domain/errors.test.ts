@@ -1,5 +1,8 @@
-import { describe, expect, test } from 'vitest';
-import { PROBLEMS, type ProblemSlug, RUN_FAILURES, ServiceError } from '../../src/domain/errors.ts';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { isStorageTrouble, PROBLEMS, type ProblemSlug, RUN_FAILURES, ServiceError } from '../../src/domain/errors.ts';
+import { folderForTest } from '../support/folder.ts';
 
 const SLUGS = Object.keys(PROBLEMS) as ProblemSlug[];
 
@@ -72,6 +75,7 @@ test('what is over when it is tried again is said to be retryable, and what stay
     'request-timeout',
     'run-timeout',
     'storage-full',
+    'storage-unavailable',
     'too-many-streams',
     'wait-exceeded',
   ]);
@@ -83,4 +87,23 @@ test('a service error says what was wrong, and keeps its cause for the log', () 
   expect(error).toBeInstanceOf(Error);
   expect(error).toMatchObject({ name: 'ServiceError', slug: 'internal', message: 'It could not be written.', cause });
   expect(error.extras.runId).toBe('r');
+});
+
+test('what SQLite says of its file is trouble of a store, and what it says of a statement is not', async () => {
+  const file = join(await folderForTest(), 'some.sqlite');
+  const [one, other] = [new DatabaseSync(file), new DatabaseSync(file, { readOnly: false })];
+  onTestFinished(() => [one, other].forEach((db) => db.close()));
+  one.exec('CREATE TABLE t (x INTEGER UNIQUE) STRICT; INSERT INTO t VALUES (1); BEGIN IMMEDIATE');
+  other.exec('PRAGMA busy_timeout = 0');
+  const errorOf = (db: DatabaseSync, sql: string): unknown => {
+    try {
+      db.exec(sql);
+    } catch (error) {
+      return error;
+    }
+    throw new Error('Nothing was refused.');
+  };
+  expect(isStorageTrouble(errorOf(other, 'INSERT INTO t VALUES (2)'))).toBe(true);
+  expect(isStorageTrouble(errorOf(one, 'INSERT INTO t VALUES (1)'))).toBe(false);
+  expect(isStorageTrouble(errorOf(one, 'INSERT INTO nothing'))).toBe(false);
 });

@@ -98,6 +98,28 @@ describe('while the disk of the blobs is away', () => {
     expect((await server.get(`/runs/${runId}/output`)).text.trimEnd().split('\n').slice(1)).toEqual(rows);
   });
 
+  test('a submit that needs it, and whoever wants to read from it, are told to come again, and nothing is stored', async () => {
+    const runId = await submitText(LARGE);
+    await server.ended(runId);
+    const bringBack = takeBlobsAway();
+    const refusals = await Promise.all([
+      server.postRaw('/endpoints/jobs/invoke', 'text/plain', LARGE),
+      server.postRaw('/endpoints/jobs/invoke', 'text/plain', VERY_LARGE),
+      server.get(`/runs/${runId}/output`),
+      server.get(`/runs/${runId}/output`, { range: 'bytes=10-20' }),
+    ]);
+    for (const { status, headers, json } of refusals) {
+      expect({ status, retryAfter: headers['retry-after'], type: json.type as string }).toEqual({
+        status: 503,
+        retryAfter: '5',
+        type: expect.stringMatching(/storage-unavailable$/) as string,
+      });
+    }
+    bringBack();
+    expect((await server.get('/runs?endpoint=jobs&limit=1')).json.runs).toMatchObject([{ run_id: runId }]);
+    expect((await server.get(`/runs/${runId}/output`)).text).toBe(LARGE);
+  });
+
   test('an output waits until it can be stored, and its run is made once', async () => {
     const runId = await server.submit('jobs', { do: 'say', value: LARGE, path: myGate() });
     await server.inStatus(runId, 'running');

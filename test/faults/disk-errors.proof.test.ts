@@ -78,8 +78,8 @@ describe.skipIf(noFaultyDisk !== null)(`an fsync that fails once (${noFaultyDisk
     const server = await startServerProcess(folder, endpoints, disk.environment);
     disk.failNextSync('*/data/blobs/unfinished/*');
     expect(await server.submit('jobs', LARGE)).toMatchObject({
-      status: 500,
-      json: { type: expect.stringMatching(/internal$/) as string },
+      status: 503,
+      json: { type: expect.stringMatching(/storage-unavailable$/) as string },
     });
     const blobs = readdirSync(join(folder, 'data', 'blobs'), { recursive: true, withFileTypes: true });
     expect(blobs.filter((entry) => entry.isFile())).toEqual([]);

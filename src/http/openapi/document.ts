@@ -22,6 +22,7 @@ const EVERYWHERE: readonly ProblemSlug[] = [
   'request-timeout',
   'invalid-request',
   'internal',
+  'storage-unavailable',
 ];
 /** What may go wrong where a key is asked for. */
 const WITH_KEY: readonly ProblemSlug[] = ['unauthorized', 'forbidden', 'too-many-attempts'];
@@ -35,6 +36,7 @@ const HEADERS_OF_PROBLEMS: Partial<Record<ProblemSlug, readonly ResponseHeader[]
   'queue-full': ['Retry-After', 'retry-after-ms', 'RateLimit-Policy', 'RateLimit'],
   'replica-unavailable': ['Location', 'Retry-After'],
   'storage-full': ['Retry-After'],
+  'storage-unavailable': ['Retry-After'],
   'too-many-attempts': ['Retry-After'],
   forbidden: ['WWW-Authenticate'],
   unauthorized: ['WWW-Authenticate'],

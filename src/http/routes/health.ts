@@ -1,6 +1,7 @@
 // GET /health and GET /ready.
 
 import { ServiceError } from '../../domain/errors.ts';
+import { StoreAway } from '../../engine/heartbeat.ts';
 import { HealthBody, ReadyBody } from '../../wire/server.ts';
 import { type Route, route } from '../route.ts';
 
@@ -24,12 +25,16 @@ export const HEALTH_ROUTES: readonly Route[] = [
     operationId: 'getReadiness',
     tag: 'server',
     summary: 'Ask whether the server takes work',
+    description: 'Answered at once, from what the server knows: it asks its store every second whether it is there.',
     scope: null,
     answers: { 200: { description: 'It does.', content: { 'application/json': ReadyBody } } },
-    problems: ['draining'],
+    problems: ['draining', 'storage-unavailable'],
     handle({ engine }) {
-      if (!engine.draining) return { status: 'ready' } satisfies ReadyBody;
-      throw new ServiceError('draining', 'The server is stopping.', { headers: { 'retry-after': '5' } });
+      if (engine.draining)
+        throw new ServiceError('draining', 'The server is stopping.', { headers: { 'retry-after': '5' } });
+      const away = engine.store.away;
+      if (away !== null) throw new StoreAway(away);
+      return { status: 'ready' } satisfies ReadyBody;
     },
   }),
 ];

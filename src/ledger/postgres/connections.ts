@@ -4,7 +4,16 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import { StorageFull } from '../../domain/errors.ts';
 import { steadyNow } from '../../clock.ts';
-import { type Duration, later, milliseconds, type Moment } from '../../domain/time.ts';
+import {
+  type Duration,
+  elapsed,
+  type Instant,
+  instant,
+  later,
+  milliseconds,
+  type Moment,
+  seconds,
+} from '../../domain/time.ts';
 import {
   isConnectionLost,
   isDiskFull,
@@ -70,6 +79,10 @@ export class Connections implements Writer {
   readonly #writers: pg.Pool;
   /** When a connection made its plans, by performance.now(). */
   readonly #plannedAtMs = new WeakMap<pg.PoolClient, number>();
+  /** Connections that somebody uses. */
+  readonly #lent = new Set<pg.PoolClient>();
+  /** When Postgres has answered anything last. */
+  #heardAt = steadyNow();
   #commits = 0;
   /** Calls that have not been answered. */
   #underway = 0;
@@ -97,9 +110,31 @@ export class Connections implements Writer {
     }
   }
 
+  /**
+   * Asks for the time, without patience. Where nothing has come from Postgres for as long as anybody waits, though it was asked, the
+   * connections that wait for it are cut: a database that stands still holds them open, and says nothing.
+   *
+   * @throws Unreachable
+   */
+  async ask(): Promise<Instant> {
+    try {
+      const now = await this.#underwayWhile(() => this.#with(this.#readers, steadyNow(), askTime));
+      this.#heardAt = steadyNow();
+      return now;
+    } catch (error) {
+      if (elapsed(this.#heardAt, steadyNow()) >= this.#patience) this.#cut();
+      throw this.#asTrouble(error);
+    }
+  }
+
   /** Reads; where the connection is lost, it is asked again on another. */
   read<Row>(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
-    return this.#untilDone((end) => this.#with(this.#readers, end, (client) => ask<Row>(client, statement, values)));
+    return this.#untilDone((end) =>
+      this.#with(this.#readers, end, async (client) => {
+        await this.#forgetOldPlans(client);
+        return ask<Row>(client, statement, values);
+      }),
+    );
   }
 
   /**
@@ -110,11 +145,12 @@ export class Connections implements Writer {
    */
   async write<Row>(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
     const rows = await this.#untilDone((end) =>
-      this.#with(this.#writers, end, (client) =>
-        ask<Row>(client, statement, values).catch((error: unknown) => {
+      this.#with(this.#writers, end, async (client) => {
+        await this.#forgetOldPlans(client);
+        return ask<Row>(client, statement, values).catch((error: unknown) => {
           throw this.#asUnknown(error);
-        }),
-      ),
+        });
+      }),
     );
     this.#commits += 1;
     return rows;
@@ -141,6 +177,7 @@ export class Connections implements Writer {
   async transaction<Result>(work: (writer: Writer) => Promise<Result>): Promise<Result> {
     const result = await this.#untilDone((end) =>
       this.#with(this.#writers, end, async (client) => {
+        await this.#forgetOldPlans(client);
         await client.query(BEGIN);
         const done = await work({ write: (statement, values) => ask(client, statement, values) }).catch(
           async (error: unknown) => {
@@ -197,16 +234,24 @@ export class Connections implements Writer {
 
   async #with<Result>(pool: pg.Pool, end: Moment, work: (client: pg.PoolClient) => Promise<Result>): Promise<Result> {
     const client = await this.#take(pool, end);
+    this.#lent.add(client);
     try {
-      await this.#forgetOldPlans(client);
       const result = await work(client);
+      this.#heardAt = steadyNow();
       client.release();
       return result;
     } catch (error) {
       const broken = error instanceof OutcomeUnknown || isConnectionLost(error);
       client.release(broken);
       throw error;
+    } finally {
+      this.#lent.delete(client);
     }
+  }
+
+  /** Ends the connections that somebody waits at: their statements fail as those of any connection that is lost. */
+  #cut(): void {
+    for (const client of this.#lent) void (client as pg.PoolClient & pg.Client).end().catch(() => {});
   }
 
   async #take(pool: pg.Pool, end: Moment): Promise<pg.PoolClient> {
@@ -275,6 +320,15 @@ function openPool(driver: typeof pg, url: string, max: number): pg.Pool {
   pool.on('error', () => {});
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
+}
+
+/** How long Postgres may take to say what time it is. */
+const TIME_TIMEOUT = seconds(3);
+const TIME = 'SELECT claimcheck.now_ms() AS now_ms';
+
+async function askTime(client: pg.PoolClient): Promise<Instant> {
+  const query = { text: TIME, query_timeout: TIME_TIMEOUT } satisfies pg.QueryConfig & { query_timeout: number };
+  return instant((await client.query<{ now_ms: number }>(query)).rows[0]!.now_ms);
 }
 
 async function ask<Row>(

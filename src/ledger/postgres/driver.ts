@@ -6,7 +6,8 @@ import type { Progress } from '../../domain/batch.ts';
 import type { DeliveryId } from '../../domain/delivery.ts';
 import type { RunId } from '../../domain/ids.ts';
 import type { BlobKey, Payload } from '../../domain/payload.ts';
-import { type Duration, seconds } from '../../domain/time.ts';
+import { steadyNow } from '../../clock.ts';
+import { type Duration, type Instant, seconds } from '../../domain/time.ts';
 import type {
   AttemptRecord,
   Backlog,
@@ -45,6 +46,7 @@ import { Audit } from './audit.ts';
 import { Cancellation } from './cancel.ts';
 import { Claims, type Renewal } from './claims.ts';
 import type { Connections } from './connections.ts';
+import { DatabaseTime } from './database-time.ts';
 import type { Hints } from './hints.ts';
 import type { Identities } from './identity.ts';
 import { Deployments } from './deployments.ts';
@@ -79,7 +81,9 @@ export interface PostgresOptions {
  */
 export async function openPostgresLedger(url: string, options: PostgresOptions = {}): Promise<Ledger> {
   const { connectionsMax = 8, patience = seconds(10), onCaution = () => {}, folder = null } = options;
-  return new PostgresLedger(await openDatabase(url, { connectionsMax, patience, onCaution, folder }));
+  const ledger = new PostgresLedger(await openDatabase(url, { connectionsMax, patience, onCaution, folder }));
+  await ledger.check();
+  return ledger;
 }
 
 /** What ends runs: kept in one lane and in order, so that of two calls for the same run the one that was asked first wins. */
@@ -92,6 +96,7 @@ class PostgresLedger implements Ledger {
   readonly #connections: Connections;
   readonly #hints: Hints;
   readonly #identities: Identities;
+  readonly #time = new DatabaseTime();
   readonly #deployments: Deployments;
   readonly #intake: Intake;
   readonly #claims: Claims;
@@ -328,6 +333,19 @@ class PostgresLedger implements Ledger {
     const grouped = [this.#enqueues, this.#lockedEnqueues, this.#requests, this.#renewals, this.#endings];
     const calls = this.#singleCalls + sum(grouped.map((lane) => lane.calls));
     return { calls, commits: this.#connections.commits, lost: this.#lost };
+  }
+
+  check(): Promise<void> {
+    return this.#read(() => this.#askTime());
+  }
+
+  now(): Instant {
+    return this.#time.now();
+  }
+
+  async #askTime(): Promise<void> {
+    const askedAt = steadyNow();
+    this.#time.tell(await this.#connections.ask(), askedAt, steadyNow());
   }
 
   async close(): Promise<void> {

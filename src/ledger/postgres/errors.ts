@@ -5,6 +5,7 @@ import { StorageUnavailable } from '../../domain/errors.ts';
 /** The connection was lost while a write was on its way, so that nobody knows whether it was committed. */
 export class OutcomeUnknown extends StorageUnavailable {
   override readonly name = 'OutcomeUnknown';
+  override readonly mayBeDone = true;
 }
 
 /** Postgres could not be reached for as long as the ledger waits for it; nothing was done. */

@@ -6,7 +6,7 @@ import { instant } from '../../domain/time.ts';
 import type { Enqueued, NewRun } from '../ledger.ts';
 import type { Connections, Statement, Writer } from './connections.ts';
 import { ENQUEUE, ENQUEUE_CHUNKS, FIND_KEYS, LOCK_PARENTS, valuesOf } from './enqueue.ts';
-import { isRefusedBy, lacks, OutcomeUnknown } from './errors.ts';
+import { isRefusedBy, lacks, OutcomeUnknown, Unreachable } from './errors.ts';
 import type { Hints } from './hints.ts';
 import { LOCK_ENDPOINTS } from './places.ts';
 
@@ -85,6 +85,7 @@ export class Intake {
         return new Map([...there, ...written, ...(await this.#lookUp(refused))]);
       } catch (error) {
         if (tries === TRIES_MAX) throw error;
+        if (mayBeThere && error instanceof Unreachable) throw new OutcomeUnknown(error.message, { cause: error });
         if (error instanceof OutcomeUnknown) mayBeThere = true;
         else if (lacks(error, 'endpoint')) throw neverDeployed(runs, error);
         else if (

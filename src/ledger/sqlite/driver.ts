@@ -4,7 +4,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../clock.ts';
-import { StorageBroken, StorageFull } from '../../domain/errors.ts';
+import { StorageBroken, StorageFull, StorageUnavailable } from '../../domain/errors.ts';
 import type { Ledger, NewRun, Recorded } from '../ledger.ts';
 import { pack } from './parcel.ts';
 import type { Call, Reply, Verb, Verbs } from './verbs.ts';
@@ -138,6 +138,8 @@ class GroupCommit {
       exclusively: (work) => work(),
       audit: verb('audit'),
       onHint: () => {},
+      check: async () => void (await this.#ask('check', [])),
+      now: () => this.#clock.now(),
       stats: () => ({ calls: this.#calls, commits: this.#commits, lost: this.#lost }),
       close: () => this.#close(),
     };
@@ -179,6 +181,7 @@ class GroupCommit {
     replies.forEach((reply, place) => {
       const { call, resolve, reject } = group[place]!;
       if ('full' in reply) return;
+      if ('away' in reply) return reject(new StorageUnavailable(`The ledger cannot be used now: ${reply.away}`));
       if ('error' in reply) return reject(new Error(`The ledger failed: ${reply.error}`));
       if (call.verb === 'finish') this.#lost += (reply.value as Recorded[]).filter((one) => one === 'lost').length;
       resolve(reply.value);

@@ -26,7 +26,7 @@ import { Cancellation } from './cancel.ts';
 import { Claims } from './claims.ts';
 import { Counters } from './counters.ts';
 import { Deployments } from './deployments.ts';
-import { failureOf } from './failures.ts';
+import { type Failure, failureOf } from './failures.ts';
 import { Identities } from './identity.ts';
 import { Intake } from './intake.ts';
 import { Outbox } from './outbox.ts';
@@ -105,6 +105,7 @@ function prepareVerbs(db: DatabaseSync, counters: Counters) {
     identity: () => identities.identity(),
     belongTo: (_now: Instant, folder: string, mark: string) => identities.belongTo(folder, mark),
     blobs: (_now: Instant, after: string, limit: number) => identities.blobs(after, limit),
+    check: () => null,
     depths: () => {
       counters.writeBack();
       return reader.depths();
@@ -135,8 +136,12 @@ export interface Call {
  */
 const MAY_BE_LOST: ReadonlySet<Verb> = new Set(['claim', 'renew', 'progress']);
 
-/** What became of a call; `full` is one that was undone because the disk has no room for it. */
-export type Reply = { readonly value: unknown } | { readonly error: string } | { readonly full: string };
+/** What became of a call; `full` is one that was undone because the disk has no room for it, `away` because the file cannot be used now. */
+export type Reply =
+  | { readonly value: unknown }
+  | { readonly error: string }
+  | { readonly full: string }
+  | { readonly away: string };
 
 /**
  * Runs calls one after the other and commits them together. Where one of them throws, everything is undone and each is run
@@ -152,9 +157,14 @@ export function commitTogether(store: Store, calls: readonly Call[]): Reply[] {
   } catch (error) {
     const failure = failureOf(error);
     if (failure === 'broken') throw error;
-    if (calls.length === 1) return [failure === 'full' ? { full: describe(error) } : { error: describe(error) }];
+    if (calls.length === 1) return [replyOf(failure, error)];
     return calls.flatMap((call) => commitTogether(store, [call]));
   }
+}
+
+function replyOf(failure: Exclude<Failure, 'broken'>, error: unknown): Reply {
+  const why = describe(error);
+  return failure === 'bug' ? { error: why } : failure === 'full' ? { full: why } : { away: why };
 }
 
 /** One that is not synced becomes durable with the next one that is: a sync is of the whole log. */
