@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import { EndpointFile } from './config/config-file.ts';
 import { ConfigError } from './config/config-error.ts';
 import type { Config } from './config/config.ts';
+import { permit } from './config/deploy-rules.ts';
 import { resolveEndpoint } from './config/endpoint.ts';
 import type { Principal } from './domain/access.ts';
 import type { EndpointSpec } from './domain/endpoint.ts';
@@ -106,16 +107,12 @@ export class Deployer {
     return [...fromConfig, ...others.flat()];
   }
 
-  /** Deploying while the server runs. `refusal` says why nobody may who has no key; null where everybody may who can reach the server. */
-  running(ledger: Ledger, engine: Engine, refusal: string | null): Deployments {
+  /** Deploying while the server runs. */
+  running(ledger: Ledger, engine: Engine): Deployments {
     const changes = new Changes();
     const recordsOf = async (name: string): Promise<DeploymentRecord[]> =>
       (await ledger.deployments()).filter(({ endpoint }) => endpoint === name);
     const assertOpen = (): void => engine.assertNotDraining('deploys nothing');
-    const assertAllowed = ({ keyId }: Principal): void => {
-      if (refusal !== null && keyId === null) throw new ServiceError('forbidden', refusal);
-      assertOpen();
-    };
     const put = async (spec: EndpointSpec): Promise<Deploying> => {
       const found = await this.#examineNew(spec);
       if ('mistakes' in found) throw invalid(found.mistakes);
@@ -126,12 +123,12 @@ export class Deployer {
     return {
       versions: async (name, principal) => recordsOf(engine.endpoints.resolve(name, principal).spec.name),
       deploy: async (name, written, principal) => {
-        assertAllowed(principal);
-        const spec = this.#read(name, written);
+        assertOpen();
+        const spec = this.#permitted(this.#read(name, written), principal);
         return changes.of(spec, () => put(spec));
       },
       remove: async (name, force, principal) => {
-        assertAllowed(principal);
+        assertOpen();
         const { spec } = engine.endpoints.resolve(name, principal);
         if (this.#parts.config.endpoints.some((written) => written.name === spec.name))
           throw new ServiceError(
@@ -146,9 +143,10 @@ export class Deployer {
         });
       },
       rollBack: async (name, version, principal) => {
-        assertAllowed(principal);
+        assertOpen();
         return changes.of(engine.endpoints.resolve(name, principal).spec, async () => {
           const wanted = earlier(name, version, await recordsOf(engine.endpoints.resolve(name, principal).spec.name));
+          this.#assertMayReturn(wanted, principal);
           const standing = await this.#standing(wanted);
           if ('reason' in standing) throw new ServiceError('invalid-request', standing.reason);
           return put(standing.deployed.spec);
@@ -182,6 +180,38 @@ export class Deployer {
     if (spec !== null) return spec;
     const prefix = `endpoints.${name}`;
     throw invalid(mistakes.map(({ pointer, detail }) => ({ pointer: pointer.slice(prefix.length + 1), detail })));
+  }
+
+  /** The endpoint as somebody may deploy it: the operator any, a key what the configuration allows. */
+  #permitted(spec: EndpointSpec, { isOperator }: Principal): EndpointSpec {
+    if (isOperator === true) return spec;
+    const { config, users } = this.#parts;
+    const configured = config.endpoints.find(({ name }) => name === spec.name) ?? null;
+    const permitted = permit(spec, configured, config.deploy, users.arePossible);
+    if ('spec' in permitted) return permitted.spec;
+    const sentences = permitted.refused.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ');
+    throw new ServiceError(
+      'forbidden',
+      `This server lets a key deploy what its configuration names, and no more: ${sentences}. Allow it there under deploy, or deploy with the operator's token, the first line of operator-token in the server's data folder, in place of the key.`,
+      { errors: pointersOf(permitted.refused) },
+    );
+  }
+
+  /**
+   * Whoever deployed a version that is there was entitled to, and its model is what it was: a key may go back to it. Not so to the server's
+   * user, to whom the configuration may have said no since.
+   */
+  #assertMayReturn({ spec: text, version }: DeploymentRecord, principal: Principal): void {
+    const spec = JSON.parse(text) as EndpointSpec | null;
+    const { users } = this.#parts;
+    if (spec === null || principal.isOperator === true || spec.model.runtime === 'remote') return;
+    const chosen = users.choose(spec);
+    const isServers = spec.user === 'server' || (users.arePossible && 'uid' in chosen && chosen.uid === null);
+    if (isServers && this.#permitted(spec, principal).user !== spec.user)
+      throw new ServiceError(
+        'forbidden',
+        `Version ${version} runs as the server's own user, which the configuration does not allow a key: allow it there under deploy.users, or roll back with the operator's token.`,
+      );
   }
 
   /** With its evaluation data, which a version that stood before can do without: a file that has gone since is told when rows of it are asked for. */
@@ -281,11 +311,14 @@ function currentFingerprint(spec: EndpointSpec): string | null {
 }
 
 /** Keys as they stand in a file are pointers in a request. */
-function invalid(mistakes: readonly FieldError[]): ServiceError {
-  const errors = mistakes.map(({ pointer, detail }) => ({
+const pointersOf = (mistakes: readonly FieldError[]): FieldError[] =>
+  mistakes.map(({ pointer, detail }) => ({
     pointer: pointer === '' ? '' : `/${pointer.replaceAll('.', '/')}`,
     detail,
   }));
+
+function invalid(mistakes: readonly FieldError[]): ServiceError {
+  const errors = pointersOf(mistakes);
   const sentences = mistakes.map(({ pointer, detail }) => `${pointer} ${detail}`.trim()).join('; ');
   return new ServiceError('invalid-request', `The endpoint is not valid: ${sentences}`, { errors });
 }

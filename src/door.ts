@@ -2,8 +2,9 @@
 
 import { isIPv4 } from 'node:net';
 import { Authenticator, isUsable } from './access/authenticator.ts';
+import { OperatorToken } from './access/operator-token.ts';
 import { systemClock } from './clock.ts';
-import type { Config } from './config/config.ts';
+import { type Config, tokenFile } from './config/config.ts';
 import type { Vault } from './vault/vault.ts';
 
 /** Whether only this machine can reach a server that listens there. */
@@ -13,11 +14,13 @@ export const isLoopback = (host: string): boolean =>
 /** Who is let in, by which keys, and how many of them there are, as `Service` says. */
 export interface Door {
   readonly authenticator: Authenticator;
+  /** Opens everything, once it is published. */
+  readonly operator: OperatorToken;
   readonly usableKeys: number | null;
 }
 
 /**
- * Everybody may be let in while there are no keys where nobody else can reach the server, or it was told to.
+ * Everybody may be let in, to invoke and to read, while there are no keys where nobody else can reach the server, or it was told to.
  *
  * @throws Error elsewhere: the message says what to do
  */
@@ -26,8 +29,9 @@ export async function openDoor(config: Config, vault: Vault): Promise<Door> {
   const keys = await vault.keys();
   const usable = keys.filter((key) => isUsable(key, systemClock.now())).length;
   if (usable === 0 && !openWithoutKeys) throw new Error(noKeyToAskFor(config));
-  const authenticator = new Authenticator({ vault, clock: systemClock, openWithoutKeys });
-  return { authenticator, usableKeys: keys.length === 0 ? null : usable };
+  const operator = new OperatorToken(tokenFile(config));
+  const authenticator = new Authenticator({ vault, clock: systemClock, openWithoutKeys, operator });
+  return { authenticator, operator, usableKeys: keys.length === 0 ? null : usable };
 }
 
 function noKeyToAskFor({ host, database, data, file }: Config): string {

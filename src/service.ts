@@ -8,6 +8,7 @@ import { systemClock } from './clock.ts';
 import { type Config, logFolder } from './config/config.ts';
 import { Deployer } from './deployments.ts';
 import { isLoopback, openDoor } from './door.ts';
+import type { OperatorToken } from './access/operator-token.ts';
 import type { StorageBroken } from './domain/errors.ts';
 import { type Duration, seconds } from './domain/time.ts';
 import type { Deployed } from './engine/deployment.ts';
@@ -39,10 +40,6 @@ const STOP_GRACE: Duration = seconds(10);
 
 /** How much of that webhooks have which are on their way: what is cut off is sent again, by the next server or by another one. */
 const LAST_DELIVERIES: Duration = seconds(2);
-
-/** Whoever deploys makes the server run a program. */
-const DEPLOYING_REFUSED =
-  'This server listens to other machines and asks for no keys, so it lets nobody deploy. Make a key with: claimcheck keys create --scope manage';
 
 /** A server that is up. */
 export interface Service {
@@ -94,7 +91,7 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
   const undo = new AsyncDisposableStack();
   try {
     const { ledger, blobs, vault, captures, cache, room, ownedSince, broken } = await openStores(config, undo, log);
-    const { authenticator, usableKeys } = await openDoor(config, vault);
+    const { authenticator, operator, usableKeys } = await openDoor(config, vault);
     const isolation = undo.adopt(await openIsolation({ data: config.data, machine, users, log }), close);
     const endpoints = await deployer.atStart(ledger, shapes);
     const allLimits = { ...DEFAULT_LIMITS, ...config.limits, ...limits };
@@ -121,7 +118,7 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
     });
     const server = buildServer({
       engine,
-      deployments: deployer.running(ledger, engine, isLoopback(config.host) ? null : DEPLOYING_REFUSED),
+      deployments: deployer.running(ledger, engine),
       cache,
       authenticator,
       captures: new Capturer({ ...captures, runs: engine.runs, room, clock: systemClock, log }),
@@ -133,7 +130,7 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
       ...callersOf(config),
       limits: allLimits,
     });
-    undo.adopt(await listen(server, config), close);
+    undo.adopt(await listen(server, config, operator), close);
     await engine.start();
     deliverer.start();
     return {
@@ -169,11 +166,18 @@ const delivererOf = (
 
 const close = (opened: { close(): Promise<void> }): Promise<void> => opened.close();
 
-async function listen(server: HttpServer, config: Config): Promise<HttpServer> {
+/** Whoever operates the server may change it from then on. */
+async function listen(server: HttpServer, config: Config, operator: OperatorToken): Promise<Pick<HttpServer, 'close'>> {
   await server.app.listen({ host: config.host, port: config.port }).catch((cause: unknown) => {
     throw new Error(cannotListen(config, cause as NodeJS.ErrnoException), { cause });
   });
-  return server;
+  operator.publish(urlOf(server.app.server.address() as AddressInfo));
+  return {
+    close() {
+      operator.withdraw();
+      return server.close();
+    },
+  };
 }
 
 async function comeToRest(

@@ -214,7 +214,7 @@ test('what Node has compiled for one replica of an endpoint is there for the nex
   await until('it is there', () => readdirSync(folder, { recursive: true }).length > 1);
 });
 
-test('a server that listens to other machines and asks for no keys lets nobody deploy, and says so', async () => {
+test('a server that listens to other machines and asks for no keys lets nobody deploy without its token, and says so', async () => {
   const config = testConfig({ endpoints, data: await folderForTest(), host: '0.0.0.0', insecure: true });
   const service = await startService(config);
   onTestFinished(() => service.stop());
@@ -227,8 +227,8 @@ test('a server that listens to other machines and asks for no keys lets nobody d
   ] as const) {
     const answer = await send(url, method, path, { headers, body: method === 'PUT' ? body : '{}' });
     expect(answer).toMatchObject({
-      status: 403,
-      json: { detail: expect.stringContaining('asks for no keys, so it lets nobody deploy') },
+      status: 401,
+      json: { detail: expect.stringContaining("changes ask for the operator's token") },
     });
   }
   expect((await send(url, 'GET', '/endpoints/jobs/versions')).json.versions).toMatchObject([{ version: 1 }]);

@@ -2,6 +2,7 @@
 // Prints where it listens; on SIGTERM prints how the ledger has been writing, and stops.
 
 import { fileURLToPath } from 'node:url';
+import { readDeploySettings } from '../../src/config/deploy-rules.ts';
 import type { Config } from '../../src/config/config.ts';
 import type { EndpointFile } from '../../src/config/config-file.ts';
 import { resolveEndpoint } from '../../src/config/endpoint.ts';
@@ -53,6 +54,7 @@ const config: Config = {
   corsOrigins: [],
   // A bench has as many clients as it likes, all of them on one address.
   limits: { connections: 1_000_000, connectionsPerAddress: 1_000_000 },
+  deploy: readDeploySettings({}, options.data),
   cacheUnusedFor: days(30),
   firstUid: null,
   endpoints,

@@ -2,12 +2,13 @@
 // every submit.
 
 import type { Clock } from '../clock.ts';
-import { ANYBODY, type Principal } from '../domain/access.ts';
+import { ANYBODY, OPERATOR, type Principal } from '../domain/access.ts';
 import { ServiceError } from '../domain/errors.ts';
 import type { Instant } from '../domain/time.ts';
 import type { KeyRecord, Vault } from '../vault/vault.ts';
 import { isSecretOf, type PresentedKey, readKey } from './key-format.ts';
 import { type Keys, KeyRing } from './key-ring.ts';
+import type { OperatorToken } from './operator-token.ts';
 import { Throttle } from './throttle.ts';
 
 /** Longest header that is looked at: a key has 56 characters. */
@@ -27,6 +28,7 @@ export interface AuthenticatorParts {
   readonly clock: Clock;
   /** Whether everybody is let in while no key was ever made: true where nobody else can reach the server, or it was told so. */
   readonly openWithoutKeys: boolean;
+  readonly operator: OperatorToken;
 }
 
 /** Tells principals from their keys. */
@@ -34,13 +36,15 @@ export class Authenticator {
   readonly #ring: KeyRing;
   readonly #throttle: Throttle;
   readonly #clock: Clock;
+  readonly #operator: OperatorToken;
   /** Never true again once it was false: were the vault lost while the server runs, it would stay closed. */
   #open: boolean;
 
-  constructor({ vault, clock, openWithoutKeys }: AuthenticatorParts) {
+  constructor({ vault, clock, openWithoutKeys, operator }: AuthenticatorParts) {
     this.#ring = new KeyRing(vault, clock);
     this.#throttle = new Throttle(clock);
     this.#clock = clock;
+    this.#operator = operator;
     this.#open = openWithoutKeys;
   }
 
@@ -56,17 +60,43 @@ export class Authenticator {
       : this.#principalOf(credentials, keys);
   }
 
+  /** What somebody without a key is told who would change something on a server that has none; `isHere` says whether he is on its machine. */
+  refusalOfChange(isHere: boolean): ServiceError {
+    // A path of this machine means nothing elsewhere, and is nobody's business there.
+    const place = isHere ? this.#operator.file : null;
+    return new ServiceError(
+      'unauthorized',
+      `There is no key on this server, so anybody who reaches it may invoke and read; changes ask for the operator's token. ${
+        place === null
+          ? "It lies in the server's data folder, on its machine."
+          : `It is the first line of ${place}, which the server's user can read; on this machine the command line and the client take it from there.`
+      } Or make a key: ${CREATE_KEY}`,
+      {
+        headers: { 'www-authenticate': 'Bearer realm="claimcheck"' },
+        ...(place !== null && { members: { token_file: place } }),
+      },
+    );
+  }
+
   #principalOf(credentials: Credentials, keys: Keys): Principal {
     // One that was revoked, or has expired, is a key too: revoking the last one must not open the door.
     if (keys.size > 0) this.#open = false;
-    if (this.#open) return ANYBODY;
     const { authorization, address } = credentials;
-    if (authorization.length === 0) throw unauthorized('Bearer realm="claimcheck"');
+    if (authorization.length === 0) {
+      if (this.#open) return ANYBODY;
+      throw unauthorized('This server asks for an API key, and the request carries none:', '');
+    }
     const presented = presentedKey(authorization);
+    if (presented !== null && this.#operator.is(presented)) return OPERATOR;
+    if (this.#open) return ANYBODY;
     const key = presented === null ? null : this.#keyOf(presented, keys);
     if (key !== null) return { keyId: key.keyId, tenant: key.tenant, scopes: key.scopes, endpoints: key.endpoints };
     const wait = this.#throttle.failed(address);
-    if (wait === null) throw unauthorized('Bearer realm="claimcheck", error="invalid_token"');
+    if (wait === null)
+      throw unauthorized(
+        'The API key of the request is not valid here: it was mistyped or cut off, is of another server, was revoked, or has expired;',
+        ', error="invalid_token"',
+      );
     throw new ServiceError(
       'too-many-attempts',
       'Too many keys that are not valid came from this address. A valid one is still taken; try another after the time in Retry-After.',
@@ -94,10 +124,15 @@ function presentedKey([header, ...others]: readonly string[]): PresentedKey | nu
   return token === undefined ? null : readKey(token);
 }
 
-function unauthorized(challenge: string): ServiceError {
+/** The command that makes a key which may do all there is. */
+const CREATE_KEY =
+  "`claimcheck keys create --name <name> --scope invoke --scope read --scope manage`, on the server's machine.";
+
+/** @param what what is wrong; a sentence goes on behind it */
+function unauthorized(what: string, challenge: string): ServiceError {
   return new ServiceError(
     'unauthorized',
-    'This server asks for an API key: send a valid one as "Authorization: Bearer <key>" (the command line and the client take it from CLAIMCHECK_API_KEY). `claimcheck keys create` makes one, on the server\'s machine.',
-    { headers: { 'www-authenticate': challenge } },
+    `${what} send a valid one as "Authorization: Bearer <key>" (the command line and the client take it from CLAIMCHECK_API_KEY). One is made with ${CREATE_KEY}`,
+    { headers: { 'www-authenticate': `Bearer realm="claimcheck"${challenge}` } },
   );
 }

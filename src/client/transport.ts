@@ -3,6 +3,7 @@
 import type { ProblemBody } from '../wire/problems.ts';
 import { isRetried, pauseAfter, type RetryLimits, retryAfterMs } from './backoff.ts';
 import { monotonicNow, random, sleep, wallClockNow } from './environment.ts';
+import type { Operator } from './operator.ts';
 import { ConnectionError, errorOfProblem } from './errors.ts';
 
 /** Where the server is, and how it is talked to. */
@@ -64,6 +65,8 @@ interface Failure {
   readonly error: Error;
   readonly again: boolean;
   readonly askedMs: number | null;
+  /** Where the token lies that the request asks for. */
+  readonly tokenFile?: string | undefined;
 }
 
 /**
@@ -75,6 +78,8 @@ const ONE_READER = { redirect: 'error', window: null } as const;
 /** Sends requests to one server. */
 export class Transport {
   readonly #parts: TransportParts;
+  /** Where and as whom requests are sent once a server without keys has asked who changes it. */
+  #operator: Operator | null = null;
   #reached = false;
 
   constructor(parts: TransportParts) {
@@ -102,16 +107,15 @@ export class Transport {
   }
 
   async #send<Taken extends object>(request: ServerRequest, take: Take<Taken>): Promise<Taken> {
-    const url = `${this.#parts.url}${request.path}${queryText(request.query)}`;
-    const headers = new Headers(request.headers);
-    if (this.#parts.apiKey !== null) headers.set('authorization', `Bearer ${this.#parts.apiKey}`);
     const limits = request.isWait === true ? this.#parts.retry.wait : this.#parts.retry.once;
     let spentMs = 0;
     for (let tries = 1; ; tries += 1) {
       const started = monotonicNow();
-      const outcome = await this.#try(request, url, headers, take);
+      const sentAs = this.#operator;
+      const outcome = await this.#try(request, take);
       if (!('error' in outcome)) return outcome.taken;
-      const { error, again, askedMs } = outcome;
+      const { error, again, askedMs, tokenFile } = outcome;
+      if (tokenFile !== undefined && (await this.#becomeOperator(tokenFile, sentAs))) continue;
       // A laptop that slept has not tried meanwhile, whatever its clock says; and what has no limit was no wait for an answer.
       spentMs += Math.min(monotonicNow() - started, (request.limitSeconds ?? 0) * 1_000);
       const pause = again ? pauseAfter({ tries, spentMs, askedMs, reached: this.#reached }, limits, random()) : null;
@@ -122,12 +126,23 @@ export class Transport {
     }
   }
 
-  async #try<Taken>(
-    request: ServerRequest,
-    url: string,
-    headers: Headers,
-    take: Take<Taken>,
-  ): Promise<{ readonly taken: Taken } | Failure> {
+  /** Reads the token of the server on this machine, where there is no key; false where there is none that is new. */
+  async #becomeOperator(tokenFile: string, sentAs: Operator | null): Promise<boolean> {
+    if (this.#parts.apiKey !== null) return false;
+    // Loaded only where it is needed, which in a browser is never.
+    const { readOperator } = await import('./operator.ts');
+    const operator = readOperator(tokenFile);
+    if (operator === null || operator.token === sentAs?.token) return false;
+    this.#operator = operator;
+    return true;
+  }
+
+  async #try<Taken>(request: ServerRequest, take: Take<Taken>): Promise<{ readonly taken: Taken } | Failure> {
+    const { apiKey } = this.#parts;
+    const { url: base, token } = this.#operator ?? { url: this.#parts.url, token: apiKey };
+    const url = `${base}${request.path}${queryText(request.query)}`;
+    const headers = new Headers(request.headers);
+    if (token !== null) headers.set('authorization', `Bearer ${token}`);
     const { method, body, signal, limitSeconds } = request;
     signal?.throwIfAborted();
     const late = new AbortController();
@@ -171,7 +186,8 @@ export class Transport {
     }
     this.#reached = true;
     // A problem with a run is the answer that was asked for: the same request would bring the same answer.
-    return { error: errorOfProblem(problem), again: problem.run_id === undefined && isRetried(answer.status), askedMs };
+    const again = problem.run_id === undefined && isRetried(answer.status);
+    return { error: errorOfProblem(problem), again, askedMs, tokenFile: problem.token_file };
   }
 }
 

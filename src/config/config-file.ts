@@ -46,20 +46,49 @@ const Retry = Type.Object(
   { additionalProperties: false },
 );
 
+/** Whose model is deployed: a file, a command, or a server. */
+const Model = Type.Union(
+  [
+    Type.String({ minLength: 1 }),
+    Type.Array(Type.String({ minLength: 1 }), { minItems: 1 }),
+    Type.Object({ url: Type.String({ minLength: 1 }) }, { additionalProperties: false }),
+  ],
+  {
+    description:
+      "A file with a defineModel export, a Python file, a command like ['python3', 'serve.py'], or a server like { url: 'http://10.0.0.7:8080' }.",
+  },
+);
+
+/** What keys may deploy. */
+export const DeployFile = Type.Object(
+  {
+    allow: Type.Optional(
+      Type.Array(Model, {
+        description: 'Models, as endpoints have them; a folder stands for all files in it.',
+      }),
+    ),
+    env: Type.Optional(
+      Type.Array(Type.String({ minLength: 1 }), { description: 'Names of variables that may be given to them.' }),
+    ),
+    users: Type.Optional(
+      Type.Array(Type.Enum(['own', 'server']), {
+        minItems: 1,
+        description: "Whom they may run as: ['own'] unless set. The server's user may do all that the server can.",
+      }),
+    ),
+  },
+  {
+    additionalProperties: false,
+    description: 'What may be deployed over HTTP with a key of the scope manage, beyond what the endpoints are.',
+  },
+);
+/** See the schema of the same name. */
+export type DeployFile = Static<typeof DeployFile>;
+
 /** An endpoint as it is written. */
 export const EndpointFile = Type.Object(
   {
-    model: Type.Union(
-      [
-        Type.String({ minLength: 1 }),
-        Type.Array(Type.String({ minLength: 1 }), { minItems: 1 }),
-        Type.Object({ url: Type.String({ minLength: 1 }) }, { additionalProperties: false }),
-      ],
-      {
-        description:
-          "A file with a defineModel export, a Python file, a command like ['python3', 'serve.py'], or a server like { url: 'http://10.0.0.7:8080' }.",
-      },
-    ),
+    model: Model,
     mode: Type.Optional(Type.Enum(['sync', 'async'])),
     default: Type.Optional(Type.Boolean()),
     batchSize: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
@@ -155,6 +184,7 @@ export const ConfigFile = Type.Object(
         { additionalProperties: false },
       ),
     ),
+    deploy: Type.Optional(DeployFile),
     cache: Type.Optional(
       Type.Object(
         { unusedFor: Type.Optional(Duration) },

@@ -14,6 +14,7 @@ import type { EgressSettings } from '../egress/rules.ts';
 import { compileCheck } from '../validation.ts';
 import { ConfigError, noConfig } from './config-error.ts';
 import { ConfigFile, type EndpointFile } from './config-file.ts';
+import { deployMistakes, type DeploySettings, readDeploySettings } from './deploy-rules.ts';
 import { resolveEndpoint, withAbsolutePaths } from './endpoint.ts';
 
 /** Names that are looked for, in this order, where no file is given. */
@@ -55,6 +56,8 @@ export interface Config {
   >;
   /** Where callbacks and inputs by reference may lead. */
   readonly egress: EgressSettings;
+  /** What may be deployed over HTTP with a key, beyond what the endpoints are. */
+  readonly deploy: DeploySettings;
   /** How long an answer stays in the cache that nobody asks for. */
   readonly cacheUnusedFor: Duration;
   /** User id of the first endpoint's replicas, where they have users of their own; null for the default. */
@@ -97,7 +100,12 @@ export async function loadConfig(overrides: ConfigOverrides): Promise<Config> {
     ...databaseMistakes('database', (content as Partial<ConfigFile> | null)?.database),
   ];
   if (shape.length === 0)
-    mistakes.push(...mistakesBetween(written), ...egressMistakes(written), ...cacheMistakes(written));
+    mistakes.push(
+      ...mistakesBetween(written),
+      ...egressMistakes(written),
+      ...cacheMistakes(written),
+      ...deployMistakes(written.deploy),
+    );
   if (mistakes.length > 0) throw new ConfigError(file, mistakes);
   const data = overrides.data ?? environment['CLAIMCHECK_DATA'];
   return {
@@ -111,6 +119,7 @@ export async function loadConfig(overrides: ConfigOverrides): Promise<Config> {
     corsOrigins: written.cors?.origins ?? [],
     limits: written.limits ?? {},
     egress: { httpsOnly: written.egress?.httpsOnly ?? false, allow: written.egress?.allow ?? [] },
+    deploy: readDeploySettings(written.deploy, dirname(file)),
     cacheUnusedFor: unusedForOf(written) ?? CACHE_UNUSED_FOR,
     firstUid: written.isolation?.firstUid ?? null,
     endpoints: endpoints.map(({ spec }) => spec!),
@@ -238,6 +247,9 @@ function dotted(errors: readonly FieldError[]): FieldError[] {
 export const ledgerFile = (data: string): string => join(data, 'ledger.sqlite');
 /** Where the keys and the signing secrets lie in a data folder. */
 export const vaultFile = (data: string): string => join(data, 'vault.sqlite');
+/** Where the operator's token lies: servers that share a ledger share the folder, and each has one of its own. */
+export const tokenFile = ({ data, database, port }: Pick<Config, 'data' | 'database' | 'port'>): string =>
+  join(data, database === null ? 'operator-token' : `operator-token-${port}`);
 /** Where the captures lie in a data folder. */
 export const capturesFile = (data: string): string => join(data, 'captures.sqlite');
 /** Where the predictions of captures lie in a data folder. */

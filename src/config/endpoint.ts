@@ -38,7 +38,8 @@ const OUTPUT_BYTES_MAX = 2 ** 31 - 1;
 /** Files that the Node runtime can import. */
 const NODE_FILE = /\.(?:[cm]?[jt]s)$/;
 const PYTHON_FILE = /\.py$/;
-const DEFAULT_PYTHON = 'python3';
+/** The interpreter of a Python file where nobody names one: looked for on the PATH. */
+export const DEFAULT_PYTHON = 'python3';
 
 /** The specification, null where it has mistakes. */
 export interface ResolvedEndpoint {

@@ -19,10 +19,18 @@ export interface Principal extends Viewer {
   /** The public half of the key, or null where the server asks for none. */
   readonly keyId: string | null;
   readonly scopes: readonly Scope[];
+  /** Whether it is whoever runs the server, and may do what its configuration may. */
+  readonly isOperator?: true;
 }
 
-/** Everybody, on a server without keys: it can be reached from its own machine alone, or was told to let everybody in. */
-export const ANYBODY: Principal = { keyId: null, tenant: DEFAULT_TENANT, scopes: SCOPES, endpoints: null };
+/**
+ * Everybody, on a server without keys: it can be reached from its own machine alone, or was told to let everybody in. Other users of the
+ * machine are among them, and models, so they change nothing.
+ */
+export const ANYBODY: Principal = { keyId: null, tenant: DEFAULT_TENANT, scopes: ['invoke', 'read'], endpoints: null };
+
+/** Whoever runs the server, by the token in its data folder. */
+export const OPERATOR: Principal = { ...ANYBODY, scopes: SCOPES, isOperator: true };
 
 /** Whoever asks for what is open to all: he sees nothing and may do nothing. */
 export const NOBODY: Principal = { keyId: null, tenant: '', scopes: [], endpoints: [] };

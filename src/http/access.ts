@@ -22,8 +22,8 @@ export function accessCheck(authenticator: Authenticator): (request: FastifyRequ
     if (scope === null) return undefined;
     const principal = authenticator.authenticate(credentialsOf(request));
     return principal instanceof Promise
-      ? principal.then((known) => admit(request, known, scope))
-      : admit(request, principal, scope);
+      ? principal.then((known) => admit(authenticator, request, known, scope))
+      : admit(authenticator, request, principal, scope);
   };
 }
 
@@ -47,19 +47,28 @@ function credentialsOf({ ip: address, raw: { headers, rawHeaders } }: FastifyReq
   return { authorization, address };
 }
 
-function admit(request: FastifyRequest, principal: Principal, scope: Scope): void {
-  if (!principal.scopes.includes(scope)) throw lacksScope(principal, scope);
+function admit(authenticator: Authenticator, request: FastifyRequest, principal: Principal, scope: Scope): void {
+  if (!principal.scopes.includes(scope))
+    throw principal.keyId === null
+      ? authenticator.refusalOfChange(isOfThisMachine(request))
+      : lacksScope(principal, scope);
   const { endpoint } = request.params as { readonly endpoint?: string };
   // Before anybody looks for it, so that the answer does not tell whether there is such an endpoint.
   if (endpoint !== undefined && !mayUse(principal, endpoint)) throw notItsEndpoint(principal);
   request.principal = principal;
 }
 
+/** Whether a request was sent on this machine, and not handed on by a proxy on it. */
+function isOfThisMachine({ socket: { remoteAddress = '' }, headers }: FastifyRequest): boolean {
+  const isForwarded = headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined;
+  return !isForwarded && /^(?:::ffff:)?127\.|^::1$/.test(remoteAddress);
+}
+
 /** The challenge is that of RFC 6750, section 3.1. */
 function lacksScope({ keyId, scopes }: Principal, scope: Scope): ServiceError {
   return new ServiceError(
     'forbidden',
-    `The key ${keyId} is good for ${scopes.join(' and ')}; this needs ${scope}. Make another with: claimcheck keys create --scope ${scope}`,
+    `The key ${keyId} is good for ${scopes.join(' and ')}; this needs ${scope}. Make another, which may do both, with: claimcheck keys create --name <name>${[...scopes, scope].map((one) => ` --scope ${one}`).join('')}`,
     { headers: { 'www-authenticate': `Bearer realm="claimcheck", error="insufficient_scope", scope="${scope}"` } },
   );
 }

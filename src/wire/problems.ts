@@ -17,6 +17,9 @@ export const ProblemBody = Type.Object({
   retryable: Type.Boolean(),
   run_id: Type.Optional(Type.String()),
   errors: Type.Optional(Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }))),
+  token_file: Type.Optional(
+    Type.String({ description: "Where the operator's token lies on this machine, which the request asks for." }),
+  ),
 });
 /** See the schema of the same name. */
 export type ProblemBody = Static<typeof ProblemBody>;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { newKey, readKey } from '../../src/access/key-format.ts';
 import { systemClock } from '../../src/clock.ts';
+import { readDeploySettings } from '../../src/config/deploy-rules.ts';
 import { after, milliseconds, seconds } from '../../src/domain/time.ts';
 import { startService } from '../../src/service.ts';
 import { databaseOf, onPostgres } from '../support/database.ts';
@@ -289,10 +290,13 @@ describe('a server that others can reach', () => {
     await expect(startService(await configFor(data))).rejects.toThrow(/whoever reaches 0\.0\.0\.0 could run models/);
   });
 
-  test('starts with one, asks for it, and lets whoever manages deploy', async () => {
+  test('starts with one, asks for it, and lets whoever manages deploy what the configuration allows', async () => {
     const data = await folderForTest();
     const { headers } = await makeKey(data, { scopes: ['manage'] });
-    const service = await startService(await configFor(data));
+    const service = await startService({
+      ...(await configFor(data)),
+      deploy: readDeploySettings({ allow: ['.'], users: ['own', 'server'] }, FIXTURES),
+    });
     onTestFinished(() => service.stop(AbortSignal.abort()));
     expect(service.usableKeys).toBe(1);
     const url = `http://127.0.0.1:${new URL(service.url).port}`;

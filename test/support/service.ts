@@ -1,16 +1,18 @@
 // A whole server for a test: real ledger, real replicas, real sockets, in a folder of its own.
 
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import type { Config } from '../../src/config/config.ts';
-import type { EndpointFile } from '../../src/config/config-file.ts';
+import type { DeployFile, EndpointFile } from '../../src/config/config-file.ts';
+import { readDeploySettings } from '../../src/config/deploy-rules.ts';
 import { resolveEndpoint } from '../../src/config/endpoint.ts';
 import type { EndpointSpec } from '../../src/domain/endpoint.ts';
 import { days, type Duration, milliseconds } from '../../src/domain/time.ts';
 import type { ServerLimits } from '../../src/http/limits.ts';
+import { ROUTES } from '../../src/http/routes.ts';
 import { type Service, startService } from '../../src/service.ts';
 import { databaseOf, dropDatabase } from './database.ts';
 import { newFolder, removeFolder, type WhenDone } from './folder.ts';
@@ -35,6 +37,8 @@ export interface TestServiceOptions {
   /** What callbacks and inputs by reference may lead to though it is not public; unset, this machine, where the tests' receivers are. */
   readonly egressAllow?: readonly string[];
   readonly environment?: NodeJS.ProcessEnv;
+  /** What keys may deploy. */
+  readonly deploy?: DeployFile;
 }
 
 // oxlint-disable-next-line typescript/no-explicit-any -- a run as it came, for a test to look at
@@ -105,11 +109,36 @@ export function testConfig(options: TestServiceOptions & { readonly data: string
     egress: { httpsOnly: false, allow: options.egressAllow ?? ['127.0.0.1'] },
     corsOrigins: options.corsOrigins ?? [],
     limits: { bodyBytes: 16 * 1_024 * 1_024 },
+    deploy: readDeploySettings(options.deploy, FIXTURES),
     cacheUnusedFor: days(30),
     firstUid: null,
     endpoints: specsOf(options.endpoints),
     environment: options.environment ?? process.env,
   };
+}
+
+const CHANGES = ROUTES.filter(({ scope }) => scope === 'manage').map(({ method, path }) => ({
+  method,
+  path: new RegExp(`^${path.replaceAll(/:\w+/g, '[^/]+')}$`),
+}));
+
+/** Whether a request asks for more than anybody may do on a server without keys. */
+const isChange = (method: string, path: string): boolean =>
+  CHANGES.some((change) => change.method === method && change.path.test(path.split('?')[0]!));
+
+/** The headers of a request that says nothing of whom it is made for, with the operator's token. */
+function asOperator(
+  data: string,
+  headers: NonNullable<TestRequest['headers']> = {},
+): NonNullable<TestRequest['headers']> {
+  return 'authorization' in headers ? headers : { ...headers, ...operatorHeaders(data) };
+}
+
+/** How a request presents the operator's token of the server on a data folder; nothing where there is none. */
+export function operatorHeaders(data: string): { readonly authorization?: string } {
+  const file = readdirSync(data).find((name) => /^operator-token(?:-\d+)?$/.test(name));
+  if (file === undefined) return {};
+  return { authorization: `Bearer ${readFileSync(join(data, file), 'utf8').split('\n')[0]!}` };
 }
 
 /** Starts a server on a port of its own; whoever starts it stops it. */
@@ -125,7 +154,15 @@ export async function startTestService(options: TestServiceOptions): Promise<Tes
   );
   const { url } = service;
   let stopped: Promise<void> | null = null;
-  const call = (method: string, path: string, request?: TestRequest) => send(url, method, path, request);
+  const call = (method: string, path: string, request: TestRequest = {}) =>
+    send(
+      url,
+      method,
+      path,
+      service.usableKeys === null && isChange(method, path)
+        ? { ...request, headers: asOperator(data, request.headers) }
+        : request,
+    );
   const run = async (runId: string): Promise<AnyRun> => (await call('GET', `/runs/${runId}`)).json;
   const post: TestService['post'] = (path, envelope, headers = {}) =>
     call('POST', path, {

@@ -16,6 +16,7 @@ export interface UsersParts {
 export class Users {
   readonly #parts: UsersParts;
   readonly #uids = new Map<string, number>();
+  /** By what they were chosen from: two versions of an endpoint may differ in it, and one that is given up must not change the other. */
   readonly #chosen = new Map<string, number | null>();
 
   constructor(parts: UsersParts) {
@@ -23,8 +24,15 @@ export class Users {
   }
 
   /** Whom the replicas of an endpoint run as: a user id, or null for the server's own user. */
-  of(endpoint: string): number | null {
-    return this.#chosen.get(endpoint) ?? null;
+  of(spec: EndpointSpec): number | null {
+    const chosen = this.#chosen.get(choiceOf(spec));
+    if (chosen === undefined) throw new Error(`Nobody has chosen whom the replicas of ${spec.name} run as.`);
+    return chosen;
+  }
+
+  /** Whether replicas can run as users of their own here. */
+  get arePossible(): boolean {
+    return this.#parts.machine.users;
   }
 
   /** Whether any replica runs as a user of its own. */
@@ -38,7 +46,7 @@ export class Users {
     const uid = this.#uids.get(spec.name) ?? (firstUid ?? FIRST_UID) + this.#uids.size;
     this.#uids.set(spec.name, uid);
     const chosen = chooseUser(spec, uid, machine.users, environment);
-    if ('uid' in chosen) this.#chosen.set(spec.name, chosen.uid);
+    if ('uid' in chosen) this.#chosen.set(choiceOf(spec), chosen.uid);
     return chosen;
   }
 
@@ -49,3 +57,6 @@ export class Users {
       : null;
   }
 }
+
+/** Everything that a user is chosen from, as a text. */
+const choiceOf = ({ name, model, cwd, user }: EndpointSpec): string => JSON.stringify([name, model, cwd, user]);

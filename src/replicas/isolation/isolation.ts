@@ -42,7 +42,7 @@ export class Isolation {
   /** A folder for one replica, which nobody but its user can look into. Its path is short enough for a Unix socket's, which has 108 bytes at the most. */
   folderFor(spec: EndpointSpec, replicaId: string): string {
     const folder = join(this.#folder, replicaId.slice(-12));
-    const uid = this.#parts.users.of(spec.name);
+    const uid = this.#parts.users.of(spec);
     for (const path of [folder, join(folder, 'scratch')]) {
       mkdirSync(path, { mode: 0o700 });
       if (uid !== null) chownSync(path, uid, uid);
@@ -53,7 +53,7 @@ export class Isolation {
   /** The same launch behind all that keeps it apart; `folder` is what `folderFor` answered. */
   confine(launch: ProcessLaunch, spec: EndpointSpec, replicaId: string, folder: string): ProcessLaunch {
     const { machine, users } = this.#parts;
-    const uid = users.of(spec.name);
+    const uid = users.of(spec);
     const { memory, pids } = spec.replicas;
     const name = `${basename(this.#folder)}-${replicaId.slice(-12)}`;
     const cgroup = createCgroup(machine.cgroups, name, { memory, pids });
@@ -73,12 +73,12 @@ export class Isolation {
     };
   }
 
-  /** A folder that all replicas of an endpoint share, and nobody else. */
-  #sharedFolderOf({ name }: EndpointSpec): string {
-    const folder = join(this.#folder, name);
+  /** A folder that all replicas of an endpoint share, and nobody else: what one user has compiled, another does not run. */
+  #sharedFolderOf(spec: EndpointSpec): string {
+    const uid = this.#parts.users.of(spec);
+    const folder = join(this.#folder, `${spec.name}.${uid ?? 'server'}`);
     if (existsSync(folder)) return folder;
     mkdirSync(folder, { mode: 0o700 });
-    const uid = this.#parts.users.of(name);
     if (uid !== null) chownSync(folder, uid, uid);
     return folder;
   }
