@@ -161,6 +161,7 @@ module.exports = {
       room('tracing'),
       '^src/ledger/ledger\\.ts$',
       '^src/cache/store\\.ts$',
+      '^src/thread-queue\\.ts$',
       VALIDATION,
       CLOCK,
       LOG,

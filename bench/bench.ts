@@ -9,6 +9,7 @@ import { cache } from './cache.ts';
 import { churn } from './churn.ts';
 import { client } from './client.ts';
 import { cold } from './cold.ts';
+import { envelope } from './envelope.ts';
 import { large } from './large.ts';
 import { runs } from './runs.ts';
 import { scale } from './scale.ts';
@@ -24,6 +25,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<void>>
   waiters,
   sync,
   cold,
+  envelope,
   large,
   batch,
   client,

@@ -9,6 +9,7 @@ import type { Instant } from '../domain/time.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { OpenApiDocument } from './openapi/shape.ts';
 import type { ServerLimits } from './limits.ts';
+import type { LongEnvelopes } from './long-envelope.ts';
 import type { Streams } from './streams.ts';
 import type { Turns } from './turns.ts';
 import type { Metrics } from '../metrics/metrics.ts';
@@ -33,6 +34,7 @@ export interface HttpParts {
   readonly limits: ServerLimits;
   readonly streams: Streams;
   readonly turns: Turns;
+  readonly longEnvelopes: LongEnvelopes;
   readonly metrics: Metrics;
   readonly tracing: Tracing;
   readonly about: AboutServer;

@@ -67,11 +67,13 @@ export function problemOfRun(run: RunRecord): ServiceError {
   return new ServiceError(type satisfies ProblemSlug, detail, where);
 }
 
-/** The problem that stands for mistakes of a request; `what` begins its sentence, and every mistake is in it with its place. */
+/** Mistakes that are named: a request may have as many as it has bytes. */
+const MISTAKES_MAX = 50;
+
+/** The problem that stands for mistakes of a request; `what` begins its sentence, and the first of them are in it with their places. */
 export function invalidRequest(what: string, errors: readonly FieldError[]): ServiceError {
-  return new ServiceError(
-    'invalid-request',
-    `${what}: ${errors.map(({ pointer, detail }) => `${pointer === '' ? 'the body' : pointer} ${detail}`).join('; ')}.`,
-    { errors },
-  );
+  const named = errors.slice(0, MISTAKES_MAX);
+  const sentences = named.map(({ pointer, detail }) => `${pointer === '' ? 'the body' : pointer} ${detail}`);
+  if (errors.length > named.length) sentences.push(`and ${errors.length - named.length} more`);
+  return new ServiceError('invalid-request', `${what}: ${sentences.join('; ')}.`, { errors: named });
 }

@@ -34,6 +34,7 @@ import {
   STORE_RETRY,
   type ServerLimits,
 } from './limits.ts';
+import { LongEnvelopes } from './long-envelope.ts';
 import { whenOver } from './over.ts';
 import type { AboutServer, HttpParts } from './parts.ts';
 import { sendProblem } from './problem.ts';
@@ -164,6 +165,7 @@ function partsOf(given: ServerParts, waits: Waits): HttpParts {
     limits,
     streams: new Streams(limits.streams),
     turns: new Turns(),
+    longEnvelopes: new LongEnvelopes(),
     waitSignal: (reply) => waits.signal(reply),
     document: (principal) => openApiDocument(ROUTES, documented(engine, principal)),
   };

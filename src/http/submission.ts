@@ -14,13 +14,13 @@ import { isJsonTable } from '../table/json.ts';
 import { compileCheck, interpretedCheck } from '../validation.ts';
 import { InvokeEnvelope, type InvokeQuery } from '../wire/invoke.ts';
 import { readAccept } from './accept.ts';
-import { type Envelope, readEnvelope } from './envelope.ts';
+import { type Envelope, type EnvelopeBounds, type MemberPlace, readEnvelope } from './envelope.ts';
 import { idempotencyKeyOf } from './idempotency.ts';
 import type { IncomingBody } from './incoming-body.ts';
 import { invalidRequest } from './problem.ts';
 import { textErrors } from './text.ts';
 
-/** Largest metadata of a run, in bytes of JSON text: it is shown with every line of a list. */
+/** Largest metadata of a run, in bytes of JSON text: it is shown with every line of a list. No other option of an envelope needs as much. */
 const METADATA_BYTES_MAX = 16 * 1_024;
 
 /** Largest input that is held against the model's schema here, in bytes: checking keeps every other request waiting. The replica checks the rest. */
@@ -32,6 +32,8 @@ export interface InvokeRequest {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly query: InvokeQuery;
   readonly body: Uint8Array | IncomingBody;
+  /** Where the members of an envelope stand, where that is known; a long one is not to be looked through here. */
+  readonly places?: readonly MemberPlace[] | undefined;
 }
 
 /** A submission whose input may not have been read yet. */
@@ -44,6 +46,9 @@ export interface ReadRequest {
   readonly submission: AskedSubmission;
   readonly async: boolean | null;
 }
+
+/** Nothing but the input may be long. */
+const BOUNDS: EnvelopeBounds = { unread: new Set(['input', 'parameters']), valueBytesMax: METADATA_BYTES_MAX };
 
 const checkEnvelope = compileCheck(InvokeEnvelope);
 
@@ -92,10 +97,11 @@ function readJson(request: InvokeRequest, body: Uint8Array, deployed: Deployed):
     detail: 'belongs into the body, beside "input"',
   }));
   if (beside.length > 0) throw invalidRequest('The query is not valid', beside);
-  const envelope = readEnvelope(body);
+  const envelope = readEnvelope(body, BOUNDS, request.places);
   const value = deployed.spec.face === 'zenml' ? withoutNullName(envelope.value) : envelope.value;
   const errors = [
     ...checkEnvelope(value),
+    ...lengthErrors(envelope),
     ...inputErrors(envelope),
     ...textErrors('/run_name', envelope.value['run_name']),
     ...textErrors('/concurrency_key', envelope.value['concurrency_key']),
@@ -193,6 +199,15 @@ function callbackOf(
   ]);
 }
 
+function lengthErrors({ tooLong }: Envelope): FieldError[] {
+  return [...tooLong].map(([name, bytes]) => ({
+    pointer: `/${name}`,
+    detail: Object.hasOwn(InvokeEnvelope.properties, name)
+      ? `is ${bytes} bytes long; ${METADATA_BYTES_MAX} is the limit`
+      : 'is not known here',
+  }));
+}
+
 /** Of these an envelope has one. */
 const INPUT_MEMBERS = ['input', 'parameters', 'input_location'] as const;
 
@@ -236,11 +251,7 @@ function schemaErrors(submission: Submission, bytes: Uint8Array): FieldError[] {
 
 function metadataOf(envelope: Envelope): string {
   const bytes = envelope.member('metadata');
-  if (bytes === null) return '{}';
-  if (bytes.length <= METADATA_BYTES_MAX) return new TextDecoder().decode(bytes);
-  throw invalidRequest('The request is not valid', [
-    { pointer: '/metadata', detail: `is ${bytes.length} bytes long; ${METADATA_BYTES_MAX} is the limit` },
-  ]);
+  return bytes === null ? '{}' : new TextDecoder().decode(bytes);
 }
 
 function batchOf(batch: InvokeEnvelope['batch']): Submission['batch'] {

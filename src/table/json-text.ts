@@ -1,6 +1,6 @@
 // Whether bytes are JSON, and where they are not, for whoever wrote them in an editor.
 
-import { afterByteOrderMark } from './bytes.ts';
+import { afterByteOrderMark, LF, lineAt } from './bytes.ts';
 import { FAILED, openScan, scanValue, skipSpace } from './json-scan.ts';
 
 /**
@@ -21,6 +21,7 @@ export function jsonFaultIn(bytes: Uint8Array, depth = 1): string | null {
 
 /** Where a byte stands, as an editor counts: `line 1, column 10`. */
 export function placeOf(bytes: Uint8Array, at: number): string {
-  const lines = new TextDecoder().decode(bytes.subarray(0, at)).split('\n');
-  return `line ${lines.length}, column ${lines.at(-1)!.length + 1}`;
+  const lineStart = at === 0 ? 0 : bytes.lastIndexOf(LF, at - 1) + 1;
+  const column = new TextDecoder().decode(bytes.subarray(lineStart, at)).length + 1;
+  return `line ${lineAt(bytes, at)}, column ${column}`;
 }

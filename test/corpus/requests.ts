@@ -69,6 +69,8 @@ const table = (
   path = ROWS,
 ): BadRequest => ({ name, method: 'POST', path, headers: { 'content-type': contentType }, body, ...expected });
 
+const many = (members: number): string => Array.from({ length: members }, (_, place) => `"m${place}":1`).join(',');
+
 const notJson: BadRequest[] = [
   post('an empty body', '', malformed('is empty')),
   post('white space', ' \n', malformed('is empty')),
@@ -89,7 +91,10 @@ const notJson: BadRequest[] = [
     malformed('UTF-8'),
     JOBS,
   ),
-  table('JSON in UTF-16', 'application/json; charset=utf-16', Buffer.from('{"input":1}', 'utf16le'), malformed(), JOBS),
+  table('JSON in UTF-16', 'application/json', Buffer.from('{"input":1}', 'utf16le'), malformed(), JOBS),
+  post('more members than an envelope has', `{${many(101)}}`, malformed('more than 100 members')),
+  post('a member with a long name', `{"${'n'.repeat(2_000)}":1}`, malformed('2002 bytes')),
+  post('8,000 members', `{${many(8_000)}}`, malformed('more than 100 members')),
 ];
 
 const options: BadRequest[] = [
@@ -119,6 +124,16 @@ const options: BadRequest[] = [
   post('an empty name', '{"input":1,"run_name":""}', invalid('/run_name')),
   post('a name that is too long', `{"input":1,"run_name":"${'n'.repeat(201)}"}`, invalid('/run_name', '200')),
   post('a name that is no text', '{"input":1,"run_name":7}', invalid('/run_name', 'string')),
+  post('metadata of 8,000 members', `{"input":1,"metadata":{${many(8_000)}}}`, invalid('/metadata', '16384')),
+  post('a long name of a run', `{"input":1,"run_name":"${'r'.repeat(20_000)}"}`, invalid('/run_name', '16384')),
+  post(
+    '100,000 events',
+    `{"input":1,"callback_events":[${'1,'.repeat(100_000)}1]}`,
+    invalid('/callback_events', '16384'),
+  ),
+  post('8,000 options of a batch', `{"input":1,"batch":{${many(8_000)}}}`, invalid('/batch', '16384')),
+  post('a long member that is none', `{"input":1,"x":{${many(8_000)}}}`, invalid('/x', 'is not known here')),
+  post('parameters that are no object', '{"parameters":[1]}', invalid('/parameters', 'object')),
   post('metadata that is no object', '{"input":1,"metadata":[1]}', invalid('/metadata', 'object')),
   post(
     'metadata with too many members',

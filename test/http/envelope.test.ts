@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ServiceError } from '../../src/domain/errors.ts';
-import { readEnvelope } from '../../src/http/envelope.ts';
+import { placesOfMembers, readEnvelope } from '../../src/http/envelope.ts';
+import { isLongEnvelope, LongEnvelopes } from '../../src/http/long-envelope.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const member = (text: string, name = 'input'): string | null => {
@@ -147,3 +148,25 @@ test.each(['{"secret":"hunter2" oops}', '{"secret":"hunter2', '"hunter2" x', 'hu
     expect(problem.message).not.toContain('hunter');
   },
 );
+
+describe('a long envelope', () => {
+  test('has its members found in a thread, as a short one has them found at once', async () => {
+    const body = bytes(`{"a":1,"input":"${'x'.repeat(2_000_000)}","é":[]}`);
+    expect(isLongEnvelope('application/json; charset=utf-8', body)).toBe(true);
+    expect(isLongEnvelope('application/json', bytes('{"input":1}'))).toBe(false);
+    expect(isLongEnvelope('text/csv', body)).toBe(false);
+    expect(await new LongEnvelopes().placesOfMembers(body)).toEqual(placesOfMembers(body));
+  });
+
+  test('is refused as a short one is', async () => {
+    const body = bytes(`{"input":"${'x'.repeat(2_000_000)}",}`);
+    await expect(new LongEnvelopes().placesOfMembers(body)).rejects.toEqual(refusal(body));
+  });
+});
+
+test('only the bytes of members that are not read are looked at, and the length of those that are too long', () => {
+  const text = '{"input":[1],"parameters":{"a":1},"note":"long enough","short":"x"}';
+  const read = readEnvelope(bytes(text), { unread: new Set(['input', 'parameters']), valueBytesMax: 10 });
+  expect({ ...read.value }).toEqual({ input: null, parameters: {}, short: 'x' });
+  expect([...read.tooLong]).toEqual([['note', 13]]);
+});

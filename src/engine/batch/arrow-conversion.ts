@@ -3,7 +3,7 @@
 import { finishBytes, openWriter, writeAll } from '../../table/bytes.ts';
 import { type ArrowFrame, type Likeness, likenessIn, openLines } from '../../table/arrow/from-lines.ts';
 import { openArrow } from '../../table/arrow/to-lines.ts';
-import { TableError, type TablePlace } from '../../table/format.ts';
+import { TableError, type TableFormat, type TablePlace } from '../../table/format.ts';
 import { indexTable, type TableIndex } from '../../table/split.ts';
 
 /** An Arrow table as the JSON Lines that its chunks are. */
@@ -20,11 +20,15 @@ export interface ArrowShape {
   readonly columns: readonly string[];
 }
 
-/** One conversion. */
+/** One conversion, or the index of a table that is text. */
 export type ConversionRequest =
+  | { readonly to: 'index'; readonly bytes: Uint8Array; readonly format: TableFormat }
   | { readonly to: 'shape'; readonly bytes: Uint8Array }
   | { readonly to: 'lines'; readonly bytes: Uint8Array }
   | { readonly to: 'arrow'; readonly lines: Uint8Array; readonly like: Likeness | null; readonly frame: ArrowFrame };
+
+/** What a request may ask for. */
+export type AnyResult = ArrowShape | ArrowRows | TableIndex | Uint8Array;
 
 /** What came of it: `Result` is what the request asks for. */
 export type Converted<Result> =
@@ -68,7 +72,7 @@ function shapeOf(bytes: Uint8Array): ArrowShape {
 }
 
 /** Converts a table; a TableError is a value, since errors lose what they are between threads. */
-export async function convert(request: ConversionRequest): Promise<Converted<ArrowShape | ArrowRows | Uint8Array>> {
+export async function convert(request: ConversionRequest): Promise<Converted<AnyResult>> {
   try {
     return { result: await answerTo(request) };
   } catch (error) {
@@ -78,8 +82,10 @@ export async function convert(request: ConversionRequest): Promise<Converted<Arr
   }
 }
 
-async function answerTo(request: ConversionRequest): Promise<ArrowShape | ArrowRows | Uint8Array> {
+async function answerTo(request: ConversionRequest): Promise<AnyResult> {
   switch (request.to) {
+    case 'index':
+      return indexTable(request.bytes, request.format);
     case 'shape':
       return shapeOf(request.bytes);
     case 'lines':

@@ -1,8 +1,10 @@
 // Makes JSON Lines of Arrow tables and Arrow tables of JSON Lines without keeping anybody waiting: short ones here, long ones in a thread of
-// their own, one of each direction at a time, since each takes several times its length in memory.
+// their own, one of each direction at a time, since each takes several times its length in memory. Long tables of text that are held are looked
+// through there as well.
 
 import { type ArrowFrame, type Likeness, openLines } from '../../table/arrow/from-lines.ts';
-import { TableError } from '../../table/format.ts';
+import { TableError, type TableFormat } from '../../table/format.ts';
+import { indexTable, type TableIndex } from '../../table/split.ts';
 import { ThreadQueue } from '../../thread-queue.ts';
 import {
   type ArrowRows,
@@ -41,6 +43,13 @@ export class ArrowConverter {
     if (atOnce !== null) return { rows: atOnce.index.rows, columns: atOnce.index.columns ?? [] };
     const request: ConversionRequest = { to: 'shape', bytes };
     return resultOf(await this.#reading.run<Converted<ArrowShape>>({ module: THREAD, request }));
+  }
+
+  /** Where the rows of a table that is text stand; a long one is looked through in the thread. Throws as `look` does. */
+  async index(bytes: Uint8Array, format: TableFormat): Promise<TableIndex> {
+    if (bytes.length <= this.#atOnceBytesMax) return indexTable(bytes, format);
+    const request: ConversionRequest = { to: 'index', bytes, format };
+    return resultOf(await this.#reading.run<Converted<TableIndex>>({ module: THREAD, request }));
   }
 
   /** The rows of an Arrow table. Throws as `look` does. */

@@ -7,7 +7,7 @@ import type { Payload } from '../../domain/payload.ts';
 import type { Likeness } from '../../table/arrow/from-lines.ts';
 import type { BorderFormat, TableFormat } from '../../table/format.ts';
 import { namesInstances } from '../../table/json.ts';
-import { indexTable, sliceTable, type TableIndex } from '../../table/split.ts';
+import { sliceTable, type TableIndex } from '../../table/split.ts';
 import {
   indexPiece,
   isByLines,
@@ -63,7 +63,7 @@ export async function openTable(parts: TableParts, payload: Payload, format: Bor
 
 /** A table in hand. Throws as `openTable` does. */
 export async function holdTable(bytes: Uint8Array, format: BorderFormat, arrow: ArrowConverter): Promise<BatchTable> {
-  if (format !== 'arrow') return new HeldTable(bytes, indexTable(bytes, format), null);
+  if (format !== 'arrow') return new HeldTable(bytes, await arrow.index(bytes, format), null);
   const { lines, index, likeness } = await arrow.read(bytes);
   return new HeldTable(lines, index, likeness);
 }

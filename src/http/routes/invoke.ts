@@ -18,6 +18,7 @@ import { InvokedBody, ZenmlMistakesBody } from '../../wire/zenml.ts';
 import { sendAccepted, sendOutput, sendSubmitted } from '../answers.ts';
 import { inputBody } from '../body-rules.ts';
 import { type IncomingBody, tooLarge } from '../incoming-body.ts';
+import { isLongEnvelope } from '../long-envelope.ts';
 import { RAW_OUTPUT } from '../output.ts';
 import type { HttpParts } from '../parts.ts';
 import { runPath } from '../paths.ts';
@@ -127,7 +128,9 @@ async function invoke(
   const deployed = engine.endpoints.resolve(name, principal);
   let asked: ReadRequest;
   try {
-    asked = readSubmission({ principal, headers: request.headers, query, body }, deployed);
+    const isLong = isLongEnvelope(request.headers['content-type'] ?? '', body);
+    const places = isLong ? await parts.longEnvelopes.placesOfMembers(body) : undefined;
+    asked = readSubmission({ principal, headers: request.headers, query, body, places }, deployed);
   } catch (error) {
     if (hasZenmlFace(deployed)) return sendZenmlMistakes(reply, error);
     throw error;
