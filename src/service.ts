@@ -33,6 +33,7 @@ import { Tracing } from './tracing/tracing.ts';
 import { openStores, placeOf } from './stores.ts';
 import { Deliverer, type DelivererParts } from './webhooks/deliverer.ts';
 import type { Launch } from './replicas/runtimes/launch.ts';
+import { Ports } from './replicas/runtimes/ports.ts';
 import { launchReplica } from './replicas/runtimes/runtime.ts';
 
 /** How long running work may go on after a stop was asked for, before it is queued again. */
@@ -207,12 +208,20 @@ function launcherOf(
   log: Log,
 ): (deployed: Deployed, replicaId: string) => Promise<Launch> {
   const logs = undo.adopt(new ReplicaLogs(logFolder(data), systemClock, log), close);
+  const ports = new Ports();
   return async ({ spec }, replicaId) => {
     if (spec.model.runtime === 'remote') return { url: spec.model.url };
     const folder = isolation.folderFor(spec, replicaId);
-    const bare = await launchReplica(spec, replicaId, folder, environment);
-    if ('url' in bare) return bare;
-    return { ...isolation.confine(bare, spec, replicaId, folder), log: logs.of(spec.name, replicaId) };
+    let bare: Launch | null = null;
+    try {
+      bare = await launchReplica(spec, replicaId, { folder, environment, ports });
+      if ('url' in bare) return bare;
+      return { ...isolation.confine(bare, spec, replicaId, folder), log: logs.of(spec.name, replicaId) };
+    } catch (error) {
+      if (bare !== null && !('url' in bare)) bare.letGo();
+      await isolation.wipe(folder);
+      throw error;
+    }
   };
 }
 

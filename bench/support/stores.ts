@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ask, type PostgresServer, startPostgres } from '../../test/support/postgres.ts';
-import { freePort } from '../../src/replicas/runtimes/command.ts';
+import { freePort } from '../../test/support/free-port.ts';
 
 /** What is stopped and removed when a bench ends, in reverse order. */
 export type CleanUp = AsyncDisposableStack;

@@ -1,16 +1,19 @@
 // What is said to a replica over HTTP, whoever has started it: pings until it is ready, and invocations.
 
+import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Dispatcher, errors, Pool } from 'undici';
+import { callbackify } from 'node:util';
+import { buildConnector, type Dispatcher, errors, Pool } from 'undici';
 import type { Clock } from '../clock.ts';
 import { formatBytes } from '../domain/bytes.ts';
-import { between, milliseconds, seconds } from '../domain/time.ts';
+import { between, inSeconds, milliseconds, seconds } from '../domain/time.ts';
 import type { Payload } from '../domain/payload.ts';
 import { isLack } from '../domain/system-error.ts';
 import { BUSY_HEADER, FAILURE_HEADER } from '../model/protocol.ts';
 import type { Reporter } from './reports.ts';
 import { keepAnswer, type KeepOutput, OwnFault, readAnswer, TooLong } from './answer-body.ts';
+import { type Peer, Stranger } from './peers/peer.ts';
 
 /** Pauses between pings while a replica starts: a tenth of the time that it has taken so far, so that nobody waits much longer than it took. */
 const PING_SHARE = 0.1;
@@ -62,21 +65,57 @@ export interface Destination {
   readonly socketPath?: string;
 }
 
-/** Connections to a replica. Redirects are not followed: they are answers like any other. */
-export function connectTo({ origin, ...over }: Destination): Pool {
+/** Connections to a replica, and to `peer` alone where there is one. Redirects are not followed: they are answers like any other. */
+export function connectTo({ origin, ...over }: Destination, peer: Peer | null = null): Pool {
+  const way = peer === null ? over : { connect: connectorTo(peer, over) };
   // A run may take an hour: its limits are the engine's, never those of the connection.
-  return new Pool(origin, { headersTimeout: 0, bodyTimeout: 0, pipelining: 1, ...over });
+  return new Pool(origin, { headersTimeout: 0, bodyTimeout: 0, pipelining: 1, ...way });
 }
 
-/** Pings until the answer is a 200, or until it is given up; then `late`. */
-export async function untilReady(connections: Pool, clock: Clock, giveUp: AbortSignal): Promise<'ready' | 'late'> {
+function connectorTo(peer: Peer, over: Pick<Destination, 'socketPath'>): buildConnector.connector {
+  const open = buildConnector({ ...over });
+  return (options, callback) => {
+    const connect = (): Promise<Socket> =>
+      new Promise((resolve, reject) =>
+        open(options, (error, socket) => (error === null ? resolve(socket) : reject(error))),
+      );
+    callbackify(() => peer.reach(connect))((error, socket) =>
+      error === null ? callback(null, socket) : callback(error, null),
+    );
+  };
+}
+
+/** What came of a ping that was not answered with 200. */
+export interface Refusal {
+  /** Null where there was no answer at all. */
+  readonly status: number | null;
+  /** The same as the end of a sentence. */
+  readonly words: string;
+}
+
+/** Pings until the answer is a 200, or until it is given up; then `late`. Every other answer is told. */
+export async function untilReady(
+  connections: Pool,
+  clock: Clock,
+  giveUp: AbortSignal,
+  onRefusal: (refusal: Refusal) => void,
+): Promise<'ready' | 'late'> {
   const startedAt = clock.now();
   while (!giveUp.aborted) {
-    if ((await ping(connections))?.status === 200) return 'ready';
+    const pong = await tryPing(connections);
+    if (pong instanceof Error) onRefusal({ status: null, words: silenceOf(pong) });
+    else if (pong.status === 200) return 'ready';
+    else onRefusal({ status: pong.status, words: `GET /ping was answered with ${pong.status}` });
     const pause = between(startedAt, clock.now()) * PING_SHARE;
     await sleep(Math.min(PING_PAUSE_MAX, Math.max(PING_PAUSE_MIN, pause)));
   }
   return 'late';
+}
+
+function silenceOf(error: Error): string {
+  if (error instanceof Stranger) return error.message;
+  const why = error.name === 'TimeoutError' ? `none within ${inSeconds(PING_MAX)} s` : messageOf(error);
+  return `GET /ping had no answer: ${why}`;
 }
 
 /** What a ping was answered with; `busy` is null where the replica does not say how many invocations it works on. */
@@ -87,6 +126,12 @@ export interface Pong {
 
 /** Pings once; null where there is no answer in time. */
 export async function ping(connections: Pool): Promise<Pong | null> {
+  const pong = await tryPing(connections);
+  // Whatever went wrong, it is not there: who asks decides what that means.
+  return pong instanceof Error ? null : pong;
+}
+
+async function tryPing(connections: Pool): Promise<Pong | Error> {
   try {
     const { statusCode, headers, body } = await connections.request({
       method: 'GET',
@@ -96,9 +141,8 @@ export async function ping(connections: Pool): Promise<Pong | null> {
     await body.dump();
     const busy = single(headers[BUSY_HEADER]);
     return { status: statusCode, busy: busy === null ? null : Number(busy) };
-  } catch {
-    // Whatever went wrong, it is not there: who asks decides what that means.
-    return null;
+  } catch (error) {
+    return error as Error;
   }
 }
 

@@ -2,8 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'undici';
-import { type Clock, startTimer } from '../clock.ts';
-import type { ReplicaPolicy } from '../domain/endpoint.ts';
+import { startTimer } from '../clock.ts';
 import { between, type Duration, inSeconds, milliseconds } from '../domain/time.ts';
 import { OwnFault } from './answer-body.ts';
 import {
@@ -16,7 +15,7 @@ import {
   type Reply,
   untilReady,
 } from './contract.ts';
-import { type Replica, StartFailed } from './replica.ts';
+import { type Replica, StartFailed, type StartParts } from './replica.ts';
 
 /** Failures in a row after which nothing more is sent there: one may be an accident, and two an unlucky restart. */
 const FAILURES_MAX = 3;
@@ -112,22 +111,20 @@ class RemoteReplica implements Replica {
 export async function startRemote(
   id: string,
   url: string,
-  { startTimeout, outputBytes }: Pick<ReplicaPolicy, 'startTimeout' | 'outputBytes'>,
-  clock: Clock,
-  signal: AbortSignal,
+  { policy: { startTimeout, outputBytes }, clock, signal, onRefusal }: StartParts,
 ): Promise<Replica> {
   const startedAt = clock.now();
   const connections = connectTo({ origin: url });
   // Held by its timer: a timeout that only a composed signal knows of may be collected before it fires.
   const late = new AbortController();
   const stopTimer = startTimer(startTimeout, () => late.abort());
-  const state = await untilReady(connections, clock, AbortSignal.any([signal, late.signal]));
+  let seen = '';
+  const state = await untilReady(connections, clock, AbortSignal.any([signal, late.signal]), (refusal) => {
+    seen = refusal.words;
+    onRefusal(refusal);
+  });
   stopTimer();
   if (state === 'ready') return new RemoteReplica(id, url, connections, between(startedAt, clock.now()), outputBytes);
-  const last = signal.aborted ? null : await ping(connections);
   await connections.destroy();
-  const seen = last === null ? 'nothing answers there' : `its last answer had status ${last.status}`;
-  throw new StartFailed(
-    `${url}: it was not ready within ${inSeconds(startTimeout)} s (no 200 from GET /ping; ${seen}).`,
-  );
+  throw new StartFailed(`${url}: it was not ready within ${inSeconds(startTimeout)} s (${seen}).`);
 }

@@ -1,11 +1,12 @@
 // One running copy of a model: its process, its health until it is ready, and the invocations it is given.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'undici';
 import { type Clock, startTimer } from '../clock.ts';
 import type { ReplicaPolicy } from '../domain/endpoint.ts';
-import { between, type Duration, milliseconds, seconds } from '../domain/time.ts';
+import { between, type Duration, inSeconds, milliseconds, seconds } from '../domain/time.ts';
 import {
   brokenAnswer,
   connectTo,
@@ -14,10 +15,14 @@ import {
   type Invocation,
   messageOf,
   ping,
+  type Refusal,
   type Reply,
   untilReady,
 } from './contract.ts';
 import { OwnFault } from './answer-body.ts';
+import { type Peer, Stranger } from './peers/peer.ts';
+import { PortPeer } from './peers/port.ts';
+import { SocketPeer } from './peers/socket.ts';
 import { type Ear, ReplicaOutput } from './replica-output.ts';
 import type { Address, ProcessLaunch } from './runtimes/launch.ts';
 
@@ -61,7 +66,7 @@ class ProcessReplica implements Replica {
   readonly id: string;
   readonly startDuration: Duration;
   readonly exited: Promise<string>;
-  readonly #process: ChildProcess;
+  readonly #process: Spawned;
   readonly #ended: Promise<Ending>;
   readonly #output: ReplicaOutput;
   readonly #connections: Pool;
@@ -151,7 +156,9 @@ class ProcessReplica implements Replica {
     // Memory that several have taken together is no one's fault yet: they are crashes, after which each is tried alone.
     this.#lostTogether = Math.max(this.#lostTogether, this.#active);
     const settled = new AbortController();
-    const state = await Promise.race([this.#ended, this.#whetherThere(settled.signal)]);
+    // Where somebody else answers, it has let go of its port: nothing more comes of it.
+    const grace = AbortSignal.timeout(error instanceof Stranger ? LAST_WORDS : STOP_GRACE);
+    const state = await Promise.race([this.#ended, this.#whetherThere(AbortSignal.any([settled.signal, grace]))]);
     settled.abort();
     if (state === 'there') {
       const broken = brokenAnswer(error);
@@ -168,8 +175,7 @@ class ProcessReplica implements Replica {
 
   /** Whether it answers its pings after all: what broke then was one connection, or one of several processes that the program has. */
   async #whetherThere(settled: AbortSignal): Promise<'there' | 'silent'> {
-    const graceOver = AbortSignal.timeout(STOP_GRACE);
-    while (!settled.aborted && !graceOver.aborted) {
+    while (!settled.aborted) {
       if ((await ping(this.#connections))?.status === 200) return 'there';
       await sleep(BUSY_PAUSE);
     }
@@ -183,82 +189,123 @@ interface Ending {
   readonly ranOutOfMemory: boolean;
 }
 
+/** A process that is there, with its streams. */
+type Spawned = ChildProcessWithoutNullStreams & { readonly pid: number };
+
 interface Started {
-  readonly process: ChildProcess;
+  readonly process: Spawned;
   readonly exited: Promise<Ending>;
   readonly output: ReplicaOutput;
 }
 
+/** How a replica is started. */
+export interface StartParts {
+  readonly policy: Pick<ReplicaPolicy, 'startTimeout' | 'outputBytes'>;
+  readonly clock: Clock;
+  /** Calls the start off. */
+  readonly signal: AbortSignal;
+  /** Called with every ping that is not answered with 200. */
+  readonly onRefusal: (refusal: Refusal) => void;
+}
+
 /**
- * Starts a replica and waits until it answers a ping with 200, or until `signal` calls it off.
+ * Starts a replica and waits until it answers a ping with 200.
  *
  * @throws StartFailed when its process ends first, cannot be started, or is not ready in time; the message has its last lines
  */
-export async function startReplica(
-  id: string,
-  launch: ProcessLaunch,
-  { startTimeout, outputBytes }: Pick<ReplicaPolicy, 'startTimeout' | 'outputBytes'>,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<Replica> {
+export async function startReplica(id: string, launch: ProcessLaunch, parts: StartParts): Promise<Replica> {
+  const { policy, clock, signal } = parts;
   const startedAt = clock.now();
-  const started = startProcess(launch, clock);
-  const connections = connectTo(destinationOf(launch.address));
+  const started = await startProcess(launch, clock);
   const ended = new AbortController();
+  let isStrange = false;
+  const peer = peerOf(id, launch, started, () => {
+    isStrange = true;
+    ended.abort();
+  });
+  const connections = connectTo(destinationOf(launch.address), peer);
   void started.exited.then(() => ended.abort());
-  const stopTimer = startTimer(startTimeout, () => ended.abort());
+  const stopTimer = startTimer(policy.startTimeout, () => ended.abort());
+  let seen = '';
+  const heard = (refusal: Refusal): void => {
+    seen = refusal.words;
+    parts.onRefusal(refusal);
+  };
   const state = await Promise.race([
     started.exited,
-    untilReady(connections, clock, AbortSignal.any([signal, ended.signal])),
+    untilReady(connections, clock, AbortSignal.any([signal, ended.signal]), heard),
   ]);
   stopTimer();
   if (state === 'ready')
-    return new ProcessReplica(id, started, connections, between(startedAt, clock.now()), outputBytes);
+    return new ProcessReplica(id, started, connections, between(startedAt, clock.now()), policy.outputBytes);
   await stopGroup(started.process, started.exited);
   await connections.destroy();
-  const reason =
-    state === 'late' ? `it was not ready within ${startTimeout / 1_000} s (no 200 from GET /ping)` : state.how;
+  const late = isStrange ? `${seen}.` : `it was not ready within ${inSeconds(policy.startTimeout)} s (${seen}).`;
+  const reason = state === 'late' ? late : state.how;
   started.output.ended(reason);
   throw new StartFailed(`${launch.argv.at(-1)}: ${reason}${started.output.quote()}`);
 }
 
-function startProcess(launch: ProcessLaunch, clock: Clock): Started {
-  const { argv, env, cwd, confinement } = launch;
-  const [command, ...rest] = argv;
-  const stdio: 'pipe'[] = ['pipe', 'pipe', 'pipe', ...(launch.reports === true ? (['pipe'] as const) : [])];
-  // A group of its own, so that what the model starts can be stopped with it.
-  const child = spawn(command, rest, { env, cwd, detached: true, stdio });
+async function startProcess(launch: ProcessLaunch, clock: Clock): Promise<Started> {
+  const { confinement, letGo } = launch;
+  const clear = async (): Promise<void> => {
+    await confinement?.end();
+    letGo();
+  };
+  const child = await spawned(launch).catch(async (error: Error) => {
+    await clear();
+    throw new StartFailed(`${launch.argv.at(-1)}: it could not be started (${error.message}).`, { cause: error });
+  });
   const output = new ReplicaOutput(child, launch, clock);
-  // A program that closes its standard input is no concern of ours.
-  child.stdin.on('error', () => {});
+  // A program may close its standard input, and what can no longer be read was said by nobody: how it ends is heard of all the same.
+  for (const stream of child.stdio) stream?.on('error', () => {});
   const exited = new Promise<Ending>((resolve) => {
-    const end = async (how: string, outOfMemory: string | null): Promise<void> => {
-      await confinement?.end();
-      resolve({ how: outOfMemory ?? how, ranOutOfMemory: outOfMemory !== null });
-    };
-    child.on('error', (error) => void end(`it could not be started (${error.message}).`, null));
     // What the process started is ended with it: it would hold the output open, and perhaps a GPU.
     child.on('exit', () => {
-      if (child.pid !== undefined) signalGroup(child.pid, 'SIGKILL');
+      signalGroup(child.pid, 'SIGKILL');
       // A process that left the group keeps the output open: nobody waits for it.
       setTimeout(() => child.stdio.slice(1).forEach((stream) => stream?.destroy()), LAST_WORDS);
     });
     child.on('close', (code, signal) => {
       // The kernel's way to end what has no memory left is SIGKILL.
       const outOfMemory = signal === 'SIGKILL' ? (confinement?.outOfMemory() ?? null) : null;
-      void end(signal === null ? `exit code ${code}.` : `killed by ${signal}.`, outOfMemory);
+      const how = signal === null ? `exit code ${code}.` : `killed by ${signal}.`;
+      void clear().then(() => resolve({ how: outOfMemory ?? how, ranOutOfMemory: outOfMemory !== null }));
     });
   });
   return { process: child, exited, output };
 }
 
-const destinationOf = (address: Address): Destination =>
-  'port' in address ? { origin: `http://127.0.0.1:${address.port}` } : { origin: 'http://replica', ...address };
+/** Spawns a process in a group and a session of its own. Rejects where it cannot be; then it has no streams, and nothing is left of it. */
+async function spawned({ argv, env, cwd, reports }: ProcessLaunch): Promise<Spawned> {
+  const [command, ...rest] = argv;
+  const stdio: 'pipe'[] = ['pipe', 'pipe', 'pipe', ...(reports === true ? (['pipe'] as const) : [])];
+  // A group of its own, so that what the model starts can be stopped with it.
+  const child = spawn(command, rest, { env, cwd, detached: true, stdio });
+  await once(child, 'spawn');
+  return child as Spawned;
+}
 
-async function stopGroup(child: ChildProcess, exited: Promise<unknown>): Promise<void> {
-  if (child.pid === undefined) return;
-  signalGroup(child.pid, 'SIGTERM');
-  const kill = setTimeout(() => signalGroup(child.pid!, 'SIGKILL'), STOP_GRACE);
+const destinationOf = (address: Address): Destination =>
+  'port' in address
+    ? { origin: `http://127.0.0.1:${address.port}` }
+    : { origin: 'http://replica', socketPath: address.socketPath };
+
+function peerOf(
+  replicaId: string,
+  { address, confinement }: ProcessLaunch,
+  { process: { pid }, process: child }: Started,
+  onStranger: () => void,
+): Peer {
+  if (!('port' in address)) return new SocketPeer(address, onStranger);
+  const isAlive = (): boolean => child.exitCode === null && child.signalCode === null;
+  const processes = (): readonly number[] => confinement?.processes() ?? [];
+  return new PortPeer({ replicaId, pid, port: address.port, isAlive, processes }, onStranger);
+}
+
+async function stopGroup({ pid }: Spawned, exited: Promise<unknown>): Promise<void> {
+  signalGroup(pid, 'SIGTERM');
+  const kill = setTimeout(() => signalGroup(pid, 'SIGKILL'), STOP_GRACE);
   await exited;
   clearTimeout(kill);
 }

@@ -6,7 +6,7 @@ import type { ReplicaPolicy } from '../domain/endpoint.ts';
 import { after, between, type Duration, type Instant, milliseconds, minutes, seconds } from '../domain/time.ts';
 import type { Invocation, Reply } from './contract.ts';
 import { startRemote } from './remote.ts';
-import { type Replica, startReplica } from './replica.ts';
+import { type Replica, startReplica, type StartParts } from './replica.ts';
 import type { Launch } from './runtimes/launch.ts';
 import { RecentMean, replicasFor } from './scaling.ts';
 
@@ -326,9 +326,10 @@ export class Supervisor {
     try {
       const launched = await launch(id);
       const { signal } = this.#closing;
+      const parts: StartParts = { policy, clock, signal, onRefusal: () => {} };
       const replica = await ('url' in launched
-        ? startRemote(id, launched.url, policy, clock, signal)
-        : startReplica(id, launched, policy, clock, signal));
+        ? startRemote(id, launched.url, parts)
+        : startReplica(id, launched, parts));
       const now = clock.now();
       const member: Member = {
         replica,

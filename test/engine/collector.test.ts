@@ -21,7 +21,8 @@ import type { Submission } from '../../src/engine/intake.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
 import { openLog } from '../../src/log.ts';
-import { launchNode } from '../../src/replicas/runtimes/node.ts';
+import { Ports } from '../../src/replicas/runtimes/ports.ts';
+import { launchReplica } from '../../src/replicas/runtimes/runtime.ts';
 import { type LogFile, RunLogs } from '../../src/logs/run-logs.ts';
 import { openCallbacks } from '../../src/replicas/callbacks.ts';
 import { DiskRoom } from '../../src/storage/disk-room.ts';
@@ -84,7 +85,8 @@ async function collectingForTest(queueLimit = 100): Promise<Collecting> {
     observers: [],
     tracing: new Tracing('0'),
     endpoints: [deployed],
-    launch: async (_, id) => launchNode((spec!.model as { file: string }).file, spec!, id, data, process.env),
+    launch: async (_, id) =>
+      launchReplica(spec!, id, { folder: join(data, id), environment: process.env, ports: new Ports() }),
     egress: new Egress({ settings: { httpsOnly: false, allow: [] }, ownPort: () => null }),
     inputBytesMax: 1_024,
     onDelivery: () => {},

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { freePort } from '../../src/replicas/runtimes/command.ts';
+import { freePort } from '../support/free-port.ts';
 import { newFolder, removeFolder } from '../support/folder.ts';
 import { orWhy, whyNot } from '../support/optional.ts';
 import { processesWith } from '../support/processes.ts';

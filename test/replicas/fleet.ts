@@ -8,6 +8,7 @@ import type { Reply } from '../../src/replicas/contract.ts';
 import type { Launch } from '../../src/replicas/runtimes/launch.ts';
 import { launchReplica } from '../../src/replicas/runtimes/runtime.ts';
 import { type ReservedSlot, Supervisor } from '../../src/replicas/supervisor.ts';
+import { Ports } from '../../src/replicas/runtimes/ports.ts';
 import { folderForTest, type WhenDone } from '../support/folder.ts';
 import { FIXTURES, specsOf } from '../support/service.ts';
 import { until } from '../support/until.ts';
@@ -40,11 +41,12 @@ export async function fleetForTest(written: EndpointFile, options: FleetOptions 
   const whenDone = options.whenDone ?? onTestFinished;
   const sockets = await folderForTest(whenDone);
   const environment = options.environment ?? process.env;
+  const ports = new Ports();
   const launched: string[] = [];
   let changes = 0;
   const launch = (id: string): Promise<Launch> => {
     launched.push(id);
-    return launchReplica(spec!, id, sockets, environment);
+    return launchReplica(spec!, id, { folder: join(sockets, id.slice(-12)), environment, ports });
   };
   const supervisor = new Supervisor({
     policy: spec!.replicas,

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { startReplica } from '../../src/replicas/replica.ts';
+import { Ports } from '../../src/replicas/runtimes/ports.ts';
 import { inspectPython } from '../../src/replicas/runtimes/python.ts';
 import { launchPython } from '../../src/replicas/runtimes/python.ts';
 import { decodeRows } from '../../src/table/rows.ts';
@@ -167,8 +168,17 @@ def invoke(input, context):
     const [spec] = specsOf({ tested: { model: file } });
     const { model } = spec!;
     if (model.runtime !== 'python') throw new Error('The model is a Python file.');
-    const launch = launchPython(model, spec!, 'r-1', await folderForTest(), process.env);
-    const starting = startReplica('r-1', launch, spec!.replicas, systemClock, new AbortController().signal);
+    const launch = launchPython(model, spec!, {
+      folder: await folderForTest(),
+      environment: process.env,
+      ports: new Ports(),
+    });
+    const starting = startReplica('r-1', launch, {
+      policy: spec!.replicas,
+      clock: systemClock,
+      signal: new AbortController().signal,
+      onRefusal: () => {},
+    });
     const { message } = await starting.then(
       () => expect.unreachable('It started.'),
       (error: Error) => error,

@@ -18,7 +18,8 @@ import { openLog } from '../../src/log.ts';
 import { instant } from '../../src/domain/time.ts';
 import { RunLogs } from '../../src/logs/run-logs.ts';
 import { openCallbacks } from '../../src/replicas/callbacks.ts';
-import { launchNode } from '../../src/replicas/runtimes/node.ts';
+import { Ports } from '../../src/replicas/runtimes/ports.ts';
+import { launchReplica } from '../../src/replicas/runtimes/runtime.ts';
 import { DiskRoom } from '../../src/storage/disk-room.ts';
 import { Tracing } from '../../src/tracing/tracing.ts';
 import { ManualClock } from '../ledger/manual-clock.ts';
@@ -78,7 +79,8 @@ export async function engineForTest(
     observers: [],
     tracing: new Tracing('0'),
     endpoints: deployed,
-    launch: async ({ spec }, id) => launchNode((spec.model as { file: string }).file, spec, id, data, process.env),
+    launch: ({ spec }, id) =>
+      launchReplica(spec, id, { folder: join(data, id), environment: process.env, ports: new Ports() }),
     egress: new Egress({ settings: { httpsOnly: false, allow: [] }, ownPort: () => null }),
     inputBytesMax: 1_024,
     onDelivery: () => {},

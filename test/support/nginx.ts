@@ -8,7 +8,7 @@ import { newFolder, removeFolder } from './folder.ts';
 import { exchange } from './http.ts';
 import { whyNot } from './optional.ts';
 import { until } from './until.ts';
-import { freePort } from '../../src/replicas/runtimes/command.ts';
+import { freePort } from './free-port.ts';
 
 /** Debian puts it where only root looks. */
 const env = { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin` };

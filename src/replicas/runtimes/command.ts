@@ -1,31 +1,23 @@
 // The runtime for any program that answers GET /ping and POST /invocations on the port it is told in $PORT.
 
-import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
 import type { EndpointSpec } from '../../domain/endpoint.ts';
-import { cleanEnvironment, dieWithServer, type ProcessLaunch } from './launch.ts';
+import { REPLICA_VARIABLE } from '../peers/kin.ts';
+import { cleanEnvironment, dieWithServer, type LaunchSite, type ProcessLaunch } from './launch.ts';
 
 /** How to start a replica of a program. */
 export async function launchCommand(
   argv: readonly [string, ...string[]],
   spec: EndpointSpec,
-  serverEnvironment: NodeJS.ProcessEnv,
+  replicaId: string,
+  { environment, ports }: LaunchSite,
 ): Promise<ProcessLaunch> {
-  const port = await freePort();
+  const { port, letGo } = await ports.give();
+  const told = { PORT: String(port), [REPLICA_VARIABLE]: replicaId };
   return {
     argv: dieWithServer(argv),
-    env: cleanEnvironment(serverEnvironment, spec.env, { PORT: String(port) }),
+    env: cleanEnvironment(environment, spec.env, told),
     cwd: spec.cwd,
     address: { port },
+    letGo,
   };
-}
-
-/** A port of the loopback interface that nobody uses at this moment. Should another program take it first, the replica fails to start and is started again. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

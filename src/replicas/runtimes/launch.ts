@@ -1,13 +1,28 @@
 // How a replica's process is started, whatever its runtime: what to run, where it answers, and what it gets to see.
 
 import { spawnSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EndpointSpec } from '../../domain/endpoint.ts';
 import type { ReplicaLog } from '../../domain/log-line.ts';
 import { REPORTS_DESCRIPTOR, REPORTS_VARIABLE, SOCKET_VARIABLE } from '../../model/protocol.ts';
+import type { SocketPlace } from '../peers/socket.ts';
+import type { Ports } from './ports.ts';
 
 /** Where a replica answers. */
-export type Address = { readonly socketPath: string } | { readonly port: number };
+export type Address = SocketPlace | { readonly port: number };
+
+/** Where a replica is started, and with what. */
+export interface LaunchSite {
+  /** A folder of its own, which is the server's; its path must be short, for a Unix socket's has 107 bytes at the most. */
+  readonly folder: string;
+  /** The server's own environment. */
+  readonly environment: NodeJS.ProcessEnv;
+  readonly ports: Ports;
+}
+
+/** The folder in a replica's folder in which it makes its socket. */
+export const SOCKET_FOLDER = 'bind';
 
 /** Everything needed to start one replica: a process, or connections to a server that somebody else runs. */
 export type Launch = ProcessLaunch | RemoteLaunch;
@@ -29,10 +44,14 @@ export interface ProcessLaunch {
   readonly log?: ReplicaLog;
   /** What holds its processes beyond their group; absent where nothing does. */
   readonly confinement?: Confinement;
+  /** Called once nothing of it is left. */
+  readonly letGo: () => void;
 }
 
 /** What holds the processes of one replica. */
 export interface Confinement {
+  /** The processes that it holds, as far as it can say. */
+  processes(): readonly number[];
   /** Whether the kernel ended one of them because there was no memory left: the end of a sentence about it, or null. */
   outOfMemory(): string | null;
   /** Ends all that is left of the replica, whatever group it is in, and wipes its folder. Never rejects. */
@@ -51,24 +70,24 @@ export function cleanEnvironment(
   return Object.assign(Object.fromEntries(passed), ...given) as Record<string, string>;
 }
 
-/** How to start a runner of ours, which answers on a Unix socket in `socketFolder`. */
+/** How to start a runner of ours, which answers on a Unix socket. */
 export function launchRunner(
   argv: readonly [string, ...string[]],
   spec: EndpointSpec,
-  replicaId: string,
-  socketFolder: string,
-  serverEnvironment: NodeJS.ProcessEnv,
+  { folder, environment }: LaunchSite,
 ): ProcessLaunch {
-  const socketPath = join(socketFolder, `${replicaId.slice(-12)}.sock`);
+  mkdirSync(join(folder, SOCKET_FOLDER), { recursive: true, mode: 0o700 });
+  const boundAt = join(folder, SOCKET_FOLDER, 'socket');
   return {
     argv: dieWithServer(argv),
-    env: cleanEnvironment(serverEnvironment, spec.env, {
-      [SOCKET_VARIABLE]: socketPath,
+    env: cleanEnvironment(environment, spec.env, {
+      [SOCKET_VARIABLE]: boundAt,
       [REPORTS_VARIABLE]: String(REPORTS_DESCRIPTOR),
     }),
     reports: true,
     cwd: spec.cwd,
-    address: { socketPath },
+    address: { boundAt, socketPath: join(folder, 'socket'), uid: null },
+    letGo: () => {},
   };
 }
 

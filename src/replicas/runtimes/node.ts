@@ -4,22 +4,16 @@ import { fileURLToPath } from 'node:url';
 import type { EndpointSpec } from '../../domain/endpoint.ts';
 import type { Inspection } from '../../model/inspect.ts';
 import { inspectWith } from './inspection.ts';
-import { launchRunner, type ProcessLaunch } from './launch.ts';
+import { launchRunner, type LaunchSite, type ProcessLaunch } from './launch.ts';
 
 const programOf = (name: 'runner' | 'inspect'): string => {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   return fileURLToPath(new URL(`../../model/${name}.${extension}`, import.meta.url));
 };
 
-/** How to start a replica of a model file; `socketFolder` must be short, for a Unix socket's path has 108 bytes at the most. */
-export function launchNode(
-  file: string,
-  spec: EndpointSpec,
-  replicaId: string,
-  socketFolder: string,
-  serverEnvironment: NodeJS.ProcessEnv,
-): ProcessLaunch {
-  return launchRunner([process.execPath, programOf('runner'), file], spec, replicaId, socketFolder, serverEnvironment);
+/** How to start a replica of a model file. */
+export function launchNode(file: string, spec: EndpointSpec, site: LaunchSite): ProcessLaunch {
+  return launchRunner([process.execPath, programOf('runner'), file], spec, site);
 }
 
 /** Finds out what a model file takes, in a process of its own that sees what a replica would; `prefix` stands before its command. */

@@ -4,22 +4,16 @@ import { fileURLToPath } from 'node:url';
 import type { EndpointSpec, ModelSource } from '../../domain/endpoint.ts';
 import type { Inspection } from '../../model/inspect.ts';
 import { inspectWith } from './inspection.ts';
-import { launchRunner, type ProcessLaunch } from './launch.ts';
+import { launchRunner, type LaunchSite, type ProcessLaunch } from './launch.ts';
 
 /** A model that is a Python file. */
 export type PythonSource = Extract<ModelSource, { readonly runtime: 'python' }>;
 
 const RUNNER = fileURLToPath(new URL('../../model/runner.py', import.meta.url));
 
-/** How to start a replica of a Python file; `socketFolder` must be short, for a Unix socket's path has 108 bytes at the most. */
-export function launchPython(
-  { python, file }: PythonSource,
-  spec: EndpointSpec,
-  replicaId: string,
-  socketFolder: string,
-  serverEnvironment: NodeJS.ProcessEnv,
-): ProcessLaunch {
-  return launchRunner([python, RUNNER, file], spec, replicaId, socketFolder, serverEnvironment);
+/** How to start a replica of a Python file. */
+export function launchPython({ python, file }: PythonSource, spec: EndpointSpec, site: LaunchSite): ProcessLaunch {
+  return launchRunner([python, RUNNER, file], spec, site);
 }
 
 /** Finds out what a Python file takes: imports it, and loads no model; `prefix` stands before its command. */

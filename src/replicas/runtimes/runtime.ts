@@ -3,25 +3,20 @@
 import type { EndpointSpec } from '../../domain/endpoint.ts';
 import type { Inspection } from '../../model/inspect.ts';
 import { launchCommand } from './command.ts';
-import type { Launch } from './launch.ts';
+import type { Launch, LaunchSite } from './launch.ts';
 import { inspectModel, launchNode } from './node.ts';
 import { inspectPython, launchPython } from './python.ts';
 
-/** How to start a replica of an endpoint's model; `socketFolder` must be short, for a Unix socket's path has 108 bytes at the most. */
-export async function launchReplica(
-  spec: EndpointSpec,
-  replicaId: string,
-  socketFolder: string,
-  serverEnvironment: NodeJS.ProcessEnv,
-): Promise<Launch> {
+/** How to start a replica of an endpoint's model. */
+export async function launchReplica(spec: EndpointSpec, replicaId: string, site: LaunchSite): Promise<Launch> {
   const { model } = spec;
   switch (model.runtime) {
     case 'node':
-      return launchNode(model.file, spec, replicaId, socketFolder, serverEnvironment);
+      return launchNode(model.file, spec, site);
     case 'python':
-      return launchPython(model, spec, replicaId, socketFolder, serverEnvironment);
+      return launchPython(model, spec, site);
     case 'command':
-      return launchCommand(model.argv, spec, serverEnvironment);
+      return launchCommand(model.argv, spec, replicaId, site);
     case 'remote':
       return { url: model.url };
   }
