@@ -88,7 +88,7 @@ export type Enqueued =
   | { readonly result: 'replayed'; readonly runId: RunId }
   /** The same idempotency key came before with another request. */
   | { readonly result: 'key-reused' }
-  /** A run with the same concurrency key has not ended yet: this is it. */
+  /** A run with the same concurrency key has not ended yet: this is it, and the new one's idempotency key stands for it from now on. */
   | { readonly result: 'deduplicated'; readonly runId: RunId }
   /** The endpoint's queue limit is reached; nothing was stored. */
   | { readonly result: 'queue-full'; readonly queued: number }

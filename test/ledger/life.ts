@@ -158,8 +158,48 @@ export function describeLife(
         expect(
           await ledger.enqueue([call({ concurrencyKey: 'k', idempotency: { key: 'j', fingerprint: 'f' } })]),
         ).toEqual([{ result: 'deduplicated', runId: first.runId }]);
-        await ledger.cancel(first.runId);
-        await enqueue({ concurrencyKey: 'k', idempotency: { key: 'j', fingerprint: 'another' } });
+      });
+
+      test('leaves the idempotency key of whoever was told of the open run with that run, also when it has ended', async () => {
+        const first = await enqueue({ concurrencyKey: 'k' });
+        const twice = call({ concurrencyKey: 'k', idempotency: { key: 'j', fingerprint: 'f' } });
+        expect(await ledger.enqueue([twice])).toEqual([{ result: 'deduplicated', runId: first.runId }]);
+        await finish((await claimOne()).claim);
+        expect(await ledger.enqueue([{ ...twice, runId: newRunId() }])).toEqual([
+          { result: 'replayed', runId: first.runId },
+        ]);
+        const other = call({ concurrencyKey: 'k', idempotency: { key: 'j', fingerprint: 'another' } });
+        expect(await ledger.enqueue([other])).toEqual([{ result: 'key-reused' }]);
+      });
+
+      test('does so for runs that come together, as if they had come one by one', async () => {
+        const first = await enqueue({ concurrencyKey: 'open' });
+        const [open, fresh] = [
+          { key: 'a', fingerprint: 'f' },
+          { key: 'b', fingerprint: 'f' },
+        ];
+        const leader = call({ concurrencyKey: 'new' });
+        const answers = await ledger.enqueue([
+          call({ concurrencyKey: 'open', idempotency: open }),
+          call({ concurrencyKey: 'open', idempotency: open }),
+          call({ concurrencyKey: 'open', idempotency: { ...open, fingerprint: 'another' } }),
+          leader,
+          call({ concurrencyKey: 'new', idempotency: fresh }),
+          call({ concurrencyKey: 'new', idempotency: fresh }),
+        ]);
+        expect(answers).toMatchObject([
+          { result: 'deduplicated', runId: first.runId },
+          { result: 'replayed', runId: first.runId },
+          { result: 'key-reused' },
+          { result: 'enqueued' },
+          { result: 'deduplicated', runId: leader.runId },
+          { result: 'replayed', runId: leader.runId },
+        ]);
+        for (const run of [first, leader]) await ledger.cancel(run.runId);
+        expect(await ledger.enqueue([call({ idempotency: open }), call({ idempotency: fresh })])).toEqual([
+          { result: 'replayed', runId: first.runId },
+          { result: 'replayed', runId: leader.runId },
+        ]);
       });
     });
 

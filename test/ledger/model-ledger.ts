@@ -490,12 +490,16 @@ export class ModelLedger {
       : { result: 'key-reused' };
   }
 
-  #duplicateOf({ endpoint, tenant, concurrencyKey }: NewRun): Enqueued | null {
+  #duplicateOf({ endpoint, tenant, concurrencyKey, idempotency }: NewRun): Enqueued | null {
     if (concurrencyKey === null) return null;
     const same = this.#at(endpoint).find(
       (run) => isOpen(run) && run.given.tenant === tenant && run.given.concurrencyKey === concurrencyKey,
     );
-    return same === undefined ? null : { result: 'deduplicated', runId: same.given.runId };
+    if (same === undefined) return null;
+    const { runId } = same.given;
+    if (idempotency !== null)
+      this.#keys.set(keyOf(tenant, idempotency.key), { ...idempotency, runId, createdAt: this.now });
+    return { result: 'deduplicated', runId };
   }
 
   #store(given: NewRun): Enqueued {

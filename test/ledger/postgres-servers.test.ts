@@ -295,9 +295,14 @@ describe('two servers together', () => {
       runs.flatMap((run, place) => (results[place]!.result === 'enqueued' ? [[run.runId, run]] : [])),
     );
     expect(await a.runs({ limit: 500 })).toHaveLength(stored.size);
+    // A run is what its own key stands for, and the keys of its duplicates.
+    const standsFor = new Map([...stored].map(([runId, { idempotency }]) => [runId, [idempotency]]));
+    results.forEach((answer, place) => {
+      if (answer.result === 'deduplicated') standsFor.get(answer.runId)!.push(runs[place]!.idempotency);
+    });
     results.forEach((answer, place) => {
       const run = runs[place]!;
-      if (answer.result === 'replayed') expect(stored.get(answer.runId)!.idempotency).toEqual(run.idempotency);
+      if (answer.result === 'replayed') expect(standsFor.get(answer.runId)).toContainEqual(run.idempotency);
       if (answer.result === 'deduplicated') expect(stored.get(answer.runId)!.concurrencyKey).toBe(run.concurrencyKey);
     });
     const kinds = new Set(results.map(({ result }) => result));

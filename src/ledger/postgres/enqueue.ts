@@ -176,6 +176,16 @@ export const FIND_KEYS: Statement = {
   ORDER BY g.place`,
 };
 
+/** Has idempotency keys stand for runs that there are. */
+export const KEEP_KEYS: Statement = {
+  name: 'claimcheck_keep_keys',
+  text: `
+  INSERT INTO claimcheck.idempotency_keys (tenant, key, fingerprint, run_id, created_at_ms)
+  SELECT g.tenant, g.key, g.fingerprint, g.run_id, claimcheck.now_ms()
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS g (tenant, key, fingerprint, run_id)
+  ORDER BY g.key, g.tenant`,
+};
+
 /** The runs' values, in the order of the parameters. */
 export function valuesOf(runs: readonly NewRun[]): unknown[][] {
   return [

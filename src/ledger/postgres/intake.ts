@@ -5,7 +5,7 @@ import type { RunId } from '../../domain/ids.ts';
 import { instant } from '../../domain/time.ts';
 import type { Enqueued, NewRun } from '../ledger.ts';
 import type { Connections, Statement, Writer } from './connections.ts';
-import { ENQUEUE, ENQUEUE_CHUNKS, FIND_KEYS, LOCK_PARENTS, valuesOf } from './enqueue.ts';
+import { ENQUEUE, ENQUEUE_CHUNKS, FIND_KEYS, KEEP_KEYS, LOCK_PARENTS, valuesOf } from './enqueue.ts';
 import { isRefusedBy, lacks, OutcomeUnknown, Unreachable } from './errors.ts';
 import type { Hints } from './hints.ts';
 import { LOCK_ENDPOINTS } from './places.ts';
@@ -141,11 +141,11 @@ async function writeInOrder(runs: readonly NewRun[], writer: Writer, read: Write
     // An idempotency key is looked at first: what comes again is no duplicate.
     if (original !== null) answers.set(run, replayOf(run, original, fingerprint));
     else if (first !== undefined) followers.push({ run, leader: first, by: 'idempotency' });
-    else if (twin !== null) answers.set(run, duplicateOf(twin));
-    else if (second !== undefined) followers.push({ run, leader: second, by: 'concurrency' });
     else {
-      fresh.push(run);
-      for (const key of keys.filter((one) => one !== null)) leaders.set(key, run);
+      if (twin !== null) answers.set(run, duplicateOf(twin));
+      else if (second !== undefined) followers.push({ run, leader: second, by: 'concurrency' });
+      else fresh.push(run);
+      for (const key of keys.filter((one) => one !== null)) leaders.set(key, leaders.get(key) ?? run);
     }
   }
   for (const [run, answer] of await store(fresh, writer)) answers.set(run, answer);
@@ -155,8 +155,23 @@ async function writeInOrder(runs: readonly NewRun[], writer: Writer, read: Write
     if (answer === null) left.push(follower.run);
     else answers.set(follower.run, answer);
   }
+  await keepKeys(answers, writer);
   if (left.length > 0) for (const [run, answer] of await writeInOrder(left, writer, read)) answers.set(run, answer);
   return answers;
+}
+
+/** The idempotency keys of duplicates stand for the runs that those were told of: the same request later, when that has ended, is no new one. */
+async function keepKeys(answers: Answers, writer: Writer): Promise<void> {
+  const kept = [...answers].flatMap(([{ tenant, idempotency }, answer]) =>
+    answer.result === 'deduplicated' && idempotency !== null ? [{ tenant, ...idempotency, runId: answer.runId }] : [],
+  );
+  if (kept.length === 0) return;
+  await writer.write(KEEP_KEYS, [
+    kept.map(({ tenant }) => tenant),
+    kept.map(({ key }) => key),
+    kept.map(({ fingerprint }) => fingerprint),
+    kept.map(({ runId }) => runId),
+  ]);
 }
 
 /** What the keys stand for, of the runs that have any. */
@@ -215,10 +230,11 @@ const enqueued = ({ seq, ahead, created_at_ms: createdAt }: StoredRow): Enqueued
 /** Where the first of them found no room, there is none for the others either. */
 function answerTo({ run, leader, by }: Follower, answer: Enqueued): Enqueued | null {
   const isSameRequest = run.idempotency?.fingerprint === leader.idempotency?.fingerprint;
+  const original = answer.result === 'enqueued' ? leader.runId : answer.result === 'deduplicated' ? answer.runId : null;
   // The key of a leader that was refused stands for nothing, so another request with it is judged by itself.
-  if (answer.result !== 'enqueued') return by === 'concurrency' || isSameRequest ? answer : null;
-  if (by === 'concurrency') return duplicateOf(leader.runId);
-  return replayOf(run, leader.runId, leader.idempotency?.fingerprint);
+  if (original === null) return by === 'concurrency' || isSameRequest ? answer : null;
+  if (by === 'concurrency') return duplicateOf(original);
+  return replayOf(run, original, leader.idempotency?.fingerprint);
 }
 
 const duplicateOf = (runId: RunId): Enqueued => ({ result: 'deduplicated', runId });

@@ -53,7 +53,7 @@ export class Intake {
     return runs.map(
       (run) =>
         this.#replayOf(run) ??
-        this.#duplicateOf(run) ??
+        this.#duplicateOf(now, run) ??
         (run.parent === null ? this.#enqueueTopLevel(now, run) : this.#enqueueChunk(now, run, run.parent)),
     );
   }
@@ -66,10 +66,14 @@ export class Intake {
     return { result: 'replayed', runId: found.run_id as RunId };
   }
 
-  #duplicateOf({ endpoint, tenant, concurrencyKey }: NewRun): Enqueued | null {
+  /** The run's idempotency key stands for the one that it is told of: the same request later, when that has ended, is no new one. */
+  #duplicateOf(now: Instant, { endpoint, tenant, concurrencyKey, idempotency }: NewRun): Enqueued | null {
     if (concurrencyKey === null) return null;
     const found = this.#findOpen.first({ endpoint, tenant, concurrencyKey });
-    return found === undefined ? null : { result: 'deduplicated', runId: found.run_id as RunId };
+    if (found === undefined) return null;
+    const runId = found.run_id as RunId;
+    if (idempotency !== null) this.#keepKey.run({ ...idempotency, tenant, runId, now });
+    return { result: 'deduplicated', runId };
   }
 
   #enqueueTopLevel(now: Instant, run: NewRun): Enqueued {
