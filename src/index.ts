@@ -43,6 +43,7 @@ export {
   NotAcceptableError,
   NotFoundError,
   OutputExpiredError,
+  PayloadDamagedError,
   PayloadTooLargeError,
   QueueExpiredError,
   QueueFullError,

@@ -118,7 +118,7 @@ export class Capturer {
   /**
    * The output of a captured run, byte for byte, as it is read from the disk: to be read to its end, or destroyed.
    *
-   * @throws ServiceError `internal` when the store does not have the bytes that were put there, `capture-not-found` when it has been deleted
+   * @throws ServiceError `payload-damaged` when the store does not have the bytes that were put there, `capture-not-found` when it has been deleted
    */
   predictions(capture: CaptureRecord): Promise<Readable> {
     return this.#open(capture, 'predictions', capture.predictions);
@@ -207,7 +207,7 @@ export class Capturer {
         { err: cause, endpoint, name, version },
         `the ${part} of a capture are damaged in the store`,
       );
-      throw new ServiceError('internal', `The ${part} of this capture are damaged in the store.`, { cause });
+      throw new ServiceError('payload-damaged', `The ${part} of this capture are damaged in the store.`, { cause });
     }
   }
 }

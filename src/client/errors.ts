@@ -159,6 +159,8 @@ export class QueueFullError extends problem('queue-full') {}
 export class TooManyAttemptsError extends problem('too-many-attempts') {}
 /** 500: a bug, or a failure of the storage; the server's log has the cause under `instance`. */
 export class InternalError extends problem('internal') {}
+/** 500: stored bytes are missing or damaged; asking again finds the same. */
+export class PayloadDamagedError extends problem('payload-damaged') {}
 /** 503: the server is stopping and takes no new work. */
 export class DrainingError extends problem('draining') {}
 /** 503: the model did not become ready; the detail has the last lines it printed. */
@@ -213,6 +215,7 @@ const CLASSES: { readonly [Slug in ProblemSlug]: new (facts: ProblemFacts) => Cl
   'queue-full': QueueFullError,
   'too-many-attempts': TooManyAttemptsError,
   internal: InternalError,
+  'payload-damaged': PayloadDamagedError,
   draining: DrainingError,
   'replica-unavailable': ReplicaUnavailableError,
   'storage-full': StorageFullError,

@@ -104,7 +104,7 @@ export const PROBLEMS = {
   'run-not-ended': {
     status: 409,
     title: 'The run has not ended',
-    retryable: false,
+    retryable: true,
     meaning: 'What was asked is possible only once the run has ended.',
   },
   'run-cancelled': {
@@ -216,6 +216,13 @@ export const PROBLEMS = {
     retryable: true,
     meaning: 'A bug, or a failure of the storage; the server log has the cause under the request id.',
   },
+  'payload-damaged': {
+    status: 500,
+    title: 'The stored bytes are damaged',
+    retryable: false,
+    meaning:
+      'An input, an output or a part of a capture is missing from the store, or has other bytes than were put there. Asking again finds the same; `claimcheck doctor` says what else is damaged.',
+  },
   draining: {
     status: 503,
     title: 'The server is stopping',
@@ -281,6 +288,7 @@ export const RUN_FAILURES = [
   'replica-unavailable',
   'run-timeout',
   'queue-expired',
+  'payload-damaged',
   'internal',
 ] as const;
 /** The type of a failed run's error. */

@@ -16,7 +16,7 @@ export interface Exchange {
 /**
  * Reads both; null once they are no longer kept.
  *
- * @throws ServiceError `internal` when the store does not have the bytes that were put there
+ * @throws ServiceError `payload-damaged` when the store does not have the bytes that were put there
  */
 export async function readExchange(parts: StoredParts, run: RunRecord): Promise<Exchange | null> {
   const [input, output] = await Promise.all([

@@ -11,6 +11,7 @@
 
 import { type Clock, jitter, startTimer } from '../clock.ts';
 import { BlobDamaged, outputKey } from '../blobs/blobs.ts';
+import type { RunError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import { LOCATION_TYPE, type Payload } from '../domain/payload.ts';
 import { after, between, type Duration, milliseconds, toRfc3339 } from '../domain/time.ts';
@@ -201,11 +202,12 @@ async function attemptResult(
 /** The store answers, and what it has is not the input: another attempt would find the same. */
 function unreadableInput(log: Log, runId: RunId, cause: unknown): AttemptResult {
   log.error({ err: cause, run_id: runId }, 'the input of a run cannot be read');
-  const detail =
+  const error = (
     cause instanceof BlobDamaged
-      ? 'The input of this run is damaged in the store.'
-      : 'The input of this run cannot be read; the server log has the cause.';
-  return { kind: 'failed', error: { type: 'internal', detail } };
+      ? { type: 'payload-damaged', detail: 'The input of this run is damaged in the store.' }
+      : { type: 'internal', detail: 'The input of this run cannot be read; the server log has the cause.' }
+  ) satisfies RunError;
+  return { kind: 'failed', error };
 }
 
 /** What an attempt comes to whose input could not be had; one that is only named may be there the next time. */

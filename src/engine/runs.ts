@@ -103,7 +103,7 @@ export class Runs {
    * The output of a succeeded run; null for any other, and once its retention is over. By its record and not its id, which only
    * whoever sees the run has.
    *
-   * @throws ServiceError `internal` when the store does not have the bytes that were put there
+   * @throws ServiceError `payload-damaged` when the store does not have the bytes that were put there
    */
   output({ runId }: RunRecord): Promise<Stored | null> {
     return readStored(this.#parts, runId, 'output');
@@ -117,7 +117,7 @@ export class Runs {
   /**
    * The input and the output of a succeeded run; null once its retention is over. By its record, as `output` is.
    *
-   * @throws ServiceError `internal` when the store does not have the bytes that were put there
+   * @throws ServiceError `payload-damaged` when the store does not have the bytes that were put there
    */
   exchange(run: RunRecord): Promise<Exchange | null> {
     return readExchange(this.#parts, run);

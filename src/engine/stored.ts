@@ -29,7 +29,7 @@ export interface OpenStored extends PayloadFacts {
 /**
  * The input or the output of a run, or null where it has none or it is no longer kept.
  *
- * @throws ServiceError `internal` when the store does not have the bytes that were put there
+ * @throws ServiceError `payload-damaged` when the store does not have the bytes that were put there
  */
 export function readStored(parts: StoredParts, runId: RunId, role: 'input' | 'output'): Promise<Stored | null> {
   return load(parts, runId, role, async (payload) => ({ ...payload, content: await parts.payloads.read(payload) }));
@@ -67,6 +67,6 @@ async function load<Loaded>(
     // Its retention may have ended since the ledger was asked, and then the blob is gone as it should be.
     if ((await ledger.run(runId))?.payloadsKept !== true) return null;
     log.error({ err: cause, run_id: runId }, `the ${role} of a run is damaged in the store`);
-    throw new ServiceError('internal', `The ${role} of this run is damaged in the store.`, { runId, cause });
+    throw new ServiceError('payload-damaged', `The ${role} of this run is damaged in the store.`, { runId, cause });
   }
 }

@@ -73,6 +73,7 @@ test('what is over when it is tried again is said to be retryable, and what stay
     'replica-crashed',
     'replica-unavailable',
     'request-timeout',
+    'run-not-ended',
     'run-timeout',
     'storage-full',
     'storage-unavailable',

@@ -51,7 +51,7 @@ test('a run whose input is not there makes room for the next at once, and not wi
   await ended(held);
   expect((await ended(good)).run.status).toBe('succeeded');
   for (const runId of lost)
-    expect((await ended(runId)).run).toMatchObject({ status: 'failed', error: { type: 'internal' } });
+    expect((await ended(runId)).run).toMatchObject({ status: 'failed', error: { type: 'payload-damaged' } });
 });
 
 describe.concurrent('a retry', () => {

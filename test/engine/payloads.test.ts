@@ -125,7 +125,7 @@ test('a run whose input is damaged in the store fails, and never sees wrong byte
   await server.ended(held);
   expect(await server.ended(runId)).toMatchObject({
     status: 'failed',
-    error: { type: 'internal', detail: expect.stringContaining('damaged') as string },
+    error: { type: 'payload-damaged', retryable: false, detail: expect.stringContaining('damaged') as string },
   });
   expect(() => readFileSync(log)).toThrow(/ENOENT/);
   // The replica is not the one to blame, and goes on.
@@ -142,7 +142,7 @@ test('a run whose input flows from the store fails where it is damaged, and the 
   const before = await pid();
   expect(await server.ended(json.run_id)).toMatchObject({
     status: 'failed',
-    error: { type: 'internal', detail: expect.stringContaining('damaged') as string },
+    error: { type: 'payload-damaged', retryable: false, detail: expect.stringContaining('damaged') as string },
   });
   expect(await pid()).toBe(before);
 });
@@ -171,7 +171,7 @@ test('a batch whose table is damaged in the store fails', async () => {
   openGate();
   expect(await server.ended(runId)).toMatchObject({
     status: 'failed',
-    error: { type: 'internal', detail: expect.stringContaining('damaged') as string },
+    error: { type: 'payload-damaged', retryable: false, detail: expect.stringContaining('damaged') as string },
   });
   for (const other of [held, second]) expect(await server.ended(other)).toMatchObject({ status: 'succeeded' });
 });
@@ -188,7 +188,7 @@ test.each([
   harm(runId);
   const answer = await server.get(`/runs/${runId}/output`);
   expect(answer.status).toBe(500);
-  expect(answer.json.type).toBe('https://claimcheck.dev/problems/internal');
+  expect(answer.json).toMatchObject({ type: 'https://claimcheck.dev/problems/payload-damaged', retryable: false });
   expect(answer.text).not.toContain('xxx');
   expect(answer.text).not.toContain(server.data);
   // The run itself can be looked at: only its output is gone.

@@ -100,7 +100,7 @@ describe('POST /runs/{id}/retry', () => {
     const runId = await server.submit('jobs', { path: gates.path('not-ended') }, { run_name: 'not ended' });
     const answer = await retry(runId);
     expect(answer.status).toBe(409);
-    expect(answer.json).toMatchObject({ type: problemOf('run-not-ended'), run_id: runId, retryable: false });
+    expect(answer.json).toMatchObject({ type: problemOf('run-not-ended'), run_id: runId, retryable: true });
     expect((await server.get('/runs?run_name=not%20ended')).json.runs).toHaveLength(1);
     gates.open('not-ended');
     await server.ended(runId);

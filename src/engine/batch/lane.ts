@@ -98,7 +98,7 @@ function whyItCannotGoOn(error: unknown) {
   if (error instanceof TableError)
     return { type: 'invalid-output', detail: `The chunks' outputs do not fit together: ${error.message}` } as const;
   if (error instanceof BlobDamaged)
-    return { type: 'internal', detail: 'A payload of this run is damaged in the store.' } as const;
+    return { type: 'payload-damaged', detail: 'A payload of this run is damaged in the store.' } as const;
   return {
     type: 'internal',
     detail: 'The outputs of the chunks could not be put together; the server log has the cause.',
