@@ -179,6 +179,17 @@ module.exports = {
       '^src/captures/(?:captures|orphans|sqlite|postgres)\\.ts$',
       CLOCK,
     ]),
+    may('a-backup-knows-the-stores-and-no-server', room('backup'), [
+      room('domain'),
+      '^src/ledger/ledger\\.ts$',
+      '^src/ledger/sqlite/(?:copy|driver)\\.ts$',
+      '^src/captures/(?:captures|sqlite)\\.ts$',
+      '^src/belonging\\.ts$',
+      '^src/config/config\\.ts$',
+      CLOCK,
+      LOG,
+      FOLDERS,
+    ]),
     may('configuration-knows-only-rules', room('config'), [
       room('domain'),
       VALIDATION,
@@ -192,6 +203,7 @@ module.exports = {
         pathNot: [
           '^src/stores\\.ts$',
           '^src/doctor/store\\.ts$',
+          '^src/backup/backup\\.ts$',
           '^src/ledger/[^/]+/',
           '^src/blobs/directory\\.ts$',
           '^src/(?:vault|captures|cache)/(?:sqlite|postgres)\\.ts$',
@@ -216,7 +228,8 @@ module.exports = {
     {
       name: 'processes-live-in-replicas',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/replicas/' },
+      // Postgres' own programs alone can dump a database.
+      from: { path: '^src/', pathNot: ['^src/replicas/', '^src/backup/postgres-tools\\.ts$'] },
       to: { path: '^(?:node:)?child_process$' },
     },
     {

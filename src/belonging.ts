@@ -194,14 +194,23 @@ export class Belonging {
   /** Makes a folder and a ledger belong to each other, whatever they belonged to. Blobs that are there by now and that no run names are kept. */
   static async adopt(place: FolderPlace, ledger: Ledger, now: Instant): Promise<void> {
     if (place.kind === 'postgres' && existsSync(place.ledgerFile)) throw hasLedgerOfItsOwn(place);
+    await Belonging.#join(place, ledger, (known) => newIdentity(place, known, now));
+  }
+
+  /** As `adopt`, of a folder and a ledger that were put back from one backup: all that is in it is the ledger's. */
+  static async restored(place: FolderPlace, ledger: Ledger, now: Instant): Promise<void> {
+    await Belonging.#join(place, ledger, (known) => ({ ...newIdentity(place, known, now), since: 0, complete: true }));
+  }
+
+  static async #join(place: FolderPlace, ledger: Ledger, make: (known: Identity) => FolderIdentity): Promise<void> {
     await ledger.exclusively(async () => {
       const known = await ledger.identity();
       if (known.isElsewhere) throw new Stranger(mistakesBetween(place, null, known)[0]);
-      const said = newIdentity(place, known, now);
+      const said = make(known);
       const next = newMark();
-      write(place.data, { ...said, next });
+      writeIdentity(place.data, { ...said, next });
       await ledger.belongTo(said.folder, next);
-      write(place.data, { ...said, mark: next });
+      writeIdentity(place.data, { ...said, mark: next });
     });
   }
 
@@ -221,7 +230,7 @@ export class Belonging {
     if (this.#said.complete) return;
     await this.#ledger.exclusively(async () => {
       const said = { ...(readIdentity(this.#place.data) ?? this.#said), complete: true };
-      await unlessFull(() => write(this.#place.data, said));
+      await unlessFull(() => writeIdentity(this.#place.data, said));
     });
   }
 
@@ -238,10 +247,10 @@ export class Belonging {
     const { mark } = await this.#ledger.identity();
     const next = newMark();
     const standing = { ...said, kind, place, mark: mark ?? said.mark };
-    write(data, { ...standing, next });
+    writeIdentity(data, { ...standing, next });
     await this.#ledger.belongTo(said.folder, next);
     this.#said = { ...standing, mark: next, next: null };
-    write(data, this.#said);
+    writeIdentity(data, this.#said);
   }
 }
 
@@ -320,7 +329,8 @@ function writeFirst(data: string, said: FolderIdentity): boolean {
   return true;
 }
 
-function write(data: string, said: FolderIdentity): void {
+/** Writes what a folder says of itself, whole or not at all. */
+export function writeIdentity(data: string, said: FolderIdentity): void {
   const unfinished = writeUnfinished(data, said);
   renameSync(unfinished, join(data, FILE));
   syncFolder(data);

@@ -91,7 +91,7 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
   const { shapes, cautions } = await deployer.examineConfig();
   const undo = new AsyncDisposableStack();
   try {
-    const { ledger, blobs, vault, captures, cache, room, ownedSince, broken } = await openStores(config, undo, log);
+    const { ledger, blobs, vault, captures, cache, room, folder, broken } = await openStores(config, undo, log);
     const { authenticator, operator, usableKeys } = await openDoor(config, vault);
     const isolation = undo.adopt(await openIsolation({ data: config.data, machine, users, log }), close);
     const endpoints = await deployer.atStart(ledger, shapes);
@@ -113,7 +113,7 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
       endpoints,
       launch: launcherOf(config, isolation, undo, log),
       egress,
-      ownedSince,
+      folder,
       inputBytesMax: allLimits.tableBytes,
       onDelivery: () => deliverer.wake(),
     });

@@ -3,6 +3,7 @@
 
 import { existsSync, rmSync } from 'node:fs';
 import { assertMayOpen, Belonging, type FolderPlace, folderMark } from './belonging.ts';
+import { Attendant } from './backup/attendant.ts';
 import type { BlobStore } from './blobs/blobs.ts';
 import type { CaptureStore } from './captures/captures.ts';
 import { CaptureKeeper } from './captures/keeper.ts';
@@ -23,7 +24,8 @@ import {
   vaultFile,
 } from './config/config.ts';
 import type { StorageBroken } from './domain/errors.ts';
-import { after, type Duration, hours, type Instant } from './domain/time.ts';
+import { after, type Duration, hours } from './domain/time.ts';
+import type { FolderRights } from './engine/collector.ts';
 import { makeFolder } from './folders.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import { openSqliteLedger, type SqliteOptions } from './ledger/sqlite/driver.ts';
@@ -47,8 +49,8 @@ export interface Stores {
   readonly captures: { readonly store: CaptureStore; readonly blobs: BlobStore };
   readonly cache: CacheStore;
   readonly room: DiskRoom;
-  /** Since when what lies in the data folder is this ledger's; null where it is another ledger's by now. */
-  readonly ownedSince: () => Instant | null;
+  /** What may be deleted in the data folder. */
+  readonly folder: FolderRights;
   /** Resolves when the store can no longer be trusted. */
   readonly broken: Promise<StorageBroken>;
 }
@@ -69,20 +71,22 @@ export async function openStores(config: Config, undo: AsyncDisposableStack, log
   const ledger = undo.adopt(await openLedger(config, { onFull, onBroken }, log), (opened) => opened.close());
   await room.start();
   const belonging = undo.adopt(await Belonging.found(place, ledger, systemClock.now()), (found) => leave(found, log));
-  const ownedSince = (): Instant | null => belonging.since();
+  const attendant = undo.adopt(new Attendant({ data: config.data, ledger, log }), (started) => started.close());
+  attendant.start();
+  const folder: FolderRights = { since: () => belonging.since(), isCopied: () => attendant.isBusy() };
   const blobs = await openBlobs(blobFolder(config.data), ledger, onBroken);
   const vault = undo.adopt(await openVault(config, belonging.ledger), (opened) => opened.close());
   const captures = {
     store: undo.adopt(await openCaptures(config, belonging.ledger), (opened) => opened.close()),
     blobs: await openBlobs(capturesFolder(config.data), ledger, onBroken),
   };
-  const captureKeeper = new CaptureKeeper({ ...captures, clock: systemClock, log, ownedSince });
+  const captureKeeper = new CaptureKeeper({ ...captures, clock: systemClock, log, folder });
   undo.adopt(captureKeeper, (started) => started.close()).start();
   const cache = undo.adopt(await openCache(config, belonging.ledger), (opened) => opened.close());
   const cacheKeeper = new CacheKeeper({ cache, unusedFor: config.cacheUnusedFor, clock: systemClock, log });
   undo.adopt(cacheKeeper, (started) => started.close()).start();
   await belonging.complete();
-  return { ledger, blobs, vault, captures, cache, room, ownedSince, broken };
+  return { ledger, blobs, vault, captures, cache, room, folder, broken };
 }
 
 /** A server that cannot say that it has stopped has stopped all the same: the folder and the ledger are as they were at its start. */
@@ -202,6 +206,16 @@ export async function adoptFolder(place: LedgerPlace): Promise<void> {
     adoptStoreFile(vaultFile(data), VAULT_FILE, id);
     adoptStoreFile(capturesFile(data), CAPTURES_FILE, id);
     for (const end of ['', '-wal', '-shm']) rmSync(`${cacheFile(data)}${end}`, { force: true });
+  } finally {
+    await ledger.close();
+  }
+}
+
+/** Lets a folder and a ledger that were put back from a backup belong to each other. */
+export async function settleRestored(place: LedgerPlace): Promise<void> {
+  const ledger = await openLedger(place, {}, openLog('silent'));
+  try {
+    await Belonging.restored(folderPlace(place), ledger, systemClock.now());
   } finally {
     await ledger.close();
   }

@@ -68,14 +68,14 @@ async function used(data: string, database: string | null = null): Promise<strin
 }
 
 /** What a server does once an hour. */
-const collect = ({ ledger, blobs, ownedSince }: Stores, data: string): Promise<void> =>
+const collect = ({ ledger, blobs, folder }: Stores, data: string): Promise<void> =>
   new Collector({
     ledger,
     blobs,
     logs: new RunLogs(join(data, 'logs'), systemClock, LOG),
     clock: systemClock,
     log: LOG,
-    ownedSince,
+    folder,
   }).deleteOrphans();
 
 const copyOf = async (data: string): Promise<string> => {

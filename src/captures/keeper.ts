@@ -17,7 +17,7 @@ export interface CaptureKeeperParts {
   readonly clock: Clock;
   readonly log: Log;
   /** Since when what lies in the folder is this store's; null where it is not any more. */
-  readonly ownedSince: () => Instant | null;
+  readonly folder: { since(): Instant | null };
 }
 
 /** Makes its rounds until it is stopped, the first one at once. */
@@ -38,11 +38,11 @@ export class CaptureKeeper {
   }
 
   async #deleteOrphans(): Promise<void> {
-    const { store, blobs, clock, log, ownedSince } = this.#parts;
+    const { store, blobs, clock, log, folder } = this.#parts;
     try {
       // Without a capture, it is perhaps another store than the one that these blobs belong to, named by mistake.
       if ((await store.all(0, 1)).length === 0) return;
-      const since = ownedSince();
+      const since = folder.since();
       if (since === null) return;
       const orphans = (await orphansIn(blobs, store, clock.now())).filter(({ storedAt }) => storedAt > since);
       for (const { key } of orphans) await blobs.delete(key);

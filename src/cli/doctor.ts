@@ -17,6 +17,12 @@ interface DoctorOptions {
   readonly json?: boolean;
 }
 
+/** Where a store is, as a configuration says it. */
+export interface StoreFolder {
+  readonly data: string;
+  readonly database: string | null;
+}
+
 /** Places shown of a broken promise; `--json` has more. */
 const PLACES_SHOWN = 5;
 /** An examination that is over by then needs no progress. */
@@ -41,31 +47,40 @@ export function doctorCommand(): Command {
 }
 
 async function doctor(options: DoctorOptions): Promise<void> {
+  const { locateStore } = await import('../config/config.ts');
+  await examineStore(await locateStore(options), options.json === true);
+}
+
+/**
+ * Examines a store and prints what was found.
+ *
+ * @throws Error when a promise is broken
+ */
+export async function examineStore(store: StoreFolder, asJson: boolean): Promise<void> {
   // Imported here, so that every other command starts without the server's code.
   const [{ examine }, { openStore }] = await Promise.all([
     import('../doctor/examination.ts'),
     import('../doctor/store.ts'),
   ]);
-  const place = await placeOf(options);
-  const store = await openStore(place);
+  const place = await placeOf(store);
+  const opened = await openStore(place);
   const progress = new ProgressLine(process.stderr);
   try {
     const startedAt = systemClock.now();
-    const report = await examine(store, startedAt, (examined) => progress.show(examined));
+    const report = await examine(opened, startedAt, (examined) => progress.show(examined));
     progress.clear();
     const took = (systemClock.now() - startedAt) / 1_000;
-    const text = options.json === true ? jsonText(body(report)) : reportText(report, place, took, process.stdout);
+    const text = asJson ? jsonText(body(report)) : reportText(report, place, took, process.stdout);
     await write(process.stdout, text);
     if (!report.healthy) throw new Error(verdictOf(report.findings));
   } finally {
     progress.clear();
-    await store.close();
+    await opened.close();
   }
 }
 
-async function placeOf(options: DoctorOptions): Promise<StorePlace> {
-  const { blobFolder, capturesFile, capturesFolder, ledgerFile, locateStore } = await import('../config/config.ts');
-  const { data, database } = await locateStore(options);
+async function placeOf({ data, database }: StoreFolder): Promise<StorePlace> {
+  const { blobFolder, capturesFile, capturesFolder, ledgerFile } = await import('../config/config.ts');
   const file = ledgerFile(data);
   if (database === null && !existsSync(file))
     throw new UsageError(`There is no ledger at ${file}. Name its folder with --data.`);

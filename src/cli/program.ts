@@ -2,6 +2,7 @@
 
 import { Command } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
+import { backupCommand } from './backup.ts';
 import { cacheCommand } from './cache.ts';
 import { capturesCommand } from './captures.ts';
 import { checkCommand } from './check.ts';
@@ -13,6 +14,7 @@ import { invokeCommand } from './invoke.ts';
 import { keysCommand } from './keys.ts';
 import { migrateCommand } from './migrate.ts';
 import { purgeCommand } from './purge.ts';
+import { restoreCommand } from './restore.ts';
 import { runsCommand } from './runs.ts';
 import { serveCommand } from './serve.ts';
 import { submitCommand } from './submit.ts';
@@ -25,7 +27,7 @@ Examples:
   $ claimcheck submit smiles-to-3d molecules.csv
   $ claimcheck runs wait <id>
 
-Commands other than serve, check, migrate, doctor, keys, webhooks and completion talk to the server at CLAIMCHECK_URL (http://127.0.0.1:4242),
+Commands other than serve, check, migrate, doctor, backup, restore, keys, webhooks and completion talk to the server at CLAIMCHECK_URL (http://127.0.0.1:4242),
 with the API key in CLAIMCHECK_API_KEY where it asks for one.
 They exit with 0 on success, 1 when a run failed or something went wrong, 2 for wrong usage, 130 after Ctrl-C, 143 after SIGTERM.`;
 
@@ -51,6 +53,8 @@ function commands(): Command {
     .addCommand(deployCommand())
     .addCommand(doctorCommand())
     .addCommand(migrateCommand())
+    .addCommand(backupCommand())
+    .addCommand(restoreCommand())
     .addCommand(invokeCommand())
     .addCommand(submitCommand())
     .addCommand(runsCommand())

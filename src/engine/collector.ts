@@ -33,8 +33,15 @@ export interface CollectorParts {
   readonly logs: RunLogs;
   readonly clock: Clock;
   readonly log: Log;
-  /** Since when what lies in the folder is this ledger's; null where it is not any more, so that nothing may be deleted of which it knows nothing. */
-  readonly ownedSince: () => Instant | null;
+  readonly folder: FolderRights;
+}
+
+/** What may be deleted in the data folder. */
+export interface FolderRights {
+  /** Since when what lies in it is this ledger's; null where it is not any more, so that nothing may be deleted of which it knows nothing. */
+  since(): Instant | null;
+  /** Whether somebody copies it: what is deleted now is missing in the copy. */
+  isCopied(): boolean;
 }
 
 /** Collects until it is stopped. */
@@ -59,18 +66,19 @@ export class Collector {
 
   /** Lets go of everything whose time is over. */
   async letGo(): Promise<void> {
-    const { ledger } = this.#parts;
-    while (!this.#rounds.stopped) {
+    const { ledger, folder } = this.#parts;
+    while (!this.#rounds.stopped && !folder.isCopied()) {
       const { runs, blobs } = await ledger.letGo();
-      await this.#delete(blobs);
+      // Asked again: a copy that was begun meanwhile may name them. Then they are orphans from now on.
+      if (!folder.isCopied()) await this.#delete(blobs);
       if (runs === 0) return;
     }
   }
 
   /** Looks through all blobs for those that are older than ORPHAN_AGE and that no run names, and deletes them. */
   async deleteOrphans(): Promise<void> {
-    const { blobs, clock, log, ownedSince } = this.#parts;
-    const since = ownedSince();
+    const { blobs, clock, log, folder } = this.#parts;
+    const since = folder.since();
     if (since === null) return log.error({}, NOT_OURS);
     let deleted = 0;
     let group: BlobKey[] = [];
@@ -81,18 +89,18 @@ export class Collector {
       deleted += orphans.length;
     };
     for await (const { key, storedAt } of blobs.list()) {
-      if (this.#rounds.stopped) break;
+      if (this.#rounds.stopped || folder.isCopied()) break;
       if (storedAt > since && between(storedAt, clock.now()) > ORPHAN_AGE) group.push(key);
       if (group.length >= ASK_MAX) await flush();
     }
-    await flush();
+    if (!folder.isCopied()) await flush();
     if (deleted > 0) log.info({ blobs: deleted }, 'blobs that no run names were deleted');
   }
 
   /** Looks through all logs for those of runs whose payloads are gone, or that are gone themselves, and deletes them. */
   async deleteLogs(): Promise<void> {
-    const { ledger, logs, clock, ownedSince } = this.#parts;
-    const since = ownedSince();
+    const { ledger, logs, clock, folder } = this.#parts;
+    const since = folder.since();
     if (since === null) return;
     for await (const file of logs.list()) {
       if (this.#rounds.stopped) return;

@@ -8,7 +8,7 @@ import type { Principal, Viewer } from '../domain/access.ts';
 import { ServiceError } from '../domain/errors.ts';
 import type { DeliveryId } from '../domain/delivery.ts';
 import type { RunId } from '../domain/ids.ts';
-import { type Duration, type Instant, seconds } from '../domain/time.ts';
+import { type Duration, seconds } from '../domain/time.ts';
 import type { DeliveryRecord, Ledger } from '../ledger/ledger.ts';
 import type { Egress } from '../egress/egress.ts';
 import type { Log } from '../log.ts';
@@ -19,7 +19,7 @@ import type { Tracing } from '../tracing/tracing.ts';
 import { ArrowConverter } from './batch/arrow-converter.ts';
 import { BatchInputs } from './batch/inputs.ts';
 import { cancelAll, cancelRun, type CancelResult } from './cancel.ts';
-import { Collector } from './collector.ts';
+import { Collector, type FolderRights } from './collector.ts';
 import { redeliver } from './deliveries.ts';
 import type { Deployed } from './deployment.ts';
 import { EndpointEngine, type SharedParts } from './endpoint-engine.ts';
@@ -59,8 +59,8 @@ export interface EngineParts {
   readonly endpoints: readonly Deployed[];
   /** How to start a replica of an endpoint. */
   readonly launch: (deployed: Deployed, replicaId: string) => Promise<Launch>;
-  /** As the collector takes it. */
-  readonly ownedSince: () => Instant | null;
+  /** What may be deleted in the data folder. */
+  readonly folder: FolderRights;
   /** The way out to addresses that callers name. */
   readonly egress: Egress;
   /** Longest input that is fetched, in bytes. */
@@ -126,7 +126,7 @@ export class Engine {
     const onSwept = (): void => this.endpoints.atWork.forEach((version) => version.wake());
     this.#sweeper = new Sweeper({ ledger, owner, events, observer, log, onSwept });
     this.store = new Heartbeat({ ledger, clock, log });
-    this.#collector = new Collector({ ledger, blobs, logs, clock, log, ownedSince: parts.ownedSince });
+    this.#collector = new Collector({ ledger, blobs, logs, clock, log, folder: parts.folder });
   }
 
   /** Takes up what an earlier server left behind, and begins. */

@@ -502,6 +502,11 @@ export interface Ledger {
   belongTo(folder: string, mark: string): Promise<void>;
   /** Does work that no other server of this ledger does meanwhile. */
   exclusively<Result>(work: () => Promise<Result>): Promise<Result>;
+  /**
+   * Writes all that was acknowledged into the ledger's file and leaves that as it is until told otherwise, for whoever copies it; null for a ledger
+   * that is in no file. Everything goes on meanwhile.
+   */
+  readonly holdFile: ((isHeld: boolean) => Promise<void>) | null;
   /** Blobs that runs name, `limit` at the most, in the order of their keys from behind one on. */
   blobs(after: string, limit: number): Promise<BlobKey[]>;
   /** Checks every promise that the tables must keep; empty where all is well. */

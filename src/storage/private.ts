@@ -6,7 +6,7 @@ import type { Log } from '../log.ts';
 
 /** What servers make in a data folder. Anything else in it is somebody's own, and stays as it is. */
 const OURS =
-  /^(?:(?:ledger|vault|captures|cache)\.sqlite(?:-wal|-shm|-journal)?|identity\.json.*|ballast.*|blobs|captures|logs)$/;
+  /^(?:(?:ledger|vault|captures|cache)\.sqlite(?:-wal|-shm|-journal)?|identity\.json.*|backup(?:-answer)?\.json.*|ballast.*|blobs|captures|logs)$/;
 const OTHERS = 0o077;
 
 /**

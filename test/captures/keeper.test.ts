@@ -39,7 +39,7 @@ async function leftByARound(): Promise<BlobKey[]> {
     blobs,
     clock: systemClock,
     log: openLog('silent'),
-    ownedSince: () => instant(0),
+    folder: { since: () => instant(0) },
   });
   keeper.start();
   await keeper.close();

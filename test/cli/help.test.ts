@@ -30,7 +30,7 @@ test.each(COMMANDS.filter(([path]) => !WITHOUT_JSON.includes(path)))('claimcheck
 });
 
 /** What works without a server, or beside it. */
-const WITHOUT_SERVER = /^(?:serve|completion|check|doctor|migrate|keys .*|webhooks secret)$/;
+const WITHOUT_SERVER = /^(?:serve|completion|check|doctor|migrate|backup|restore|keys .*|webhooks secret)$/;
 
 test.each(COMMANDS.filter(([path]) => !WITHOUT_SERVER.test(path)))('claimcheck %s takes --url', (_path, command) => {
   expect(command.options.map(({ long }) => long)).toContain('--url');

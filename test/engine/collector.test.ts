@@ -74,7 +74,7 @@ async function collectingForTest(queueLimit = 100): Promise<Collecting> {
   const logs = new RunLogs(join(data, 'logs'), clock, log);
   const callbacks = await openCallbacks();
   const engine = new Engine({
-    ownedSince: () => instant(0),
+    folder: { since: () => instant(0), isCopied: () => false },
     ledger,
     blobs,
     logs,
@@ -121,7 +121,14 @@ async function collectingForTest(queueLimit = 100): Promise<Collecting> {
   };
   const pathOf = (key: BlobKey): string => join(folder, key.slice(34, 36), key);
   return {
-    collector: new Collector({ ledger, blobs, logs, clock, log, ownedSince: () => instant(0) }),
+    collector: new Collector({
+      ledger,
+      blobs,
+      logs,
+      clock,
+      log,
+      folder: { since: () => instant(0), isCopied: () => false },
+    }),
     engine,
     ledger,
     blobs,

@@ -68,7 +68,7 @@ export async function engineForTest(
   const log = openLog('silent');
   const callbacks = await openCallbacks();
   const engine = new Engine({
-    ownedSince: () => instant(0),
+    folder: { since: () => instant(0), isCopied: () => false },
     ledger,
     blobs: blobs.store,
     logs: new RunLogs(join(data, 'logs'), clock, log),

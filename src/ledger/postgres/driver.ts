@@ -93,6 +93,7 @@ type Ending =
 
 class PostgresLedger implements Ledger {
   readonly isShared = true;
+  readonly holdFile = null;
   readonly #connections: Connections;
   readonly #hints: Hints;
   readonly #identities: Identities;

@@ -11,16 +11,38 @@ const PAGES = 1_000;
 export class Checkpoints {
   readonly #pages;
   readonly #write;
+  readonly #all;
+  #isHeld = false;
 
   constructor(db: DatabaseSync) {
     this.#pages = db.prepare('PRAGMA wal_checkpoint(NOOP)');
     this.#write = db.prepare('PRAGMA wal_checkpoint(PASSIVE)');
+    this.#all = db.prepare('PRAGMA wal_checkpoint(TRUNCATE)');
   }
 
   /** Writes the log back when it is long enough; to be called when nobody waits for an answer. */
   whenLong(): void {
+    if (this.#isHeld) return;
     const { log, checkpointed } = this.#pages.get() as { log: number; checkpointed: number };
     if (log - checkpointed >= PAGES) this.now();
+  }
+
+  /**
+   * Writes all of the log back and leaves the database's file as it is from then on, for whoever copies it: what is committed meanwhile is in the log
+   * alone. A disk that is full ends that, since the log may need no more room; the file is touched then, which who copies it sees.
+   *
+   * @throws Error when there is no room, or somebody reads the log
+   */
+  hold(): void {
+    const { busy } = this.#all.get() as { busy: number };
+    if (busy !== 0) throw new Error('something else reads it');
+    this.#isHeld = true;
+  }
+
+  /** Goes on as before. */
+  letGo(): void {
+    this.#isHeld = false;
+    this.whenLong();
   }
 
   /**

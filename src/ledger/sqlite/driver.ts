@@ -76,6 +76,8 @@ class GroupCommit {
   /** The group that the thread has; one at a time, since what gathers meanwhile makes the next one larger. */
   #underway: readonly Waiting[] = [];
   #scheduled = false;
+  /** Who waits for the file to be held, or let go of. */
+  #holding: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
   #closed: Error | null = null;
   #broken = false;
   #calls = 0;
@@ -88,6 +90,7 @@ class GroupCommit {
     this.#options = options;
     worker.on('message', (message: WorkerMessage) => {
       if (message.kind === 'replies') this.#settle(message.replies);
+      else if (message.kind === 'held') this.#held(message.reason);
       else if (message.kind === 'broken') this.#break(message.reason);
     });
     worker.on('error', (error: Error) => this.#break(error.stack ?? error.message));
@@ -136,6 +139,7 @@ class GroupCommit {
       blobs: verb('blobs'),
       // Nobody else has the file.
       exclusively: (work) => work(),
+      holdFile: (isHeld) => this.#hold(isHeld),
       audit: verb('audit'),
       onHint: () => {},
       check: async () => void (await this.#ask('check', [])),
@@ -168,6 +172,20 @@ class GroupCommit {
     if (this.#underway.length === 0) return;
     const parcel = pack(this.#underway.map(({ call }) => call));
     this.#worker.postMessage(parcel, [parcel.bytes.buffer]);
+  }
+
+  #hold(isHeld: boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed !== null) return reject(this.#closed);
+      this.#holding.push({ resolve, reject });
+      this.#worker.postMessage(isHeld ? 'hold' : 'let-go');
+    });
+  }
+
+  #held(reason: string | null): void {
+    const { resolve, reject } = this.#holding.shift()!;
+    if (reason === null) resolve();
+    else reject(new Error(`The log of the ledger cannot be written back: ${reason}.`));
   }
 
   #settle(replies: readonly Reply[]): void {
@@ -208,7 +226,7 @@ class GroupCommit {
     this.#closed = error;
     this.#broken = true;
     this.#options.onBroken?.(error);
-    for (const { reject } of [...this.#underway, ...this.#waiting.splice(0)]) reject(error);
+    for (const { reject } of [...this.#underway, ...this.#waiting.splice(0), ...this.#holding.splice(0)]) reject(error);
     this.#underway = [];
   }
 

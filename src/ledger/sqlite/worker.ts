@@ -22,7 +22,9 @@ export type WorkerMessage =
   | { readonly kind: 'open' }
   | { readonly kind: 'refused'; readonly reason: string; readonly full: boolean }
   | { readonly kind: 'replies'; readonly replies: readonly Reply[] }
-  | { readonly kind: 'broken'; readonly reason: string };
+  | { readonly kind: 'broken'; readonly reason: string }
+  /** The file stays as it is, or goes on being written; or why that cannot be. */
+  | { readonly kind: 'held'; readonly reason: string | null };
 
 const port = parentPort!;
 const say = (message: WorkerMessage): void => port.postMessage(message);
@@ -39,15 +41,17 @@ try {
   const { db, close } = access === 'read' ? openToRead(file) : openToWrite(file);
   const store = openStore(db, access);
   const checkpoints = new Checkpoints(db);
-  port.on('message', (message: Parcel | 'close') => {
+  port.on('message', (message: Parcel | 'close' | 'hold' | 'let-go') => {
     if (message === 'close') {
       close();
       port.close();
       return;
     }
     try {
-      work(store, checkpoints, unpack(message));
+      if (message === 'hold' || message === 'let-go') hold(checkpoints, message === 'hold');
+      else work(store, checkpoints, unpack(message));
     } catch (error) {
+      if (message === 'hold' && failureOf(error) !== 'broken') return;
       if (failureOf(error) !== 'broken') throw error;
       // Linux may take the pages of a failed fsync for written, so that the next one succeeds: from here on nothing is written, and nothing is said.
       port.removeAllListeners('message').on('message', () => {});
@@ -78,4 +82,15 @@ function work(store: Store, checkpoints: Checkpoints, calls: readonly Call[]): v
   if (replies.some((reply) => 'full' in reply)) checkpoints.now();
   say({ kind: 'replies', replies });
   checkpoints.whenLong();
+}
+
+function hold(checkpoints: Checkpoints, isHeld: boolean): void {
+  try {
+    if (isHeld) checkpoints.hold();
+    else checkpoints.letGo();
+    say({ kind: 'held', reason: null });
+  } catch (error) {
+    say({ kind: 'held', reason: reasonOf(error) });
+    throw error;
+  }
 }

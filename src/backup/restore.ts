@@ -1,0 +1,81 @@
+// Putting a backup back into a data folder that has nothing yet, and where the ledger is a database into one that has nothing either.
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { readIdentity } from '../belonging.ts';
+import {
+  blobFolder,
+  cacheFile,
+  capturesFile,
+  capturesFolder,
+  type Config,
+  ledgerFile,
+  logFolder,
+  vaultFile,
+} from '../config/config.ts';
+import { makeFolder, syncFolder } from '../folders.ts';
+import { dumpFile, type Manifest, manifestFile } from './backup.ts';
+import { copyAll, copyDurably, filesIn } from './files.ts';
+import { restoreDump } from './postgres-tools.ts';
+
+/** What is to be put back, and where. */
+export interface RestoreOrder {
+  readonly from: string;
+  readonly place: Pick<Config, 'data' | 'database'>;
+  /** Whether the database was put back before, by its owner. */
+  readonly withoutDatabase: boolean;
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+/**
+ * Copies a backup into its place. The ledger's file comes last: a folder without it starts no server.
+ *
+ * @throws Error when the folder holds no backup, or its place is not empty
+ */
+export async function putBack({ from, place, withoutDatabase, environment }: RestoreOrder): Promise<Manifest> {
+  const { data, database } = place;
+  const manifest = readManifest(from);
+  assertPlace(manifest, { from, place, withoutDatabase, environment });
+  makeFolder(data);
+  if (database !== null && !withoutDatabase) await restoreDump(database, dumpFile(from), environment);
+  for (const folder of [blobFolder, capturesFolder, logFolder])
+    await copyAll(folder(from), folder(data), await filesIn(folder(from)), false);
+  for (const file of [cacheFile, vaultFile, capturesFile, ledgerFile])
+    if (existsSync(file(from))) await copyDurably(file(from), file(data));
+  await copyDurably(join(from, 'identity.json'), join(data, 'identity.json'));
+  syncFolder(data);
+  return manifest;
+}
+
+function readManifest(from: string): Manifest {
+  if (!existsSync(manifestFile(from)))
+    throw new Error(
+      `${from} is no backup, or one that was cut off before it was whole: it has no ${manifestFile('')}. Name a folder that claimcheck backup has made.`,
+    );
+  return JSON.parse(readFileSync(manifestFile(from), 'utf8')) as Manifest;
+}
+
+function assertPlace({ kind, database: hasDump }: Manifest, { from, place, withoutDatabase }: RestoreOrder): void {
+  const { data, database } = place;
+  if (resolve(from) === resolve(data))
+    throw new Error(`${data} is the backup itself. Name another folder with --data.`);
+  if ((kind === 'postgres') !== (database !== null))
+    throw new Error(
+      kind === 'postgres'
+        ? `${from} is of a ledger in Postgres: name an empty database in the configuration or in CLAIMCHECK_DATABASE_URL.`
+        : `${from} is of a ledger in a file, and the configuration names a database.`,
+    );
+  if (kind === 'postgres' && hasDump !== true && !withoutDatabase)
+    throw new Error(
+      `${from} has no dump of the database: put that back by your own means first, then give --without-database.`,
+    );
+  readIdentity(from);
+  const there = existsSync(data) ? readdirSync(data) : [];
+  const ours = there.filter((name) =>
+    /^(?:ledger|vault|captures|cache)\.sqlite|^(?:blobs|captures|logs)$|^identity\.json$/.test(name),
+  );
+  if (ours.length > 0)
+    throw new Error(
+      `${data} has been used: it holds ${ours.join(', ')}. Move that away first, or name another folder with --data.`,
+    );
+}
