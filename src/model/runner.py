@@ -24,8 +24,10 @@ import re
 import selectors
 import socket
 import threading
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import Enum
 from functools import cached_property
 from json.encoder import encode_basestring_ascii as json_string
 from time import monotonic, sleep
@@ -192,65 +194,219 @@ def is_json(content_type):
 # Values to JSON: what has no honest form is an error that names its place, never a null.
 
 
+class NoForm(TypeError):
+    """A value that JSON has no form for."""
+
+    def __init__(self, what, advice=None):
+        super().__init__(f"{what} has no JSON form")
+        self.what = what
+        self.advice = advice
+        """What to return in its place, where there is more to say than that it hides an error."""
+
+
 def plain(value):
-    """What numpy, pandas and datetime hold, as Python's own values; neither is imported for it."""
+    """A step from what Python, numpy, pandas, Polars and others hold to what json writes; none of them is imported for it."""
     if isinstance(value, Digits) or is_decimal(value):
         raise HasDigits
-    if getattr(getattr(value, "dtype", None), "kind", None) in ("m", "M"):
-        raise TypeError("dates of numpy have no JSON form")
+    try:
+        return plain_of_python(value) if type(value).__module__ in OF_PYTHON else plain_of_others(value)
+    except (NoForm, RecursionError):
+        raise
+    except Exception as error:
+        raise NoForm(f"a {name_of_type(value)}, which raised a {name_of_type(error)} when it was looked at") from None
+
+
+OF_PYTHON = {"builtins", "datetime", "uuid", "pathlib", "pathlib._local", "array", "fractions"}
+
+
+def plain_of_python(value):
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        raise NoForm("bytes", "return a text: value.decode() or base64.b64encode(value).decode()")
+    if isinstance(value, (set, frozenset)):
+        raise NoForm(f"a {type(value).__name__}, which has no order", "return sorted(value)")
+    if isinstance(value, complex):
+        raise NoForm("a complex number", "return its real and imaginary parts")
+    if isinstance(value, timedelta):
+        return duration_text(((value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds) * 1_000)
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if hasattr(value, "__fspath__"):
+        return os.fspath(value)
+    if type(value).__module__ == "uuid":
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
     if hasattr(value, "tolist"):
         return value.tolist()
-    # A date that is none (NaT) differs from itself.
-    if hasattr(value, "isoformat") and value == value:
-        return value.isoformat()
-    raise TypeError(f"a {type(value).__name__} has no JSON form")
+    if isinstance(value, Iterable):
+        raise NoForm(f"a {type(value).__name__}", "return list(value)")
+    raise NoForm(f"a {type(value).__name__}", "return str(value), or the numbers and texts that it is made of")
+
+
+def plain_of_others(value):
+    """What a class of a library or of the model's own is, told by what it can do."""
+    if is_missing(value):
+        raise NoForm(f"a missing value ({value})")
+    if isinstance(value, Enum):
+        return value.value
+    if hasattr(type(value), "__dataclass_fields__"):
+        return {name: getattr(value, name) for name in type(value).__dataclass_fields__ if hasattr(value, name)}
+    if isinstance(value, Mapping):
+        return dict(value)
+    if is_frame(value):
+        raise NoForm(f"a {type(value).__name__}", "return its rows: frame.to_dict(orient='records'), in Polars frame.to_dicts()")
+    if getattr(getattr(value, "dtype", None), "kind", None) is not None:
+        return plain_array(value)
+    for way in ("isoformat", "as_py", "model_dump", "__fspath__", "tolist", "to_list"):
+        if callable(getattr(value, way, None)):
+            if holds_missing(value):
+                raise NoForm("a missing value")
+            return getattr(value, way)()
+    return plain_of_python(value)
+
+
+def plain_array(value):
+    """What numpy and pandas hold, as lists or as a value alone."""
+    dtype = value.dtype
+    if holds_missing(value):
+        raise NoForm("a missing value (NaT)" if dtype.kind in "mM" else "a missing value")
+    if getattr(dtype, "char", "") in ("g", "G"):
+        raise NoForm(f"a {dtype.name}, of which a JSON number keeps 53 bits", "return float(value)")
+    # pandas makes dates and durations of them that know their form.
+    if dtype.kind in "mM" and type(value).__module__ == "numpy":
+        return value.astype(str).tolist() if dtype.kind == "M" else durations_of(value.tolist(), dtype)
+    return value.tolist()
+
+
+def durations_of(value, dtype):
+    """What numpy gives for durations: nested lists of timedelta, and of whole numbers where that has no place for their unit."""
+    if isinstance(value, list):
+        return [durations_of(item, dtype) for item in value]
+    if isinstance(value, int):
+        if dtype.name != "timedelta64[ns]":
+            raise NoForm(f"a {dtype.name}", "return a number of a unit that you name")
+        return duration_text(value)
+    return value
+
+
+def duration_text(nanoseconds):
+    """A duration by ISO 8601, as pandas writes it."""
+    seconds, fraction = divmod(nanoseconds, 1_000_000_000)
+    days, seconds = divmod(seconds, 86_400)
+    hours, seconds = divmod(seconds, 3_600)
+    minutes, seconds = divmod(seconds, 60)
+    exact = f"{seconds}.{fraction:09}".rstrip("0").rstrip(".")
+    return f"P{days}DT{hours}H{minutes}M{exact}S"
+
+
+def is_missing(value):
+    """Whether a value says that there is none: NA, NaT and their kin, told by name and by differing from themselves."""
+    return type(value).__name__ in ("NAType", "NaTType") or (hasattr(value, "isoformat") and bool(value != value))
+
+
+def holds_missing(value):
+    """Whether something of an array, a series or a scalar is missing: what numpy masks, and what pandas, Arrow and Polars know to be null.
+    Objects are looked at one by one."""
+    mask = getattr(value, "mask", None)
+    if mask is not None and hasattr(value, "filled"):
+        return bool(mask.any())
+    if getattr(value, "is_valid", None) is False:
+        return True
+    nulls = getattr(value, "null_count", 0)
+    if (nulls() if callable(nulls) else nulls) > 0:
+        return True
+    if callable(getattr(value, "isna", None)):
+        return str(value.dtype) != "object" and bool(value.isna().any())
+    return getattr(getattr(value, "dtype", None), "kind", None) in ("m", "M") and bool((value != value).any())
 
 
 ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain)
 
 
 def first_fault(value, path=(), above=()):
-    """The first value that JSON cannot hold, as its path and what is wrong with it; None where there is none."""
+    """The first value that JSON cannot hold: its path, what is wrong with it, and what to return instead (None for the usual); None where
+    there is none."""
     if value is None or isinstance(value, (str, int)):
         return None
     if isinstance(value, float):
         if math.isfinite(value):
             return None
-        return path, "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        return path, "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity", None
     if id(value) in above:
-        return path, "a value that holds itself (it is circular)"
+        return path, "a value that holds itself (it is circular)", None
     above += (id(value),)
     if isinstance(value, dict):
-        for key, member in value.items():
-            if not isinstance(key, (str, int)):
-                return path, f"a {type(key).__name__} as a key"
-            fault = first_fault(member, path + (key,), above)
-            if fault is not None:
-                return fault
-        return None
+        fault = key_fault(value, path)
+        faults = (first_fault(member, path + (key,), above) for key, member in value.items())
+        return fault or next((fault for fault in faults if fault is not None), None)
     if isinstance(value, (list, tuple)):
         faults = (first_fault(member, path + (position,), above) for position, member in enumerate(value))
         return next((fault for fault in faults if fault is not None), None)
     if isinstance(value, Digits):
         return None
     if is_decimal(value):
-        return None if value.is_finite() else (path, str(value))
+        return None if value.is_finite() else (path, str(value), None)
     try:
         return first_fault(plain(value), path, above)
-    except TypeError:
-        return path, f"a {type(value).__name__}"
+    except NoForm as error:
+        return path, error.what, error.advice
+
+
+def key_fault(members, path):
+    """A key that is none in JSON, or two that would be one: what JSON names is a text."""
+    texts = {}
+    for key in members:
+        if isinstance(key, str):
+            text = key
+        elif key is None or isinstance(key, (bool, int)) or (isinstance(key, float) and math.isfinite(key)):
+            text = json.dumps(key)
+        else:
+            return path, f"a {type(key).__name__} as a key", "return keys that are strings"
+        if text in texts:
+            what = f"the key {json.dumps(text)} twice, as {texts[text]!r} and as {key!r}"
+            return path, what, "return keys that differ as strings"
+        texts[text] = key
+    return None
+
+
+PLAIN = {str, int, float, bool, type(None)}
+
+
+def has_odd_keys(value):
+    """Whether a value that JSON can hold has keys that are not all strings. What numpy and its kin hold has none."""
+    values = [value]
+    while values:
+        value = values.pop()
+        if isinstance(value, dict):
+            for key in value:
+                if type(key) is not str:
+                    return True
+            members = value.values()
+        elif isinstance(value, (list, tuple)):
+            members = value
+        else:
+            is_leaf = hasattr(value, "tolist") or is_decimal(value) or isinstance(value, (str, int, float, Digits))
+            members = () if is_leaf else (plain(value),)
+        values.extend([member for member in members if type(member) not in PLAIN])
+    return False
 
 
 def json_text(value, refuse):
-    """A value as JSON; `refuse` makes the error from a path and what stands there."""
+    """A value as JSON; `refuse` makes the error from a path, what stands there and what to return instead."""
     try:
         try:
-            return ENCODER.encode(value)
+            text = ENCODER.encode(value)
         except HasDigits:
-            return text_with_digits(value)
+            text = text_with_digits(value)
+        fault = first_fault(value) if type(value) not in PLAIN and has_odd_keys(value) else None
     except (TypeError, ValueError, RecursionError) as error:
-        path, what = first_fault(value) or ((), str(error))
-        raise refuse(path, what) from None
+        try:
+            fault = first_fault(value) or ((), str(error), None)
+        except RecursionError:
+            fault = (), "a value that is nested too deeply", None
+    if fault is not None:
+        raise refuse(*fault)
+    return text
 
 
 def utf8(json_or_lines):
@@ -258,22 +414,26 @@ def utf8(json_or_lines):
     return json_or_lines.encode("utf-8", "backslashreplace")
 
 
-def no_output(path, what):
+def no_output(path, what, advice=None):
     where = "".join(f"/{step}" for step in path)
     place = f" at {where}" if where else ""
+    if advice is not None:
+        return InvalidOutput(f"The output has {what}{place}: JSON has no form for it; {advice}.")
     return InvalidOutput(
         f"The output has {what}{place}: JSON has no form for it, and null would hide it. "
         "Return None with a reason beside it, or raise an error."
     )
 
 
-def no_cell(path, what):
+def no_cell(path, what, advice=None):
     row, *column = path
     if not column:
         return InvalidOutput(f"Row {row + 1} has {what}; return strings, numbers, booleans, None, lists and dicts.")
+    place = f"Row {row + 1}, column {json.dumps(str(column[0]))}: the value is or holds {what}"
+    if advice is not None:
+        return InvalidOutput(f"{place}, which JSON has no form for; {advice}.")
     return InvalidOutput(
-        f"Row {row + 1}, column {json.dumps(column[0])}: the value is or holds {what}, which would hide an error; "
-        "return a finite number, or None or a string if you mean one."
+        f"{place}, which would hide an error; return a finite number, or None or a string if you mean one."
     )
 
 
@@ -792,11 +952,65 @@ def is_frame(value):
     return hasattr(value, "to_dict") and hasattr(value, "columns")
 
 
-def frame_rows(frame):
+def frame_rows(frame, given=None):
+    """The rows of a DataFrame of pandas or Polars, in the order of the rows that the model was `given`, where it was given rows. What is
+    missing in it is None only where it was None before: a computed value that is missing would hide an error."""
     names = list(frame.columns)
     if len(set(names)) < len(names):
         raise InvalidOutput("The DataFrame has two columns of the same name; give every column a name of its own.")
-    return frame.to_dict(orient="records")
+    is_polars = hasattr(frame, "to_dicts")
+    rows = frame.to_dicts() if is_polars else frame.to_dict(orient="records")
+    index = None if is_polars or given is None else getattr(frame, "index", None)
+    places = None if index is None else places_of(index.tolist())
+    if places is not None:
+        ordered = [None] * len(rows)
+        for row, place in zip(rows, places):
+            ordered[place] = row
+        rows = ordered
+    # What only has the shape of a DataFrame has no columns to look into: what is missing there is found as JSON is written.
+    for at, name in enumerate(names if is_polars or hasattr(frame, "iloc") else ()):
+        column = frame.get_column(name) if is_polars else frame.iloc[:, at]
+        for position in missing_in(column):
+            place = position if places is None else places[position]
+            was_null = given is not None and isinstance(given[place], dict) and given[place].get(name, 0) is None
+            if not was_null:
+                raise no_missing(place, name, column)
+            rows[place][name] = None
+    return rows
+
+
+def places_of(labels):
+    """Where each row of a DataFrame belongs by its index; None where they are in order. One row is always in order."""
+    if len(labels) < 2 or labels == list(range(len(labels))) and not isinstance(labels[0], bool):
+        return None
+    if any(type(label) is not int for label in labels) or sorted(labels) != list(range(len(labels))):
+        raise InvalidOutput(
+            f"The index of the DataFrame does not say which row is which: it begins with {labels[:3]!r}, and has to have every number from 0 "
+            f"to {len(labels) - 1} once, as it has when a DataFrame is made of the rows. "
+            "Where its rows are in the order in which they came, return frame.reset_index(drop=True)."
+        )
+    return labels
+
+
+def missing_in(column):
+    """The positions of a column of a DataFrame where something is missing. None among objects is there on purpose."""
+    if hasattr(column, "null_count"):
+        return [at for at, value in enumerate(column.to_list()) if value is None] if column.null_count() > 0 else []
+    if not column.isna().any():
+        return []
+    is_object = str(column.dtype) == "object"
+    values = column.tolist() if is_object else ()
+    missing = column.isna().tolist()
+    return [at for at, is_missing in enumerate(missing) if is_missing and not (is_object and values[at] is None)]
+
+
+def no_missing(row, name, column):
+    kind = getattr(column.dtype, "kind", "")
+    what = "NaT" if kind in ("m", "M") else "NaN" if kind == "O" or str(column.dtype).startswith("float") else "NA"
+    return InvalidOutput(
+        f"Row {row + 1}, column {json.dumps(str(name))}: the value is missing ({what}), which would hide an error; return a finite "
+        "number, or where you mean null, rows that hold None: frame.astype(object).where(frame.notna(), None), in Polars frame.to_dicts()."
+    )
 
 
 def columns_of(rows):
@@ -825,7 +1039,7 @@ def write_rows(rows, table_format):
 
 
 def at_row(position):
-    return lambda path, what: no_cell((position, *path), what)
+    return lambda path, *what: no_cell((position, *path), *what)
 
 
 def write_csv(rows, columns):
@@ -850,7 +1064,7 @@ def csv_text(value, row, column):
     if value is None:
         return ""
     if not isinstance(value, str):
-        value = json_text(value, lambda path, what: no_cell((row, column, *path), what))
+        value = json_text(value, lambda path, *what: no_cell((row, column, *path), *what))
         if not value.startswith('"'):
             return value
         # A date, and all else that becomes a JSON string, is that string.
@@ -905,22 +1119,28 @@ class RowModel:
         rows, alone = read_rows(text, table_format, self.parse_float)
         count = len(rows)
         outputs = self.predict(rows, call.context)
-        if is_frame(outputs):
-            outputs = frame_rows(outputs)
-        if not isinstance(outputs, (list, tuple)):
-            raise InvalidOutput(f"predict() must return a list of rows, and returned a {type(outputs).__name__}.")
-        if len(outputs) != count:
+        is_table = is_frame(outputs)
+        if not is_table and not isinstance(outputs, (list, tuple)):
+            hint = "; return frame.collect()" if hasattr(outputs, "collect") else ""
+            raise InvalidOutput(f"predict() must return a list of rows, and returned a {name_of_type(outputs)}{hint}.")
+        if hasattr(outputs, "__len__") and len(outputs) != count:
             given = "a row" if count == 1 else f"{count} rows"
             raise InvalidOutput(f"predict() was given {given} and returned {len(outputs)}.")
+        if is_table:
+            outputs = alone_named(lambda: frame_rows(outputs, rows), count)
         wanted = (call.accept and table_format_of(call.accept)) or table_format
         outputs = with_digits(outputs, numbers_in(text, table_format))
-        try:
-            body = write_rows(outputs, wanted)
-        except InvalidOutput as error:
-            # A row alone may be any of its table: its number here would be taken for its place there.
-            raise InvalidOutput(re.sub(r"^Row 1\b", "The output row", str(error)) if count == 1 else str(error)) from None
+        body = alone_named(lambda: write_rows(outputs, wanted), count)
         # One object is answered with one object.
         return CONTENT_TYPES[wanted], body[1:-1] if alone and wanted == "json" else body
+
+
+def alone_named(work, count):
+    """A row alone may be any of its table: its number here would be taken for its place there."""
+    try:
+        return work()
+    except InvalidOutput as error:
+        raise InvalidOutput(re.sub(r"^Row 1\b", "The output row", str(error)) if count == 1 else str(error)) from None
 
 
 class AnyModel:
