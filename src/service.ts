@@ -17,6 +17,7 @@ import { Egress } from './egress/egress.ts';
 import { RunLines } from './engine/run-lines.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from './http/limits.ts';
 import type { AboutServer } from './http/parts.ts';
+import { basePathOf } from './http/public-address.ts';
 import { runLineText } from './http/run-view.ts';
 import { buildServer, type HttpServer, type ServerParts } from './http/server.ts';
 import type { LedgerStats } from './ledger/ledger.ts';
@@ -99,7 +100,7 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
     const tracing = new Tracing(manifest.version);
     const metrics = new Metrics(manifest.version, () => ({ engine, ledger: ledger.stats() }));
     const egress = new Egress({ settings: config.egress, ownPort: () => portOf(server) });
-    const deliverer = delivererOf({ ledger, vault, egress, log }, metrics);
+    const deliverer = delivererOf({ ledger, vault, egress, log }, metrics, config);
     const engine = new Engine({
       ledger,
       blobs,
@@ -157,10 +158,11 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
 const delivererOf = (
   parts: Pick<DelivererParts, 'ledger' | 'vault' | 'egress' | 'log'>,
   { deliveries }: Metrics,
+  { publicUrl }: Config,
 ): Deliverer =>
   new Deliverer({
     ...parts,
-    describe: runLineText,
+    describe: (run) => runLineText(run, basePathOf(publicUrl)),
     clock: systemClock,
     onAttempt: (kind) => deliveries.attempted(kind),
   });
@@ -234,8 +236,18 @@ function openTo(data: string, users: Users): string[] {
 }
 
 /** Whose requests are taken, by the names that they use and the pages that they come from. */
-const callersOf = ({ host, corsOrigins }: Config): Pick<ServerParts, 'hosts' | 'corsOrigins'> => ({
-  hosts: isLoopback(host) ? [] : null,
+const callersOf = ({
+  host,
+  hosts,
+  publicUrl,
+  trustProxy,
+  corsOrigins,
+}: Config): Pick<ServerParts, 'address' | 'corsOrigins'> => ({
+  address: {
+    hosts: hosts.includes('*') || (hosts.length === 0 && !isLoopback(host)) ? null : hosts,
+    publicUrl,
+    trustProxy,
+  },
   corsOrigins,
 });
 

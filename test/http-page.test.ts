@@ -18,7 +18,7 @@ let stop: () => Promise<void>;
 beforeAll(async () => {
   folder = await newFolder();
   const config = join(ROOT, 'examples/pipeline/claimcheck.config.ts');
-  const server = await serve(serveCommand(config, join(folder, 'data')), { cwd: folder, stderr: 'inherit' });
+  const server = await serve(serveCommand(config, join(folder, '.claimcheck')), { cwd: folder, stderr: 'inherit' });
   const { url } = server;
   stop = () => server.end('SIGTERM');
   const here = steps.map(({ command, shown }) => ({ command: command.replaceAll(ADDRESS, url), shown }));

@@ -95,9 +95,10 @@ export class Capture {
   }
 }
 
-/** A link of the server as a request. */
+/** A link of the server as a request; without what a proxy has before the server's own paths, which is in the URL of the server already. */
 function requestOf(href: string, signal: AbortSignal | undefined) {
-  const [path = '', search = ''] = href.split('?', 2);
+  const own = /\/endpoints\/[^/]+\/captures\/.*$/s.exec(href)?.[0] ?? href;
+  const [path = '', search = ''] = own.split('?', 2);
   return { method: 'GET', path, query: Object.fromEntries(new URLSearchParams(search)), signal } as const;
 }
 

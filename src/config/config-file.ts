@@ -155,6 +155,24 @@ export const ConfigFile = Type.Object(
     endpoints: Type.Record(Type.String(), EndpointFile),
     host: Type.Optional(Type.String({ minLength: 1 })),
     port: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535 })),
+    hosts: Type.Optional(
+      Type.Array(Type.String({ minLength: 1 }), {
+        description:
+          "Names that requests may have for this server beside this machine's: 'models.example'. '*' for any.",
+      }),
+    ),
+    publicUrl: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          "Where it is found through a proxy: 'https://example.com/models'. Its path stands before those in answers.",
+      }),
+    ),
+    trustProxy: Type.Optional(
+      Type.Union([Type.Boolean(), Type.Array(Type.String({ minLength: 1 }))], {
+        description: "Whose X-Forwarded headers are believed: true for everybody's, or networks like '10.0.0.0/8'.",
+      }),
+    ),
     data: Type.Optional(Type.String({ minLength: 1 })),
     database: Type.Optional(
       Type.String({

@@ -12,6 +12,7 @@ import { days, type Duration, parseDuration } from '../domain/time.ts';
 import { isAllowable } from '../egress/addresses.ts';
 import type { EgressSettings } from '../egress/rules.ts';
 import { compileCheck } from '../validation.ts';
+import { addressMistakes } from './addresses.ts';
 import { ConfigError, noConfig } from './config-error.ts';
 import { ConfigFile, type EndpointFile } from './config-file.ts';
 import { deployMistakes, type DeploySettings, readDeploySettings } from './deploy-rules.ts';
@@ -38,6 +39,12 @@ export interface Config {
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
+  /** Names that the Host header may have beside this machine's; '*' for any. */
+  readonly hosts: readonly string[];
+  /** Where it is found through a proxy; null where nobody has said. */
+  readonly publicUrl: URL | null;
+  /** Whose X-Forwarded headers are believed: true for everybody's, or networks and addresses. */
+  readonly trustProxy: boolean | readonly string[];
   /** Folder of the ledger and the blobs. */
   readonly data: string;
   /** A `postgres://` URL for the ledger, which several servers may share; null for a file in the data folder. Holds a password: never printed. */
@@ -105,6 +112,7 @@ export async function loadConfig(overrides: ConfigOverrides): Promise<Config> {
       ...egressMistakes(written),
       ...cacheMistakes(written),
       ...deployMistakes(written.deploy),
+      ...addressMistakes(written),
     );
   if (mistakes.length > 0) throw new ConfigError(file, mistakes);
   const data = overrides.data ?? environment['CLAIMCHECK_DATA'];
@@ -112,6 +120,9 @@ export async function loadConfig(overrides: ConfigOverrides): Promise<Config> {
     file,
     host: overrides.host ?? environment['CLAIMCHECK_HOST'] ?? written.host ?? DEFAULT_HOST,
     port: overrides.port ?? portOf(environment) ?? written.port ?? DEFAULT_PORT,
+    hosts: written.hosts ?? [],
+    publicUrl: written.publicUrl === undefined ? null : new URL(written.publicUrl),
+    trustProxy: written.trustProxy ?? false,
     data: data === undefined ? resolve(dirname(file), written.data ?? DEFAULT_DATA) : resolve(data),
     database: environment['CLAIMCHECK_DATABASE_URL'] ?? written.database ?? null,
     insecure: overrides.insecure ?? written.insecure ?? false,

@@ -27,7 +27,7 @@ export function sendRun(
   isDeduplicated = false,
 ): FastifyReply {
   if (!isEnded(sight.run.status)) reply.header('retry-after', POLL_SECONDS);
-  return reply.type('application/json').send(runText(sight, outputs, isDeduplicated));
+  return reply.type('application/json').send(runText(sight, reply.request.base, outputs, isDeduplicated));
 }
 
 /** Answers that a run is written down, and where it is. */
@@ -61,7 +61,7 @@ export async function sendRunWithOutput(
 /** Answers a GET with a run, or that nothing about it has changed since the client saw it. */
 export async function sendSelectedRun(engine: Engine, reply: FastifyReply, sight: RunSight): Promise<FastifyReply> {
   const outputs = await embeddedOutput(engine, sight);
-  const text = runText(sight, null);
+  const text = runText(sight, reply.request.base, null);
   // The text has the output's own hash: its bytes, which may be many, need not be hashed again.
   const tag = strongTag(sha256(`${outputs === null ? 'without' : 'with'} output ${text}`).slice(0, TAG_LENGTH));
   reply.header('etag', tag);

@@ -8,21 +8,21 @@ import type { CaptureBody, CaptureLine, MetricsBody } from '../wire/captures.ts'
 import { captureIdsPath, capturePredictionsPath } from './paths.ts';
 
 /** A capture. */
-export function captureBody(capture: CaptureRecord): CaptureBody {
+export function captureBody(capture: CaptureRecord, base: string): CaptureBody {
   const { metrics } = capture.score;
-  return { ...captureFacts(capture), metrics: metrics === null ? null : metricsBody(metrics) };
+  return { ...captureFacts(capture, base), metrics: metrics === null ? null : metricsBody(metrics) };
 }
 
 /** A capture in a list. */
-export function captureLine(capture: CaptureRecord): CaptureLine {
-  const body = captureBody(capture);
+export function captureLine(capture: CaptureRecord, base: string): CaptureLine {
+  const body = captureBody(capture, base);
   const { metrics } = body;
   if (metrics === null || metrics.task === 'regression') return { ...body, metrics };
   const { classes: _classes, confusion_matrix: _matrix, ...summary } = metrics;
   return { ...body, metrics: summary };
 }
 
-function captureFacts(capture: CaptureRecord): Omit<CaptureBody, 'metrics'> {
+function captureFacts(capture: CaptureRecord, base: string): Omit<CaptureBody, 'metrics'> {
   const { score, ids } = capture;
   const { total, failed, withoutTarget, withoutPrediction, comparable } = score.rows;
   return {
@@ -34,8 +34,8 @@ function captureFacts(capture: CaptureRecord): Omit<CaptureBody, 'metrics'> {
     captured_at: toRfc3339(capture.createdAt),
     captured_by: capture.capturedBy,
     input: factsBody(capture.input),
-    predictions: { href: capturePredictionsPath(capture), ...factsBody(capture.predictions) },
-    ids: ids === null ? null : { column: ids.column, href: captureIdsPath(capture) },
+    predictions: { href: `${base}${capturePredictionsPath(capture)}`, ...factsBody(capture.predictions) },
+    ids: ids === null ? null : { column: ids.column, href: `${base}${captureIdsPath(capture)}` },
     rows: { total, failed, without_target: withoutTarget, without_prediction: withoutPrediction, comparable },
     target: score.target,
     prediction: score.prediction,

@@ -41,6 +41,13 @@ export function registerDocsPages(
       persistAuthorization: false,
       displayRequestDuration: true,
     },
+    uiHooks: {
+      // Its page has absolute paths in it where its own has no slash at the end, and relative ones where it has.
+      onRequest(request, reply, done) {
+        if (request.base === '' || request.url !== DOCS_PATH) done();
+        else reply.redirect(`${DOCS_PATH}/`);
+      },
+    },
     transformSpecification: (_, request) => documentFor(request) as unknown as Readonly<Record<string, unknown>>,
     transformSpecificationClone: false,
   });

@@ -28,28 +28,28 @@ export function placeOf(id: string | undefined): Place {
 }
 
 /** The text of a stream, event by event. */
-export async function* eventTexts(runId: RunId, told: AsyncIterable<Told>): AsyncGenerator<string, void> {
+export async function* eventTexts(runId: RunId, base: string, told: AsyncIterable<Told>): AsyncGenerator<string, void> {
   yield `retry: ${RETRY_MS}\n\n`;
-  for await (const one of told) yield textOf(runId, one);
+  for await (const one of told) yield textOf(runId, base, one);
 }
 
 /** The id of the event that ends a stream of parts. */
 export const SAW_END = 'end';
 
 /** The text of a stream of parts, event by event. */
-export async function* partTexts(told: AsyncIterable<ToldPart>): AsyncGenerator<string, void> {
+export async function* partTexts(base: string, told: AsyncIterable<ToldPart>): AsyncGenerator<string, void> {
   yield `retry: ${RETRY_MS}\n\n`;
-  for await (const one of told) yield partText(one);
+  for await (const one of told) yield partText(base, one);
 }
 
-function partText(told: ToldPart): string {
+function partText(base: string, told: ToldPart): string {
   switch (told.kind) {
     case 'silence':
       return ':\n\n';
     case 'part':
       return event('part', told.chunk.runId, JSON.stringify(partBody(told)));
     case 'end':
-      return event('end', SAW_END, runLineText(told.run));
+      return event('end', SAW_END, runLineText(told.run, base));
   }
 }
 
@@ -58,7 +58,7 @@ function partBody({ chunk: { runId, rows, status, error } }: ToldPart & { kind: 
   return { run_id: runId, rows, status: status as PartBody['status'], error: failure };
 }
 
-function textOf(runId: RunId, told: Told): string {
+function textOf(runId: RunId, base: string, told: Told): string {
   switch (told.kind) {
     case 'silence':
       return ':\n\n';
@@ -71,7 +71,7 @@ function textOf(runId: RunId, told: Told): string {
     case 'log':
       return event('log', idOf(told.place), told.line);
     case 'end':
-      return event('end', idOf(told.place), runLineText(told.run));
+      return event('end', idOf(told.place), runLineText(told.run, base));
   }
 }
 

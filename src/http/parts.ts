@@ -30,7 +30,7 @@ export interface HttpParts {
   readonly captures: Capturer;
   readonly cache: CacheStore;
   /** The OpenAPI document, as somebody may see it. */
-  readonly document: (principal: Principal) => OpenApiDocument;
+  readonly document: (principal: Principal, base: string) => OpenApiDocument;
   readonly limits: ServerLimits;
   readonly streams: Streams;
   readonly turns: Turns;

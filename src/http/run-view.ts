@@ -23,9 +23,9 @@ import { failureBody } from './problem.ts';
 
 const timeOrNull = (at: Instant | null): string | null => (at === null ? null : toRfc3339(at));
 
-/** The JSON text of a run in a list. Its metadata is spliced in as it was sent, so its numbers stay as they are. */
-export function runLineText(run: RunRecord): string {
-  return spliced(runLine(run), { metadata: run.metadata });
+/** The JSON text of a run in a list; `base` stands before the paths of its links. Its metadata is spliced in as it was sent, so its numbers stay as they are. */
+export function runLineText(run: RunRecord, base: string): string {
+  return spliced(runLine(run, base), { metadata: run.metadata });
 }
 
 /** A JSON object with members whose text is at hand. */
@@ -35,7 +35,7 @@ function spliced(body: object, texts: Readonly<Record<string, string>>): string 
 }
 
 /** A run in a list, but for its metadata. */
-function runLine(run: RunRecord): Omit<RunLine, 'metadata'> {
+function runLine(run: RunRecord, base: string): Omit<RunLine, 'metadata'> {
   return {
     run_id: run.runId,
     endpoint: run.endpoint,
@@ -52,19 +52,21 @@ function runLine(run: RunRecord): Omit<RunLine, 'metadata'> {
     progress: run.progress === null ? null : progressBody(run.progress),
     batch: batchBody(run.batch),
     rows: run.rows,
-    output: outputFacts(run),
+    output: outputFacts(run, base),
     error: run.error === null ? null : failureBody(run.error),
     parent_id: run.parentId,
     retry_of: run.retryOf,
     concurrency_key: run.concurrencyKey,
     links: {
-      self: runPath(run.runId),
-      output: outputPath(run.runId),
-      events: eventsPath(run.runId),
-      logs: logsPath(run.runId),
-      cancel: cancelPath(run.runId),
-      ...(run.kind === 'batch' ? { children: chunksPath(run.runId), parts: partsPath(run.runId) } : {}),
-      ...(run.callback === null ? {} : { deliveries: deliveriesPath(run.runId) }),
+      self: `${base}${runPath(run.runId)}`,
+      output: `${base}${outputPath(run.runId)}`,
+      events: `${base}${eventsPath(run.runId)}`,
+      logs: `${base}${logsPath(run.runId)}`,
+      cancel: `${base}${cancelPath(run.runId)}`,
+      ...(run.kind === 'batch'
+        ? { children: `${base}${chunksPath(run.runId)}`, parts: `${base}${partsPath(run.runId)}` }
+        : {}),
+      ...(run.callback === null ? {} : { deliveries: `${base}${deliveriesPath(run.runId)}` }),
     },
   };
 }
@@ -75,10 +77,10 @@ function runLine(run: RunRecord): Omit<RunLine, 'metadata'> {
  * @param outputs the exact text of the output where it is to be shown inside, else null: it is spliced in and never parsed, so its numbers stay as they are
  * @param isDeduplicated whether it answers a submission that made no run, because this one has its concurrency key
  */
-export function runText(sight: RunSight, outputs: string | null, isDeduplicated = false): string {
+export function runText(sight: RunSight, base: string, outputs: string | null, isDeduplicated = false): string {
   const { run, attempts, queue, waitingOn } = sight;
   const body: Omit<RunBody, 'outputs' | 'metadata'> = {
-    ...runLine(run),
+    ...runLine(run, base),
     queue:
       queue === null
         ? null
@@ -165,10 +167,15 @@ function batchBody(batch: BatchOptions | null): RunLine['batch'] {
   return batch === null ? null : { size: batch.size, max_in_flight: batch.maxInFlight, on_row_error: batch.onRowError };
 }
 
-function outputFacts({ runId, output }: RunRecord): RunLine['output'] {
+function outputFacts({ runId, output }: RunRecord, base: string): RunLine['output'] {
   return output === null
     ? null
-    : { href: outputPath(runId), content_type: output.contentType, bytes: output.bytes, sha256: output.sha256 };
+    : {
+        href: `${base}${outputPath(runId)}`,
+        content_type: output.contentType,
+        bytes: output.bytes,
+        sha256: output.sha256,
+      };
 }
 
 /** An attempt. */

@@ -38,6 +38,7 @@ import { LongEnvelopes } from './long-envelope.ts';
 import { whenOver } from './over.ts';
 import type { AboutServer, HttpParts } from './parts.ts';
 import { sendProblem } from './problem.ts';
+import { baseFinder, basePathOf, type PublicAddress, trustOf, withoutBase } from './public-address.ts';
 import { parseQuery } from './query.ts';
 import { registerCors } from './cors.ts';
 import { registerDocsPages } from './docs-pages.ts';
@@ -68,8 +69,7 @@ export interface ServerParts {
   readonly about: AboutServer;
   readonly clock: Clock;
   readonly log: Log;
-  /** Names that the Host header may have beside the loopback's; null for any. */
-  readonly hosts: readonly string[] | null;
+  readonly address: PublicAddress;
   /** Origins whose pages may use this server; none means that there is no CORS at all. */
   readonly corsOrigins: readonly string[];
   readonly limits: ServerLimits;
@@ -86,11 +86,14 @@ export interface HttpServer {
 
 /** Builds the server. */
 export function buildServer(given: ServerParts): HttpServer {
-  const { engine, authenticator, metrics, log, hosts, corsOrigins, limits } = given;
+  const { engine, authenticator, metrics, log, address, corsOrigins, limits } = given;
   const waits = new Waits();
   const newRequestId = requestIds();
+  const toOwnPath = withoutBase(address);
   const app = fastify({
     genReqId: newRequestId,
+    rewriteUrl: ({ url = '' }) => toOwnPath(url),
+    trustProxy: address.trustProxy !== false && trustOf(address),
     forceCloseConnections: 'idle',
     keepAliveTimeout: KEEP_ALIVE,
     requestTimeout: REQUEST_TIMEOUT,
@@ -122,9 +125,10 @@ export function buildServer(given: ServerParts): HttpServer {
   metrics.watchConnections(() => connections.count);
   refuseExpectations(app.server, newRequestId, (slug) => metrics.refused(slug));
   countAnswers(app, metrics);
-  const guard = requestGuard(hosts, corsOrigins);
+  const guard = requestGuard(address, corsOrigins);
   const checkAccess = accessCheck(authenticator);
   // With a callback and not a promise: this is on the path of every submit.
+  findBases(app, address);
   app.addHook('onRequest', (request, reply, done) => {
     reply.headers(SAFE_HEADERS);
     guard(request);
@@ -146,8 +150,25 @@ export function buildServer(given: ServerParts): HttpServer {
   const parts = partsOf(given, waits);
   registerRoutes(app, parts);
   if (corsOrigins.length > 0) registerCors(app, corsOrigins);
-  registerDocsPages(app, ({ principal }) => parts.document(principal));
+  registerDocsPages(app, ({ principal, base }) => parts.document(principal, base));
   return { app, release: () => waits.close(), close: closer(app, connections) };
+}
+
+/** Says of every request what stands before the paths that its answer points to, and puts it there in `Location`. */
+function findBases(app: FastifyInstance, address: PublicAddress): void {
+  app.decorateRequest('base', '');
+  if (basePathOf(address.publicUrl) === '' && address.trustProxy === false) return;
+  const baseOf = baseFinder(address);
+  app.addHook('onRequest', (request, _reply, done) => {
+    request.base = baseOf(request);
+    done();
+  });
+  app.addHook('onSend', ({ base }, reply, payload, done) => {
+    const location = reply.getHeader('location');
+    if (base !== '' && typeof location === 'string' && location.startsWith('/'))
+      reply.header('location', `${base}${location}`);
+    done(null, payload);
+  });
 }
 
 /** What the routes work with. */
@@ -167,7 +188,7 @@ function partsOf(given: ServerParts, waits: Waits): HttpParts {
     turns: new Turns(),
     longEnvelopes: new LongEnvelopes(),
     waitSignal: (reply) => waits.signal(reply),
-    document: (principal) => openApiDocument(ROUTES, documented(engine, principal)),
+    document: (principal, base) => openApiDocument(ROUTES, documented(engine, principal), base),
   };
 }
 

@@ -500,3 +500,17 @@ describe('where there is no file', () => {
       await expect(loading).rejects.toThrow(says);
   });
 });
+
+test.each<[string, object]>([
+  ['hosts.0', { hosts: ['https://models.example'] }],
+  ['hosts.0', { hosts: ['models.example:80'] }],
+  ['publicUrl', { publicUrl: 'models.example' }],
+  ['publicUrl', { publicUrl: 'https://models.example/?x=1' }],
+  ['trustProxy.0', { trustProxy: ['10.0.0.0/33'] }],
+  ['trustProxy.0', { trustProxy: ['proxy.internal'] }],
+  ['deploy.env.0', { deploy: { env: ['LD_PRELOAD'] } }],
+  ['deploy.allow.0.url', { deploy: { allow: [{ url: 'http://10.0.0.7/x' }] } }],
+])('what is no address of a server, or nothing to leave to keys, is a mistake at %s: %j', async (pointer, written) => {
+  const { mistakes } = await refusal({ ...endpoint(), ...written });
+  expect(mistakes).toMatchObject([{ pointer }]);
+});

@@ -37,6 +37,9 @@ export interface TestServiceOptions {
   /** What callbacks and inputs by reference may lead to though it is not public; unset, this machine, where the tests' receivers are. */
   readonly egressAllow?: readonly string[];
   readonly environment?: NodeJS.ProcessEnv;
+  readonly hosts?: readonly string[];
+  readonly publicUrl?: string;
+  readonly trustProxy?: boolean | readonly string[];
   /** What keys may deploy. */
   readonly deploy?: DeployFile;
 }
@@ -102,6 +105,9 @@ export function testConfig(options: TestServiceOptions & { readonly data: string
     file: join(FIXTURES, 'claimcheck.config.ts'),
     host: options.host ?? '127.0.0.1',
     port: 0,
+    hosts: options.hosts ?? [],
+    publicUrl: options.publicUrl === undefined ? null : new URL(options.publicUrl),
+    trustProxy: options.trustProxy ?? false,
     data: options.data,
     database: options.database ?? null,
     insecure: options.insecure ?? false,

@@ -52,7 +52,7 @@ function delivererForTest(changes: Partial<DelivererParts> = {}): Deliverer {
     ledger,
     vault,
     egress: new Egress({ settings: { httpsOnly: false, allow: ['127.0.0.1'] }, ownPort: () => null }),
-    describe: runLineText,
+    describe: (run) => runLineText(run, ''),
     clock,
     log: openLog('silent'),
     ...changes,
@@ -108,7 +108,7 @@ describe('a webhook', () => {
     });
     const run = await ledger.run(runId);
     expect(body).toBe(
-      `{"type":"run.cancelled","timestamp":"${new Date(run!.finishedAt!).toISOString()}","data":${runLineText(run!)}}`,
+      `{"type":"run.cancelled","timestamp":"${new Date(run!.finishedAt!).toISOString()}","data":${runLineText(run!, '')}}`,
     );
     expect(body).toContain('9007199254740993');
     const [newest] = await vault.signingSecrets('echo', systemClock.now());

@@ -58,7 +58,7 @@ export async function sendZenmlRun(
 ): Promise<FastifyReply> {
   const { run } = sight;
   const hasSucceeded = run.status === 'succeeded';
-  const outputs = hasSucceeded ? await outputsText(engine, sight) : 'null';
+  const outputs = hasSucceeded ? await outputsText(engine, sight, reply.request.base) : 'null';
   const head = JSON.stringify({
     success: hasSucceeded,
     execution_time: run.startedAt === null ? 0 : inSeconds(between(run.startedAt, run.finishedAt!)),
@@ -80,11 +80,11 @@ export async function sendZenmlRun(
 }
 
 /** The outputs by their names, as the model wrote them. One that has no name is called `output`; one that is no JSON is said where it is. */
-async function outputsText(engine: Engine, { run, output }: RunSight): Promise<string> {
+async function outputsText(engine: Engine, { run, output }: RunSight, base: string): Promise<string> {
   const facts = run.output!;
   if (!isJson(facts.contentType)) {
     const { contentType, bytes } = facts;
-    return JSON.stringify({ output: { href: outputPath(run.runId), content_type: contentType, bytes } });
+    return JSON.stringify({ output: { href: `${base}${outputPath(run.runId)}`, content_type: contentType, bytes } });
   }
   const content = output ?? (await engine.runs.output(run))?.content;
   if (content === undefined) return 'null';
@@ -150,10 +150,16 @@ export async function zenmlInfo(
   engine: Engine,
   viewer: Viewer,
   { spec, version, inputSchema, outputSchema }: Deployed,
-  server: { readonly executions: number; readonly uptimeSeconds: number; readonly asksForKeys: boolean },
+  server: {
+    readonly executions: number;
+    readonly uptimeSeconds: number;
+    readonly asksForKeys: boolean;
+    /** What stands before the server's own paths. */
+    readonly base: string;
+  },
 ): Promise<ZenmlInfoBody> {
   const { name } = spec;
-  const base = `/endpoints/${name}`;
+  const own = `${server.base}/endpoints/${name}`;
   const [last] = await engine.runs.list({ endpoint: name, status: 'succeeded', viewer, limit: 1 });
   return {
     deployment: { id: deploymentId(name), name, auth_enabled: server.asksForKeys },
@@ -161,12 +167,12 @@ export async function zenmlInfo(
     pipeline: { name, parameters: null, input_schema: inputSchema, output_schema: outputSchema },
     app: {
       app_runner_flavor: 'claimcheck',
-      docs_url_path: '/docs',
-      redoc_url_path: '/docs',
-      invoke_url_path: `${base}/invoke`,
-      health_url_path: `${base}/health`,
-      info_url_path: `${base}/info`,
-      metrics_url_path: '/metrics',
+      docs_url_path: `${server.base}/docs`,
+      redoc_url_path: `${server.base}/docs`,
+      invoke_url_path: `${own}/invoke`,
+      health_url_path: `${own}/health`,
+      info_url_path: `${own}/info`,
+      metrics_url_path: `${server.base}/metrics`,
     },
     total_executions: server.executions,
     last_execution_time: last?.finishedAt == null ? null : toRfc3339(last.finishedAt),

@@ -43,8 +43,12 @@ const HEADERS_OF_PROBLEMS: Partial<Record<ProblemSlug, readonly ResponseHeader[]
   'wait-exceeded': ['Location', 'Retry-After'],
 };
 
-/** Writes the document of a table of routes; every endpoint gets an operation of its own, with its schemas. */
-export function openApiDocument(routes: readonly Route[], endpoints: readonly DocumentedEndpoint[]): OpenApiDocument {
+/** Writes the document of a table of routes; every endpoint gets an operation of its own, with its schemas. `base` stands before their paths. */
+export function openApiDocument(
+  routes: readonly Route[],
+  endpoints: readonly DocumentedEndpoint[],
+  base = '',
+): OpenApiDocument {
   const paths: Record<string, Record<string, Operation>> = {};
   const add = (path: string, method: string, operation: Operation): void => {
     paths[path] = { ...paths[path], [method]: operation };
@@ -62,7 +66,7 @@ export function openApiDocument(routes: readonly Route[], endpoints: readonly Do
       summary: manifest.description,
       license: { name: 'Apache License 2.0', identifier: manifest.license },
     },
-    servers: [{ url: '/', description: 'This server.' }],
+    servers: [{ url: base === '' ? '/' : base, description: 'This server.' }],
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
     paths,
     components: {

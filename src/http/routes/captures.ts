@@ -96,7 +96,7 @@ export const CAPTURE_ROUTES: readonly Route[] = [
       },
     },
     problems: ['endpoint-not-found', 'capture-not-found'],
-    handle: async (parts, call) => captureBody(await captureOf(parts, call)),
+    handle: async (parts, call) => captureBody(await captureOf(parts, call), call.request.base),
   }),
   route({
     method: 'GET',
@@ -185,7 +185,7 @@ async function capture(parts: HttpParts, call: Call<object, CaptureRequest>): Pr
   const kept = await captures.capture({ principal, name, run, asked, spec: spec.scoring ?? UNSCORED });
   if (kept === null) throw outputExpired(run);
   reply.code(kept.result === 'added' ? 201 : 200).header('location', capturePath(kept.capture));
-  return captureBody(kept.capture);
+  return captureBody(kept.capture, reply.request.base);
 }
 
 function assertCapturable(run: RunRecord, endpoint: string): void {
@@ -210,7 +210,7 @@ const noRunFor = (detail: string): ServiceError =>
 
 async function list(
   { engine, captures }: HttpParts,
-  { params, principal, query }: Call<CapturesQuery, null>,
+  { request, params, principal, query }: Call<CapturesQuery, null>,
 ): Promise<CapturePage> {
   const { spec } = engine.endpoints.resolve(params['endpoint']!, principal);
   const { name, limit = PAGE_DEFAULT, cursor } = query;
@@ -223,7 +223,7 @@ async function list(
     ...(cursor !== undefined && { before: cursorOf(cursor) }),
   });
   const { page, next } = pageOf(found, limit);
-  return { captures: page.map(captureLine), next_cursor: next };
+  return { captures: page.map((one) => captureLine(one, request.base)), next_cursor: next };
 }
 
 /** The capture of a path and a query. */

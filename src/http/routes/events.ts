@@ -51,5 +51,5 @@ async function events(
   if (request.method === 'HEAD') return reply.send(Readable.from([]));
   streams.enter(reply);
   const told = engine.runs.follow(runId, { from, silence: limits.keepAlive, signal: waitSignal(reply) });
-  return sendStream(reply, Readable.from(eventTexts(runId, told)), limits.readerIdle);
+  return sendStream(reply, Readable.from(eventTexts(runId, request.base, told)), limits.readerIdle);
 }

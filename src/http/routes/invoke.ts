@@ -208,10 +208,10 @@ async function waitAndAnswer(
   if (run.status === 'succeeded') return sendOutput(parts, reply, sight, accept, isDeduplicated);
   if (isEnded(run.status)) throw problemOfRun(run);
   if (mode.afterwards === 'accepted') return sendAccepted(reply, sight, isDeduplicated);
-  throw stillRunning(parts, sight, mode.atMost);
+  throw stillRunning(parts, sight, mode.atMost, reply.request.base);
 }
 
-function stillRunning({ engine }: HttpParts, { run }: RunSight, waited: Duration): ServiceError {
+function stillRunning({ engine }: HttpParts, { run }: RunSight, waited: Duration, base: string): ServiceError {
   const where = { runId: run.runId, headers: { location: runPath(run.runId), 'retry-after': '1' } };
   if (engine.draining)
     return new ServiceError(
@@ -224,7 +224,7 @@ function stillRunning({ engine }: HttpParts, { run }: RunSight, waited: Duration
     return new ServiceError('replica-unavailable', `The model of ${run.endpoint} does not start: ${trouble}`, where);
   return new ServiceError(
     'wait-exceeded',
-    `Run ${run.runId} did not end within ${inSeconds(waited)} s; it goes on, and GET ${runPath(run.runId)} says how it stands.`,
+    `Run ${run.runId} did not end within ${inSeconds(waited)} s; it goes on, and GET ${base}${runPath(run.runId)} says how it stands.`,
     where,
   );
 }

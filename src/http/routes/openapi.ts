@@ -18,6 +18,6 @@ export const OPENAPI_ROUTES: readonly Route[] = [
       200: { description: 'An OpenAPI 3.1 document.', content: { 'application/json': OpenApiBody } },
     },
     problems: [],
-    handle: ({ document }, { principal }) => document(principal),
+    handle: ({ document }, { principal, request }) => document(principal, request.base),
   }),
 ];

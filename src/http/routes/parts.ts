@@ -54,5 +54,5 @@ async function parts(
   if (request.method === 'HEAD') return reply.send(Readable.from([]));
   streams.enter(reply);
   const told = engine.runs.followParts(run, { silence: limits.keepAlive, signal: waitSignal(reply) });
-  return sendStream(reply, Readable.from(partTexts(told)), limits.readerIdle);
+  return sendStream(reply, Readable.from(partTexts(reply.request.base, told)), limits.readerIdle);
 }

@@ -179,7 +179,7 @@ async function listRuns(
   // One more than asked for, to know whether there is a next page.
   const runs = await engine.runs.list({ ...filter, viewer, limit: filter.limit + 1 });
   const { page, next } = pageOf(runs, filter.limit);
-  const text = `{"runs":[${page.map(runLineText).join(',')}],"next_cursor":${JSON.stringify(next)}}`;
+  const text = `{"runs":[${page.map((run) => runLineText(run, reply.request.base)).join(',')}],"next_cursor":${JSON.stringify(next)}}`;
   return reply.type('application/json').send(text);
 }
 
@@ -270,7 +270,7 @@ async function cancel({ engine }: HttpParts, { params, principal, reply }: Call<
   if (result === 'ended') {
     throw new ServiceError('run-ended', `Run ${runId} has already ${sight.run.status}; it was not cancelled.`, {
       runId,
-      members: { run: JSON.parse(runLineText(sight.run)) as unknown },
+      members: { run: JSON.parse(runLineText(sight.run, reply.request.base)) as unknown },
     });
   }
   return sendRun(reply, sight, null);

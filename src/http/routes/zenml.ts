@@ -39,12 +39,13 @@ export const ZENML_ROUTES: readonly Route[] = [
       401: ZENML_REFUSAL,
     },
     problems: ['endpoint-not-found', 'not-found'],
-    handle({ engine, metrics, about, now }, { params, principal }) {
+    handle({ engine, metrics, about, now }, { params, principal, request }) {
       const deployed = withFace(engine, params['endpoint']!, principal);
       return zenmlInfo(engine, principal, deployed, {
         executions: metrics.executions(deployed.spec.name),
         uptimeSeconds: inSeconds(between(about.startedAt, now())),
         asksForKeys: principal.keyId !== null,
+        base: request.base,
       });
     },
   }),
