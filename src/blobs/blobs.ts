@@ -11,9 +11,12 @@ export const inputKey = (runId: RunId): BlobKey => `${runId}.input` as BlobKey;
 /** The key of an attempt's output: each attempt has its own, so that a late one cannot overwrite the one that was published. */
 export const outputKey = (runId: RunId, attempt: number): BlobKey => `${runId}.output.${attempt}` as BlobKey;
 
+/** The key of an input that an attempt has fetched from where it lies; no run names it, and it goes with the attempt. */
+export const fetchedKey = (runId: RunId, attempt: number): BlobKey => `${runId}.fetched.${attempt}` as BlobKey;
+
 /** The run whose blob a key names, or null for a text that is no key. */
 export function runIdOf(key: string): RunId | null {
-  const [, runId] = /^([^.]+)\.(?:input|output\.\d+)$/.exec(key) ?? [];
+  const [, runId] = /^([^.]+)\.(?:input|output\.\d+|fetched\.\d+)$/.exec(key) ?? [];
   return runId === undefined ? null : parseRunId(runId);
 }
 

@@ -28,11 +28,15 @@ export interface EgressRequest {
   readonly signal: AbortSignal;
 }
 
-/** An answer, whatever its status. */
-export interface EgressAnswer {
+/** What stands before the body of an answer. */
+export interface EgressHead {
   readonly status: number;
   /** By names in lower case. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+}
+
+/** An answer, whatever its status. */
+export interface EgressAnswer extends EgressHead {
   /** `bytesMax` bytes at the most. */
   readonly body: Uint8Array;
   /** Whether `body` is all of it: there may be more of it (`too-long`), or it did not come to its end (`cut`). */
@@ -74,27 +78,42 @@ export class Egress {
    *
    * @throws NoAnswer where nothing did, or the address may not be reached
    */
-  async send({ url, ...request }: EgressRequest): Promise<EgressAnswer> {
+  send({ bytesMax, ...request }: EgressRequest): Promise<EgressAnswer> {
+    return this.receive(request, async (head, chunks) => ({ ...head, ...(await bodyOf(chunks, bytesMax)) }));
+  }
+
+  /**
+   * As `send`, of an answer that `take` is given as it comes: its chunks end in NoAnswer where they break off, or the time is over.
+   *
+   * @throws NoAnswer, and whatever `take` throws
+   */
+  async receive<Taken>(
+    { url, ...request }: Omit<EgressRequest, 'bytesMax'>,
+    take: (head: EgressHead, chunks: AsyncIterable<Uint8Array>) => Promise<Taken>,
+  ): Promise<Taken> {
     const read = this.#rules.read(url);
     if ('refusal' in read) throw new NoAnswer(read.refusal);
     const { target } = read;
     const timeOver = AbortSignal.timeout(request.timeout);
     const signal = AbortSignal.any([request.signal, timeOver]);
+    const noAnswer = (cause: unknown, why: string): NoAnswer => {
+      if (timeOver.aborted) return new NoAnswer(`did not answer within ${inSeconds(request.timeout)} s`, { cause });
+      return cause instanceof NoAnswer ? cause : new NoAnswer(why, { cause });
+    };
+    let client: Client | null = null as Client | null;
     try {
-      return await this.#sendTo(target, request, signal);
-    } catch (cause) {
-      if (timeOver.aborted) throw new NoAnswer(`did not answer within ${inSeconds(request.timeout)} s`, { cause });
-      throw cause instanceof NoAnswer ? cause : new NoAnswer(whyNot(cause), { cause });
-    }
-  }
-
-  async #sendTo(target: Target, request: Omit<EgressRequest, 'url'>, signal: AbortSignal): Promise<EgressAnswer> {
-    const addresses = isIP(target.host) === 0 ? await orAborted(this.#addressesOf(target), signal) : [];
-    const client = this.#clientFor(target, addresses);
-    try {
-      return await answerOf(client, target, request, signal);
+      const asking = async (): Promise<Dispatcher.ResponseData> => {
+        const addresses = isIP(target.host) === 0 ? await orAborted(this.#addressesOf(target), signal) : [];
+        client = this.#clientFor(target, addresses);
+        return answerOf(client, target, request, signal);
+      };
+      const answer = await asking().catch((cause: unknown) => {
+        throw noAnswer(cause, whyNot(cause));
+      });
+      const chunks = chunksOf(answer, (cause) => noAnswer(cause, 'broke off before its end'));
+      return await take({ status: answer.statusCode, headers: answer.headers }, chunks);
     } finally {
-      await client.destroy();
+      await client?.destroy();
     }
   }
 
@@ -163,31 +182,42 @@ async function orAborted<Result>(work: Promise<Result>, signal: AbortSignal): Pr
   }
 }
 
-async function answerOf(
+function answerOf(
   client: Client,
   { url }: Target,
-  { method, headers, body, bytesMax }: Omit<EgressRequest, 'url'>,
+  { method, headers, body }: Omit<EgressRequest, 'url' | 'bytesMax'>,
   signal: AbortSignal,
-): Promise<EgressAnswer> {
-  const answer = await client.request({
+): Promise<Dispatcher.ResponseData> {
+  return client.request({
     method,
     path: `${url.pathname}${url.search}`,
     headers: { 'user-agent': `claimcheck/${manifest.version}`, ...headers },
     body: body ?? null,
     signal,
   });
-  return { status: answer.statusCode, headers: answer.headers, ...(await bodyOf(answer, bytesMax)) };
+}
+
+/** Whoever stops reading closes the connection. */
+async function* chunksOf(
+  { body }: Dispatcher.ResponseData,
+  explained: (cause: unknown) => NoAnswer,
+): AsyncGenerator<Uint8Array, void> {
+  try {
+    yield* body as AsyncIterable<Uint8Array>;
+  } catch (cause) {
+    throw explained(cause);
+  }
 }
 
 async function bodyOf(
-  { body }: Dispatcher.ResponseData,
+  chunks: AsyncIterable<Uint8Array>,
   bytesMax: number,
 ): Promise<Pick<EgressAnswer, 'body' | 'extent'>> {
   const parts: Uint8Array[] = [];
   let length = 0;
   let extent: EgressAnswer['extent'] = 'whole';
   try {
-    for await (const part of body as AsyncIterable<Uint8Array>) {
+    for await (const part of chunks) {
       parts.push(part.subarray(0, bytesMax - length));
       length += part.length;
       if (length <= bytesMax) continue;

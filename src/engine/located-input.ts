@@ -2,11 +2,13 @@
 // content type that nothing else has; so it is as durable as any input, and goes wherever inputs go.
 
 import { formatBytes } from '../domain/bytes.ts';
+import { gather } from '../domain/chunks.ts';
 import { ServiceError } from '../domain/errors.ts';
 import { LOCATION_TYPE } from '../domain/payload.ts';
 import { isLack } from '../domain/system-error.ts';
 import { type Duration, hours, milliseconds } from '../domain/time.ts';
-import { type Egress, type EgressAnswer, NoAnswer } from '../egress/egress.ts';
+import { type Egress, type EgressHead, NoAnswer } from '../egress/egress.ts';
+import { atMost as atMostBytes, PayloadTooLong } from './payloads.ts';
 
 /** Longest that one input may take to be fetched, whatever the attempt's own limit. */
 const FETCH_MAX: Duration = hours(1);
@@ -50,32 +52,50 @@ export function refusedAddress(pointer: string, detail: string): ServiceError {
   });
 }
 
+/** Takes an input that is too long to be held, as it comes. */
+export type KeepFetched<Kept> = (chunks: AsyncIterable<Uint8Array>, contentType: string) => Promise<Kept>;
+
+/** What was fetched: its bytes where they are few, else what has been made of them. */
+export interface Fetched<Kept> {
+  readonly contentType: string;
+  readonly content: Uint8Array | { readonly kept: Kept };
+}
+
 /**
  * Fetches what a URL names.
  *
  * @param atMost how long it may take
- * @throws InputUnavailable
+ * @param heldBytesMax how much of it is held; what is longer goes to `keep`
+ * @throws InputUnavailable, and whatever `keep` throws
  */
-export async function fetchInput(
+export async function fetchInput<Kept>(
   { egress, inputBytesMax }: FetchParts,
   location: Uint8Array,
-  atMost: Duration | null,
-  signal: AbortSignal,
-): Promise<{ readonly bytes: Uint8Array; readonly contentType: string }> {
+  { timeout: atMost, signal }: { readonly timeout: Duration | null; readonly signal: AbortSignal },
+  heldBytesMax: number,
+  keep: KeepFetched<Kept>,
+): Promise<Fetched<Kept>> {
   const url = new TextDecoder().decode(location);
   const timeout = milliseconds(Math.min(FETCH_MAX, atMost ?? FETCH_MAX));
   const headers = { accept: '*/*', 'accept-encoding': 'identity' };
-  const answer = await egress
-    .send({ method: 'GET', url, headers, bytesMax: inputBytesMax, timeout, signal })
-    .catch((error: unknown) => {
-      // Nobody was asked for it: this server could open no connection.
-      if (error instanceof NoAnswer && isLack(error.cause)) throw error.cause;
-      if (error instanceof NoAnswer) throw unavailable(url, `it ${error.message}`, error);
-      throw error;
-    });
-  const fault = faultOf(answer, inputBytesMax);
-  if (fault !== null) throw unavailable(url, fault);
-  return { bytes: answer.body, contentType: headerOf(answer, 'content-type') ?? 'application/octet-stream' };
+  const tooLong = (): InputUnavailable =>
+    unavailable(url, `it is longer than ${formatBytes(inputBytesMax)}, the most that this server takes`);
+  const take = async (head: EgressHead, chunks: AsyncIterable<Uint8Array>): Promise<Fetched<Kept>> => {
+    const fault = faultOf(head);
+    if (fault !== null) throw unavailable(url, fault);
+    if (Number(headerOf(head, 'content-length') ?? 0) > inputBytesMax) throw tooLong();
+    const contentType = headerOf(head, 'content-type') ?? 'application/octet-stream';
+    const gathered = await gather(atMostBytes(chunks, inputBytesMax), heldBytesMax);
+    if (gathered instanceof Uint8Array) return { contentType, content: gathered };
+    return { contentType, content: { kept: await keep(gathered, contentType) } };
+  };
+  return egress.receive({ method: 'GET', url, headers, timeout, signal }, take).catch((error: unknown) => {
+    if (error instanceof PayloadTooLong) throw tooLong();
+    // Nobody was asked for it: this server could open no connection.
+    if (error instanceof NoAnswer && isLack(error.cause)) throw error.cause;
+    if (error instanceof NoAnswer) throw unavailable(url, `it ${error.message}`, error);
+    throw error;
+  });
 }
 
 /** Without the path and the query, which may hold what lets others in. */
@@ -83,19 +103,17 @@ function unavailable(url: string, why: string, cause?: unknown): InputUnavailabl
   return new InputUnavailable(`The input at ${new URL(url).host} could not be fetched: ${why}.`, { cause });
 }
 
-function faultOf(answer: EgressAnswer, bytesMax: number): string | null {
-  const { status, extent } = answer;
+function faultOf(head: EgressHead): string | null {
+  const { status } = head;
   if (status >= 300 && status < 400) return `it was answered with ${status}, and redirects are not followed`;
   if (status !== 200) return `it was answered with ${status}`;
-  if (extent === 'too-long') return `it is longer than ${formatBytes(bytesMax)}, the most that this server takes`;
-  if (extent === 'cut') return 'it broke off before its end';
-  const encoding = headerOf(answer, 'content-encoding') ?? 'identity';
+  const encoding = headerOf(head, 'content-encoding') ?? 'identity';
   return encoding === 'identity'
     ? null
     : `it came encoded as ${encoding.slice(0, 40)}, though it was asked for as it is`;
 }
 
-function headerOf({ headers }: EgressAnswer, name: string): string | null {
+function headerOf({ headers }: EgressHead, name: string): string | null {
   const value = [headers[name]].flat()[0]?.trim();
   return value === undefined || value === '' ? null : value;
 }

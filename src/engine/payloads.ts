@@ -95,7 +95,8 @@ export class Payloads {
   }
 }
 
-async function* atMost(chunks: AsyncIterable<Uint8Array>, bytesMax: number): AsyncGenerator<Uint8Array, void> {
+/** The same chunks, which end in PayloadTooLong once there are more than `bytesMax` bytes. */
+export async function* atMost(chunks: AsyncIterable<Uint8Array>, bytesMax: number): AsyncGenerator<Uint8Array, void> {
   let bytes = 0;
   for await (const chunk of chunks) {
     bytes += chunk.length;

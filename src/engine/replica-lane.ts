@@ -10,10 +10,10 @@
 // As long as there are any, the lane goes on asking. A solo run waits one sweep longer at the most than it would otherwise.
 
 import { type Clock, jitter, startTimer } from '../clock.ts';
-import { BlobDamaged, outputKey } from '../blobs/blobs.ts';
+import { BlobDamaged, fetchedKey, outputKey } from '../blobs/blobs.ts';
 import type { RunError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
-import { LOCATION_TYPE, type Payload } from '../domain/payload.ts';
+import { HELD_PAYLOAD_BYTES_MAX, LOCATION_TYPE, type Payload } from '../domain/payload.ts';
 import { after, between, type Duration, milliseconds, toRfc3339 } from '../domain/time.ts';
 import type { AttemptResult, ClaimedRun, Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
@@ -179,13 +179,19 @@ async function attemptResult(
 ): Promise<AttemptResult> {
   const { payloads, deployed } = parts;
   const { runId, attempt } = claimed.claim;
-  const input = await inputOf(parts, claimed, held.signal).catch((cause: unknown) => {
+  const input = await inputOf(parts, claimed, held).catch((cause: unknown) => {
     slot.release();
     parts.onFree();
     return { cause };
   });
   if ('cause' in input) return resultWithoutInput(parts, claimed, held, input.cause);
-  const reply = asCallerNames(input, await invoke(parts, claimed, slot, held, { ...input, ...beside }));
+  const invoked = await invoke(parts, claimed, slot, held, { ...input, ...beside });
+  // What stays is taken by the next pass for orphans: nobody's run fails for it.
+  if (input.fetched !== null)
+    await payloads
+      .discard(input.fetched)
+      .catch((err: unknown) => parts.log.warn({ err, run_id: runId }, 'a fetched input could not be deleted'));
+  const reply = asCallerNames(input, invoked);
   if (reply.kind === 'own-fault') {
     if (reply.of === 'output' || isTroubleOfServer(reply.cause)) throw reply.cause;
     return unreadableInput(parts.log, runId, reply.cause);
@@ -246,24 +252,51 @@ interface Input {
   readonly giveBack: Declared['giveBack'] | null;
   /** How much of the attempt's time went by until it was there. */
   readonly took: Duration;
+  /** What was stored for this attempt alone, and goes with it; null where that is nothing. */
+  readonly fetched: Payload | null;
 }
 
 /** A chunk's input is its rows of the parent's table; a call's is its own. Both under the names that the endpoint declares. */
-async function inputOf(parts: ReplicaLaneParts, { run, input }: ClaimedRun, signal: AbortSignal): Promise<Input> {
-  const { payloads, inputs, clock } = parts;
-  const took = milliseconds(0);
+async function inputOf(parts: ReplicaLaneParts, claimed: ClaimedRun, held: HeldClaim): Promise<Input> {
+  const { payloads, inputs } = parts;
+  const { run, input } = claimed;
+  const there = { took: milliseconds(0), fetched: null };
   if (run.parentId !== null && run.rows !== null) {
     const { bytes, contentType, columns } = await inputs.slice(run.parentId, run.rows);
-    return { ...declaredInput(parts, { bytes, contentType }, columns), took };
+    return { ...declaredInput(parts, { bytes, contentType }, columns), ...there };
   }
   const { contentType, bytes } = input!;
   if (!isHeld(input!))
-    return { body: { bytes, open: () => payloads.stream(input!) }, contentType, giveBack: null, took };
+    return { body: { bytes, open: () => payloads.stream(input!) }, contentType, giveBack: null, ...there };
   const content = await payloads.read(input!);
-  if (contentType !== LOCATION_TYPE) return { ...declaredInput(parts, { bytes: content, contentType }, null), took };
+  return contentType === LOCATION_TYPE
+    ? fetchedInput(parts, claimed, content, held)
+    : { ...declaredInput(parts, { bytes: content, contentType }, null), ...there };
+}
+
+/** An input that was only named. What is long goes to the disk as it comes and from there to the replica, like any other long input. */
+async function fetchedInput(
+  parts: ReplicaLaneParts,
+  { run, claim }: ClaimedRun,
+  location: Uint8Array,
+  { signal }: HeldClaim,
+): Promise<Input> {
+  const { payloads, room, clock, inputBytesMax } = parts;
+  const { spec, takes } = parts.deployed;
   const startedAt = clock.now();
-  const fetched = await fetchInput(parts, content, run.timeout, signal);
-  return { ...declaredInput(parts, fetched, null), took: between(startedAt, clock.now()) };
+  // Columns that may have to be renamed are looked for in the whole of it.
+  const heldBytesMax = takes === 'rows' && spec.features.length > 0 ? inputBytesMax : HELD_PAYLOAD_BYTES_MAX;
+  const key = fetchedKey(claim.runId, claim.attempt);
+  const keep = (chunks: AsyncIterable<Uint8Array>, contentType: string): Promise<Payload> =>
+    payloads.storeStream(chunks, contentType, key, inputBytesMax, (work) => room.insist(work, signal));
+  const { timeout } = run;
+  const { content, contentType } = await fetchInput(parts, location, { timeout, signal }, heldBytesMax, keep);
+  const took = between(startedAt, clock.now());
+  if (content instanceof Uint8Array)
+    return { ...declaredInput(parts, { bytes: content, contentType }, null), took, fetched: null };
+  const fetched = content.kept;
+  const body = { bytes: fetched.bytes, open: () => payloads.stream(fetched) };
+  return { body, contentType, giveBack: null, took, fetched };
 }
 
 /** What is no part of a batch is rows only to a model that takes them. */
@@ -271,7 +304,7 @@ function declaredInput(
   { deployed: { spec, takes } }: ReplicaLaneParts,
   content: { readonly bytes: Uint8Array; readonly contentType: string },
   columns: readonly string[] | null,
-): Omit<Input, 'took'> {
+): Omit<Input, 'took' | 'fetched'> {
   const { bytes, contentType } = content;
   const declared = columns === null && takes !== 'rows' ? null : asDeclared(content, spec.features, columns);
   return { body: declared?.bytes ?? bytes, contentType, giveBack: declared?.giveBack ?? null };

@@ -1,3 +1,5 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { answering, badHookForTest, type Behaviour, hanging } from '../support/bad-hook.ts';
 import { serviceForTest, startTestService, type TestService } from '../support/service.ts';
@@ -30,6 +32,28 @@ describe('an input by reference', () => {
     const retried = await server.send('POST', `/runs/${json.run_id}/retry`);
     expect(await server.ended(retried.json.run_id)).toMatchObject({ status: 'succeeded' });
     expect(files.requests).toHaveLength(2);
+  });
+
+  test('that is long goes to the disk as it comes and from there to the model, and leaves nothing behind', async () => {
+    const bytes = Buffer.alloc(4 * 1_024 * 1_024, 'claimcheck ');
+    let finish = (): void => {};
+    const files = await badHookForTest((response) => {
+      response.writeHead(200, { 'content-type': 'application/octet-stream' }).write(bytes.subarray(0, -1_000));
+      finish = () => void response.end(bytes.subarray(-1_000));
+    });
+    const server = await serviceForTest({ endpoints: ENDPOINTS });
+    const blobs = join(server.data, 'blobs');
+    const filesOf = (part: string): string[] =>
+      readdirSync(blobs, { recursive: true, encoding: 'utf8' }).filter((name) => name.includes(part));
+    const { json } = await server.post('/endpoints/echo/invoke', { input_location: files.url });
+    await until('most of it is on the disk', () =>
+      filesOf('unfinished/').some((name) => statSync(join(blobs, name)).size > 2 * 1_024 * 1_024),
+    );
+    finish();
+    expect(await server.ended(json.run_id)).toMatchObject({ status: 'succeeded' });
+    const output = await fetch(`${server.url}/runs/${json.run_id}/output`);
+    expect(Buffer.from(await output.arrayBuffer()).equals(bytes)).toBe(true);
+    expect(filesOf('fetched')).toEqual([]);
   });
 
   const SECRET = 'what only this network may see';
