@@ -4,7 +4,7 @@ import { parse } from 'node:querystring';
 import type { Static, TObject } from 'typebox';
 import { type FieldError, ServiceError } from '../domain/errors.ts';
 import { compileCheck } from '../validation.ts';
-import { textErrors } from './text.ts';
+import { lineErrors } from './text.ts';
 
 /**
  * A reader for the queries of one route.
@@ -23,7 +23,7 @@ export function queryReader<Schema extends TObject>(schema: Schema): (query: unk
       .filter(([, value]) => Array.isArray(value))
       .map(([name]): FieldError => ({ pointer: `/${name}`, detail: 'is given more than once' }));
     const values = Object.fromEntries(given.map(([name, value]) => [name, typed(schema.properties[name], value)]));
-    const texts = given.flatMap(([name, value]) => textErrors(`/${name}`, value));
+    const texts = given.flatMap(([name, value]) => [value].flat().flatMap((text) => lineErrors(`/${name}`, text)));
     const errors = twice.length > 0 ? twice : [...check(values), ...texts];
     if (errors.length === 0) return values as Static<Schema>;
     const places = errors.map(({ pointer, detail }) => ({ pointer: `query:${pointer.slice(1)}`, detail }));
@@ -48,11 +48,14 @@ function decoded(text: string): string {
   }
 }
 
+/** A number as JSON writes one, which is how every language prints those that it has computed; zeros in front of it do no harm. */
+const NUMBER = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+
 /** A text that is not written exactly like a number or a boolean stays a text, and the schema refuses it. */
 function typed(schema: unknown, value: string | string[]): unknown {
   const type = (schema as { type?: string } | undefined)?.type;
   if (typeof value !== 'string') return value;
   if (type === 'boolean') return value === 'true' ? true : value === 'false' ? false : value;
-  if ((type === 'number' || type === 'integer') && /^-?\d{1,15}(?:\.\d{1,9})?$/.test(value)) return Number(value);
+  if ((type === 'number' || type === 'integer') && NUMBER.test(value)) return Number(value);
   return value;
 }

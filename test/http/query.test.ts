@@ -35,6 +35,23 @@ test('texts become the numbers and booleans that the schema asks for', () => {
   });
 });
 
+test.each([
+  ['wait', '0.30000000000000004', 0.1 + 0.2],
+  ['wait', '1e1', 10],
+  ['wait', '1E+1', 10],
+  ['wait', '1e-7', 1e-7],
+  ['wait', '3.3333333333333335', 10 / 3],
+  ['wait', '0.1000000000000000055511151231257827', 0.1],
+  ['wait', '12345678901234567890', 12_345_678_901_234_567_890],
+  ['wait', '-0', -0],
+  ['limit', '1e1', 10],
+  ['limit', '10.0', 10],
+  ['limit', '0.5e1', 5],
+  ['limit', '05', 5],
+])('%s=%s is the number that it is in a body', (name, text, value) => {
+  expect(read({ [name]: text })).toEqual({ [name]: value });
+});
+
 test('a text that looks like a number stays a text where a text is asked for', () => {
   expect(read({ run_name: '007' })).toEqual({ run_name: '007' });
 });
@@ -44,7 +61,12 @@ test.each([
   ['limit', '11'],
   ['limit', '-1'],
   ['limit', '1.5'],
-  ['limit', '1e1'],
+  ['limit', '1e2'],
+  ['limit', '1e'],
+  ['limit', '.5'],
+  ['limit', '5.'],
+  ['limit', '+5'],
+  ['limit', '1_0'],
   ['limit', '0x5'],
   ['limit', ' 5'],
   ['limit', '٣'],
@@ -53,6 +75,7 @@ test.each([
   ['limit', '99999999999999999999'],
   ['wait', '-0.5'],
   ['wait', 'Infinity'],
+  ['wait', '1e400'],
   ['async', 'yes'],
   ['async', '1'],
   ['async', 'TRUE'],
