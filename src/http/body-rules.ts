@@ -6,6 +6,7 @@ import { compileCheck } from '../validation.ts';
 import { readEnvelope } from './envelope.ts';
 import type { IncomingBody } from './incoming-body.ts';
 import { invalidRequest } from './problem.ts';
+import { halfPairErrors } from './text.ts';
 
 /** Longest body that holds nothing but options, in bytes. Far more than any takes, and little to hold. */
 const OPTIONS_BYTES_MAX = 64 * 1_024;
@@ -49,7 +50,7 @@ export function optionsBody<Schema extends TSchema>(schema: Schema): BodyRule<St
     bytesMax: OPTIONS_BYTES_MAX,
     read(bytes = EMPTY) {
       const value = bytes.length === 0 ? {} : readEnvelope(bytes).value;
-      const errors = check(value);
+      const errors = [...check(value), ...halfPairErrors('', value)];
       if (errors.length === 0) return value as Static<Schema>;
       throw invalidRequest('The request is not valid', errors);
     },
@@ -63,11 +64,15 @@ export function jsonBody(schema: TSchema): BodyRule<unknown> {
     content: { 'application/json': schema },
     bytesMax: 1_024 * 1_024,
     read(bytes = EMPTY) {
+      let value: unknown;
       try {
-        return JSON.parse(new TextDecoder().decode(bytes));
+        value = JSON.parse(new TextDecoder().decode(bytes));
       } catch (cause) {
         throw new ServiceError('malformed-body', `The body is not JSON: ${(cause as SyntaxError).message}.`, { cause });
       }
+      const errors = halfPairErrors('', value);
+      if (errors.length === 0) return value;
+      throw invalidRequest('The request is not valid', errors);
     },
   };
 }

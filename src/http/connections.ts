@@ -4,10 +4,14 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { PROBLEMS, type ProblemSlug, ServiceError } from '../domain/errors.ts';
-import { inSeconds } from '../domain/time.ts';
+import { type Duration, inSeconds, seconds } from '../domain/time.ts';
 import { PROBLEM_TYPE } from '../wire/problems.ts';
 import { HEADER_BYTES_MAX, HEADERS_TIMEOUT } from './limits.ts';
 import { problemBody } from './problem.ts';
+import { METHODS } from './request-target.ts';
+
+/** How long a connection that the client has closed on its side may be silent before the other machine is asked. */
+const KEEP_ALIVE_PROBE: Duration = seconds(10);
 
 /** How many connections there may be. */
 export interface ConnectionLimits {
@@ -39,6 +43,10 @@ export class Connections {
       this.#byAddress.set(address, count);
       this.#sockets.add(socket);
       socket.once('close', () => this.#forget(socket, address));
+      // Whether it still waits for its answer or is gone, only the other machine knows: it says so when it is asked.
+      socket.once('end', () => socket.setKeepAlive(true, KEEP_ALIVE_PROBE));
+      // Streams that are asked for one behind the other each listen for it.
+      socket.setMaxListeners(0);
     });
   }
 
@@ -90,9 +98,26 @@ export function problemOfBrokenBytes({ code, rawPacket }: BrokenBytes): ServiceE
         : headersTooLarge();
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
       return new ServiceError('payload-too-large', "The body's chunks have longer extensions than this server reads.");
+    case 'HPE_INVALID_METHOD':
+      return isRequestLine(rawPacket) ? unknownMethod() : notHttp();
     default:
-      return new ServiceError('malformed-body', 'The bytes are no HTTP request that this server reads.');
+      return notHttp();
   }
+}
+
+const notHttp = (): ServiceError =>
+  new ServiceError('malformed-body', 'The bytes are no HTTP request that this server reads.');
+
+/** Whether bytes begin as a request does, whatever its method. */
+const isRequestLine = (packet: unknown): boolean =>
+  Buffer.isBuffer(packet) &&
+  /^[A-Z][A-Z-]{0,30} \S+ HTTP\/1\.[01]\r?\n/.test(packet.subarray(0, 4_096).toString('latin1'));
+
+function unknownMethod(): ServiceError {
+  const methods = METHODS.join(', ');
+  return new ServiceError('method-not-allowed', `The method is none that this server has; ${methods} are.`, {
+    headers: { allow: methods },
+  });
 }
 
 /** The problem of headers that are too long, or too many. */
@@ -110,8 +135,9 @@ function isLineTooLong(packet: unknown): boolean {
 export function answerBytes(socket: Socket, problem: ServiceError, requestId: string): void {
   const { status, title } = PROBLEMS[problem.slug];
   const body = JSON.stringify(problemBody(problem, requestId));
+  const headers = Object.entries(problem.extras.headers ?? {}).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(
-    `HTTP/1.1 ${status} ${title}\r\ncontent-type: ${PROBLEM_TYPE}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${status} ${title}\r\n${headers.join('')}content-type: ${PROBLEM_TYPE}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
   );
 }
 

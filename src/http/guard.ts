@@ -5,6 +5,7 @@ import { ServiceError } from '../domain/errors.ts';
 import { headersTooLarge } from './connections.ts';
 import { HEADERS_MAX } from './limits.ts';
 import { type PublicAddress, trustOf } from './public-address.ts';
+import { hostsIn, WHOLE_SERVER } from './request-target.ts';
 
 /** Hosts that always mean this machine. */
 const LOOPBACK_HOSTS = ['localhost', '127.0.0.1', '[::1]'];
@@ -24,13 +25,18 @@ export function requestGuard(address: PublicAddress, origins: readonly string[])
   return (request) => {
     if (request.raw.rawHeaders.length > 2 * HEADERS_MAX) throw headersTooLarge();
     const host = (request.headers.host ?? '').toLowerCase();
-    // The absolute form is for proxies; what it names need not be the Host that was checked.
-    if (!request.raw.url!.startsWith('/'))
+    const target = request.raw.url!;
+    if (!target.startsWith('/') && !(target === WHOLE_SERVER && request.method === 'OPTIONS'))
       throw new ServiceError('malformed-body', 'The request line must name a path.');
+    if (hostsIn(request.raw) > 1)
+      throw new ServiceError('malformed-body', 'The request has more than one Host header.');
     if (CODED.test(request.headers['transfer-encoding'] ?? '')) throw unknownCoding();
-    if (host === '') throw new ServiceError('malformed-body', 'The request has no Host header.');
+    // Before HTTP/1.1 there was no Host; no browser speaks that, and HAProxy's plain health check does.
+    const isWithoutHost = host === '' && request.raw.httpVersion === '1.0';
+    if (host === '' && !isWithoutHost) throw new ServiceError('malformed-body', 'The request has no Host header.');
     // A name that an attacker's DNS points here would make the browser take his page for ours.
-    if (allowed !== null && !allowed.has(host.replace(/:\d*$/, '')) && !isProbe(request)) throw misdirected(host);
+    if (allowed !== null && !isWithoutHost && !allowed.has(host.replace(/:\d*$/, '')) && !isProbe(request))
+      throw misdirected(host);
     if (
       request.method !== 'GET' &&
       request.method !== 'HEAD' &&

@@ -1,4 +1,4 @@
-// When an answer is over: it was sent, or whoever asked for it is gone.
+// When an answer is over: it was sent, or whoever asked for it is gone. And when it may be.
 
 import type { ServerResponse } from 'node:http';
 
@@ -9,4 +9,12 @@ import type { ServerResponse } from 'node:http';
 export function whenOver(answer: ServerResponse, listener: () => void): void {
   if (answer.closed) listener();
   else answer.once('close', listener);
+}
+
+/** Calls `listener` when the client has said that it sends nothing more; at once where it has said so already. */
+export function whenHalfClosed(answer: ServerResponse, listener: () => void): void {
+  const { socket } = answer.req;
+  if (socket.readableEnded) return listener();
+  socket.once('end', listener);
+  whenOver(answer, () => socket.off('end', listener));
 }

@@ -35,7 +35,7 @@ import {
   type ServerLimits,
 } from './limits.ts';
 import { LongEnvelopes } from './long-envelope.ts';
-import { whenOver } from './over.ts';
+import { whenHalfClosed, whenOver } from './over.ts';
 import type { AboutServer, HttpParts } from './parts.ts';
 import { sendProblem } from './problem.ts';
 import { baseFinder, basePathOf, type PublicAddress, trustOf, withoutBase } from './public-address.ts';
@@ -44,6 +44,7 @@ import { registerCors } from './cors.ts';
 import { registerDocsPages } from './docs-pages.ts';
 import { openApiDocument } from './openapi/document.ts';
 import type { DocumentedEndpoint } from './openapi/shape.ts';
+import { METHODS, pathOfTarget, WHOLE_SERVER } from './request-target.ts';
 import { methodsOf, registerRoutes, ROUTES } from './routes.ts';
 import { Streams } from './streams.ts';
 import { Turns } from './turns.ts';
@@ -92,7 +93,7 @@ export function buildServer(given: ServerParts): HttpServer {
   const toOwnPath = withoutBase(address);
   const app = fastify({
     genReqId: newRequestId,
-    rewriteUrl: ({ url = '' }) => toOwnPath(url),
+    rewriteUrl: (request) => toOwnPath(pathOfTarget(request)),
     trustProxy: address.trustProxy !== false && trustOf(address),
     forceCloseConnections: 'idle',
     keepAliveTimeout: KEEP_ALIVE,
@@ -119,6 +120,8 @@ export function buildServer(given: ServerParts): HttpServer {
       answerBytes(socket, problem, newRequestId());
     },
   });
+  // A client that says that nothing more will come waits for its answer all the same.
+  (app.server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
   // Those above the limit would be left out without a word; the guard counts them.
   app.server.maxHeadersCount = 0;
   const connections = new Connections(app.server, limits, (why) => metrics.connectionRefused(why));
@@ -132,6 +135,8 @@ export function buildServer(given: ServerParts): HttpServer {
   app.addHook('onRequest', (request, reply, done) => {
     reply.headers(SAFE_HEADERS);
     guard(request);
+    // Before its body is waited for: the framework knows some methods that no path has.
+    if (request.method !== 'OPTIONS' && !METHODS.includes(request.method)) throw unknownPath(request);
     // What says how the server is must say so now, and may not wait for a store.
     if (request.routeOptions.config.route?.tag !== 'server') engine.assertStore();
     done();
@@ -146,7 +151,11 @@ export function buildServer(given: ServerParts): HttpServer {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', bodyReader(limits));
   app.setErrorHandler(errorHandler(engine, log));
-  app.setNotFoundHandler((request, reply) => sendProblem(reply, unknownPath(request)));
+  app.setNotFoundHandler((request, reply) =>
+    request.raw.url === WHOLE_SERVER
+      ? reply.code(204).header('allow', METHODS.join(', ')).send()
+      : sendProblem(reply, unknownPath(request)),
+  );
   const parts = partsOf(given, waits);
   registerRoutes(app, parts);
   if (corsOrigins.length > 0) registerCors(app, corsOrigins);
@@ -188,6 +197,7 @@ function partsOf(given: ServerParts, waits: Waits): HttpParts {
     turns: new Turns(),
     longEnvelopes: new LongEnvelopes(),
     waitSignal: (reply) => waits.signal(reply),
+    followSignal: (reply) => waits.signal(reply, 'as-long-as-it-listens'),
     document: (principal, base) => openApiDocument(ROUTES, documented(engine, principal), base),
   };
 }
@@ -240,9 +250,13 @@ class Waits {
   readonly #waiting = new Set<AbortController>();
   #closed = false;
 
-  /** Aborts when the client closes its connection before it has its answer, or the server stops. */
-  signal({ raw }: FastifyReply): AbortSignal {
+  /**
+   * Aborts when the client closes its connection before it has its answer, or the server stops; of a stream also when the client says that
+   * nothing more will come from it, which is all that is seen of one that is gone before something is sent to it.
+   */
+  signal({ raw }: FastifyReply, until: 'answered' | 'as-long-as-it-listens' = 'answered'): AbortSignal {
     const wait = new AbortController();
+    if (until === 'as-long-as-it-listens') whenHalfClosed(raw, () => wait.abort());
     if (this.#closed) wait.abort();
     this.#waiting.add(wait);
     // Every answer ends in a close; only one that comes too early is worth an abort, which makes an error with its stack.

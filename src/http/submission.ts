@@ -18,7 +18,7 @@ import { type Envelope, type EnvelopeBounds, type MemberPlace, readEnvelope } fr
 import { idempotencyKeyOf } from './idempotency.ts';
 import type { IncomingBody } from './incoming-body.ts';
 import { invalidRequest } from './problem.ts';
-import { textErrors } from './text.ts';
+import { halfPairErrors, lineErrors } from './text.ts';
 
 /** Largest metadata of a run, in bytes of JSON text: it is shown with every line of a list. No other option of an envelope needs as much. */
 const METADATA_BYTES_MAX = 16 * 1_024;
@@ -49,6 +49,9 @@ export interface ReadRequest {
 
 /** Nothing but the input may be long. */
 const BOUNDS: EnvelopeBounds = { unread: new Set(['input', 'parameters']), valueBytesMax: METADATA_BYTES_MAX };
+
+/** Options that are texts. */
+const LINES = ['run_name', 'concurrency_key', 'callback_url', 'input_location'] as const;
 
 const checkEnvelope = compileCheck(InvokeEnvelope);
 
@@ -103,8 +106,8 @@ function readJson(request: InvokeRequest, body: Uint8Array, deployed: Deployed):
     ...checkEnvelope(value),
     ...lengthErrors(envelope),
     ...inputErrors(envelope),
-    ...textErrors('/run_name', envelope.value['run_name']),
-    ...textErrors('/concurrency_key', envelope.value['concurrency_key']),
+    ...LINES.flatMap((name) => lineErrors(`/${name}`, envelope.value[name])),
+    ...halfPairErrors('/metadata', envelope.value['metadata']),
   ];
   if (errors.length > 0) throw invalidRequest('The request is not valid', errors);
   const options = value as InvokeEnvelope;

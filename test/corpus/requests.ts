@@ -133,6 +133,31 @@ const options: BadRequest[] = [
   ),
   post('8,000 options of a batch', `{"input":1,"batch":{${many(8_000)}}}`, invalid('/batch', '16384')),
   post('a long member that is none', `{"input":1,"x":{${many(8_000)}}}`, invalid('/x', 'is not known here')),
+  ...['\\n', '\\t', '\\u001b', '\\u007f', '\\u0085'].flatMap((character) => [
+    post(
+      `a name with ${character}`,
+      `{"input":1,"run_name":"a${character}"}`,
+      invalid('/run_name', 'control character'),
+    ),
+    post(`a key with ${character}`, `{"input":1,"concurrency_key":"a${character}"}`, invalid('/concurrency_key')),
+    post(
+      `a receiver with ${character}`,
+      `{"input":1,"callback_url":"http://127.0.0.1/a${character}b"}`,
+      invalid('/callback_url', 'control'),
+    ),
+    post(
+      `an address with ${character}`,
+      `{"input_location":"http://127.0.0.1/a${character}"}`,
+      invalid('/input_location', 'control'),
+    ),
+  ]),
+  get('a control character in a query', '/runs?run_name=a%0Ab', invalid('query:run_name', 'control character')),
+  post(
+    'half a pair in metadata',
+    '{"input":1,"metadata":{"a":[{"b":"\\ud800"}]}}',
+    invalid('/metadata/a/0/b', 'surrogate'),
+  ),
+  post('half a pair in a name of metadata', '{"input":1,"metadata":{"\\udc00":1}}', invalid('/metadata', 'surrogate')),
   post('parameters that are no object', '{"parameters":[1]}', invalid('/parameters', 'object')),
   post('metadata that is no object', '{"input":1,"metadata":[1]}', invalid('/metadata', 'object')),
   post(
@@ -365,7 +390,7 @@ const runIds: BadRequest[] = [
 ];
 
 const queries: BadRequest[] = [
-  ...['-1', '0', '501', '1e2', '1.5', 'NaN', '%D9%A3', '', 'ten', '1%20OR%201'].map((limit) =>
+  ...['-1', '0', '501', '1e3', '1.5', 'NaN', '%D9%A3', '', 'ten', '1%20OR%201'].map((limit) =>
     get(`a limit of ${limit}`, `/runs?limit=${limit}`, invalid('query:limit')),
   ),
   get('a limit twice', '/runs?limit=1&limit=2', invalid('query:limit', 'more than once')),
@@ -385,7 +410,7 @@ const queries: BadRequest[] = [
   ),
   get('a filter that does not exist', '/runs?state=queued', invalid('query:state')),
   get('a filter named __proto__', '/runs?__proto__=1', invalid('query:__proto__')),
-  ...['-1', '61', '1e1', 'long', ''].map((wait) =>
+  ...['-1', '61', '1e2', 'long', ''].map((wait) =>
     get(`a wait of ${wait}`, `${RUN}?wait=${wait}`, invalid('query:wait')),
   ),
   get('a misspelt wait', `${RUN}?waits=1`, invalid('did you mean "wait"')),
@@ -475,7 +500,12 @@ export const BAD_BYTES: readonly BadBytes[] = [
     bytes: Uint8Array.from({ length: 512 }, (_, place) => (place * 167 + 31) % 256),
     status: 400,
   },
-  { name: 'an unknown method', bytes: request('FOO /health HTTP/1.1\r\nHost: localhost'), status: 400 },
+  {
+    name: 'an unknown method',
+    bytes: request('FOO /health HTTP/1.1\r\nHost: localhost'),
+    status: 405,
+    slug: 'method-not-allowed',
+  },
   { name: 'a method in lower case', bytes: request('get /health HTTP/1.1\r\nHost: localhost'), status: 400 },
   { name: 'no Host', bytes: request('GET /health HTTP/1.1\r\nConnection: close'), status: 400 },
   { name: 'a space in the path', bytes: request('GET /hea lth HTTP/1.1\r\nHost: localhost'), status: 400 },

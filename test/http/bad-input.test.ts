@@ -82,7 +82,7 @@ describe('bytes that are no request', () => {
 
   test('in the place of the second request do not take the answer of the first one away', async () => {
     const heard = await sendBytes(server.url, 'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\ngarbage\r\n\r\n');
-    expect(heard).toContain('HTTP/1.1 400');
+    expect(heard).toContain('HTTP/1.1 405');
   });
 
   test('that break off in the middle of a body store nothing', async () => {

@@ -38,7 +38,7 @@ export const EVENT_ROUTES: readonly Route[] = [
 ];
 
 async function events(
-  { engine, limits, streams, waitSignal }: HttpParts,
+  { engine, limits, streams, followSignal }: HttpParts,
   { request, reply, params, principal, query }: Call<Static<typeof EventsQuery>, null>,
 ): Promise<FastifyReply> {
   const sight = await engine.runs.sight(idOf(params['id']!), principal);
@@ -50,6 +50,6 @@ async function events(
   reply.type(inUtf8(EVENT_STREAM)).header('x-accel-buffering', 'no');
   if (request.method === 'HEAD') return reply.send(Readable.from([]));
   streams.enter(reply);
-  const told = engine.runs.follow(runId, { from, silence: limits.keepAlive, signal: waitSignal(reply) });
+  const told = engine.runs.follow(runId, { from, silence: limits.keepAlive, signal: followSignal(reply) });
   return sendStream(reply, Readable.from(eventTexts(runId, request.base, told)), limits.readerIdle);
 }

@@ -38,7 +38,7 @@ export const PART_ROUTES: readonly Route[] = [
 ];
 
 async function parts(
-  { engine, limits, streams, waitSignal }: HttpParts,
+  { engine, limits, streams, followSignal }: HttpParts,
   { request, reply, params, principal }: Call<object, null>,
 ): Promise<FastifyReply> {
   const { run } = await engine.runs.sight(idOf(params['id']!), principal);
@@ -53,6 +53,6 @@ async function parts(
   reply.type(inUtf8(EVENT_STREAM)).header('x-accel-buffering', 'no');
   if (request.method === 'HEAD') return reply.send(Readable.from([]));
   streams.enter(reply);
-  const told = engine.runs.followParts(run, { silence: limits.keepAlive, signal: waitSignal(reply) });
+  const told = engine.runs.followParts(run, { silence: limits.keepAlive, signal: followSignal(reply) });
   return sendStream(reply, Readable.from(partTexts(reply.request.base, told)), limits.readerIdle);
 }

@@ -223,7 +223,7 @@ async function logs(parts: HttpParts, call: Call<Static<typeof LogsQuery>, null>
   const { after = 0, follow = false } = query;
   const format = logFormatOf(readAccept(request.headers.accept));
   const runId = idOf(params['id']!);
-  const { engine, limits, streams, waitSignal } = parts;
+  const { engine, limits, streams, followSignal } = parts;
   const type = inUtf8(format === 'jsonl' ? 'application/jsonlines' : 'text/plain');
   if (!follow || request.method === 'HEAD') {
     const { run, attempts, lines } = await engine.runs.logs(runId, principal);
@@ -241,7 +241,7 @@ async function logs(parts: HttpParts, call: Call<Static<typeof LogsQuery>, null>
   const { run } = await engine.runs.sight(runId, principal);
   if (!run.payloadsKept) throw outputExpired(run, 'logs were');
   streams.enter(reply);
-  const told = engine.runs.follow(runId, { from: BEGINNING, silence: limits.keepAlive, signal: waitSignal(reply) });
+  const told = engine.runs.follow(runId, { from: BEGINNING, silence: limits.keepAlive, signal: followSignal(reply) });
   return sendStream(reply.type(type), Readable.from(followedLines(told, after, format)), limits.readerIdle);
 }
 
