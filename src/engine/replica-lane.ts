@@ -23,6 +23,7 @@ import {
   DEADLINE_HEADER,
   METADATA_HEADER,
   METADATA_HEADER_MAX,
+  ROWS_HEADER,
   RUN_ID_HEADER,
 } from '../model/protocol.ts';
 import type { RunLogs } from '../logs/run-logs.ts';
@@ -352,6 +353,7 @@ async function invoke(
   const metadata = inAscii(run.metadata);
   if (isOurRunner || metadata.length <= METADATA_HEADER_MAX) headers[METADATA_HEADER] = metadata;
   // A chunk of a table that is answered as Arrow is asked for as text.
+  if (run.rows !== null) headers[ROWS_HEADER] = String(run.rows.to - run.rows.from);
   if (run.accept !== null) headers['accept'] = run.rows === null ? run.accept : textTypeOf(run.accept);
   if (timeout !== null) headers[DEADLINE_HEADER] = toRfc3339(after(parts.clock.now(), timeout));
   try {

@@ -42,8 +42,25 @@ export async function answer<Loaded, State>(
     return await (takesRows(model) ? answerRows(model, invocation) : answerAny(model, invocation));
   } catch (error) {
     const kind = error instanceof InvalidOutput ? 'invalid-output' : 'model-error';
-    return { kind, detail: describeThrown(error) };
+    return { kind, detail: `${describeThrown(error)}${kind === 'model-error' ? typeHint(invocation) : ''}` };
   }
+}
+
+/** Longest input that is looked into for whether it is JSON, in bytes. */
+const JSON_LOOKED_AT_MAX = 1_024 * 1_024;
+
+/** What may be wrong with a run that failed: its input is JSON by its looks, and did not come as JSON. */
+function typeHint({ body, contentType }: { readonly body: Uint8Array; readonly contentType: string }): string {
+  if (isJson(contentType) || tableFormatOf(contentType) !== null || body.length > JSON_LOOKED_AT_MAX) return '';
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(body));
+    if (typeof value !== 'object' || value === null) return '';
+  } catch {
+    // It is no JSON, so that nothing speaks against its type.
+    return '';
+  }
+  const type = contentType.split(';')[0]!.trim();
+  return ` (The input looks like JSON but came as ${type}: send it with Content-Type: application/json.)`;
 }
 
 async function answerRows<Loaded, State>(

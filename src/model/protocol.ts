@@ -15,6 +15,8 @@ export const METADATA_HEADER_MAX = 4_096;
 export const RUNNER_HEADERS_MAX = 96 * 1_024;
 /** Sent with an invocation: a URL of this attempt alone. `POST {url}/progress` and `POST {url}/logs` report on it while it works. */
 export const CALLBACK_HEADER = 'claimcheck-callback';
+/** Sent with a chunk of a table: how many rows it has. */
+export const ROWS_HEADER = 'claimcheck-rows';
 /** Answered by our runner with a failure: `model-error` or `invalid-output`. A status from 400 up without it is a `model-error`. */
 export const FAILURE_HEADER = 'claimcheck-failure';
 /** Answered by our runner to a ping: how many invocations it is working on, so that the server sees when a cancelled one has really stopped. */

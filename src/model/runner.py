@@ -37,6 +37,7 @@ RUN_ID_HEADER = "claimcheck-run-id"
 ATTEMPT_HEADER = "claimcheck-attempt"
 DEADLINE_HEADER = "claimcheck-deadline"
 METADATA_HEADER = "claimcheck-metadata"
+ROWS_HEADER = "claimcheck-rows"
 FAILURE_HEADER = "claimcheck-failure"
 BUSY_HEADER = "claimcheck-busy"
 SOCKET_VARIABLE = "CLAIMCHECK_SOCKET"
@@ -99,6 +100,9 @@ class Call:
         self.body = body
         self.content_type = headers.get("content-type", "application/octet-stream")
         self.accept = headers.get("accept")
+        self.headers = headers
+        self.rows = int(headers[ROWS_HEADER]) if ROWS_HEADER in headers else None
+        """How many rows a chunk of a table has; None where the input is none."""
         run = Run(headers)
         self.reports = Reports(workers.channel, f"{run.id}.{run.attempt}")
         self.context = Context(workers.loaded, workers.state, run, self.reports)
@@ -1216,7 +1220,8 @@ def hook_of(function):
 
 
 class Script:
-    """A SageMaker script: model_fn, input_fn, predict_fn and output_fn, or transform_fn in place of the last three."""
+    """A SageMaker script: model_fn, input_fn, predict_fn and output_fn, or transform_fn in place of the last three. Each is called with a
+    context behind what it is given where it has a place for one, as SageMaker's toolkits do."""
 
     takes = "any"
     functions = ("model_fn", "input_fn", "predict_fn", "output_fn", "transform_fn")
@@ -1230,25 +1235,97 @@ class Script:
         )
 
     def load(self):
-        return None if self.model_fn is None else self.model_fn(self.model_dir)
+        return None if self.model_fn is None else called(self.model_fn, ScriptContext(self.model_dir), self.model_dir)
 
     def answer(self, call):
         model = call.context.model
+        context = ScriptContext(self.model_dir, call)
         # Scripts compare types as wholes, so they are told them without parameters.
         content_type = media_type(call.content_type)
         accept = self.accept if call.accept in (None, "", "*/*") else media_type(call.accept)
         body = text_of(call.body) if is_text(content_type) else call.body
         if self.transform_fn is not None:
-            return sent(self.transform_fn(model, body, content_type, accept), accept, "transform_fn")
+            output = called(self.transform_fn, context, model, body, content_type, accept)
+            return as_chunk(call, *sent(output, context.response_type or accept, "transform_fn"))
         headed = True
         if self.input_fn is not None:
-            data = self.input_fn(body, content_type)
+            data = called(self.input_fn, context, body, content_type)
         else:
-            data, headed = default_input(body, content_type)
-        prediction = model.predict(data) if self.predict_fn is None else self.predict_fn(data, model)
+            data, headed = default_input(body, content_type, call.rows)
+        prediction = model.predict(data) if self.predict_fn is None else called(self.predict_fn, context, data, model)
         if self.output_fn is not None:
-            return sent(self.output_fn(prediction, accept), accept, "output_fn")
+            output = called(self.output_fn, context, prediction, accept)
+            return as_chunk(call, *sent(output, context.response_type or accept, "output_fn"))
         return default_output(prediction, accept, headed)
+
+
+def called(function, context, *given):
+    """Calls a script's function, with the context where it needs one value more, or has a parameter of that name."""
+    names, required, _ = parameters_of(function) or ((), 0, False)
+    if required > len(given) or names[len(given) : len(given) + 1] == ("context",):
+        return function(*given, context)
+    return function(*given, context=context) if "context" in keywords_of(function) else function(*given)
+
+
+def keywords_of(function):
+    """The names of a function's parameters that can only be given by name."""
+    code = getattr(function, "__code__", None)
+    return () if code is None else code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+
+
+class ScriptContext:
+    """What a script's functions get as their context: what that of SageMaker's model servers has, and during a run what a model's has."""
+
+    def __init__(self, model_dir, call=None):
+        self.system_properties = {"model_dir": model_dir, "gpu_id": None, "batch_size": 1, "server_name": "claimcheck"}
+        self.manifest = {}
+        self.headers = {} if call is None else {"Content-Type": call.content_type, "Accept": call.accept or "*/*", **call.headers}
+        self.request_processor = [self]
+        self.response_type = None
+        self.call = call
+
+    def get_request_properties(self):
+        return self.headers
+
+    def get_request_property(self, name):
+        return next((value for key, value in self.headers.items() if key.lower() == name.lower()), None)
+
+    def get_request_header(self, idx, key):
+        return self.get_request_property(key)
+
+    def get_all_request_header(self, idx):
+        return self.headers
+
+    def get_request_id(self, idx=0):
+        return self.get_request_property(RUN_ID_HEADER)
+
+    def set_response_content_type(self, idx, value):
+        self.response_type = value
+
+    def __getattr__(self, name):
+        call = self.__dict__.get("call")
+        if call is None or name.startswith("_"):
+            raise AttributeError(f"The context of a script has no {name} here.")
+        return getattr(call.context, name)
+
+
+def as_chunk(call, content_type, body):
+    """What a script answers to a chunk of a table, with a header line where it wrote none: SageMaker's own have none."""
+    if call.rows is None or table_format_of(content_type) != "csv":
+        return content_type, body
+    try:
+        lines = [values for _, values, is_blank in csv_lines(body.decode("utf-8")) if not is_blank]
+    except (BadInput, UnicodeDecodeError):
+        # The server says what is wrong with it.
+        return content_type, body
+    if len(lines) != call.rows:
+        return content_type, body
+    if not all(is_number(value) for value in lines[0]):
+        raise InvalidOutput(
+            f"The script answered {call.rows} rows with as many lines of CSV: a table in chunks needs a header line before them, unless the "
+            "first line has numbers alone."
+        )
+    return content_type, f"{csv_line(prediction_names(len(lines[0])))}\n".encode() + body
 
 
 def is_text(content_type):
@@ -1256,11 +1333,11 @@ def is_text(content_type):
     return content_type.startswith("text/") or is_json(content_type) or content_type in FORMATS
 
 
-def default_input(body, content_type):
+def default_input(body, content_type, rows=None):
     """What SageMaker hands to predict_fn where there is no input_fn, as lists; and whether a CSV had a header line."""
     table_format = table_format_of(content_type)
     if table_format == "csv":
-        return numbers_of(body)
+        return numbers_of(body, rows)
     if table_format == "jsonl":
         lines = body.split("\n")
         return [parsed(line, f"Line {n}", n) for n, line in enumerate(lines, 1) if line.strip(" \t\r")], True
@@ -1269,10 +1346,11 @@ def default_input(body, content_type):
     raise BadInput(f"This script has no input_fn, and without one it takes JSON and CSV; it was sent {content_type}.")
 
 
-def numbers_of(text):
-    """The numbers of a CSV. A first line without any number is a header; anything else that is no number is an error."""
+def numbers_of(text, count):
+    """The numbers of a CSV. A first line without any number is a header, and so is that of a chunk, whose rows are counted; anything else
+    that is no number is an error."""
     lines = [(number, values) for number, values, is_blank in csv_lines(text) if not is_blank]
-    headed = bool(lines) and not any(is_number(value) for value in lines[0][1])
+    headed = bool(lines) and (len(lines) - 1 == count or not any(is_number(value) for value in lines[0][1]))
     rows = []
     for number, values in lines[1:] if headed else lines:
         wrong = next((value for value in values if not is_number(value)), None)
@@ -1319,9 +1397,12 @@ def prediction_rows(prediction):
     widths = {len(row) for row in lists}
     if len(widths) > 1:
         raise InvalidOutput(f"predict_fn returned lists of {min(widths)} to {max(widths)} values; a table has as many in each.")
-    width = max(widths, default=1)
-    names = ["prediction"] if width == 1 else [f"prediction_{n}" for n in range(1, width + 1)]
+    names = prediction_names(max(widths, default=1))
     return [dict(zip(names, row)) for row in lists]
+
+
+def prediction_names(width):
+    return ["prediction"] if width == 1 else [f"prediction_{n}" for n in range(1, width + 1)]
 
 
 def sent(output, accept, name):
@@ -1474,17 +1555,33 @@ def answer(model, call):
         return response("200 OK", body, ("content-type", content_type))
     # An exit is no exception to Python, but must not end the replica without a word.
     except BaseException as error:
-        return failed(error)
+        return failed(error, type_hint(call))
 
 
-def failed(error):
+JSON_LOOKED_AT_MAX = 1024 * 1024
+"""Longest input that is looked into for whether it is JSON, in bytes."""
+
+
+def type_hint(call):
+    """What may be wrong with a run that failed: its input is JSON by its looks, and did not come as JSON."""
+    is_told = is_json(call.content_type) or table_format_of(call.content_type) is not None
+    if is_told or len(call.body) > JSON_LOOKED_AT_MAX or call.body[:64].lstrip()[:1] not in (b"{", b"["):
+        return ""
+    try:
+        json.loads(call.body)
+    except (ValueError, RecursionError):
+        return ""
+    return f" (The input looks like JSON but came as {media_type(call.content_type)}: send it with Content-Type: application/json.)"
+
+
+def failed(error, hint=""):
     """The answer of a run that an error has ended."""
     if not isinstance(error, (InvalidOutput, BadInput)):
         print_traceback(error)
     kind = "invalid-output" if isinstance(error, InvalidOutput) else "model-error"
     return response(
         "500 Internal Server Error",
-        utf8(described(error)),
+        utf8(described(error) + (hint if kind == "model-error" else "")),
         ("content-type", "text/plain; charset=utf-8"),
         (FAILURE_HEADER, kind),
     )
