@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import { type Claimcheck, connect } from '../client/connect.ts';
+import { asCalled } from './called-as.ts';
 import { UsageError } from './failure.ts';
 
 /** What `withConnection` adds to a command. */
@@ -34,7 +35,7 @@ export function comeBack(
   file?: string,
 ): string {
   const target = file === undefined ? '' : ` -o ${shellWord(file)}`;
-  return `claimcheck runs ${command} ${runId}${serverOption(connection)}${target}`;
+  return asCalled(`claimcheck runs ${command} ${runId}${serverOption(connection)}${target}`);
 }
 
 /** How a command that is to be called next names the server, where this one was told it: the end of that command. */

@@ -1,8 +1,8 @@
 // claimcheck invoke
 
 import { Command } from 'commander';
-import { errorOfRun } from '../client/errors.ts';
 import { clientOf } from './connection.ts';
+import { explained } from './failed-run.ts';
 import { follow } from './follow.ts';
 import { writeOutput } from './output-file.ts';
 import { checkWritable, outputFileOf, outputOption, type OutputOptions, wantedType } from './output-place.ts';
@@ -34,7 +34,7 @@ async function invoke(first: string | undefined, second: string | undefined, opt
   assertOwn(run, options);
   const ended = await follow(run, options);
   if (options.json === true) await write(process.stdout, jsonText(ended));
-  if (ended.status !== 'succeeded') throw errorOfRun(ended);
+  if (ended.status !== 'succeeded') throw await explained(run, ended, options);
   if (options.json === true && file === undefined) return;
   await writeOutput(run, file, options);
 }

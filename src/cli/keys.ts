@@ -9,6 +9,7 @@ import { ENDPOINT_NAME } from '../domain/endpoint.ts';
 import { DEFAULT_TENANT } from '../domain/ids.ts';
 import { after, type Duration, parseDuration, toRfc3339 } from '../domain/time.ts';
 import type { KeyRecord, Vault } from '../vault/vault.ts';
+import { asCalled } from './called-as.ts';
 import { UsageError } from './failure.ts';
 import { columns, jsonText, plainLine, write } from './text.ts';
 
@@ -126,7 +127,7 @@ async function list(options: StoreOptions): Promise<void> {
 }
 
 function keyTable(keys: readonly KeyRecord[]): string {
-  if (keys.length === 0) return 'No key was made yet. Make one with: claimcheck keys create --name <name>\n';
+  if (keys.length === 0) return asCalled('No key was made yet. Make one with: claimcheck keys create --name <name>\n');
   return columns([
     ['KEY', 'STATE', 'TENANT', 'SCOPES', 'ENDPOINTS', 'CREATED', 'EXPIRES', 'NAME'],
     ...keys.map((key) => [

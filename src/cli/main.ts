@@ -1,6 +1,7 @@
 // The command `claimcheck`: the one place that ends the process.
 
 import { CommanderError } from 'commander';
+import { asCalled } from './called-as.ts';
 import { EXIT, reportOf } from './failure.ts';
 import { program } from './program.ts';
 import { write } from './text.ts';
@@ -14,7 +15,7 @@ async function main(): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     const { text, exitCode } = reportOf(error);
     // How it ended is told by the exit code also where nobody is left to read why.
-    if (text !== '') await write(process.stderr, `${text}\n`).catch(() => {});
+    if (text !== '') await write(process.stderr, `${asCalled(text)}\n`).catch(() => {});
     return exitCode;
   }
 }

@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
 import { backupCommand } from './backup.ts';
+import { asCalled } from './called-as.ts';
 import { cacheCommand } from './cache.ts';
 import { capturesCommand } from './captures.ts';
 import { checkCommand } from './check.ts';
@@ -37,6 +38,7 @@ export function program(): Command {
     .addCommand(completionCommand(commands))
     .addCommand(completeCommand(commands), { hidden: true });
   throwInsteadOfExit(claimcheck);
+  nameAsCalled(claimcheck);
   return claimcheck;
 }
 
@@ -66,6 +68,15 @@ function commands(): Command {
     .addCommand(webhooksCommand());
   throwInsteadOfExit(claimcheck);
   return claimcheck;
+}
+
+/** Examples in a command's help, and what is wrong with its arguments, name commands that can be typed here. */
+function nameAsCalled(command: Command): void {
+  command.configureOutput({
+    writeOut: (text) => void process.stdout.write(asCalled(text)),
+    writeErr: (text) => void process.stderr.write(asCalled(text)),
+  });
+  for (const child of command.commands) nameAsCalled(child);
 }
 
 /** Commander ends the process itself unless every command is told not to. */

@@ -2,14 +2,15 @@
 
 import { Command, Option } from 'commander';
 import type { RunsFilter } from '../client/connect.ts';
-import { errorOfRun } from '../client/errors.ts';
 import type { Run } from '../client/run.ts';
 import { type AttemptEnd, attemptEndText, logLineText, logText } from '../domain/log-line.ts';
 import { RUN_STATUSES } from '../domain/run.ts';
 import type { DeliveryBody } from '../wire/deliveries.ts';
 import type { AttemptBody, RunBody, RunLine } from '../wire/runs.ts';
+import { asCalled } from './called-as.ts';
 import { clientOf, comeBack, type ConnectionOptions, serverOption, withConnection } from './connection.ts';
 import { UsageError } from './failure.ts';
+import { explained } from './failed-run.ts';
 import { follow } from './follow.ts';
 import { deliveryList } from './delivery-text.ts';
 import { writeOutput } from './output-file.ts';
@@ -141,9 +142,10 @@ async function show(id: string, options: ConnectionOptions): Promise<void> {
 }
 
 async function wait(id: string, options: ConnectionOptions): Promise<void> {
-  const ended = await follow(clientOf(options).run(id), options);
+  const run = clientOf(options).run(id);
+  const ended = await follow(run, options);
   await print(ended, options);
-  if (ended.status !== 'succeeded') throw errorOfRun(ended);
+  if (ended.status !== 'succeeded') throw await explained(run, ended, options);
 }
 
 async function output(id: string, options: ConnectionOptions & OutputOptions): Promise<void> {
@@ -156,6 +158,7 @@ async function output(id: string, options: ConnectionOptions & OutputOptions): P
     throw new UsageError(
       `Run ${id} is ${body.status} and has no output yet. Wait for it with: ${comeBack('wait', id, options)}`,
     );
+  if (body.status === 'failed') throw await explained(run, body, options);
   await writeOutput(run, file, options);
   if (options.json === true && file !== undefined) await write(process.stdout, jsonText(body));
 }
@@ -206,12 +209,14 @@ const attemptEnd = ({ attempt, finished_at: at, outcome, error }: AttemptBody): 
 
 function noLogOfItsOwn(id: string, connection: ConnectionOptions): string {
   const server = serverOption(connection);
-  return [
-    `Run ${id} is a batch and has no log of its own: its chunks do.`,
-    `List its chunks:  claimcheck runs list --parent ${id}${server}`,
-    `Show one's lines: claimcheck runs logs <id>${server}`,
-    '',
-  ].join('\n');
+  return asCalled(
+    [
+      `Run ${id} is a batch and has no log of its own: its chunks do.`,
+      `List its chunks:  claimcheck runs list --parent ${id}${server}`,
+      `Show one's lines: claimcheck runs logs <id>${server}`,
+      '',
+    ].join('\n'),
+  );
 }
 
 async function cancel(id: string, options: ConnectionOptions): Promise<void> {

@@ -3,6 +3,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { ModelSource } from '../domain/endpoint.ts';
 import type { Service } from '../service.ts';
+import { asCalled } from './called-as.ts';
 import { Interrupts } from './interrupts.ts';
 import { coloursFor, write } from './text.ts';
 
@@ -69,7 +70,9 @@ function announce({ url, endpoints, ledger, usableKeys, isolation, cautions }: S
 
 function keysText(usable: number | null): string {
   return usable === null
-    ? 'Keys: none is there, so none is asked for (claimcheck keys create)'
+    ? asCalled(
+        "Keys: none is there: whoever reaches this address may invoke and read, changes take the operator's token (claimcheck keys create)",
+      )
     : `Keys: asked for, ${usable} of them usable`;
 }
 

@@ -92,7 +92,7 @@ describe.skipIf(!users)(`on a server of root without keys${WITHOUT_USERS}`, () =
     );
     const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
     const refused = await asUser(main, 'purge', 'asks').catch((error: { code: number; stderr: string }) => error);
-    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining("the operator's token") as string });
+    expect(refused).toMatchObject({ code: 77, stderr: expect.stringContaining("the operator's token") as string });
   });
 
   test('the user of the server needs nothing but the command', async () => {

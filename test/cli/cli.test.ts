@@ -232,6 +232,28 @@ describe('runs logs', () => {
   });
 });
 
+describe('a run that failed', () => {
+  test.each(['wait', 'output'])('shows the last lines of its model and where the rest is: runs %s', async (command) => {
+    const say = ['1', '2', '3', '4', '5', 'the weights are \u001b[2Jgone'];
+    const run = await connect({ url: server.url }).endpoint('anything').submit({ say, fail: 'no luck' });
+    await run.wait();
+    const { code, stderr } = await claimcheck(['runs', command, run.id, '--url', server.url]);
+    expect(code).toBe(1);
+    expect(stderr).toContain('The last of 6 lines of its model:\n');
+    expect(stderr).toMatch(/Z 2 [^]*Z the weights are gone/);
+    expect(stderr).not.toMatch(/Z 1 /);
+    expect(stderr).toContain(`All of it: claimcheck runs logs ${run.id} --url ${server.url}\n`);
+    expect(stderr).toMatch(/error: model-error: .*no luck/);
+  });
+
+  test('that wrote nothing says so, and a batch how to find its failed chunks', async () => {
+    const silent = await claimcheck(['invoke', 'anything', '-d', '{"fail": "no luck"}']);
+    expect(silent.stderr).toMatch(/Its model wrote nothing\. Its attempts: claimcheck runs show \S+\n/);
+    const batch = await claimcheck(['invoke', 'rows', '-d', '[{"fail": true}]', '--on-row-error', 'fail']);
+    expect(batch.stderr).toMatch(/claimcheck runs list --parent \S+ --status failed\n/);
+  });
+});
+
 describe('runs retry', () => {
   test('prints the id of the new run alone, and how to come back on standard error', async () => {
     const first = await connect({ url: server.url }).endpoint('anything').submit(5, { runName: 'five' });
