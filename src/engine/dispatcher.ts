@@ -122,7 +122,7 @@ export class Dispatcher<S extends LaneSlot> {
 
   #execute(claimed: ClaimedRun, slot: S): void {
     const { leases, observer, clock } = this.#parts;
-    const held = leases.hold(claimed.claim);
+    const held = leases.hold(claimed.claim, claimed.run.parentId);
     // Never less than nothing: the run may have been written down, or put back, by a server whose clock is ahead of this one's.
     observer.started(claimed, milliseconds(Math.max(0, between(claimed.run.dueAt, clock.now()))));
     const execution = this.#lane

@@ -16,6 +16,8 @@ export type StopReason = 'timeout' | 'cancelled' | 'lost' | 'draining';
 /** A claim in hand. */
 export interface HeldClaim {
   readonly claim: Claim;
+  /** The batch whose chunk it is on; null for any other run. */
+  readonly parentId: RunId | null;
   /** Aborted with a `StopReason` when the work must stop. */
   readonly signal: AbortSignal;
   /** Aborted when nobody has to be told any more what came of the work: somebody else has ended the run or taken it up, or the server stops. */
@@ -40,10 +42,11 @@ export class Leases {
     this.#renewal = setInterval(() => void this.#renew([...this.#held.values()]), RENEWAL);
   }
 
-  hold(claim: Claim): HeldClaim {
+  hold(claim: Claim, parentId: RunId | null = null): HeldClaim {
     const [work, over] = [new AbortController(), new AbortController()];
     const held: HeldClaim = {
       claim,
+      parentId,
       signal: work.signal,
       over: over.signal,
       stop(reason) {
@@ -68,10 +71,11 @@ export class Leases {
     if (held?.claim.attempt === claim.attempt) held.stop(reason);
   }
 
-  /** Asks at once whether the claim on a run still holds, if this server has one; stops its work when it was lost. */
+  /** Asks at once whether the claims on a run and on its chunks still hold, where this server has any; stops the work on those that were lost. */
   check(runId: RunId): void {
-    const held = this.#held.get(runId);
-    if (held !== undefined) void this.#renew([held]);
+    void this.#renew(
+      [...this.#held.values()].filter(({ claim, parentId }) => claim.runId === runId || parentId === runId),
+    );
   }
 
   /** Stops everything, what is claimed from then on too, as when the server stops. */

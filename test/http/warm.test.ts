@@ -90,6 +90,13 @@ test('a server that stops starts no replicas and deploys nothing anymore', async
     status: 503,
     json: { detail: 'The server is stopping and deploys nothing. Try again after the time in Retry-After.' },
   });
+  // An empty stream would be opened again and again.
+  for (const what of ['events', 'logs?follow=true'])
+    expect(await stopping.get(`/runs/${held}/${what}`)).toMatchObject({
+      status: 503,
+      headers: { 'retry-after': '5' },
+      json: { detail: 'The server is stopping and follows no runs. Try again after the time in Retry-After.' },
+    });
   gates.open('open');
   await stopped;
 });

@@ -365,8 +365,8 @@ export function describeLife(
         expect((await ledger.run(open.runId))!.payloadsKept).toBe(true);
       });
 
-      test('keeps what a chunk did until its batch has ended, then forgets the chunk', async () => {
-        const run = batch({ retention: seconds(1), queueTtl: days(1) });
+      test('keeps what a chunk did as long as the payloads of its batch, then forgets the chunk', async () => {
+        const run = batch({ retention: minutes(15), queueTtl: days(1) });
         await ledger.enqueue([run]);
         const held = await claimOne('engine');
         const part = { ...chunk(held.claim, 0, 3), retention: seconds(1) };
@@ -377,9 +377,15 @@ export function describeLife(
         expect(await ledger.payload(part.runId, 'output')).not.toBeNull();
         await finish(held.claim);
         await advance(minutes(11));
+        expect(await letGoOfAll()).toEqual([]);
+        expect(await ledger.chunks(run.runId)).toHaveLength(1);
+        expect(await ledger.run(run.runId)).toMatchObject({ payloadsKept: true });
+        await advance(minutes(4));
+        await letGoOfAll();
+        expect(await ledger.run(run.runId)).toMatchObject({ payloadsKept: false });
+        await advance(minutes(10));
         expect(await letGoOfAll()).toEqual([`${part.runId}.output.1`]);
         expect(await ledger.run(part.runId)).toBeNull();
-        expect(await ledger.run(run.runId)).toMatchObject({ payloadsKept: false });
       });
 
       test('tells the blobs that no run names from those that one does', async () => {

@@ -321,8 +321,10 @@ export class ModelLedger {
       if (after(createdAt, IDEMPOTENCY_KEY_KEPT) <= this.now) this.#keys.delete(key);
     const due = this.runs.filter(({ keptUntil }) => keptUntil !== null && keptUntil <= this.now);
     // Whether somebody needs them is asked of all of them before the first is let go of.
-    const needed = new Set(due.filter((run) => this.#isNeeded(run)));
-    return { runs: due.length, blobs: due.flatMap((run) => this.#letGoOf(run, needed.has(run))) };
+    const needed = new Map(
+      due.filter((run) => this.#isNeeded(run)).map((run) => [run, run.parent?.keptUntil ?? this.now]),
+    );
+    return { runs: due.length, blobs: due.flatMap((run) => this.#letGoOf(run, needed.get(run) ?? null)) };
   }
 
   /** How many deliveries a claim may take, oldest first: those that are due. */
@@ -663,10 +665,12 @@ export class ModelLedger {
 
   #isNeeded(run: ModelRun): boolean {
     const isTold = this.deliveries.some((one) => one.run === run && one.outcome === null);
-    return isTold || this.chunksOf(run).length > 0 || (run.parent !== null && isOpen(run.parent));
+    const { parent } = run;
+    return isTold || this.chunksOf(run).length > 0 || (parent !== null && (isOpen(parent) || parent.payloadsKept));
   }
 
-  #letGoOf(run: ModelRun, isNeeded: boolean): BlobKey[] {
+  /** @param neededUntil when it is looked at again at the earliest, where somebody needs it */
+  #letGoOf(run: ModelRun, neededUntil: Instant | null): BlobKey[] {
     this.touched.add(run);
     const blobs = run.payloadsKept ? [run.given.input, run.output].flatMap(blobOf) : [];
     const isFirstTime = run.given.kind !== 'chunk' && run.payloadsKept;
@@ -675,8 +679,8 @@ export class ModelLedger {
       run.keptUntil = Math.max(run.keptUntil!, after(run.finishedAt!, LINE_KEPT)) as Instant;
       return blobs;
     }
-    if (isNeeded) {
-      run.keptUntil = after(this.now, LOOK_AGAIN);
+    if (neededUntil !== null) {
+      run.keptUntil = Math.max(after(this.now, LOOK_AGAIN), neededUntil) as Instant;
       return [];
     }
     this.runs = this.runs.filter((one) => one !== run);

@@ -12,7 +12,7 @@ import { type BatchEnd, type BatchParts, runBatch } from './batch.ts';
 import type { Lane, LaneSlot } from '../dispatcher.ts';
 import type { DrainRates } from '../drain-rate.ts';
 import { finish, handedBack, isTroubleOfServer } from '../finish.ts';
-import type { HeldClaim } from '../leases.ts';
+import type { HeldClaim, Leases } from '../leases.ts';
 import { attemptAttributes, outcomeOf, type RunObserver } from '../observer.ts';
 
 /** Batches at work for every run that the endpoint's replicas can take at once: with two, the next is cut while the last one's end is awaited. */
@@ -21,6 +21,7 @@ const BATCHES_PER_SLOT = 2;
 /** What the lane works with. */
 export interface BatchLaneParts extends Omit<BatchParts, 'trace'> {
   readonly drainRates: DrainRates;
+  readonly leases: Leases;
   readonly observer: RunObserver;
   readonly tracing: Tracing;
   readonly clock: Clock;
@@ -72,6 +73,8 @@ async function execute(parts: BatchLaneParts, claimed: ClaimedRun, held: HeldCla
     if (result.kind === 'succeeded') await parts.payloads.discard(result.output);
     return;
   }
+  // Its chunks ended with it: what still works on one is told now, and not with the next renewal.
+  if (result.kind === 'failed') parts.leases.check(claim.runId);
   if (result.kind === 'succeeded' || result.kind === 'failed') {
     const hasCallback = run.callback !== null;
     parts.drainRates.ended(run.kind, clock.now());

@@ -32,7 +32,7 @@ export const EVENT_ROUTES: readonly Route[] = [
       },
       204: { description: 'The client has seen the `end` of the run: nothing will ever follow.' },
     },
-    problems: ['run-not-found', 'too-many-streams'],
+    problems: ['run-not-found', 'too-many-streams', 'draining'],
     handle: events,
   }),
 ];
@@ -47,6 +47,8 @@ async function events(
   const from = placeOf(typeof header === 'string' ? header : query.last_event_id);
   const end = placeOfEnd(sight);
   if (end !== null && from.moment >= end) return reply.code(204).send();
+  // A stream that said nothing would be opened again at once, and again, for as long as the server takes to stop.
+  engine.assertNotDraining('follows no runs');
   reply.type(inUtf8(EVENT_STREAM)).header('x-accel-buffering', 'no');
   if (request.method === 'HEAD') return reply.send(Readable.from([]));
   streams.enter(reply);

@@ -32,7 +32,7 @@ export const PART_ROUTES: readonly Route[] = [
       },
       204: { description: 'The client has seen the `end`: nothing will ever follow.' },
     },
-    problems: ['run-not-found', 'output-expired', 'too-many-streams'],
+    problems: ['run-not-found', 'output-expired', 'too-many-streams', 'draining'],
     handle: parts,
   }),
 ];
@@ -49,6 +49,7 @@ async function parts(
       { runId: run.runId },
     );
   if (request.headers['last-event-id'] === SAW_END) return reply.code(204).send();
+  engine.assertNotDraining('follows no runs');
   if (!(await engine.runs.hasAllParts(run))) throw outputExpired(run, 'parts were');
   reply.type(inUtf8(EVENT_STREAM)).header('x-accel-buffering', 'no');
   if (request.method === 'HEAD') return reply.send(Readable.from([]));

@@ -121,7 +121,7 @@ export const RUN_ROUTES: readonly Route[] = [
         },
       },
     },
-    problems: ['run-not-found', 'not-acceptable', 'output-expired', 'too-many-streams'],
+    problems: ['run-not-found', 'not-acceptable', 'output-expired', 'too-many-streams', 'draining'],
     handle: logs,
   }),
   route({
@@ -238,6 +238,7 @@ async function logs(parts: HttpParts, call: Call<Static<typeof LogsQuery>, null>
           );
     return reply.type(type).send([...texts].map((text) => `${text}\n`).join(''));
   }
+  engine.assertNotDraining('follows no runs');
   const { run } = await engine.runs.sight(runId, principal);
   if (!run.payloadsKept) throw outputExpired(run, 'logs were');
   streams.enter(reply);

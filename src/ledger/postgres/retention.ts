@@ -9,7 +9,7 @@ import type { Connections, Statement } from './connections.ts';
 
 /** How much one call lets go of, so that its locks are held for a short time. */
 const LET_GO_MAX = 1_000;
-/** How much later a run is looked at again that somebody still needs: its delivery is on its way, or its batch has not ended. */
+/** How much later a run is looked at again that somebody still needs: its delivery is on its way, or its batch has not ended or is still kept. */
 const LOOK_AGAIN = minutes(10);
 
 const DELETE_KEYS: Statement = {
@@ -24,7 +24,7 @@ const DELETE_KEYS: Statement = {
   DELETE FROM claimcheck.idempotency_keys k USING old o WHERE k.key = o.key AND k.tenant = o.tenant`,
 };
 
-// A chunk is nobody's own line: it goes with its payloads, once its batch has ended. What keeps a run from being let go of may end while
+// A chunk is nobody's own line: it goes with its payloads, once those of its batch have gone, which can be told row by row until then. What keeps a run from being let go of may end while
 // this waits for nothing, but never begins: a run that has ended gets no more deliveries and no more chunks, and
 // a delivery that is asked for anew is a delivery's own affair (see REDELIVER in outbox.ts).
 const LET_GO: Statement = {
@@ -36,14 +36,16 @@ const LET_GO: Statement = {
     SELECT r.seq, r.kind <> 'chunk' AND r.payloads_kept AS keeps_its_line, r.input_blob, r.output_blob,
       EXISTS (SELECT 1 FROM claimcheck.deliveries d WHERE d.run_seq = r.seq AND d.outcome IS NULL)
         OR EXISTS (SELECT 1 FROM claimcheck.ended_runs c WHERE c.parent_seq = r.seq)
-        OR EXISTS (SELECT 1 FROM claimcheck.open_runs p WHERE p.seq = r.parent_seq) AS is_needed
+        OR EXISTS (SELECT 1 FROM claimcheck.open_runs p WHERE p.seq = r.parent_seq)
+        OR EXISTS (SELECT 1 FROM claimcheck.ended_runs p WHERE p.seq = r.parent_seq AND p.payloads_kept) AS is_needed,
+      (SELECT p.kept_until_ms FROM claimcheck.ended_runs p WHERE p.seq = r.parent_seq) AS batch_kept_until_ms
     FROM claimcheck.ended_runs r
     WHERE r.kept_until_ms <= (SELECT now_ms FROM clock)
     ORDER BY r.kept_until_ms
     LIMIT ${LET_GO_MAX}
     FOR UPDATE SKIP LOCKED),
   postponed AS (
-    UPDATE claimcheck.ended_runs r SET kept_until_ms = clock.now_ms + ${LOOK_AGAIN}
+    UPDATE claimcheck.ended_runs r SET kept_until_ms = greatest(clock.now_ms + ${LOOK_AGAIN}, d.batch_kept_until_ms)
     FROM due d CROSS JOIN clock
     WHERE r.seq = d.seq AND NOT d.keeps_its_line AND d.is_needed),
   gone AS MATERIALIZED (SELECT d.* FROM due d WHERE d.keeps_its_line OR NOT d.is_needed),

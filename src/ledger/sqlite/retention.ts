@@ -10,21 +10,22 @@ import { Query } from './query.ts';
 
 /** How much one call lets go of, so that it never keeps other callers waiting for long. */
 const LET_GO_MAX = 1_000;
-/** How much later a run is looked at again that somebody still needs: its delivery is on its way, or its batch has not ended. */
+/** How much later a run is looked at again that somebody still needs: its delivery is on its way, or its batch has not ended or is still kept. */
 const LOOK_AGAIN = minutes(10);
 
 const DUE = `
   SELECT seq, kind, payloads_kept, input_blob, output_blob,
     EXISTS (SELECT 1 FROM deliveries d WHERE d.run_seq = r.seq AND d.outcome IS NULL)
       OR EXISTS (SELECT 1 FROM runs c WHERE c.parent_seq = r.seq)
-      OR EXISTS (SELECT 1 FROM runs p WHERE p.seq = r.parent_seq AND p.finished_at_ms IS NULL) AS is_needed
+      OR EXISTS (SELECT 1 FROM runs p WHERE p.seq = r.parent_seq AND (p.finished_at_ms IS NULL OR p.payloads_kept = 1)) AS is_needed,
+    coalesce((SELECT p.kept_until_ms FROM runs p WHERE p.seq = r.parent_seq), 0) AS batch_kept_until_ms
   FROM runs r WHERE kept_until_ms <= $now
   ORDER BY kept_until_ms LIMIT ${LET_GO_MAX}`;
 const DROP_PAYLOADS = `
   UPDATE runs SET payloads_kept = 0, input_blob = NULL, output_blob = NULL,
     kept_until_ms = max(kept_until_ms, finished_at_ms + ${LINE_KEPT})
   WHERE seq = $seq`;
-const POSTPONE = `UPDATE runs SET kept_until_ms = $now + ${LOOK_AGAIN} WHERE seq = $seq`;
+const POSTPONE = `UPDATE runs SET kept_until_ms = max($now + ${LOOK_AGAIN}, $batchKeptUntil) WHERE seq = $seq`;
 const DELETE_INPUT = `DELETE FROM inputs WHERE run_seq = $seq`;
 const DELETE_OUTPUT = `DELETE FROM outputs WHERE run_seq = $seq`;
 const DELETE_ATTEMPTS = `DELETE FROM attempts WHERE run_seq = $seq`;
@@ -48,6 +49,7 @@ interface DueRow {
   input_blob: BlobKey | null;
   output_blob: BlobKey | null;
   is_needed: number;
+  batch_kept_until_ms: number;
 }
 
 /** Lets go. */
@@ -88,10 +90,10 @@ export class Retention {
   /** Answers the blobs that nobody names any more. */
   #letGoOf(now: Instant, run: DueRow): BlobKey[] {
     const { seq } = run;
-    // A chunk is nobody's own line: it goes with its payloads, once its batch has ended.
+    // A chunk is nobody's own line: it goes with its payloads, once those of its batch have gone, which can be told row by row until then.
     const keepsItsLine = run.kind !== 'chunk' && run.payloads_kept === 1;
     if (!keepsItsLine && run.is_needed === 1) {
-      this.#postpone.run({ seq, now });
+      this.#postpone.run({ seq, now, batchKeptUntil: run.batch_kept_until_ms });
       return [];
     }
     for (const statement of this.#deletePayloads) statement.run({ seq });
