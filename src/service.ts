@@ -174,6 +174,8 @@ async function listen(server: HttpServer, config: Config, operator: OperatorToke
   await server.app.listen({ host: config.host, port: config.port }).catch((cause: unknown) => {
     throw new Error(cannotListen(config, cause as NodeJS.ErrnoException), { cause });
   });
+  // A connection that cannot be taken, as for want of descriptors, is its caller's alone; an 'error' that nobody hears would end the server.
+  server.app.server.on('error', () => {});
   operator.publish(urlOf(server.app.server.address() as AddressInfo));
   return {
     close() {

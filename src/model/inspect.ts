@@ -1,6 +1,8 @@
 // Started by the server for every model file before it is deployed: imports the file, without loading the model, and prints what it takes.
 // A process of its own, so that a model's code never runs inside the server.
 
+import { createWriteStream } from 'node:fs';
+import { REPORTS_VARIABLE } from './protocol.ts';
 import { type ModelKind, kindOf, loadModel } from './load-model.ts';
 import { checksOf, jsonSchemaOf } from './schema.ts';
 
@@ -26,6 +28,7 @@ async function inspect(file: string): Promise<Inspection> {
   }
 }
 
-const inspection = await inspect(process.argv[2]!);
+const descriptor = Number(process.env[REPORTS_VARIABLE] ?? 1);
+const said = `\n${JSON.stringify(await inspect(process.argv[2]!))}\n`;
 // A model file may have started timers or workers when it was imported: the answer is out, so nothing of that is waited for.
-process.stdout.write(`\n${JSON.stringify(inspection)}\n`, () => process.exit(0));
+createWriteStream('', { fd: descriptor }).end(said.slice(descriptor === 1 ? 0 : 1), () => process.exit(0));

@@ -1812,8 +1812,12 @@ def inspect(file):
         inspection = {"kind": load_file(file).takes}
     except NoModel as error:
         inspection = {"error": str(error)}
-    # A file may have printed, and started threads: the answer is the last line, and nothing is waited for.
-    print(f"\n{json.dumps(inspection)}", flush=True)
+    # A file may have printed, and started threads: the answer goes where it prints nothing, or is the last line, and nothing is waited for.
+    if REPORTS_VARIABLE in os.environ:
+        with open(int(os.environ[REPORTS_VARIABLE]), "w") as reports:
+            reports.write(f"{json.dumps(inspection)}\n")
+    else:
+        print(f"\n{json.dumps(inspection)}", flush=True)
     os._exit(0)
 
 

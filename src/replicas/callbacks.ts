@@ -40,6 +40,8 @@ export class Callbacks {
   async listen(): Promise<void> {
     this.#server.listen(0, '127.0.0.1');
     await once(this.#server, 'listening');
+    // A connection that cannot be taken, as for want of descriptors, is its sender's alone; an 'error' that nobody hears would end the server.
+    this.#server.on('error', () => {});
     const { port } = this.#server.address() as AddressInfo;
     this.#url = `http://127.0.0.1:${port}`;
   }

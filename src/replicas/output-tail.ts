@@ -13,7 +13,16 @@ export class OutputTail {
 
   /** The last lines as the end of a sentence; empty when nothing was printed. */
   quote(): string {
-    const lines = this.#tail.toString('utf8').trim().split('\n').slice(-LINES_MAX);
+    const lines = this.#lines(LINES_MAX);
     return lines[0] === '' ? '' : ` Its last lines:\n${lines.join('\n')}`;
+  }
+
+  /** The last lines as one; empty when nothing was printed. */
+  last(count: number): string {
+    return this.#lines(count).join(' ');
+  }
+
+  #lines(count: number): string[] {
+    return this.#tail.toString('utf8').trim().split('\n').slice(-count);
   }
 }

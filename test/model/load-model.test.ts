@@ -4,14 +4,17 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { kindOf, takesRows } from '../../src/model/load-model.ts';
 import { inspectModel } from '../../src/replicas/runtimes/node.ts';
+import { minutes } from '../../src/domain/time.ts';
 import { folderForTest } from '../support/folder.ts';
 import { FIXTURES } from '../support/service.ts';
+
+const IN_TIME = { startTimeout: minutes(1) };
 
 /** What is found out about a model file of this text, in a process of its own. */
 async function inspect(text: string, name = 'model.ts') {
   const file = join(await folderForTest(), name);
   await writeFile(file, text);
-  return { file, inspection: await inspectModel(file, { env: {}, cwd: tmpdir() }, process.env) };
+  return { file, inspection: await inspectModel(file, { env: {}, cwd: tmpdir(), replicas: IN_TIME }, process.env) };
 }
 const errorOf = async (text: string, name?: string): Promise<string> => {
   const { inspection } = await inspect(text, name);
@@ -41,10 +44,14 @@ describe('a model file', () => {
   });
 
   test('may import what a model author imports', async () => {
-    expect(await inspectModel(join(FIXTURES, 'echo.ts'), { env: {}, cwd: tmpdir() }, process.env)).toEqual({
+    expect(
+      await inspectModel(join(FIXTURES, 'echo.ts'), { env: {}, cwd: tmpdir(), replicas: IN_TIME }, process.env),
+    ).toEqual({
       kind: 'rows',
     });
-    expect(await inspectModel(join(FIXTURES, 'anything.ts'), { env: {}, cwd: tmpdir() }, process.env)).toEqual({
+    expect(
+      await inspectModel(join(FIXTURES, 'anything.ts'), { env: {}, cwd: tmpdir(), replicas: IN_TIME }, process.env),
+    ).toEqual({
       kind: 'any',
     });
   });
@@ -120,7 +127,7 @@ describe('a model file', () => {
     const [file, imported] = [join(folder, 'model.ts'), join(folder, 'weights.ts')];
     await writeFile(file, "export { model } from './weights.ts';");
     await writeFile(imported, 'export const model = { a: 1 b: 2 };');
-    expect(await inspectModel(file, { env: {}, cwd: tmpdir() }, process.env)).toEqual({
+    expect(await inspectModel(file, { env: {}, cwd: tmpdir(), replicas: IN_TIME }, process.env)).toEqual({
       error: `${file} cannot be imported: Expected ',', got 'ident' (${imported}, line 1, column 29)`,
     });
   });
@@ -131,7 +138,11 @@ describe('a model file', () => {
   });
 
   test('with a schema hands it on as JSON Schema', async () => {
-    const priced = await inspectModel(join(FIXTURES, 'priced-standard.ts'), { env: {}, cwd: tmpdir() }, process.env);
+    const priced = await inspectModel(
+      join(FIXTURES, 'priced-standard.ts'),
+      { env: {}, cwd: tmpdir(), replicas: IN_TIME },
+      process.env,
+    );
     expect(priced).toMatchObject({ kind: 'any', inputSchema: { type: 'object', required: ['price'] } });
     const { inspection } = await inspect(
       "export const model = { schema: { input: { type: 'array' }, output: {} }, predict: (rows) => rows };",
@@ -150,7 +161,11 @@ describe('a model file', () => {
   });
 
   test('that does not exist is named', async () => {
-    const inspection = await inspectModel('/no/such/model.ts', { env: {}, cwd: tmpdir() }, process.env);
+    const inspection = await inspectModel(
+      '/no/such/model.ts',
+      { env: {}, cwd: tmpdir(), replicas: IN_TIME },
+      process.env,
+    );
     expect(inspection).toEqual({ error: expect.stringContaining('/no/such/model.ts') as string });
   });
 
@@ -166,7 +181,9 @@ describe('a model file', () => {
        export const model = { invoke: (input) => input };`,
     );
     const server = { ...process.env, SECRET: 'hunter2' };
-    expect(await inspectModel(file, { env: { WEIGHTS: 'here' }, cwd: folder }, server)).toEqual({ kind: 'any' });
+    expect(await inspectModel(file, { env: { WEIGHTS: 'here' }, cwd: folder, replicas: IN_TIME }, server)).toEqual({
+      kind: 'any',
+    });
   });
 });
 

@@ -9,6 +9,7 @@ import { Ports } from '../../src/replicas/runtimes/ports.ts';
 import { inspectPython } from '../../src/replicas/runtimes/python.ts';
 import { launchPython } from '../../src/replicas/runtimes/python.ts';
 import { decodeRows } from '../../src/table/rows.ts';
+import { minutes } from '../../src/domain/time.ts';
 import { folderForTest } from '../support/folder.ts';
 import { hasPython, NO_PYTHON } from '../support/python.ts';
 import { FIXTURES, serviceForTest, specsOf } from '../support/service.ts';
@@ -23,9 +24,15 @@ async function fileOf(text: string, name = 'model.py'): Promise<string> {
   return file;
 }
 
+const IN_TIME = { startTimeout: minutes(1) };
+
 async function inspect(text: string, name?: string) {
   const file = await fileOf(text, name);
-  return inspectPython({ runtime: 'python', file, python: 'python3' }, { env: {}, cwd: tmpdir() }, process.env);
+  return inspectPython(
+    { runtime: 'python', file, python: 'python3' },
+    { env: {}, cwd: tmpdir(), replicas: IN_TIME },
+    process.env,
+  );
 }
 
 async function errorOf(text: string, name?: string): Promise<string> {
@@ -92,7 +99,7 @@ def invoke(input, context): return input
     const file = await fileOf('def predict(rows): return rows');
     const inspection = await inspectPython(
       { runtime: 'python', file, python: 'python3.999' },
-      { env: {}, cwd: tmpdir() },
+      { env: {}, cwd: tmpdir(), replicas: IN_TIME },
       process.env,
     );
     expect(inspection).toEqual({

@@ -53,7 +53,7 @@ export class Cgroup {
     this.#forbidForks();
     for (let kills = 0; kills < KILLS_MAX; kills += 1) {
       const left = this.processes();
-      if (left.length === 0 && this.#remove()) return true;
+      if (left.length === 0 && this.remove()) return true;
       left.forEach(kill);
       await sleep(KILL_PAUSE);
     }
@@ -80,7 +80,8 @@ export class Cgroup {
     return [...new Set(ids)].filter((pid) => pid > 0 && pid !== process.pid);
   }
 
-  #remove(): boolean {
+  /** Removes it where nothing is in it. */
+  remove(): boolean {
     try {
       this.#folders().forEach((folder) => rmdirSync(folder));
       return true;
@@ -94,8 +95,20 @@ export class Cgroup {
 
 /** Makes a group. Its limits hold from its first process on. */
 export function createCgroup(home: CgroupHome, name: string, limits: CgroupLimits): Cgroup {
-  const { memory, pids } = home.folders;
+  const group = new Cgroup(home, name);
   for (const parent of new Set(Object.values(home.folders))) mkdirSync(join(parent, name));
+  try {
+    limit(home, name, limits);
+  } catch (error) {
+    // There may be no descriptor to write them with: a group without limits is left for nobody.
+    group.remove();
+    throw error;
+  }
+  return group;
+}
+
+function limit(home: CgroupHome, name: string, limits: CgroupLimits): void {
+  const { memory, pids } = home.folders;
   if (pids !== undefined) writeFileSync(join(pids, name, 'pids.max'), String(limits.pids));
   if (memory !== undefined && limits.memory !== null) {
     for (const [file, value] of MEMORY_FILES[home.version](limits.memory)) {
@@ -103,7 +116,6 @@ export function createCgroup(home: CgroupHome, name: string, limits: CgroupLimit
       if (existsSync(join(memory, name, file))) writeFileSync(join(memory, name, file), value);
     }
   }
-  return new Cgroup(home, name);
 }
 
 /** The groups whose names begin so. */

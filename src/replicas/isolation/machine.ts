@@ -1,7 +1,6 @@
 // What this machine lets the server do to keep replicas apart, and the same in sentences for people.
 
-import { spawnSync } from 'node:child_process';
-import { hasSetpriv } from '../runtimes/launch.ts';
+import { hasSetpriv, succeeds } from '../runtimes/launch.ts';
 import { type CgroupHome, findCgroupHome, SERVER_SUBGROUP } from './cgroup-home.ts';
 import { FIRST_UID, runAs } from './user.ts';
 
@@ -20,13 +19,11 @@ let machine: Machine | undefined;
 export function thisMachine(): Machine {
   machine ??= {
     setpriv: hasSetpriv(),
-    users: process.getuid?.() === 0 && hasSetpriv() && trial([...runAs(FIRST_UID), 'true']),
+    users: process.getuid?.() === 0 && hasSetpriv() && succeeds([...runAs(FIRST_UID), 'true']),
     cgroups: findCgroupHome(),
   };
   return machine;
 }
-
-const trial = ([command, ...rest]: readonly string[]): boolean => spawnSync(command!, rest).status === 0;
 
 /** What keeps replicas apart here, whatever their endpoint says; each is the name of a row in docs/isolation.md. */
 export function levelsOf({ setpriv, users, cgroups }: Machine): string[] {

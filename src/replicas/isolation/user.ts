@@ -17,7 +17,7 @@ export type ChosenUser =
   | { readonly mistake: string };
 
 /** The command prefix that runs a command as a user without name, groups or capabilities. */
-export function runAs(uid: number): string[] {
+export function runAs(uid: number): [string, ...string[]] {
   const id = String(uid);
   const identity = ['--reuid', id, '--regid', id, '--clear-groups'];
   return ['setpriv', ...identity, '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs', '--'];
@@ -90,7 +90,7 @@ function hiddenFrom(uid: number, { model, cwd }: OwnModel, environment: NodeJS.P
     import.meta.filename,
     ...files,
   ];
-  const { stdout, error } = spawnSync(setpriv!, asked, {
+  const { stdout, error } = spawnSync(setpriv, asked, {
     env: { PATH: environment['PATH'] },
     cwd: '/',
     encoding: 'utf8',

@@ -1,6 +1,7 @@
 // Whose a socket is: a replica's own process's, one's that it has started, one's that holds a port for a container of its; or a stranger's.
 
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
+import { milliseconds } from '../../domain/time.ts';
 import type { Listener } from './listeners.ts';
 import {
   environmentOf,
@@ -16,11 +17,15 @@ import {
 /** Environment variable by which a process says which replica it belongs to: what a replica starts inherits it. */
 export const REPLICA_VARIABLE = 'CLAIMCHECK_REPLICA';
 
-/** A replica, as far as its processes can be told by it. */
-export interface Family {
+/** By what processes are known to be of one family. */
+export interface Kin {
   readonly replicaId: string;
-  /** Its first process, which leads its group and its session. */
+  /** The first one, which leads its group and its session. */
   readonly pid: number;
+}
+
+/** A replica, as far as its processes can be told by it. */
+export interface Family extends Kin {
   readonly port: number;
   /** What is in its cgroup; nothing where it has none. */
   processes(): readonly number[];
@@ -44,6 +49,32 @@ const CONTAINER_DOORS = new Set([
 ]);
 /** Processes that are looked at between two turns of the event loop. */
 const LOOKS_IN_A_TURN = 64;
+/** Pause before what was killed is looked for again, and how often that is: what forks faster than that is not caught. */
+const KILL_PAUSE = milliseconds(5);
+const KILLS_MAX = 100;
+
+/**
+ * Kills a process and all that it has started, also what has left its group and its session; that is found by what it has inherited, where the
+ * system has /proc. Resolves when none of it runs.
+ */
+export async function endKin(kin: Kin): Promise<void> {
+  kill(-kin.pid);
+  for (let kills = 0; kills < KILLS_MAX; kills += 1) {
+    const rows = await allProcesses();
+    const left = [...rows.values()].filter((row) => !row.hasEnded && isKin(row, rows, kin));
+    if (left.length === 0) return;
+    left.forEach(({ pid }) => kill(pid));
+    await sleep(KILL_PAUSE);
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
 
 /** Null where all of the listeners are the replica's; else what the first that is not is, as a sentence. */
 export async function strangerAmong(listeners: readonly Listener[], family: Family): Promise<string | null> {
@@ -83,7 +114,7 @@ function withoutDoors(listeners: readonly Listener[], family: Family, rows: Proc
 }
 
 /** Whether a process is the replica's: it says so, it is in its session or group, or one of those is above it. */
-function isKin(row: ProcessRow, rows: Processes, { pid, replicaId }: Family): boolean {
+function isKin(row: ProcessRow, rows: Processes, { pid, replicaId }: Kin): boolean {
   const seen = new Set<number>();
   for (let one: ProcessRow | undefined = row; one !== undefined && !seen.has(one.pid); one = rows.get(one.parent)) {
     if (one.pid === pid || one.session === pid || one.group === pid) return true;

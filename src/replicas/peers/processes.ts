@@ -6,6 +6,8 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 export interface ProcessRow {
   readonly pid: number;
   readonly name: string;
+  /** Whether it has ended, and was not waited for yet. */
+  readonly hasEnded: boolean;
   readonly parent: number;
   readonly group: number;
   readonly session: number;
@@ -24,6 +26,7 @@ export function processRow(pid: number): ProcessRow | null {
   return {
     pid,
     name: text.slice(open + 1, close),
+    hasEnded: ['Z', 'X'].includes(fields[0]!),
     parent: parent!,
     group: group!,
     session: session!,
@@ -31,11 +34,16 @@ export function processRow(pid: number): ProcessRow | null {
   };
 }
 
-/** All processes that can be seen from here. */
+/** All processes that can be seen from here; none on a system without /proc. */
 export function processIds(): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number);
+  try {
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number);
+  } catch (error) {
+    if (isGone(error)) return [];
+    throw error;
+  }
 }
 
 /** The inodes of the sockets that a process holds; null where this user may not look. */

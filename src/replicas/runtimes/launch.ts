@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { EndpointSpec } from '../../domain/endpoint.ts';
 import type { ReplicaLog } from '../../domain/log-line.ts';
 import { REPORTS_DESCRIPTOR, REPORTS_VARIABLE, SOCKET_VARIABLE } from '../../model/protocol.ts';
+import { isLack } from '../../domain/system-error.ts';
 import type { SocketPlace } from '../peers/socket.ts';
 import type { Ports } from './ports.ts';
 
@@ -101,10 +102,17 @@ export function dieWithServer(argv: readonly [string, ...string[]]): readonly [s
   return hasSetpriv() ? ['setpriv', '--pdeathsig', 'KILL', '--no-new-privs', '--', ...argv] : argv;
 }
 
+/** Whether a command can be run here and succeeds. Throws where this process lacks what it takes to find out: the answer is kept. */
+export function succeeds([command, ...rest]: readonly [string, ...string[]]): boolean {
+  const { status, error } = spawnSync(command, rest);
+  if (isLack(error)) throw error as Error;
+  return status === 0;
+}
+
 let setpriv: boolean | undefined;
 
 /** Whether this machine can tie a child's life to the server's. Asked of the machine once. */
 export function hasSetpriv(): boolean {
-  setpriv ??= spawnSync('setpriv', ['--pdeathsig', 'KILL', '--no-new-privs', '--', 'true']).status === 0;
+  setpriv ??= succeeds(['setpriv', '--pdeathsig', 'KILL', '--no-new-privs', '--', 'true']);
   return setpriv;
 }

@@ -3,7 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import type { EndpointSpec } from '../../domain/endpoint.ts';
 import type { Inspection } from '../../model/inspect.ts';
-import { inspectWith } from './inspection.ts';
+import { type InspectedSpec, inspectWith } from './inspection.ts';
 import { launchRunner, type LaunchSite, type ProcessLaunch } from './launch.ts';
 
 const programOf = (name: 'runner' | 'inspect'): string => {
@@ -19,7 +19,7 @@ export function launchNode(file: string, spec: EndpointSpec, site: LaunchSite): 
 /** Finds out what a model file takes, in a process of its own that sees what a replica would; `prefix` stands before its command. */
 export function inspectModel(
   file: string,
-  spec: Pick<EndpointSpec, 'env' | 'cwd'>,
+  spec: InspectedSpec,
   serverEnvironment: NodeJS.ProcessEnv,
   prefix: readonly string[] = [],
 ): Promise<Inspection> {

@@ -3,7 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import type { EndpointSpec, ModelSource } from '../../domain/endpoint.ts';
 import type { Inspection } from '../../model/inspect.ts';
-import { inspectWith } from './inspection.ts';
+import { type InspectedSpec, inspectWith } from './inspection.ts';
 import { launchRunner, type LaunchSite, type ProcessLaunch } from './launch.ts';
 
 /** A model that is a Python file. */
@@ -19,7 +19,7 @@ export function launchPython({ python, file }: PythonSource, spec: EndpointSpec,
 /** Finds out what a Python file takes: imports it, and loads no model; `prefix` stands before its command. */
 export function inspectPython(
   { python, file }: PythonSource,
-  spec: Pick<EndpointSpec, 'env' | 'cwd'>,
+  spec: InspectedSpec,
   serverEnvironment: NodeJS.ProcessEnv,
   prefix: readonly string[] = [],
 ): Promise<Inspection> {

@@ -1,0 +1,85 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { milliseconds, minutes } from '../../../src/domain/time.ts';
+import type { InspectedSpec } from '../../../src/replicas/runtimes/inspection.ts';
+import { inspectModel } from '../../../src/replicas/runtimes/node.ts';
+import { inspectPython } from '../../../src/replicas/runtimes/python.ts';
+import { folderForTest } from '../../support/folder.ts';
+import { isAlive } from '../../support/processes.ts';
+import { hasPython, NO_PYTHON } from '../../support/python.ts';
+
+const RUNTIMES = [
+  {
+    runtime: 'node',
+    isThere: true,
+    name: 'model.mjs',
+    model: 'export const model = { invoke: (input) => input };',
+    printsMuch:
+      "for (let row = 0; row < 3_000; row += 1) console.log('x'.repeat(1_000)); console.error('y'.repeat(2_000_000));",
+    neverEnds: 'for (;;) {}',
+    leaves: (file: string) => `
+      import { spawn } from 'node:child_process';
+      import { writeFileSync } from 'node:fs';
+      const inherit = { stdio: 'inherit' };
+      const left = [spawn('sleep', ['600'], inherit), spawn('sleep', ['600'], { ...inherit, detached: true })];
+      writeFileSync(${JSON.stringify(file)}, left.map(({ pid }) => pid).join());`,
+    inspect: (file: string, spec: InspectedSpec) => inspectModel(file, spec, process.env),
+  },
+  {
+    runtime: 'python',
+    isThere: hasPython,
+    name: 'model.py',
+    model: 'def invoke(input): return input',
+    printsMuch: "import sys\nfor row in range(3000): print('x' * 1000)\nprint('y' * 2_000_000, file=sys.stderr)",
+    neverEnds: 'while True: pass',
+    leaves: (file: string) => `
+import subprocess
+left = [subprocess.Popen(['sleep', '600'], start_new_session=apart) for apart in (False, True)]
+open(${JSON.stringify(file)}, 'w').write(','.join(str(one.pid) for one in left))
+`,
+    inspect: (file: string, spec: InspectedSpec) =>
+      inspectPython({ runtime: 'python', file, python: 'python3' }, spec, process.env),
+  },
+] as const;
+
+describe.for(RUNTIMES)(
+  'a model file of $runtime',
+  ({ isThere, name, model, printsMuch, neverEnds, leaves, inspect }) => {
+    beforeEach(({ skip }) => skip(!isThere, NO_PYTHON));
+
+    async function found(text: (folder: string) => string, startTimeout = minutes(1)) {
+      const folder = await folderForTest();
+      const file = join(folder, name);
+      writeFileSync(file, `${text(folder)}\n${model}\n`);
+      const inspection = await inspect(file, { env: {}, cwd: folder, replicas: { startTimeout } });
+      return { folder, inspection };
+    }
+
+    test('may print megabytes while it is imported', async () => {
+      const { inspection } = await found(() => printsMuch);
+      expect(inspection).toEqual({ kind: 'any' });
+    });
+
+    test.skipIf(process.platform !== 'linux')(
+      'leaves no process behind, be it in a group of its own or not, though that holds its output open',
+      async () => {
+        const { folder, inspection } = await found((place) => leaves(join(place, 'left')));
+        expect(inspection).toEqual({ kind: 'any' });
+        const left = readFileSync(join(folder, 'left'), 'utf8').split(',').map(Number);
+        expect(left).toHaveLength(2);
+        expect(left.filter(isAlive)).toEqual([]);
+      },
+    );
+
+    test('that is not imported within startTimeout says so, and leaves nothing behind either', async () => {
+      const { folder, inspection } = await found(
+        (place) => `${leaves(join(place, 'left'))}\n${neverEnds}`,
+        milliseconds(1_500),
+      );
+      const file = join(folder, name);
+      expect(inspection).toEqual({ error: `Importing ${file} has taken longer than 1.5 s (replicas.startTimeout).` });
+      expect(readFileSync(join(folder, 'left'), 'utf8').split(',').map(Number).filter(isAlive)).toEqual([]);
+    });
+  },
+);
