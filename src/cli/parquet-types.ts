@@ -4,7 +4,7 @@ import type { SchemaElement, SchemaTree, TimeUnit as ParquetUnit } from 'hyparqu
 import { CellFault } from '../table/arrow/cells.ts';
 import { columnFault } from '../table/arrow/schema.ts';
 import { dateText, timestampText, timeText } from '../table/arrow/moments.ts';
-import { decimalText, float32Text, float64Text, halfOf } from '../table/arrow/numbers.ts';
+import { decimalText, fitsInt, float32Text, float64Text, halfOf } from '../table/arrow/numbers.ts';
 import type { ArrowField, ArrowType, TimeUnit, TypeOf } from '../table/arrow/types.ts';
 
 /** How the values of a column are written as JSON. Values are as the file holds them: numbers, bigints, bytes, lists and objects of them. */
@@ -34,7 +34,9 @@ export function readableColumn(tree: SchemaTree, column = tree.element.name): Re
   const { type, text } = isRepeated ? listOf({ name: 'item', type: single.type }, single.text) : single;
   const nullable = element.repetition_type !== 'REQUIRED';
   const field = { name: element.name, type, nullable, notes: null };
-  return { field, text: (value) => (value === null || value === undefined ? 'null' : text(value)) };
+  // What is repeated without being optional is never missing: it is empty.
+  const missing = isRepeated ? '[]' : 'null';
+  return { field, text: (value) => (value === null || value === undefined ? missing : text(value)) };
 }
 
 interface Readable {
@@ -95,7 +97,8 @@ function leafColumn(element: SchemaElement, column: string): Readable {
       return intColumn(element);
     case 'INT96': {
       const moment = { kind: 'timestamp', unit: 'nanosecond', zone: null } as const;
-      return { type: moment, text: momentText(moment) };
+      const text = momentText(moment);
+      return { type: moment, text: (value) => text(inNanoseconds(value as bigint)) };
     }
     case 'FLOAT':
       return { type: { kind: 'float', bits: 32 }, text: (value) => float32Text(finite(value as number)) };
@@ -148,6 +151,14 @@ function momentText(type: Moment): ValueText {
   };
 }
 
+/** INT96 has room for more days than nanoseconds in 64 bits have, in which all others count. */
+function inNanoseconds(moment: bigint): bigint {
+  if (fitsInt(moment, 64, true)) return moment;
+  throw new CellFault(
+    'is a timestamp before 1677 or after 2262 in the old form INT96, which nanoseconds do not reach; write the column in microseconds (pandas: df.to_parquet(path, coerce_timestamps="us"); Spark: spark.sql.parquet.outputTimestampType=TIMESTAMP_MICROS).',
+  );
+}
+
 function decimalColumn({ precision, scale, logical_type: logical }: SchemaElement): Readable {
   const [digits, places] =
     logical?.type === 'DECIMAL' ? [logical.precision, logical.scale] : [precision ?? 38, scale ?? 0];
@@ -183,8 +194,17 @@ function bytesColumn(
       },
     };
   if (said === 'UUID' && length === 16) return { type: { kind: 'text', layout: 'small' }, text: uuidText };
+  const python = `df[${JSON.stringify(column)}]`;
+  if (said === '' && type === 'BYTE_ARRAY')
+    throw columnFault(
+      column,
+      `is binary: bytes that the file does not mark as text. If they are text, write them as such (pandas: ${python} = ${python}.str.decode("utf-8")), else as base64`,
+    );
   const what = said === '' ? 'binary' : said;
-  throw columnFault(column, `is ${what}, which JSON has no form for; write it as text, such as base64`);
+  throw columnFault(
+    column,
+    `is ${what}, which JSON has no form for; write it as text, such as base64 (pandas: ${python} = ${python}.map(lambda value: base64.b64encode(value).decode()))`,
+  );
 }
 
 function utf8Text(value: unknown): string {

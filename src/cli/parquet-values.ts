@@ -100,9 +100,9 @@ function presentReader(type: ArrowType): (value: Exclude<Value, null>) => unknow
     case 'text':
       return (value) => value;
     case 'int':
-      return (value) => integerIn(value, type.bits, type.signed);
+      return (value) => integerIn(value, type.bits);
     case 'duration':
-      return (value) => integerIn(value, 64, true);
+      return (value) => integerIn(value, 64);
     case 'float':
       return (value) => Number((value as Digits).text);
     case 'decimal':
@@ -140,8 +140,7 @@ function daysOf(text: string): number {
   );
 }
 
-function integerIn(value: Value, bits: 8 | 16 | 32 | 64, signed: boolean): number | bigint {
+function integerIn(value: Value, bits: 8 | 16 | 32 | 64): number | bigint {
   const integer = integerOf((value as Digits).text)!;
-  if (bits === 64) return signed ? integer : BigInt.asIntN(64, integer);
-  return Number(integer);
+  return bits === 64 ? integer : Number(integer);
 }

@@ -32,9 +32,15 @@ export async function arrowFromParquet(bytes: Uint8Array): Promise<Uint8Array> {
     return await readParquet(bytes);
   } catch (error) {
     if (error instanceof TableError || error instanceof UsageError) throw error;
-    // The library throws whatever comes of what it reads.
-    throw unreadable((error as Error).message, error);
+    throw unreadable(whyUnreadable(error), error);
   }
+}
+
+/** The library says some things in sentences; what it trips over in a damaged file is an error of the engine's, which helps nobody. */
+function whyUnreadable(error: unknown): string {
+  const isOwn = error instanceof Error && error.constructor === Error && !('code' in error);
+  const known = isOwn && !/undefined|\bnull\b/.test(error.message) ? ` (${error.message.replace(/\.$/, '')})` : '';
+  return `it is damaged, or written in a way that is not known here${known}; look whether pandas or pyarrow reads it, and write it anew with them`;
 }
 
 const unreadable = (why: string, cause?: unknown): UsageError =>

@@ -61,6 +61,12 @@ export async function fileBytes({ bytes, contentType }: Content, file: string, n
 
 /** An Arrow stream in the frame of a file, which programs expect under these names. */
 async function arrowFile(stream: Uint8Array): Promise<Uint8Array> {
+  const { arrowSchemaOf, arrowToLines } = await import('../table/arrow/to-lines.ts');
+  if (arrowSchemaOf(stream).fields.every(({ type }) => type.kind === 'null')) {
+    // The library alone would write one that others refuse.
+    const { likenessOf, openLines } = await import('../table/arrow/from-lines.ts');
+    return openLines(arrowToLines(stream).lines, likenessOf(stream)).write('file');
+  }
   const { tableFromIPC, tableToIPC } = await import('@uwdata/flechette');
   return tableToIPC(tableFromIPC(stream), { format: 'file' })!;
 }

@@ -1,11 +1,14 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { SchemaElement } from 'hyparquet';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import fc from 'fast-check';
 import pl from 'nodejs-polars';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { UsageError } from '../../src/cli/failure.ts';
+import { readableColumn } from '../../src/cli/parquet-types.ts';
 import { arrowFromParquet, parquetFromArrow } from '../../src/cli/parquet.ts';
+import { linesToArrow } from '../../src/table/arrow/from-lines.ts';
 import { arrowToLines } from '../../src/table/arrow/to-lines.ts';
 import { newFolder, removeFolder } from '../support/folder.ts';
 import { startTestService, type TestService } from '../support/service.ts';
@@ -137,6 +140,39 @@ test('NaN is refused with its row and column, and binary by its name', async () 
   await expect(arrowFromParquet(new Uint8Array(nan))).rejects.toThrow('Row 2, column "x": the value is NaN');
   const binary = parquetWriteBuffer({ columnData: [{ name: 'x', data: [new Uint8Array(1)], type: 'BYTE_ARRAY' }] });
   await expect(arrowFromParquet(new Uint8Array(binary))).rejects.toThrow('The column "x" is binary');
+});
+
+test('unsigned integers from 2^63 on are written, and read by Polars', async () => {
+  const numbers = [0n, 2n ** 63n, 2n ** 64n - 1n];
+  const lines = numbers.map((n) => `{"u":${n}}\n`).join('');
+  const file = await parquetFromArrow(await linesToArrow(new TextEncoder().encode(lines), null));
+  expect(pl.readParquet(Buffer.from(file)).getColumn('u').dtype.toString()).toContain('UInt64');
+  expect(linesOf(await arrowFromParquet(file))).toBe(lines);
+});
+
+const column = (element: Partial<SchemaElement>) =>
+  readableColumn({ element: { name: 'n', ...element }, children: [], count: 0, path: ['n'] });
+
+test('an empty list of the old form, repeated and not marked as a list, is empty and not null', () => {
+  const { text } = column({ type: 'INT32', repetition_type: 'REPEATED' });
+  expect([[1, 2], [], null, undefined].map(text)).toEqual(['[1,2]', '[]', '[]', '[]']);
+});
+
+test('INT96 beyond nanoseconds, bytes that are not marked as text, and other bytes are refused with what to do in pandas', () => {
+  const { text } = column({ type: 'INT96' });
+  expect(text(2n ** 60n)).toBe('"2006-07-14T23:58:24.606846976"');
+  expect(() => text(2n ** 70n)).toThrow(/before 1677 or after 2262 .*coerce_timestamps/);
+  expect(() => column({ type: 'BYTE_ARRAY' })).toThrow(/"n" is binary.*not mark as text.*df\["n"\]\.str\.decode/);
+  expect(() => column({ type: 'FIXED_LEN_BYTE_ARRAY', type_length: 6 })).toThrow(/"n" is binary.*b64encode/);
+});
+
+test.each([9, 12])('a file with byte %i damaged is told in words that are not the engine’s', async (at) => {
+  const file = await parquetFromArrow(await linesToArrow(Buffer.from('{"a":[1,2],"b":"x"}\n'), null));
+  file[at]! ^= 0xff;
+  const error = (await arrowFromParquet(file).catch((reason: unknown) => reason)) as Error;
+  expect(error).toBeInstanceOf(UsageError);
+  expect(error.message).toContain('it is damaged, or written in a way that is not known here; look whether pandas');
+  expect((error.cause as Error).name).toBe('RangeError');
 });
 
 describe('on the command line', () => {

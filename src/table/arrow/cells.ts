@@ -128,17 +128,25 @@ function finite(value: number): number {
   throw new CellFault(`is ${value}, which would hide an error; send null where a value is missing.`);
 }
 
-function decimalCells(parts: BatchParts, { bits, scale }: DecimalType, { length }: BatchNode): CellText {
+function decimalCells(parts: BatchParts, { bits, precision, scale }: DecimalType, { length }: BatchNode): CellText {
+  const limit = 10n ** BigInt(precision);
+  const text = (units: bigint): string => {
+    if (units < limit && -units < limit) return decimalText(units, scale);
+    // No type would hold it on the way back.
+    throw new CellFault(
+      `has more than the ${precision} digits of its column; write the column with a precision that holds it.`,
+    );
+  };
   if (bits === 32) {
     const values = parts.numbers(Int32Array, length);
-    return (at) => decimalText(BigInt(values[at]!), scale);
+    return (at) => text(BigInt(values[at]!));
   }
   const words = parts.numbers(BigUint64Array, (length * bits) / 64);
   const perValue = bits / 64;
   return (at) => {
     let units = 0n;
     for (let word = perValue - 1; word >= 0; word -= 1) units = (units << 64n) | words[at * perValue + word]!;
-    return decimalText(BigInt.asIntN(bits, units), scale);
+    return text(BigInt.asIntN(bits, units));
   };
 }
 

@@ -87,7 +87,7 @@ export function openLines(lines: Uint8Array, likeness: Likeness | null): OpenLin
       const alike = names.flatMap((name) => fields.get(name) ?? []);
       const columns = buildColumns({ table, names, alike, guesses, dictionaries: likeness?.dictionaries ?? new Map() });
       const isAlike = columns.length === known.length && columns.every(({ field }, k) => field === known[k]);
-      return encode(readable(columns), isAlike ? (likeness?.schema.notes ?? null) : null, frame);
+      return encode(columns, isAlike ? (likeness?.schema.notes ?? null) : null, frame);
     },
   };
 }
@@ -172,20 +172,6 @@ function finish(field: ArrowField, builder: Builder, rows: number): Column {
 
 type Flechette = typeof FlechetteModule;
 
-/**
- * Columns with a buffer among them at least. Those of the null type have none, and pyarrow and Polars refuse a batch that has none at all, so
- * they are texts of which every one is null where there are no others.
- */
-function readable(columns: readonly Column[]): readonly Column[] {
-  if (columns.some(({ field }) => field.type.kind !== 'null')) return columns;
-  return columns.map(({ field, built: { length } }) => {
-    const type = { kind: 'text', layout: 'small' } as const;
-    const texts = builderOf(type, new Map());
-    texts.fill(length);
-    return { field: { ...field, type, nullable: true }, built: texts.finish() };
-  });
-}
-
 /** Tables without a column, which the library writes so that others refuse them; these are pyarrow's: `pa.ipc.new_stream(sink, pa.schema([]))`, and `new_file`. */
 const NO_COLUMNS: Readonly<Record<ArrowFrame, string>> = {
   stream: '/////zAAAAAQAAAAAAAKAAwABgAFAAgACgAAAAABBAAMAAAACAAIAAAABAAIAAAABAAAAAAAAAD/////AAAAAA==',
@@ -197,9 +183,12 @@ async function encode(columns: readonly Column[], notes: ArrowSchema['notes'], f
   if (columns.length === 0) return Uint8Array.from(atob(NO_COLUMNS[frame]), (char) => char.charCodeAt(0));
   const flechette = await import('@uwdata/flechette');
   const fields = columns.map(({ field }) => flechetteField(flechette, field));
+  const isNullAlone = columns.every(({ field: { type } }) => type.kind === 'null');
   const children = columns.map(({ built }, k) => {
-    const { type } = fields[k]!;
-    return { type, data: [batchOf(type, built)] };
+    // The library leaves an empty list of buffers out, and others refuse such a batch. Written as an object without members, a column of nulls
+    // has a buffer of no bytes, which is read for none of them; what the schema says of it is not asked here.
+    const type = isNullAlone && k === 0 ? flechette.struct([]) : fields[k]!.type;
+    return { type, data: [batchOf(type, isNullAlone ? { ...built, children: [] } : built)] };
   });
   const metadata = notes === null ? null : new Map(notes);
   const { Version, Endianness } = flechette;

@@ -1,0 +1,5 @@
+"""Hands its rows through."""
+
+
+def predict(rows):
+    return rows

@@ -1,0 +1,4 @@
+import { defineModel } from 'claimcheck/model';
+
+// Hands its rows through.
+export const model = defineModel({ predict: (rows) => rows });
