@@ -11,6 +11,7 @@ import { client } from './client.ts';
 import { cold } from './cold.ts';
 import { envelope } from './envelope.ts';
 import { large } from './large.ts';
+import { printing } from './printing.ts';
 import { runs } from './runs.ts';
 import { scale } from './scale.ts';
 import type { BenchOptions } from './support/options.ts';
@@ -27,6 +28,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<void>>
   cold,
   envelope,
   large,
+  printing,
   batch,
   client,
   scale,

@@ -616,27 +616,26 @@ class Reports:
                 self.send(latest)
 
     def line(self, stream, message, fields=None):
-        if not self.is_heard():
-            return
-        with self.lock:
-            if self.is_too_fast():
-                self.dropped += 1
-            else:
-                self.send(line_of(stream, message[:LINE_MAX], fields))
+        if self.is_heard():
+            with self.lock:
+                self.send_line(stream, message, fields)
 
-    def is_too_fast(self):
+    def send_line(self, stream, message, fields=None):
         now = monotonic()
         if now >= self.window_end:
             self.window_end = now + 1
             self.in_window = 0
         self.in_window += 1
-        return self.in_window > LINES_PER_SECOND_MAX
+        if self.in_window > LINES_PER_SECOND_MAX:
+            self.dropped += 1
+        else:
+            self.send(line_of(stream, message[:LINE_MAX], fields))
 
     def printed(self, stream, text):
         """Takes what was printed, in pieces as they come, and reports it by the line."""
         with self.lock:
             for line in self.open[stream].add(text):
-                self.line(stream, line)
+                self.send_line(stream, line)
 
     def end(self):
         """Nothing that comes later is of this invocation."""
@@ -666,6 +665,10 @@ class OpenLine:
     def add(self, text):
         """The lines that have come to their end; or, once a second, what there is of one that has not."""
         lines = ()
+        if text == "\n" and "\r" not in self.text and (self.text != "" or not self.is_shown):
+            # What print writes behind its text.
+            lines, self.text, self.since, self.is_shown = (self.text,), "", None, False
+            return lines
         if "\n" in text:
             *lines, text = (self.text + text).split("\n")
             lines = [state for at, state in enumerate(map(state_of, lines)) if state != "" or at > 0 or not self.is_shown]
@@ -675,12 +678,12 @@ class OpenLine:
                 return lines
         else:
             self.text += text
-            if self.since is not None and len(self.text) < LINE_MAX and monotonic() - self.since < STATE_EVERY:
-                return ()
-        self.text = last_state(self.text)[-LINE_MAX:]
+        now = monotonic()
         if self.since is None:
-            self.since = monotonic()
-        if monotonic() - self.since < STATE_EVERY:
+            self.since = now
+        if len(self.text) > LINE_MAX:
+            self.text = last_state(self.text)[-LINE_MAX:]
+        if now - self.since < STATE_EVERY:
             return lines
         lines = [*lines, state_of(self.text)]
         self.text, self.since, self.is_shown = "", None, True
