@@ -189,7 +189,9 @@ function json(value: unknown): Answer {
 /** Undefined for what is no JSON value at all, a function for one. */
 function jsonText(value: unknown): string | undefined {
   try {
-    return JSON.stringify(value, checkMember);
+    return JSON.stringify(value, function (this: unknown, key: string, member: unknown) {
+      return checkMember(key, member, (this as Record<string, unknown>)[key]);
+    });
   } catch (error) {
     if (error instanceof InvalidOutput) throw error;
     // The message of a value that contains itself names where.
@@ -203,7 +205,8 @@ const isCircular = (error: unknown): error is TypeError =>
 /** A getter, a Proxy or a toJSON that throws, or more nesting than there is room for. */
 const unwritable = (error: unknown): string => `The output cannot be written as JSON: ${describeThrown(error)}`;
 
-function checkMember(key: string, member: unknown): unknown {
+/** What JSON.stringify would turn into null or {}, or leave out, without a word is refused. `before` is the member before its toJSON. */
+function checkMember(key: string, member: unknown, before: unknown): unknown {
   if (typeof member === 'bigint') {
     throw new InvalidOutput(
       `The output has a BigInt at "${key}", which JSON cannot hold; return it as a number or a string.`,
@@ -212,6 +215,18 @@ function checkMember(key: string, member: unknown): unknown {
   if (typeof member === 'number' && !Number.isFinite(member)) {
     throw new InvalidOutput(
       `The output has ${member} at "${key}": JSON has no such number, and null would hide it. Return null with a reason beside it, or throw.`,
+    );
+  }
+  if (key !== '' && (typeof member === 'function' || typeof member === 'symbol'))
+    throw new InvalidOutput(`The output has a ${typeof member} at "${key}", which JSON would leave out.`);
+  if (member === null && before !== null)
+    throw new InvalidOutput(`The output has a date at "${key}" that is not valid; return a valid one or null.`);
+  if (typeof member !== 'object' || member === null || Array.isArray(member)) return member;
+  const tag = Object.prototype.toString.call(member).slice('[object '.length, -1);
+  if (ArrayBuffer.isView(member) && tag !== 'DataView') return Array.from(member as Float64Array);
+  if (tag !== 'Object' && Object.keys(member).length === 0) {
+    throw new InvalidOutput(
+      `The output has a ${tag} at "${key}", which JSON would write as {}; await it, or turn it into an array or a plain object.`,
     );
   }
   return member;

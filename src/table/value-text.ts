@@ -69,9 +69,11 @@ function csvSafe(text: string, place: ValuePlace): string {
 
 function nestedText(value: object, place: ValuePlace): string {
   try {
-    return JSON.stringify(value, function (this: unknown, key: string, member: unknown) {
+    const text = JSON.stringify(value, function (this: unknown, key: string, member: unknown) {
       return jsonMember(member, (this as Record<string, unknown>)[key], place);
-    });
+    }) as string | undefined;
+    if (text === undefined) throw valueFault(place, 'becomes undefined as JSON (its toJSON says so); return null.');
+    return text;
   } catch (cause) {
     if (cause instanceof TableError) throw cause;
     throw valueFault(

@@ -251,6 +251,8 @@ describe('a model that takes anything', () => {
     [undefined, 'null'],
     [[], '[]'],
     [new Date(0), '"1970-01-01T00:00:00.000Z"'],
+    [{ embedding: Float32Array.of(0.5, 2) }, '{"embedding":[0.5,2]}'],
+    [Object.create(null, { a: { value: 1, enumerable: true } }), '{"a":1}'],
   ])('answers %j as JSON', async (value, text) => {
     const reply = await ask(
       invoking(() => value),
@@ -284,6 +286,12 @@ describe('a model that takes anything', () => {
     ['a symbol', Symbol('x'), 'symbol'],
     ['a number too large for JSON', { big: 2n ** 64n }, 'BigInt'],
     ['a circle', circle, 'circular'],
+    ['a date that is not valid', { at: new Date(Number.NaN) }, 'a date at "at" that is not valid'],
+    ['NaN in a typed array', { a: Float64Array.of(Number.NaN) }, 'NaN'],
+    ['a map', { counts: new Map([['a', 1]]) }, 'a Map at "counts"'],
+    ['a set in a list', [new Set([1])], 'a Set at "0"'],
+    ['a promise', { later: Promise.resolve(1) }, 'a Promise at "later"'],
+    ['a function inside', { f: () => 1 }, 'a function at "f", which JSON would leave out'],
   ])('that returns %s has an invalid output, and the place is named', async (_, value, says) => {
     expect(
       await ask(
