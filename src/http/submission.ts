@@ -9,6 +9,7 @@ import { type Duration, milliseconds, seconds } from '../domain/time.ts';
 import type { Deployed } from '../engine/deployment.ts';
 import { batchFormat, looksLikeTable } from '../engine/batch/plan.ts';
 import type { Submission, SubmittedInput } from '../engine/intake.ts';
+import { unreadParameter } from '../table/csv-look.ts';
 import { tableFormatOf } from '../table/format.ts';
 import { isJsonTable } from '../table/json.ts';
 import { compileCheck, interpretedCheck } from '../validation.ts';
@@ -153,7 +154,15 @@ function readRaw(
   };
   if (deployed.takes === 'rows' && batchFormat(submission) === null && tableFormatOf(contentType) === null)
     throw notForRows(contentType, deployed);
+  if (tableFormatOf(contentType) === 'csv' && (deployed.takes === 'rows' || batchFormat(submission) !== null))
+    assertReadAsSaid(contentType);
   return { submission, async: options.async ?? null };
+}
+
+/** A model that takes bytes reads its parameters itself. */
+function assertReadAsSaid(contentType: string): void {
+  const parameter = unreadParameter(contentType);
+  if (parameter !== null) throw new ServiceError('unsupported-media-type', `The Content-Type says ${parameter}.`);
 }
 
 /** What would only fail in a replica, some time later. */

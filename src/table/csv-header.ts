@@ -114,7 +114,7 @@ export function checkNames(columns: readonly string[], line: number | null): voi
   const [name] = twice;
   if (name !== undefined) {
     throw new TableError(
-      `The header names ${listed([...twice].map(shownName))} more than once; give every column a name of its own.`,
+      `The header names ${listed([...twice].map(shownName))} more than once; give every column a name of its own, or put a header line in front if this is a row.`,
       {
         line,
         column: name,

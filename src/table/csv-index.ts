@@ -6,6 +6,7 @@
 import { CR, finishBytes, LF, openWriter, utf8, writeAll, writeBytes, type ByteWriter } from './bytes.ts';
 import { type FoundRows, type PiecePlace, type TableIndex, WHOLE } from './codec.ts';
 import { readHeader, type CsvHeader } from './csv-header.ts';
+import { hintOfRow } from './csv-look.ts';
 import { csvFault, openCursor, readRow, type CsvCursor } from './csv-scan.ts';
 import type { TableError } from './format.ts';
 import { closeSpans, openSpans, pushSpan, sizeOf, startOf, writeSpans, type SomeRows } from './spans.ts';
@@ -52,7 +53,8 @@ function ragged(cursor: CsvCursor, columns: number): TableError {
     `has ${cursor.values} ${cursor.values === 1 ? 'value' : 'values'} where the header names ${columns} ${columns === 1 ? 'column' : 'columns'}; ` +
       (few
         ? 'write the missing values, empty ones too, between commas.'
-        : 'put quotes around a value that holds a comma.'),
+        : 'put quotes around a value that holds a comma.') +
+      hintOfRow(cursor.bytes.subarray(cursor.start, cursor.end), cursor.values, columns),
   );
 }
 

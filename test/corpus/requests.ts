@@ -304,6 +304,18 @@ const tables: BadRequest[] = [
   table('a quote that is not closed', 'text/csv', `id,b\n1,2\n3,"${CANARY}\n`, malformed('line 3', 'quote')),
   table('an empty table', 'text/csv', '', malformed('empty')),
   table('a table of nothing but lines', 'text/csv', '\n\r\n\n', malformed('empty')),
+  table('a table with semicolons', 'text/csv', `id;b\n1;${CANARY}\n`, malformed('semicolons', 'with commas')),
+  table('a table whose header is a row', 'text/csv', '5.1,3.5\n4.9,3\n', malformed('header', 'numbers')),
+  table('a table that says it has no header', 'text/csv; header=absent', `1,${CANARY}\n`, {
+    status: 415,
+    slug: 'unsupported-media-type',
+    says: ['header=absent', 'header line'],
+  }),
+  table('a table that says it has tabs', 'text/csv; delimiter=tab', `id\t${CANARY}\n`, {
+    status: 415,
+    slug: 'unsupported-media-type',
+    says: ['delimiter=tab', 'commas'],
+  }),
   table('a column twice', 'text/csv', 'id,id\n1,2\n', malformed('"id"', 'more than once')),
   table('a column without a name', 'text/csv', 'id,\n1,2\n', malformed('Column 2')),
   table('a CSV table that is not UTF-8', 'text/csv', Buffer.from('id\ncaf\xe9\n', 'latin1'), malformed('line 2')),

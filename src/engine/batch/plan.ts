@@ -4,6 +4,7 @@ import type { BatchOptions, BatchPlan } from '../../domain/batch.ts';
 import { DEFAULT_BATCH_SIZE } from '../../domain/endpoint.ts';
 import { ServiceError } from '../../domain/errors.ts';
 import type { Payload } from '../../domain/payload.ts';
+import { checkLook } from '../../table/csv-look.ts';
 import { BORDER_TYPES, type BorderFormat, borderFormatOf, TableError, tableFormatOf } from '../../table/format.ts';
 import { isJsonTable } from '../../table/json.ts';
 import { columnsOrNull } from '../../table/rename.ts';
@@ -62,7 +63,8 @@ export async function planHeld(
     throw notATable(question.inputPointer);
   }
   try {
-    return planOf(question, format === 'arrow' ? await arrow.look(bytes) : await holdTable(bytes, format, arrow));
+    if (format === 'arrow') return planOf(question, await arrow.look(bytes));
+    return planOf(question, await withLook(await holdTable(bytes, format, arrow)));
   } catch (error) {
     throw inRequest(error, question);
   }
@@ -89,10 +91,17 @@ export async function planStored(
 ): Promise<BatchPlan | null> {
   if (!isByLines(format)) return planHeld(question, parts, await parts.payloads.read(payload), format);
   try {
-    return planOf(question, await openTable(parts, payload, format));
+    return planOf(question, await withLook(await openTable(parts, payload, format)));
   } catch (error) {
     throw inRequest(error, question);
   }
+}
+
+/** A table that came, if it looks like what it says that it is. */
+async function withLook(table: BatchTable): Promise<BatchTable> {
+  if (table.format === 'csv')
+    checkLook(await table.slice({ from: 0, to: Math.min(1, table.rows) }), table.columns ?? []);
+  return table;
 }
 
 function planOf(
