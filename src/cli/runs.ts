@@ -13,7 +13,7 @@ import { UsageError } from './failure.ts';
 import { explained } from './failed-run.ts';
 import { follow } from './follow.ts';
 import { deliveryList } from './delivery-text.ts';
-import { writeOutput } from './output-file.ts';
+import { writeContent, writeOutput } from './output-file.ts';
 import { checkWritable, outputFileOf, outputOption, type OutputOptions } from './output-place.ts';
 import { partsCommand } from './parts.ts';
 import { printSubmitted } from './submitted.ts';
@@ -51,14 +51,7 @@ export function runsCommand(): Command {
         wait,
       ),
     )
-    .addCommand(
-      byId(
-        'output',
-        "fetch a run's output",
-        'Writes the output of a run that has succeeded to -o or standard output: byte for byte, but for a table that the ending of -o names another format for.',
-        output,
-      ).addOption(outputOption()),
-    )
+    .addCommand(outputCommand())
     .addCommand(partsCommand())
     .addCommand(
       byId(
@@ -112,6 +105,17 @@ function listCommand(): Command {
 
 type ById<Options extends ConnectionOptions = ConnectionOptions> = (id: string, options: Options) => Promise<void>;
 
+function outputCommand(): Command {
+  return byId(
+    'output',
+    "fetch a run's output",
+    'Writes the output of a run that has succeeded to -o or standard output: byte for byte, but for a table that the ending of -o names another format for.',
+    output,
+  )
+    .addOption(outputOption())
+    .option('--partial', 'of a batch that failed, was cancelled or goes on: the rows that are done, the others marked');
+}
+
 function byId(name: string, summary: string, description: string, action: ById): Command {
   return withConnection(new Command(name))
     .summary(summary)
@@ -148,10 +152,14 @@ async function wait(id: string, options: ConnectionOptions): Promise<void> {
   if (ended.status !== 'succeeded') throw await explained(run, ended, options);
 }
 
-async function output(id: string, options: ConnectionOptions & OutputOptions): Promise<void> {
+async function output(
+  id: string,
+  options: ConnectionOptions & OutputOptions & { readonly partial?: true },
+): Promise<void> {
   const file = outputFileOf(options);
   if (file !== undefined) await checkWritable(file);
   const run = clientOf(options).run(id);
+  if (options.partial === true) return writeContent(await run.partialOutput(), file);
   // The run has an id, so a server had it: one that is being started again is waited for.
   const body = await run.status({ onUnanswered: sayOnce(UNANSWERED) });
   if (!body.done)

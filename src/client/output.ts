@@ -17,10 +17,15 @@ export async function fetchOutput(transport: Transport, ended: RunBody, signal?:
   return { bytes, contentType: ended.output?.content_type ?? contentType };
 }
 
-/** The output of a run that is known to have succeeded, as bytes. */
-export async function fetchContent(transport: Transport, runId: string, signal?: AbortSignal): Promise<Content> {
+/** The output of a run that is known to have succeeded, as bytes; with `partial`, also what a batch without an output has done by now. */
+export async function fetchContent(
+  transport: Transport,
+  runId: string,
+  signal?: AbortSignal,
+  query: { readonly partial?: true } = {},
+): Promise<Content> {
   const path = `/runs/${encodeURIComponent(runId)}/output`;
-  const { bytes, contentType } = await transport.send({ method: 'GET', path, signal, isWait: true });
+  const { bytes, contentType } = await transport.send({ method: 'GET', path, query, signal, isWait: true });
   return { bytes, contentType: withoutUtf8(contentType) };
 }
 

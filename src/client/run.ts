@@ -8,7 +8,7 @@ import type { Content } from './content.ts';
 import { openOutput, type OutputStream } from './download.ts';
 import { isOnTerminal, monotonicNow, newIdempotencyKey, sleep, standardError } from './environment.ts';
 import { ConnectionError, RunEndedError } from './errors.ts';
-import { fetchOutput, fetchResult } from './output.ts';
+import { fetchContent, fetchOutput, fetchResult } from './output.ts';
 import { followParts, type Part, type PartsOptions } from './parts.ts';
 import type { Watch } from './progress/watch.ts';
 import { followEvents, followLines, type RunEvent } from './streams.ts';
@@ -132,6 +132,16 @@ export class Run {
    */
   async result<Value = unknown>(options: WaitOptions = {}): Promise<Value> {
     return fetchResult(this.#transport, await this.wait(options), options.signal) as Promise<Value>;
+  }
+
+  /**
+   * What a batch has done by now, at once and whatever has become of it: a table in the format of its output, in which rows that failed, or that
+   * it has not come to, are named in `inference_error` (or left out, where failed rows are). Of a run that has succeeded it is the output.
+   *
+   * @throws ClaimcheckError of the run's failure where it is no batch, OutputExpiredError
+   */
+  async partialOutput(options: Pick<WaitOptions, 'signal'> = {}): Promise<Content> {
+    return fetchContent(this.#transport, this.id, options.signal, { partial: true });
   }
 
   /** As `result`, but the bytes of the output as the model returned them. */

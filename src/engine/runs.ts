@@ -10,6 +10,8 @@ import { isEnded } from '../domain/run.ts';
 import type { Duration } from '../domain/time.ts';
 import type { DeliveryRecord, RunDetails, RunFilter, RunRecord } from '../ledger/ledger.ts';
 import type { RunLogs } from '../logs/run-logs.ts';
+import type { ArrowConverter } from './batch/arrow-converter.ts';
+import { openPartialOutput, type PartialOutput } from './batch/partial.ts';
 import type { Endpoints } from './endpoints.ts';
 import { type Exchange, readExchange } from './exchange.ts';
 import { follow, type FollowOptions, type Told } from './following.ts';
@@ -22,6 +24,7 @@ import type { Watch } from './watch.ts';
 
 /** What the runs of a server are read from. */
 export interface RunsParts extends StoredParts, PartsOfBatch {
+  readonly arrow: ArrowConverter;
   readonly logs: RunLogs;
   readonly events: RunEvents;
   readonly watch: Watch;
@@ -112,6 +115,16 @@ export class Runs {
   /** As `output`, of all its bytes or a range of them, without holding what is large: a stream is read to its end, or destroyed. */
   openOutput(runId: RunId, range?: ByteRange): Promise<OpenStored | null> {
     return openStored(this.#parts, runId, 'output', range);
+  }
+
+  /**
+   * What a batch has done by now, whatever has become of it; null for any other run, and once its retention is over.
+   *
+   * @throws ServiceError `invalid-output` where its rows do not fit together
+   */
+  partialOutput(run: RunRecord, signal: AbortSignal): Promise<PartialOutput | null> {
+    const version = this.#parts.endpoints.versionsOf(run.endpoint)?.of(run.version);
+    return openPartialOutput({ ...this.#parts, signal }, run, version?.deployed ?? null);
   }
 
   /**

@@ -7,7 +7,7 @@ import { ServiceError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { ByteRange, PayloadFacts } from '../domain/payload.ts';
 import type { RunRecord } from '../ledger/ledger.ts';
-import { outputTypeOf } from './charset.ts';
+import { inUtf8, outputTypeOf } from './charset.ts';
 import { isKnown, mayAnswerRange, strongTag } from './conditions.ts';
 import type { HttpParts } from './parts.ts';
 import { outputExpired } from './problem.ts';
@@ -96,6 +96,27 @@ async function send(
   return content instanceof Readable
     ? sendStream(reply, parts.turns.of(content), parts.limits.readerIdle)
     : reply.send(Buffer.from(content.buffer, content.byteOffset, content.byteLength));
+}
+
+/**
+ * Answers with what a batch without an output has done by now. It is put together while it is sent, so nobody knows its length before.
+ *
+ * @throws ServiceError `output-expired`, `invalid-output`
+ */
+export async function sendPartialOutput(
+  { engine, limits, turns, followSignal }: HttpParts,
+  reply: FastifyReply,
+  run: RunRecord,
+): Promise<FastifyReply> {
+  const partial = await engine.runs.partialOutput(run, followSignal(reply));
+  if (partial === null) throw outputExpired(run, 'parts were');
+  const { contentType, content } = partial;
+  reply
+    .type(inUtf8(contentType))
+    .header('content-disposition', `attachment; filename="${run.runId}.partial.${extensionOf(contentType)}"`)
+    .header('content-security-policy', "default-src 'none'; sandbox");
+  if (reply.request.method === 'HEAD') return reply.send(Readable.from([]));
+  return sendStream(reply, turns.of(Readable.from(content, { objectMode: false })), limits.readerIdle);
 }
 
 type Content = Uint8Array | Readable;

@@ -144,3 +144,18 @@ export const WaitQuery = Type.Object(
   },
   { additionalProperties: false },
 );
+
+/** The query of `GET /runs/{id}/output`, once its texts have been read. */
+export const OutputQuery = Type.Object(
+  {
+    partial: Type.Optional(
+      Type.Boolean({
+        description:
+          'Of a batch that has no output, since it failed, was cancelled or goes on: the rows that are done, and the others marked in `inference_error`.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+/** See the schema of the same name. */
+export type OutputQuery = Static<typeof OutputQuery>;

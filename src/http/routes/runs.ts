@@ -10,12 +10,12 @@ import { type Instant, parseRfc3339, seconds } from '../../domain/time.ts';
 import { BEGINNING } from '../../engine/following.ts';
 import type { RunFilter } from '../../ledger/ledger.ts';
 import { LogLineBody, LogsQuery } from '../../wire/logs.ts';
-import { RunBody, RunPage, RunQuery, WaitQuery } from '../../wire/runs.ts';
+import { OutputQuery, RunBody, RunPage, RunQuery, WaitQuery } from '../../wire/runs.ts';
 import { readAccept } from '../accept.ts';
 import { sendAccepted, sendRun, sendSelectedRun, sendSubmitted } from '../answers.ts';
 import { inUtf8 } from '../charset.ts';
 import { idempotencyKeyOf } from '../idempotency.ts';
-import { RAW_OUTPUT, sendSelectedOutput } from '../output.ts';
+import { RAW_OUTPUT, sendPartialOutput, sendSelectedOutput } from '../output.ts';
 import { attemptEnd, followedLines, type LogFormat } from '../followed-logs.ts';
 import type { HttpParts } from '../parts.ts';
 import { cursorOf, PAGE_DEFAULT, pageOf } from '../paging.ts';
@@ -81,6 +81,7 @@ export const RUN_ROUTES: readonly Route[] = [
     summary: 'Fetch what a run has put out',
     scope: 'read',
     headers: ['Range', 'If-Range', 'If-None-Match'],
+    query: OutputQuery,
     answers: {
       200: {
         description: 'The output, byte for byte.',
@@ -99,7 +100,14 @@ export const RUN_ROUTES: readonly Route[] = [
         headers: ['Location', 'Retry-After'],
       },
     },
-    problems: ['run-not-found', 'run-cancelled', 'output-expired', 'range-not-satisfiable', ...RUN_FAILURES],
+    problems: [
+      'run-not-found',
+      'run-not-ended',
+      'run-cancelled',
+      'output-expired',
+      'range-not-satisfiable',
+      ...RUN_FAILURES,
+    ],
     handle: output,
   }),
   route({
@@ -209,11 +217,23 @@ async function showRun(
   return sendSelectedRun(engine, reply, sight);
 }
 
-async function output(parts: HttpParts, { params, principal, reply }: Call<object, null>): Promise<FastifyReply> {
+async function output(
+  parts: HttpParts,
+  { params, principal, query, reply }: Call<OutputQuery, null>,
+): Promise<FastifyReply> {
   const sight = await parts.engine.runs.sight(idOf(params['id']!), principal);
   const { run } = sight;
   if (run.status === 'succeeded') return sendSelectedOutput(parts, reply, run);
+  if (query.partial === true && run.kind === 'batch') return sendPartialOutput(parts, reply, run);
   if (isEnded(run.status)) throw problemOfRun(run);
+  if (query.partial === true)
+    throw new ServiceError(
+      'run-not-ended',
+      `Run ${run.runId} is ${run.status}; only batches have a part of an output.`,
+      {
+        runId: run.runId,
+      },
+    );
   return sendAccepted(reply, sight);
 }
 
