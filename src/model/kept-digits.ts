@@ -1,8 +1,8 @@
 // The digits of numbers that a model only hands through. A model is given doubles, and most decimals of more than 15 digits and integers
 // beyond 2^53 are none: written again they would be other numbers, in a table whose column still says that it is exact.
 
-import { plainBytes } from '../table/bytes.ts';
-import { OPEN_BRACE, openScan, scanObject } from '../table/json-scan.ts';
+import { plainBytes, QUOTE } from '../table/bytes.ts';
+import { OPEN_BRACE, OPEN_BRACKET, openScan, scanObject } from '../table/json-scan.ts';
 import { nameOf, openNames } from '../table/json-names.ts';
 import { decodeRows, type Row } from '../table/rows.ts';
 import type { TableFormat } from '../table/format.ts';
@@ -29,7 +29,7 @@ export function rowsWithDigits(outputs: readonly Row[], body: Uint8Array, format
   const kept = [...outputs];
   const keep = (row: number, column: string, given: Value): void => {
     const output = kept[row];
-    if (!mayHoldNumbers(output) || !Object.hasOwn(output, column)) return;
+    if (!isRow(output) || !Object.hasOwn(output, column)) return;
     const value = withDigits(output[column], given);
     if (value === output[column]) return;
     // A copy, since a model may hold on to its rows.
@@ -50,10 +50,10 @@ export function valueWithDigits(output: unknown, body: Uint8Array): unknown {
 
 const textIn = (body: Uint8Array): string => new TextDecoder().decode(body);
 
+const isRow = (row: unknown): row is Row => typeof row === 'object' && row !== null && !Array.isArray(row);
+
 const mayHoldNumbers = (row: unknown): row is Row =>
-  typeof row === 'object' &&
-  row !== null &&
-  !Array.isArray(row) &&
+  isRow(row) &&
   Object.values(row).some((value) => typeof value === 'number' || (typeof value === 'object' && value !== null));
 
 type Keep = (row: number, column: string, given: Value) => void;
@@ -72,8 +72,13 @@ function visitJson(body: Uint8Array, format: TableFormat, keep: Keep): void {
   const { spans } = indexTable(bytes, format);
   forEachRowText(bytes, spans, (row, window) => {
     scanObject(openScan(bytes), bytes.indexOf(OPEN_BRACE, startOf(spans, row)), 1, (member) => {
+      // Nearly all values are texts, or numbers as JavaScript writes them, and are found out at once.
+      const first = bytes[member.valueStart];
+      if (first === QUOTE) return;
       const text = textOf(window, member.valueStart, member.valueEnd);
-      if (!text.startsWith('"') && MAY_CHANGE.test(text)) keep(row, nameOf(names, bytes, member), valueOf(text));
+      if (!MAY_CHANGE.test(text)) return;
+      const isNested = first === OPEN_BRACE || first === OPEN_BRACKET;
+      if (isNested || String(Number(text)) !== text) keep(row, nameOf(names, bytes, member), valueOf(text));
     });
   });
 }

@@ -490,8 +490,10 @@ def with_digits(value, given):
     if isinstance(given, Digits):
         return Digits(given.text) if is_number_of(value, given.text) else value
     if isinstance(value, dict) and isinstance(given, dict):
-        kept = {key: with_digits(member, given.get(key)) for key, member in value.items()}
-        return value if all(kept[key] is member for key, member in value.items()) else kept
+        kept = {
+            key: with_digits(member, given[key]) for key, member in value.items() if given.get(key) is not None
+        }
+        return value if all(value[key] is member for key, member in kept.items()) else {**value, **kept}
     if isinstance(value, (list, tuple)) and isinstance(given, list):
         kept = [with_digits(item, given[at] if at < len(given) else None) for at, item in enumerate(value)]
         return value if all(item is value[at] for at, item in enumerate(kept)) else kept
@@ -510,6 +512,11 @@ def is_number_of(value, digits):
     return type(value) is int and value == 0 and digits == "-0"
 
 
+def float_digits(text):
+    """Digits, or None where a float is written with them anyhow, as nearly all are."""
+    return None if float.__repr__(float(text)) == text else Digits(text)
+
+
 def numbers_in(text, table_format):
     """The rows of a text, or with no format the value that it is, with numbers as Digits where Python may write others."""
     if not MAY_CHANGE.search(text):
@@ -520,7 +527,7 @@ def numbers_in(text, table_format):
             for row in read_csv(text)
         ]
     texts = text.split("\n") if table_format == "jsonl" else [text]
-    values = [json.loads(one, parse_float=Digits, parse_int=Digits) for one in texts if one.strip(" \t\r\n") != ""]
+    values = [json.loads(one, parse_float=float_digits, parse_int=Digits) for one in texts if one.strip(" \t\r\n") != ""]
     if table_format == "jsonl":
         return values
     value = values[0]
