@@ -37,7 +37,7 @@ module.exports = {
     may('the-ledger-port-knows-only-domain', '^src/ledger/ledger\\.ts$', [room('domain')]),
     may('a-ledger-driver-knows-only-its-port', '^src/ledger/[^/]+/', [
       room('domain'),
-      '^src/ledger/(?:ledger|rows|promises)\\.ts$',
+      '^src/ledger/(?:ledger|rows|promises|record-promises|dialect)\\.ts$',
       CLOCK,
       FOLDERS,
     ]),
@@ -177,6 +177,7 @@ module.exports = {
       room('ledger'),
       room('blobs'),
       '^src/captures/(?:captures|orphans|sqlite|postgres)\\.ts$',
+      '^src/(?:vault/sqlite|cache/sqlite-file|belonging)\\.ts$',
       CLOCK,
     ]),
     may('a-backup-knows-the-stores-and-no-server', room('backup'), [

@@ -295,7 +295,8 @@ async function firstUse(place: FolderPlace, ledger: Ledger, known: Identity, now
 /** A folder and a ledger that say nothing yet: nobody has used them, or an older claimcheck has, and there is no telling but by what they hold. */
 async function assertSame({ data, place, blobFolders }: FolderPlace, ledger: Ledger): Promise<void> {
   const named = await ledger.blobs('', SAMPLE);
-  const isThere = (key: string): boolean => existsSync(join(blobFolders[0]!, key.slice(34, 36), key));
+  const isThere = ({ key }: { readonly key: string }): boolean =>
+    existsSync(join(blobFolders[0]!, key.slice(34, 36), key));
   const holds = blobFolders.some(hasBlobs);
   if (named.some(isThere) || (named.length === 0 && !holds)) return;
   throw new Stranger(

@@ -150,9 +150,9 @@ async function readLedger(file: string): Promise<{ names: string[]; belongs: Par
     const names: string[] = [];
     for (let after = ''; ;) {
       const page = await ledger.blobs(after, NAMES);
-      names.push(...page.map(pathOf));
+      names.push(...page.map(({ key }) => pathOf(key)));
       if (page.length < NAMES) break;
-      after = page.at(-1)!;
+      after = page.at(-1)!.key;
     }
     const { folder, mark } = await ledger.identity();
     return { names, belongs: folder === null || mark === null ? {} : { folder, mark } };

@@ -57,6 +57,17 @@ export const CACHE_FILE: StoreFile = {
   // Each write takes well under a second.
   busyTimeoutMs: 30_000,
   instead: 'name another file',
+  checks: [
+    `SELECT 'an answer of ' || p.endpoint || ' version ' || e.version || ' is no JSON' AS place FROM entries e JOIN places p ON p.place = e.place
+     WHERE NOT json_valid(e.answer)`,
+    `SELECT 'an answer under a key of ' || octet_length(key) || ' bytes' AS place FROM entries WHERE octet_length(key) <> 16`,
+    `SELECT 'answers that belong to no endpoint' AS place FROM entries e WHERE NOT EXISTS (SELECT 1 FROM places p WHERE p.place = e.place) LIMIT 1`,
+    `SELECT 'the totals of ' || coalesce(p.endpoint, 'no endpoint') || ' version ' || t.version || ' are ' || t.rows || ' answers; there are ' || count(e.entry) AS place
+     FROM totals t LEFT JOIN places p ON p.place = t.place LEFT JOIN entries e ON e.place = t.place AND e.version = t.version
+     GROUP BY t.place, t.version HAVING count(e.entry) <> t.rows OR coalesce(sum(octet_length(e.answer)), 0) <> t.bytes`,
+    `SELECT 'the totals of ' || count(*) || ' answers are missing' AS place FROM entries e
+     WHERE NOT EXISTS (SELECT 1 FROM totals t WHERE t.place = e.place AND t.version = e.version) HAVING count(*) > 0`,
+  ],
   remedy: 'What it holds can be computed again: remove it, or name another file.',
 };
 

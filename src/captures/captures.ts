@@ -88,6 +88,8 @@ export interface CaptureStore {
 export interface CaptureReader extends Pick<CaptureStore, 'get' | 'all' | 'close'> {
   /** What is wrong with the file, so many places at the most; null where they are in no file of their own. */
   damages(limit: number): Promise<readonly string[] | null>;
+  /** Captures that cannot be read or were changed, so many at the most; `all` leaves out those that cannot be read. */
+  mistakes(limit: number): Promise<readonly string[]>;
 }
 
 /** What of a capture lies in the blob store. */

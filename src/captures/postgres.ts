@@ -13,7 +13,15 @@ import type {
   Kept,
   NewCapture,
 } from './captures.ts';
-import { CAPTURE_COLUMNS, type CaptureRow, captureValues, NEW_COLUMNS, toCapture } from './rows.ts';
+import {
+  CAPTURE_COLUMNS,
+  type CaptureRow,
+  captureValues,
+  mistakesIn,
+  NEW_COLUMNS,
+  readableOf,
+  toCapture,
+} from './rows.ts';
 
 const EXISTS = `SELECT to_regclass('claimcheck_captures.captures') IS NOT NULL AS "exists"`;
 // Several statements in one message are one transaction. The number of the lock is the letters "clmp".
@@ -117,10 +125,20 @@ export async function openPostgresCaptures(url: string): Promise<CaptureStore> {
 /** Opens the captures in a database to look at them, and never writes. Null where there are none; otherwise as `openPostgresCaptures`. */
 export async function readPostgresCaptures(url: string): Promise<CaptureReader | null> {
   const connections = await readStoreSchema(url, { exists: EXISTS, ...CONNECTIONS });
-  return connections === null ? null : new PostgresCaptures(connections);
+  if (connections === null) return null;
+  const captures = new PostgresCaptures(connections);
+  const rows = (after: number, limit: number): Promise<readonly CaptureRow[]> =>
+    connections.read<CaptureRow>(ALL, [after, limit]);
+  return {
+    get: (...asked) => captures.get(...asked),
+    all: (after, limit) => readableOf(rows, after, limit),
+    mistakes: (limit) => mistakesIn(rows, limit),
+    damages: async () => null,
+    close: () => captures.close(),
+  };
 }
 
-class PostgresCaptures implements CaptureStore, CaptureReader {
+class PostgresCaptures implements CaptureStore {
   readonly #connections: Connections;
 
   constructor(connections: Connections) {
@@ -169,10 +187,6 @@ class PostgresCaptures implements CaptureStore, CaptureReader {
       }),
     );
     return [...deleted.values()];
-  }
-
-  async damages(): Promise<null> {
-    return null;
   }
 
   close(): Promise<void> {

@@ -17,7 +17,15 @@ import type {
   Kept,
   NewCapture,
 } from './captures.ts';
-import { CAPTURE_COLUMNS, type CaptureRow, captureValues, NEW_COLUMNS, toCapture } from './rows.ts';
+import {
+  CAPTURE_COLUMNS,
+  type CaptureRow,
+  captureValues,
+  mistakesIn,
+  NEW_COLUMNS,
+  readableOf,
+  toCapture,
+} from './rows.ts';
 
 const SCHEMA = `
   CREATE TABLE captures (
@@ -83,9 +91,6 @@ const KEEP_NUMBER = `
   INSERT INTO deleted_versions (tenant, endpoint, name, newest) VALUES ($tenant, $endpoint, $name, $newest)
   ON CONFLICT DO UPDATE SET newest = max(newest, excluded.newest)`;
 const DAMAGES = `SELECT integrity_check AS damage FROM pragma_integrity_check LIMIT $limit`;
-const NO_JSON = `
-  SELECT 'the content of capture ' || sequence || ' is no JSON' AS damage FROM captures WHERE NOT json_valid(content)
-  LIMIT $limit`;
 
 /**
  * Opens the captures in a file, which is made for this user alone where it is not there.
@@ -118,14 +123,17 @@ export async function readSqliteCaptures(file: string): Promise<CaptureReader | 
     }
   };
   const captures = (rows: readonly CaptureRow[]): CaptureRecord[] => rows.map(toCapture);
+  const rows = (after: number, limit: number): Promise<readonly CaptureRow[]> =>
+    read<CaptureRow, readonly CaptureRow[]>(ALL, { after, limit }, (found) => found);
   const damage = (rows: readonly { readonly damage: string }[]): string[] => rows.map((row) => row.damage);
   return {
     get: async ({ tenant, endpoint, name }, version) =>
       (await read(GET, { tenant, endpoint, name, version }, captures))[0] ?? null,
-    all: (after, limit) => read(ALL, { after, limit }, captures),
+    all: (after, limit) => readableOf(rows, after, limit),
+    mistakes: (limit) => mistakesIn(rows, limit),
     async damages(limit) {
       const said = await read(DAMAGES, { limit }, damage);
-      return [...said.filter((line) => line !== 'ok'), ...(await read(NO_JSON, { limit }, damage))];
+      return said.filter((line) => line !== 'ok');
     },
     close: async () => close(),
   };

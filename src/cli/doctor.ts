@@ -80,7 +80,8 @@ export async function examineStore(store: StoreFolder, asJson: boolean): Promise
 }
 
 async function placeOf({ data, database }: StoreFolder): Promise<StorePlace> {
-  const { blobFolder, capturesFile, capturesFolder, ledgerFile } = await import('../config/config.ts');
+  const [{ blobFolder, cacheFile, capturesFile, capturesFolder, ledgerFile, vaultFile }, { folderPlace }] =
+    await Promise.all([import('../config/config.ts'), import('../stores.ts')]);
   const file = ledgerFile(data);
   if (database === null && !existsSync(file))
     throw new UsageError(`There is no ledger at ${file}. Name its folder with --data.`);
@@ -89,6 +90,9 @@ async function placeOf({ data, database }: StoreFolder): Promise<StorePlace> {
     blobs: blobFolder(data),
     captures: capturesFile(data),
     captureBlobs: capturesFolder(data),
+    folder: folderPlace({ data, database }),
+    vault: vaultFile(data),
+    cache: cacheFile(data),
   };
 }
 
@@ -105,7 +109,7 @@ function reportText(report: Report, place: StorePlace, tookSeconds: number, outp
       ...leftoverLines(report.leftovers, place.blobs, 'run', DELETED_NEXT),
       ...leftoverLines(report.captureLeftovers, place.captureBlobs, 'capture', fateOfCaptures(report)),
     ].map((line) => dim(line)),
-    ...(report.healthy ? ['', 'Every promise is kept.'] : []),
+    ...(report.healthy ? ['', 'Every promise is kept.'] : ['', WHAT_TO_DO]),
     '',
   ].join('\n');
 }
@@ -119,6 +123,10 @@ function findingLines({ promise, kept, places }: Finding, output: Output): strin
   const more = places.length > PLACES_SHOWN ? [`    and at least ${places.length - PLACES_SHOWN} more`] : [];
   return [`${red('✗')} ${promise}`, ...shown, ...more];
 }
+
+/** What a reader of broken promises does next. */
+const WHAT_TO_DO =
+  'What to do: copy the store as it is before anything else changes it, and look at the disk. Put back a backup of before (claimcheck restore), or what is named above of it; runs that are named here alone can be submitted again. docs/doctor.md says more.';
 
 /** What leaves blobs behind that nothing names. */
 const LEFT_BEHIND = {

@@ -4,16 +4,19 @@ import { BlobDamaged, type BlobStore, ORPHAN_AGE, type StoredBlob } from '../blo
 import { blobsOf, type CaptureReader, type CaptureRecord, everyCapture } from '../captures/captures.ts';
 import { orphansIn } from '../captures/orphans.ts';
 import { StorageBroken, StorageUnavailable } from '../domain/errors.ts';
-import type { RunId } from '../domain/ids.ts';
 import type { BlobKey, PayloadFacts } from '../domain/payload.ts';
 import { between, type Instant } from '../domain/time.ts';
-import type { Ledger, RunRecord, Violation } from '../ledger/ledger.ts';
+import type { Ledger, Violation } from '../ledger/ledger.ts';
 import { FILE_PROMISE, PLACES_MAX } from '../ledger/promises.ts';
 import type { ExaminedStore } from './store.ts';
 
 /** What the ledger and the blobs promise together. */
 export const BLOB_PROMISE =
   'Every payload that is kept can be had; one in the blob store has the length and the sha-256 that its run says.';
+
+/** What the folder, the ledger and the stores beside it promise. */
+export const BELONGING_PROMISE =
+  'The data folder, its ledger and the stores beside it belong together, none is missing, and what they hold can be read.';
 
 /** What the captures' file promises. */
 const CAPTURES_FILE_PROMISE = 'The pages, rows and indexes of the captures’ file agree with each other.';
@@ -68,9 +71,10 @@ export async function examine(
   onProgress: (examined: Examined) => void,
 ): Promise<Report> {
   const examination = new Examination(store, onProgress);
+  const belonging = finding(BELONGING_PROMISE, await store.strangers(PLACES_MAX).catch(unreadable));
   const runs = await examineRuns(store, examination, now);
   const captures = await examineCaptures(store, examination, now);
-  const findings = [...runs.findings, ...captures.findings];
+  const findings = [...runs.findings, ...captures.findings, belonging];
   return {
     healthy: findings.every(({ kept }) => kept),
     findings,
@@ -80,10 +84,16 @@ export async function examine(
   };
 }
 
+/** Where the ledger cannot even say which one it is, the runs are a finding of their own. */
+function unreadable(error: unknown): string[] {
+  if (!(error instanceof StorageBroken)) throw error;
+  return [error.message];
+}
+
 async function examineRuns(store: ExaminedStore, examination: Examination, now: Instant): Promise<Part> {
   try {
-    const violations = await store.ledger.audit();
-    const damaged = await examination.damagedPayloads(new Set(violations.map(({ where }) => where)));
+    const violations = [...(await store.ledger.audit()), ...(await store.ledger.auditRecords())];
+    const damaged = await examination.damagedPayloads();
     const findings = [...findingsOf(store.promises, violations), finding(BLOB_PROMISE, damaged)];
     return { findings, leftovers: await examination.leftovers(now) };
   } catch (error) {
@@ -110,7 +120,13 @@ const NO_CAPTURES = { all: async () => [] };
 async function capturesFindings(captures: CaptureReader, examination: Examination): Promise<Finding[]> {
   const damages = await captures.damages(PLACES_MAX);
   const ofFile = damages === null ? [] : [finding(CAPTURES_FILE_PROMISE, damages)];
-  return [...ofFile, finding(CAPTURES_PROMISE, await examination.damagedCaptures(captures))];
+  return [
+    ...ofFile,
+    finding(CAPTURES_PROMISE, [
+      ...(await captures.mistakes(PLACES_MAX)),
+      ...(await examination.damagedCaptures(captures)),
+    ]),
+  ];
 }
 
 /** A file that SQLite cannot read on is a finding, too, and the last one of its store. */
@@ -159,21 +175,23 @@ class Examination {
     return this.#examined;
   }
 
-  /**
-   * Where a run has a payload that is not what was stored. The bytes of small ones lie in the ledger, and the audit has looked at them:
-   * where the ledger cannot hand out a payload of a run that it named, nothing is said again.
-   */
-  async damagedPayloads(named: ReadonlySet<string>): Promise<string[]> {
+  /** Where a run has a payload in the blob store that is not what was stored. Those in the ledger have been looked at by its audit. */
+  async damagedPayloads(): Promise<string[]> {
     const damaged: string[] = [];
-    for await (const runs of this.#pagesOfRuns()) {
-      const payloads = (await Promise.all(runs.map((run) => this.#blobsOf(run, named, damaged)))).flat();
-      for (let start = 0; start < payloads.length; start += BLOBS_AT_ONCE) {
-        const group = payloads.slice(start, start + BLOBS_AT_ONCE);
-        await Promise.all(group.map((one) => this.#verify(this.#blobs, one, damaged)));
-      }
-      this.#count({ runs: runs.length });
+    this.#count({ runs: await this.#ledger.runCount() });
+    for (let after = ''; ;) {
+      const named = await this.#ledger.blobs(after, PAGE);
+      if (named.length === 0) return damaged;
+      for (let start = 0; start < named.length; start += BLOBS_AT_ONCE)
+        await Promise.all(
+          named
+            .slice(start, start + BLOBS_AT_ONCE)
+            .map(({ key, facts, role, runId }) =>
+              this.#verify(this.#blobs, { key, facts, where: `${role} of ${runId}` }, damaged),
+            ),
+        );
+      after = named.at(-1)!.key;
     }
-    return damaged;
   }
 
   /** Blobs that no run names and that no run will. */
@@ -199,43 +217,6 @@ class Examination {
       this.#count({ captures: 1 });
     }
     return damaged;
-  }
-
-  /** Every run, each batch followed by its chunks. */
-  async *#pagesOfRuns(parentId?: RunId): AsyncIterable<readonly RunRecord[]> {
-    for (let before: number | undefined; ;) {
-      const runs = await this.#ledger.runs({
-        limit: PAGE,
-        ...(parentId === undefined ? {} : { parentId }),
-        ...(before === undefined ? {} : { before }),
-      });
-      if (runs.length === 0) return;
-      yield runs;
-      for (const run of runs) if (run.kind === 'batch') yield* this.#pagesOfRuns(run.runId);
-      before = runs.at(-1)!.sequence;
-    }
-  }
-
-  /** The blobs of a run. */
-  async #blobsOf(
-    { runId, payloadsKept, input, output }: RunRecord,
-    named: ReadonlySet<string>,
-    damaged: string[],
-  ): Promise<NamedBlob[]> {
-    if (!payloadsKept) return [];
-    const roles = [...(input === null ? [] : (['input'] as const)), ...(output === null ? [] : (['output'] as const))];
-    const blobs = roles.map(async (role): Promise<NamedBlob[]> => {
-      const where = `${role} of ${runId}`;
-      try {
-        const payload = await this.#ledger.payload(runId, role);
-        return payload !== null && 'blob' in payload.body ? [{ key: payload.body.blob, facts: payload, where }] : [];
-      } catch (error) {
-        if (error instanceof StorageBroken) throw error;
-        if (!named.has(runId)) damaged.push(`${where}: ${(error as Error).message.split('\n')[0]}`);
-        return [];
-      }
-    });
-    return (await Promise.all(blobs)).flat();
   }
 
   async #verify(

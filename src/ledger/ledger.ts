@@ -417,6 +417,14 @@ export interface Identity {
   readonly isElsewhere: boolean;
 }
 
+/** A blob that a run names. */
+export interface NamedBlob {
+  readonly key: BlobKey;
+  readonly runId: RunId;
+  readonly role: 'input' | 'output';
+  readonly facts: PayloadFacts;
+}
+
 /** See the head of this file. */
 export interface Ledger {
   /** Whether other servers may write here too; then whoever waits must ask again from time to time. */
@@ -508,9 +516,13 @@ export interface Ledger {
    */
   readonly holdFile: ((isHeld: boolean) => Promise<void>) | null;
   /** Blobs that runs name, `limit` at the most, in the order of their keys from behind one on. */
-  blobs(after: string, limit: number): Promise<BlobKey[]>;
+  blobs(after: string, limit: number): Promise<NamedBlob[]>;
+  /** How many runs there are, chunks among them. */
+  runCount(): Promise<number>;
   /** Checks every promise that the tables must keep; empty where all is well. */
   audit(): Promise<Violation[]>;
+  /** Checks what single records promise, and what whoever hands runs in promises of them: that there is such a version, that texts can be read. */
+  auditRecords(): Promise<Violation[]>;
   /** Calls `listener` with what other servers did; never in a ledger that has one server. */
   onHint(listener: (hint: Hint) => void): void;
   stats(): LedgerStats;

@@ -1,23 +1,8 @@
 // What the tables promise, each as a sentence and as the query that finds who breaks it. The statements and the CHECKs are there to keep
 // these promises; the queries do not trust them. One text for every driver, but for the few words in which their SQL differs.
 
-/** The words in which the drivers' SQL differs. */
-export interface Dialect {
-  /** What the driver calls a table. */
-  readonly table: (name: string) => string;
-  /** The sha-256 of bytes, as lower-case hexadecimal digits. */
-  readonly sha256: (expression: string) => string;
-  /** Whether a truth value that is stored is true. */
-  readonly isTrue: (expression: string) => string;
-  /** Whether a JSON list of texts, stored as text, holds a text. */
-  readonly includes: (list: string, text: string) => string;
-}
-
-/** A promise, and the query for the places (`place`) that break it. */
-export interface TablePromise {
-  readonly promise: string;
-  readonly sql: string;
-}
+import type { Dialect, TablePromise } from './dialect.ts';
+import { recordPromises, TEXT_PROMISE } from './record-promises.ts';
 
 /** Every promise of the tables. */
 export const tablePromises = (dialect: Dialect): readonly TablePromise[] => [
@@ -152,8 +137,12 @@ function endPromises({ table, sha256, isTrue, includes }: Dialect): TablePromise
 
 const SENTENCES_ALONE: Dialect = { table: String, sha256: String, isTrue: String, includes: String };
 
-/** Every promise of the tables, as sentences alone. */
-export const TABLE_PROMISES: readonly string[] = tablePromises(SENTENCES_ALONE).map(({ promise }) => promise);
+/** Every promise of the tables and of their records, as sentences alone. */
+export const TABLE_PROMISES: readonly string[] = [
+  ...tablePromises(SENTENCES_ALONE).map(({ promise }) => promise),
+  ...recordPromises(SENTENCES_ALONE).map(({ promise }) => promise),
+  TEXT_PROMISE,
+];
 
 /** What a ledger in a file promises beside its tables. */
 export const FILE_PROMISE = 'The file’s pages, rows and indexes agree with each other.';

@@ -16,6 +16,7 @@ import type {
   Deployment,
   DeploymentRecord,
   EndpointDepth,
+  NamedBlob,
   RunRecord,
 } from './ledger.ts';
 
@@ -177,6 +178,24 @@ export function toAttemptRecord(row: AttemptRow): AttemptRecord {
     error: errorOf(row),
   };
 }
+
+/** A blob that a run names, as the database returns it. */
+export interface BlobRow {
+  readonly key: BlobKey;
+  readonly run_id: RunId;
+  readonly role: 'input' | 'output';
+  readonly type: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** The port's record of it. */
+export const toNamedBlob = ({ key, run_id: runId, role, type, bytes, sha256 }: BlobRow): NamedBlob => ({
+  key,
+  runId,
+  role,
+  facts: { contentType: type, bytes, sha256 },
+});
 
 /** A payload from its facts and wherever its bytes are; null where the run has none. */
 export function toPayload(facts: PayloadFacts | null, inline: Uint8Array | null, blob: string | null): Payload | null {

@@ -2,6 +2,7 @@
 // it is read in microseconds and hardly ever written.
 
 import type { DatabaseSync } from 'node:sqlite';
+import { SCOPES } from '../domain/access.ts';
 import type { Instant } from '../domain/time.ts';
 import { Query } from '../ledger/sqlite/query.ts';
 import { openStoreFile, type StoreFile, transaction } from '../ledger/sqlite/store-file.ts';
@@ -41,6 +42,15 @@ export const VAULT_FILE: StoreFile = {
   // Each write takes two fsyncs.
   busyTimeoutMs: 5_000,
   instead: 'choose another folder with --data',
+  checks: [
+    `SELECT 'key ' || key_id || ': its scopes or endpoints are no JSON list' AS place FROM keys
+     WHERE NOT json_valid(scopes) OR json_type(scopes) <> 'array' OR (endpoints IS NOT NULL AND (NOT json_valid(endpoints) OR json_type(endpoints) <> 'array'))`,
+    `SELECT 'key ' || k.key_id || ': it has a scope that there is not' AS place FROM keys k
+     WHERE json_valid(k.scopes) AND EXISTS (SELECT 1 FROM json_each(k.scopes) s WHERE s.value NOT IN (${SCOPES.map((scope) => `'${scope}'`).join(', ')}))`,
+    `SELECT 'key ' || key_id || ': what it is told by is no sha-256' AS place FROM keys WHERE length(digest) <> 64 OR digest GLOB '*[^0-9a-f]*'`,
+    `SELECT 'key ' || key_id || ': it has no tenant' AS place FROM keys WHERE tenant = ''`,
+    `SELECT 'signing secret of ' || endpoint || ': it is none' AS place FROM signing_secrets WHERE secret NOT LIKE 'whsec\\_%' ESCAPE '\\'`,
+  ],
 };
 
 const ADD_KEY = `INSERT INTO keys (${KEY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { openSqliteCaptures, readSqliteCaptures } from '../../src/captures/sqlite.ts';
-import { StorageBroken } from '../../src/domain/errors.ts';
 import { newFolder, removeFolder } from '../support/folder.ts';
 import { describeCaptureStore, newCapture, PLACE } from './conformance.ts';
 
@@ -76,15 +75,18 @@ describe('a file that is only read', () => {
 
   test('says what is wrong with it', async () => {
     const store = await openSqliteCaptures(file());
-    await store.add(newCapture());
+    for (const name of ['lost', 'kept']) await store.add(newCapture({ name }));
     await store.close();
     const db = new DatabaseSync(file());
-    db.exec(`UPDATE captures SET content = '{'`);
+    db.exec(`UPDATE captures SET content = '{' WHERE name = 'lost'`);
     db.close();
     const reader = (await readSqliteCaptures(file()))!;
     onTestFinished(() => reader.close());
-    expect(await reader.damages(10)).toEqual(['the content of capture 1 is no JSON']);
-    await expect(reader.all(0, 10)).rejects.toThrow(StorageBroken);
+    expect(await reader.mistakes(10)).toEqual([
+      expect.stringMatching(/\/lost version 1 of tenant acme: what it says cannot be read$/),
+    ]);
+    // One that cannot be read keeps no other from being looked at.
+    expect((await reader.all(0, 1)).map(({ name }) => name)).toEqual(['kept']);
   });
 
   test('is refused where it is something else', async () => {

@@ -234,7 +234,7 @@ describe('what is broken is named', () => {
     const before = contentOf(store.data);
     const { code, stdout, stderr } = await doctor(store.data);
     expect(stdout).toMatch(new RegExp(words.source.replace('RUN', store.large)));
-    expect(stderr).toMatch(/^error: 1 of 19 promises is broken\.\n$/);
+    expect(stderr).toMatch(/^error: 1 of 24 promises is broken\.\n$/);
     expect(code).toBe(1);
     expect(contentOf(store.data)).toEqual(before);
   });
@@ -254,7 +254,7 @@ describe('what is broken is named', () => {
     const { code, stdout, stderr } = await doctor(data);
     expect(stdout).toMatch(/✗ The file’s pages.*\n {4}.*malformed/);
     expect(stdout).toMatch(/^\? /m);
-    expect(stderr).toMatch(/1 of 19 promises is broken, and 18 cannot be told/);
+    expect(stderr).toMatch(/1 of 24 promises is broken, and 22 cannot be told/);
     expect(code).toBe(1);
   });
 });
@@ -334,7 +334,7 @@ describe('captures', () => {
     const before = contentOf(data);
     const { code, stdout, stderr } = await doctor(data);
     expect(stdout).toMatch(words);
-    expect(stderr).toBe('error: 1 of 21 promises is broken.\n');
+    expect(stderr).toBe('error: 1 of 26 promises is broken.\n');
     expect(code).toBe(1);
     expect(contentOf(data)).toEqual(before);
   });
@@ -348,7 +348,7 @@ describe('captures', () => {
     expect(stdout).toContain('✓ Every payload that is kept can be had');
     expect(stdout).toMatch(/^\? The predictions and the ids/m);
     expect(stderr).toMatch(
-      /1 of 21 promises is broken, and 1 cannot be told, because a file cannot be read to its end/,
+      /1 of 26 promises is broken, and 1 cannot be told, because a file cannot be read to its end/,
     );
     expect(code).toBe(1);
   });

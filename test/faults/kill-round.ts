@@ -7,10 +7,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { blobFolder, capturesFile, capturesFolder, ledgerFile } from '../../src/config/config.ts';
+import { blobFolder, cacheFile, capturesFile, capturesFolder, ledgerFile, vaultFile } from '../../src/config/config.ts';
 import { systemClock } from '../../src/clock.ts';
 import { examine } from '../../src/doctor/examination.ts';
 import { openStore } from '../../src/doctor/store.ts';
+import { folderPlace } from '../../src/stores.ts';
 import type { RunBody } from '../../src/wire/runs.ts';
 import { serve, type Served, serveCommand } from '../../tools/serve.ts';
 
@@ -160,7 +161,15 @@ async function judge(url: string, id: string): Promise<Fault | null> {
 async function brokenPromises(data: string, database: string | null): Promise<string[]> {
   const ledger = database === null ? { file: ledgerFile(data) } : { url: database };
   const [captures, captureBlobs] = [capturesFile(data), capturesFolder(data)];
-  const store = await openStore({ ledger, blobs: blobFolder(data), captures, captureBlobs });
+  const store = await openStore({
+    ledger,
+    blobs: blobFolder(data),
+    captures,
+    captureBlobs,
+    folder: folderPlace({ data, database }),
+    vault: vaultFile(data),
+    cache: cacheFile(data),
+  });
   try {
     const { findings } = await examine(store, systemClock.now(), () => {});
     return findings.filter(({ kept }) => kept !== true).map(({ promise, places }) => `${promise} ${places.join(', ')}`);

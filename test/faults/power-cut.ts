@@ -261,7 +261,7 @@ async function look(data: string, said: Recording['said']): Promise<string[]> {
     );
     const blobs = await openBlobDirectory(join(data, 'blobs'));
     const { findings } = await examine(
-      { ledger, blobs, promises: [], captures: null, captureBlobs: null },
+      { ledger, blobs, promises: [], captures: null, captureBlobs: null, strangers: async () => [] },
       systemClock.now(),
       () => {},
     );

@@ -2,7 +2,17 @@
 
 import { minutes } from '../../domain/time.ts';
 import type { Violation } from '../ledger.ts';
-import { type Dialect, PLACES_MAX, type TablePromise, tablePromises } from '../promises.ts';
+import type { Dialect, TablePromise } from '../dialect.ts';
+import { PLACES_MAX, tablePromises } from '../promises.ts';
+import {
+  recordPromises,
+  specMistake,
+  textColumns,
+  textMistake,
+  type TextRow,
+  TEXT_PROMISE,
+  TEXTS_AT_A_TIME,
+} from '../record-promises.ts';
 import type { Connections } from './connections.ts';
 
 const DIALECT: Dialect = {
@@ -30,6 +40,10 @@ const OWN: readonly TablePromise[] = [
   },
 ];
 
+const TEXTS = `
+  SELECT ${textColumns('claimcheck.runs')} FROM claimcheck.runs r WHERE r.seq > $1 ORDER BY r.seq LIMIT ${TEXTS_AT_A_TIME}`;
+const SPECS = `SELECT 'version ' || version || ' of ' || endpoint AS place, spec FROM claimcheck.deployments`;
+
 /** Audits a database. Reads all of it. */
 export class Audit {
   readonly #connections: Connections;
@@ -39,13 +53,34 @@ export class Audit {
   }
 
   /** Each promise by a statement of its own, which sees the tables as they were at one moment: others may write meanwhile. */
-  async violations(): Promise<Violation[]> {
+  violations(): Promise<Violation[]> {
+    return this.#broken([...tablePromises(DIALECT), ...OWN]);
+  }
+
+  async #broken(promises: readonly TablePromise[]): Promise<Violation[]> {
     const violations: Violation[] = [];
-    for (const { promise, sql } of [...tablePromises(DIALECT), ...OWN]) {
+    for (const { promise, sql } of promises) {
       const text = `SELECT place FROM (${sql}) broken LIMIT ${PLACES_MAX}`;
       const rows = await this.#connections.read<{ place: string }>({ name: '', text, timeout: TIMEOUT }, []);
       violations.push(...rows.map(({ place }) => ({ promise, where: place })));
     }
     return violations;
+  }
+
+  async records(): Promise<Violation[]> {
+    return [...(await this.#broken(recordPromises(DIALECT))), ...(await this.#texts())];
+  }
+
+  async #texts(): Promise<Violation[]> {
+    const mistakes: string[] = [];
+    for (let after = 0; ;) {
+      const rows = await this.#connections.read<TextRow>({ name: '', text: TEXTS, timeout: TIMEOUT }, [after]);
+      if (rows.length === 0) break;
+      mistakes.push(...rows.map(textMistake).filter((mistake) => mistake !== null));
+      after = rows.at(-1)!.seq;
+    }
+    const specs = await this.#connections.read<{ place: string; spec: string }>({ name: '', text: SPECS }, []);
+    mistakes.push(...specs.map(specMistake).filter((mistake) => mistake !== null));
+    return mistakes.slice(0, PLACES_MAX).map((where) => ({ promise: TEXT_PROMISE, where }));
   }
 }

@@ -30,6 +30,7 @@ import type {
   Ledger,
   LedgerStats,
   LetGo,
+  NamedBlob,
   NewRun,
   Purged,
   QueueFilter,
@@ -317,12 +318,20 @@ class PostgresLedger implements Ledger {
     return this.#identities.exclusively(work);
   }
 
-  blobs(after: string, limit: number): Promise<BlobKey[]> {
+  blobs(after: string, limit: number): Promise<NamedBlob[]> {
     return this.#read(() => this.#identities.blobs(after, limit));
+  }
+
+  runCount(): Promise<number> {
+    return this.#read(() => this.#identities.runCount());
   }
 
   audit(): Promise<Violation[]> {
     return this.#read(() => this.#audit.violations());
+  }
+
+  auditRecords(): Promise<Violation[]> {
+    return this.#read(() => this.#audit.records());
   }
 
   onHint(listener: (hint: Hint) => void): void {

@@ -2,8 +2,8 @@
 
 import type pg from 'pg';
 import { hours } from '../../domain/time.ts';
-import type { BlobKey } from '../../domain/payload.ts';
-import type { Identity } from '../ledger.ts';
+import type { Identity, NamedBlob } from '../ledger.ts';
+import { type BlobRow, toNamedBlob } from '../rows.ts';
 import type { Connections, Statement } from './connections.ts';
 import { notOpened, Unusable } from './errors.ts';
 
@@ -28,11 +28,15 @@ const BELONG: Statement = { name: '', text: `UPDATE claimcheck.identity SET fold
 const BLOBS: Statement = {
   name: '',
   text: `
-  SELECT blob FROM (
-    SELECT input_blob AS blob FROM claimcheck.runs WHERE input_blob COLLATE "C" > $1
-    UNION ALL SELECT output_blob FROM claimcheck.runs WHERE output_blob COLLATE "C" > $1) named
-  ORDER BY blob COLLATE "C" LIMIT $2`,
+  SELECT * FROM (
+    SELECT input_blob AS key, run_id, 'input' AS role, input_type AS type, input_bytes AS bytes, input_sha256 AS sha256
+    FROM claimcheck.runs WHERE input_blob COLLATE "C" > $1
+    UNION ALL SELECT output_blob, run_id, 'output', output_type, output_bytes, output_sha256
+    FROM claimcheck.runs WHERE output_blob COLLATE "C" > $1) named
+  ORDER BY key COLLATE "C" LIMIT $2`,
 };
+
+const COUNT: Statement = { name: '', text: `SELECT count(*) AS runs FROM claimcheck.runs` };
 
 /** Keeps the identity. */
 export class Identities {
@@ -60,8 +64,12 @@ export class Identities {
     await this.#connections.untilKnown(() => this.#connections.write(BELONG, [folder, mark]));
   }
 
-  async blobs(after: string, limit: number): Promise<BlobKey[]> {
-    return (await this.#connections.read<{ blob: BlobKey }>(BLOBS, [after, limit])).map(({ blob }) => blob);
+  async blobs(after: string, limit: number): Promise<NamedBlob[]> {
+    return (await this.#connections.read<BlobRow>(BLOBS, [after, limit])).map(toNamedBlob);
+  }
+
+  async runCount(): Promise<number> {
+    return (await this.#connections.read<{ runs: number }>(COUNT, []))[0]!.runs;
   }
 
   /** On a connection of its own: those of the pool are needed by the work. */

@@ -3,7 +3,18 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { sha256 } from '../../domain/digest.ts';
 import type { Violation } from '../ledger.ts';
-import { type Dialect, FILE_PROMISE, PLACES_MAX, tablePromises } from '../promises.ts';
+import {
+  recordPromises,
+  specMistake,
+  textColumns,
+  textMistake,
+  type TextRow,
+  TEXT_PROMISE,
+  TEXTS_AT_A_TIME,
+} from '../record-promises.ts';
+import { Query } from './query.ts';
+import type { Dialect, TablePromise } from '../dialect.ts';
+import { FILE_PROMISE, PLACES_MAX, tablePromises } from '../promises.ts';
 
 const DIALECT: Dialect = {
   table: (name) => name,
@@ -11,6 +22,9 @@ const DIALECT: Dialect = {
   isTrue: (expression) => `${expression} = 1`,
   includes: (list, text) => `EXISTS (SELECT 1 FROM json_each(${list}) l WHERE l.value = ${text})`,
 };
+
+const TEXTS = `SELECT ${textColumns('runs')} FROM runs r WHERE r.seq > $after ORDER BY r.seq LIMIT ${TEXTS_AT_A_TIME}`;
+const SPECS = `SELECT 'version ' || version || ' of ' || endpoint AS place, spec FROM deployments`;
 
 /** Audits a database. Reads all of it. */
 export class Audit {
@@ -22,10 +36,29 @@ export class Audit {
   }
 
   violations(): Violation[] {
-    const broken = tablePromises(DIALECT).flatMap(({ promise, sql }) =>
+    return [...this.#broken(tablePromises(DIALECT)), ...this.#damages()];
+  }
+
+  records(): Violation[] {
+    return [...this.#broken(recordPromises(DIALECT)), ...this.#texts()];
+  }
+
+  #broken(promises: readonly TablePromise[]): Violation[] {
+    return promises.flatMap(({ promise, sql }) =>
       this.#places(`SELECT place FROM (${sql}) LIMIT ${PLACES_MAX}`).map((where) => ({ promise, where })),
     );
-    return [...broken, ...this.#damages()];
+  }
+
+  #texts(): Violation[] {
+    const page = new Query<TextRow>(this.#db, TEXTS);
+    const mistakes: string[] = [];
+    for (let after = 0, rows = page.all({ after }); rows.length > 0; rows = page.all({ after })) {
+      mistakes.push(...rows.map(textMistake).filter((mistake) => mistake !== null));
+      after = rows.at(-1)!.seq;
+    }
+    const specs = new Query<{ place: string; spec: string }>(this.#db, SPECS).all();
+    mistakes.push(...specs.map(specMistake).filter((mistake) => mistake !== null));
+    return mistakes.slice(0, PLACES_MAX).map((where) => ({ promise: TEXT_PROMISE, where }));
   }
 
   #damages(): Violation[] {

@@ -137,10 +137,12 @@ class GroupCommit {
       identity: verb('identity'),
       belongTo: verb('belongTo'),
       blobs: verb('blobs'),
+      runCount: verb('runCount'),
       // Nobody else has the file.
       exclusively: (work) => work(),
       holdFile: (isHeld) => this.#hold(isHeld),
       audit: verb('audit'),
+      auditRecords: verb('auditRecords'),
       onHint: () => {},
       check: async () => void (await this.#ask('check', [])),
       now: () => this.#clock.now(),

@@ -26,6 +26,8 @@ export interface StoreFile {
   readonly instead: string;
   /** A sentence about a file that is a database and cannot be used all the same, or nothing. */
   readonly remedy?: string;
+  /** Queries for the places (`place`) where what is in it breaks what the store promises. */
+  readonly checks?: readonly string[];
 }
 
 /** Which ledger a file belongs to. No part of the schema's version: older versions have no use for it, and may go on without. */
@@ -34,6 +36,7 @@ const BELONGS_TO = `
 const BELONG = `INSERT INTO belongs_to (one, ledger) VALUES (1, $ledger) ON CONFLICT DO NOTHING`;
 const ADOPTED = `
   INSERT INTO belongs_to (one, ledger) VALUES (1, $ledger) ON CONFLICT DO UPDATE SET ledger = excluded.ledger`;
+const HAS_OWNER = `SELECT count(*) AS tables FROM sqlite_schema WHERE name = 'belongs_to'`;
 const OWNER = `SELECT ledger FROM belongs_to`;
 
 const ADOPT = 'If it is to belong here all the same: claimcheck migrate --adopt.';
@@ -108,6 +111,51 @@ export function adoptStoreFile(file: string, store: StoreFile, ledger: string): 
   } finally {
     db.close();
   }
+}
+
+/**
+ * What is wrong with the file of a store, so many places at the most; it is only read.
+ *
+ * @param ledger the ledger that it is to belong to; null where nobody knows
+ * @param extent `whole` reads all of it; otherwise whether it is such a file, and whose
+ */
+export function examineStoreFile(
+  file: string,
+  store: StoreFile,
+  ledger: string | null,
+  { limit, whole }: { readonly limit: number; readonly whole: boolean },
+): string[] {
+  let opened: OpenedDatabase | null;
+  try {
+    opened = openStoreFileToRead(file, store);
+  } catch (error) {
+    return [(error as Error).message];
+  }
+  if (opened === null) return [`${file} holds nothing, not even the tables of ${store.what}`];
+  try {
+    const strange = ownerMistakes(opened.db, file, store, ledger);
+    return whole ? [...strange, ...contentMistakes(opened.db, file, store, limit)] : strange;
+  } catch (error) {
+    return [`${file} cannot be read to its end: ${(error as Error).message}`];
+  } finally {
+    opened.close();
+  }
+}
+
+function ownerMistakes(db: DatabaseSync, file: string, { what }: StoreFile, ledger: string | null): string[] {
+  const { tables } = new Query<{ tables: number }>(db, HAS_OWNER).only();
+  const owner = tables === 0 ? undefined : new Query<{ ledger: string }>(db, OWNER).first();
+  return owner === undefined || ledger === null || owner.ledger === ledger
+    ? []
+    : [`${file} is ${what} of another ledger than the one beside it. Put back the one that belongs here`];
+}
+
+function contentMistakes(db: DatabaseSync, file: string, { checks = [] }: StoreFile, limit: number): string[] {
+  const said = new Query<{ place: string }>(db, `SELECT integrity_check AS place FROM pragma_integrity_check`).all();
+  const damages = said.filter(({ place }) => place !== 'ok');
+  // What is read through damaged pages says nothing.
+  const places = damages.length > 0 ? damages : checks.flatMap((sql) => new Query<{ place: string }>(db, sql).all());
+  return places.slice(0, limit).map(({ place }) => `${file}: ${place}`);
 }
 
 /**

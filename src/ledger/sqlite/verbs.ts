@@ -106,6 +106,8 @@ function prepareVerbs(db: DatabaseSync, counters: Counters) {
     belongTo: (_now: Instant, folder: string, mark: string) => identities.belongTo(folder, mark),
     blobs: (_now: Instant, after: string, limit: number) => identities.blobs(after, limit),
     check: () => null,
+    auditRecords: () => audit.records(),
+    runCount: () => identities.runCount(),
     depths: () => {
       counters.writeBack();
       return reader.depths();
