@@ -11,6 +11,7 @@ import { between, inSeconds, toRfc3339 } from '../../domain/time.ts';
 import type { Deployed } from '../../engine/deployment.ts';
 import type { Engine } from '../../engine/engine.ts';
 import type { RunSight } from '../../engine/sights.ts';
+import type { RunRecord } from '../../ledger/ledger.ts';
 import { type ZenmlInfoBody, type ZenmlMistakesBody, ZenmlRefusalBody } from '../../wire/zenml.ts';
 import { outputPath } from '../paths.ts';
 import { problemOfRun } from '../problem.ts';
@@ -127,11 +128,25 @@ export function sendZenmlMistakes(reply: FastifyReply, error: unknown): FastifyR
     .send(JSON.stringify({ detail } satisfies ZenmlMistakesBody));
 }
 
+/** What a replica says of an input that its model's schema refuses; what the server can judge by itself it has refused before. */
+const MISFIT = /^The input does not fit the model's schema: (.+)\.$/s;
+
+/** The mistake of a request that only the replica has found, as an error of that request; null for a run that ended otherwise. */
+export function misfitOf({ error }: RunRecord): ServiceError | null {
+  const [, misfits] = (error?.type === 'model-error' && MISFIT.exec(error.detail)) || [];
+  if (misfits === undefined) return null;
+  const errors = misfits.split('; ').map((misfit) => {
+    const [, pointer = '', detail = misfit] = /^(\/\S*?):? (.+)$/s.exec(misfit) ?? [];
+    return { pointer: `/input${pointer}`, detail };
+  });
+  return new ServiceError('invalid-request', error!.detail, { errors });
+}
+
 function mistakeOf({ pointer, detail }: FieldError): ZenmlMistakesBody['detail'][number] {
   const [where, name] = pointer.split(':', 2);
   // Beside the body there are the query and the headers, which are named as they are there.
   const loc =
-    name === undefined ? ['body', ...stepsOf(pointer === '/input' ? '/parameters' : pointer)] : [where!, name];
+    name === undefined ? ['body', ...stepsOf(pointer.replace(/^\/input(?=\/|$)/, '/parameters'))] : [where!, name];
   if (detail.startsWith('is required')) return { type: 'missing', loc, msg: 'Field required' };
   if (detail.startsWith('is not known here'))
     return { type: 'extra_forbidden', loc, msg: 'Extra inputs are not permitted' };

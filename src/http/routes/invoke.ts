@@ -25,7 +25,7 @@ import { runPath } from '../paths.ts';
 import { type Preference, readPreference } from '../prefer.ts';
 import { problemOfRun } from '../problem.ts';
 import { type Call, type Route, route } from '../route.ts';
-import { hasZenmlFace, sendZenmlMistakes, sendZenmlRun, ZENML_REFUSAL } from '../faces/zenml.ts';
+import { hasZenmlFace, misfitOf, sendZenmlMistakes, sendZenmlRun, ZENML_REFUSAL } from '../faces/zenml.ts';
 import { type AskedSubmission, type ReadRequest, readSubmission } from '../submission.ts';
 import { submitTraced } from '../submit.ts';
 
@@ -171,7 +171,7 @@ async function takeIn({ engine, limits }: HttpParts, asked: AskedSubmission): Pr
   return { ...submission, input: stored };
 }
 
-/** First match wins: what the request says, the Prefer header, the endpoint's mode. */
+/** First match wins: what the request says, the Prefer header, the endpoint's mode. A face has no mode: whoever knows that form waits. */
 function modeOf(async: boolean | null, preference: Preference | null, { spec }: Deployed): Mode {
   if (async === true) return { kind: 'async' };
   const wholeWait: Mode = { kind: 'wait', atMost: spec.syncTimeout, afterwards: 'problem' };
@@ -179,7 +179,7 @@ function modeOf(async: boolean | null, preference: Preference | null, { spec }: 
   if (preference?.kind === 'respond-async') return { kind: 'async' };
   if (preference?.kind === 'wait')
     return { kind: 'wait', atMost: Math.min(preference.atMost, spec.syncTimeout) as Duration, afterwards: 'accepted' };
-  return spec.mode === 'async' ? { kind: 'async' } : wholeWait;
+  return spec.mode === 'async' && spec.face === undefined ? { kind: 'async' } : wholeWait;
 }
 
 interface Awaited {
@@ -203,7 +203,8 @@ async function waitAndAnswer(
   if (face !== null && isEnded(run.status) && (accept === null || isJson(accept))) {
     const isShown = 'bytes' in face && isJson(face.contentType) && !isDeduplicated;
     const parameters = isShown ? new TextDecoder().decode(face.bytes) : null;
-    return sendZenmlRun(engine, reply, sight, parameters);
+    const misfit = misfitOf(run);
+    return misfit === null ? sendZenmlRun(engine, reply, sight, parameters) : sendZenmlMistakes(reply, misfit);
   }
   if (run.status === 'succeeded') return sendOutput(parts, reply, sight, accept, isDeduplicated);
   if (isEnded(run.status)) throw problemOfRun(run);

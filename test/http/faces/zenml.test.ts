@@ -11,6 +11,8 @@ beforeAll(async () => {
     endpoints: {
       pipeline: { model: './anything.ts', face: 'zenml', default: true },
       priced: { model: './priced.ts', face: 'zenml' },
+      coerced: { model: './priced-standard.ts', face: 'zenml' },
+      slow: { model: './anything.ts', face: 'zenml', mode: 'async' },
       plain: { model: './anything.ts' },
       program: { model: ['sleep', '600'], face: 'zenml', syncTimeout: '50ms', queueLimit: 1 },
     },
@@ -151,6 +153,24 @@ describe('a request that is not valid is answered as FastAPI does', () => {
       msg: 'Field required',
     });
   });
+});
+
+test('a wrong type that only the replica can tell is a mistake of the request as well', async () => {
+  const answer = await invoke('coerced', { price: 'much' });
+  expect(answer.status).toBe(422);
+  expect(answer.json.detail).toEqual([
+    {
+      type: 'value_error',
+      loc: ['body', 'parameters', 'price'],
+      msg: 'Value error, Expected a number, received "much"',
+    },
+  ]);
+  expect((await invoke('coerced', { price: '7' })).json).toMatchObject({ success: true, outputs: { price: 7 } });
+});
+
+test('an endpoint that is asynchronous answers in this form too, unless the request asks for a 202', async () => {
+  expect(await invoke('slow', { a: 1 })).toMatchObject({ status: 200, json: { success: true, outputs: { a: 1 } } });
+  expect((await invoke('slow', { a: 1 }, { async: true })).status).toBe(202);
 });
 
 describe('the address of a deployment', () => {
