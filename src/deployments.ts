@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import { EndpointFile } from './config/config-file.ts';
 import { ConfigError } from './config/config-error.ts';
 import type { Config } from './config/config.ts';
+import { checkInWords } from './config/in-words.ts';
 import { permit } from './config/deploy-rules.ts';
 import { resolveEndpoint } from './config/endpoint.ts';
 import type { Principal } from './domain/access.ts';
@@ -20,10 +21,10 @@ import type { DeploymentRecord, Ledger } from './ledger/ledger.ts';
 import type { Log } from './log.ts';
 import type { Users } from './replicas/isolation/choice.ts';
 import { runAs } from './replicas/isolation/user.ts';
+import { missingProgram } from './replicas/runtimes/missing-program.ts';
 import { inspectEndpoint } from './replicas/runtimes/runtime.ts';
-import { compileCheck } from './validation.ts';
 
-const checkEndpoint = compileCheck(EndpointFile);
+const checkEndpoint = checkInWords(EndpointFile);
 
 /** What a model takes and whom its replicas run as, with what an operator should know; or what is wrong with it. */
 type Examined =
@@ -55,16 +56,27 @@ export class Deployer {
     const examined = await Promise.all(
       endpoints.map(async (spec) => [spec.name, await this.#examineNew(spec)] as const),
     );
-    const mistakes = examined.flatMap(([name, one]) =>
-      'mistakes' in one
-        ? one.mistakes.map(({ pointer, detail }) => ({ pointer: `endpoints.${name}.${pointer}`, detail }))
-        : [],
-    );
+    const mistakes = mistakesOf(examined);
     if (mistakes.length > 0) throw new ConfigError(file, mistakes);
     const fine = examined.flatMap(([name, one]) => ('shape' in one ? [{ name, ...one }] : []));
     return {
       shapes: new Map(fine.map(({ name, shape }) => [name, shape])),
       cautions: fine.flatMap(({ cautions }) => cautions),
+    };
+  }
+
+  /** Everything that is wrong with the models of the configuration, programs that are not there among it; and what the others take. */
+  async lookOver(): Promise<{ kinds: ReadonlyMap<string, ModelShape['takes']>; mistakes: readonly FieldError[] }> {
+    const { environment, endpoints } = this.#parts.config;
+    const examined = await Promise.all(
+      endpoints.map(async (spec): Promise<readonly [string, Examined]> => {
+        const missing = missingProgram(spec, environment);
+        return [spec.name, missing === null ? await this.#examineNew(spec) : { mistakes: [missing] }];
+      }),
+    );
+    return {
+      kinds: new Map(examined.flatMap(([name, one]) => ('shape' in one ? [[name, one.shape.takes]] : []))),
+      mistakes: mistakesOf(examined),
     };
   }
 
@@ -281,6 +293,13 @@ function earlier(name: string, version: number | null, records: readonly Deploym
   if (wanted === undefined) throw noSuchVersion(name, version, records);
   return wanted;
 }
+
+const mistakesOf = (examined: readonly (readonly [string, Examined])[]): FieldError[] =>
+  examined.flatMap(([name, one]) =>
+    'mistakes' in one
+      ? one.mistakes.map(({ pointer, detail }) => ({ pointer: `endpoints.${name}.${pointer}`, detail }))
+      : [],
+  );
 
 function deploymentOf(spec: EndpointSpec, source: 'config' | 'api') {
   return {

@@ -9,7 +9,7 @@ import { type Config, logFolder } from './config/config.ts';
 import { Deployer } from './deployments.ts';
 import { isLoopback, openDoor } from './door.ts';
 import type { OperatorToken } from './access/operator-token.ts';
-import type { StorageBroken } from './domain/errors.ts';
+import type { FieldError, StorageBroken } from './domain/errors.ts';
 import { type Duration, seconds } from './domain/time.ts';
 import type { Deployed } from './engine/deployment.ts';
 import { Engine } from './engine/engine.ts';
@@ -64,15 +64,12 @@ export interface Service {
   stop(hurry?: AbortSignal): Promise<void>;
 }
 
-/**
- * What every endpoint's model takes, found out before anything is started.
- *
- * @throws ConfigError that names every model which cannot be used, and why
- */
-export async function inspectModels(config: Config): Promise<ReadonlyMap<string, ModelKind>> {
+/** What every endpoint's model takes, and all that is wrong with any of them; nothing is started. */
+export async function inspectModels(
+  config: Config,
+): Promise<{ kinds: ReadonlyMap<string, ModelKind>; mistakes: readonly FieldError[] }> {
   const deployer = new Deployer({ config, users: usersOf(config), log: openLog('silent') });
-  const { shapes } = await deployer.examineConfig();
-  return new Map([...shapes].map(([name, { takes }]) => [name, takes]));
+  return deployer.lookOver();
 }
 
 const usersOf = ({ environment, firstUid }: Config): Users =>

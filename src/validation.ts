@@ -3,6 +3,7 @@
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { Errors } from 'typebox/schema';
+import { Settings } from 'typebox/system';
 import type { FieldError } from './domain/errors.ts';
 
 /** Finds what is wrong with a value; an empty list means that it fits. */
@@ -19,11 +20,66 @@ interface SchemaError {
 /** Keywords that ask for a kind of value, or for one of several. */
 const OF_A_KIND: ReadonlySet<string> = new Set(['type', 'const', 'enum', 'anyOf', 'oneOf']);
 
-/** Compiles a schema, once; what it answers may be called often. */
-export function compileCheck(schema: TSchema): Check {
-  const compiled = Compile(schema);
-  return (value) => (compiled.Check(value) ? [] : describe(compiled.Errors(value), schema));
+/** A value that does not fit, as much of it as a sentence needs. */
+export interface Misfit {
+  readonly keyword: string;
+  readonly params: object;
+  /** What the schema says of the place, in words. */
+  readonly description: string | undefined;
+  readonly value: unknown;
 }
+
+/** How the errors of a check are told, where that is otherwise than the checker does. */
+export interface CheckOptions {
+  /** How many are looked for, in place of the checker's eight. */
+  readonly errorsMax: number;
+  /** A sentence without its subject; null where the checker's own will do. */
+  readonly words: (misfit: Misfit) => string | null;
+}
+
+/** Compiles a schema, once; what it answers may be called often. */
+export function compileCheck(schema: TSchema, options?: CheckOptions): Check {
+  const compiled = Compile(schema);
+  if (options === undefined) return (value) => (compiled.Check(value) ? [] : describe(compiled.Errors(value), schema));
+  return (value) => {
+    if (compiled.Check(value)) return [];
+    const errors = withErrorsMax(options.errorsMax, () => compiled.Errors(value));
+    return describe(
+      errors.map((error) => inWords(error, schema, value, options)),
+      schema,
+    );
+  };
+}
+
+/** The checker knows one limit for all of a process, so it is another one only for this call. */
+function withErrorsMax<Result>(errorsMax: number, work: () => Result): Result {
+  const { maxErrors } = Settings.Get();
+  Settings.Set({ maxErrors: errorsMax });
+  try {
+    return work();
+  } finally {
+    Settings.Set({ maxErrors });
+  }
+}
+
+function inWords(error: SchemaError, schema: TSchema, value: unknown, { words }: CheckOptions): SchemaError {
+  const { params, instancePath, schemaPath } = error;
+  // That one of several kinds was not met says nothing: all of them are what may stand there.
+  const whole = schemaPath.replace(/\/anyOf\/\d+$/, '');
+  const keyword = whole === schemaPath || error.keyword !== 'type' ? error.keyword : 'anyOf';
+  const { description } = schemaAt(schema, keyword === 'anyOf' ? whole : schemaPath);
+  const message = words({ keyword, params, description, value: valueAt(value, instancePath) });
+  return message === null ? error : { ...error, message };
+}
+
+function valueAt(value: unknown, pointer: string): unknown {
+  return pointer
+    .split('/')
+    .slice(1)
+    .reduce<unknown>((at, step) => (at as Record<string, unknown> | undefined)?.[plainStep(step)], value);
+}
+
+const plainStep = (step: string): string => step.replaceAll('~1', '/').replaceAll('~0', '~');
 
 /** The same for a schema that somebody else wrote: it is read anew for every value, since compiling would make code of it. */
 export function interpretedCheck(schema: TSchema): Check {
@@ -108,7 +164,7 @@ function schemaAt(
 ): { readonly properties?: object; readonly description?: string } {
   let at: unknown = schema;
   for (const step of schemaPath.split('/').slice(1))
-    at = (at as Record<string, unknown> | undefined)?.[step.replaceAll('~1', '/').replaceAll('~0', '~')];
+    at = (at as Record<string, unknown> | undefined)?.[plainStep(step)];
   return at ?? {};
 }
 

@@ -23,13 +23,14 @@ describe('before anything is started', () => {
       endpoints: { rows: { model: './echo.ts' }, any: { model: './anything.ts' }, program: { model: ['true'] } },
       data: await folderForTest(),
     });
-    expect(await inspectModels(config)).toEqual(
-      new Map([
+    expect(await inspectModels(config)).toEqual({
+      kinds: new Map([
         ['rows', 'rows'],
         ['any', 'any'],
         ['program', 'any'],
       ]),
-    );
+      mistakes: [],
+    });
   });
 
   test('every model that cannot be used is named, all at once, and nothing is left behind', async () => {

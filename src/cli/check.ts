@@ -37,12 +37,15 @@ async function check(options: CheckOptions): Promise<void> {
 
 async function printEndpoints(options: CheckOptions): Promise<void> {
   // Imported here, so that every other command starts without the server's code.
-  const [{ loadConfig }, { inspectModels }] = await Promise.all([
+  const [{ readConfig }, { inspectModels }] = await Promise.all([
     import('../config/config.ts'),
     import('../service.ts'),
   ]);
-  const config = await loadConfig(options);
-  const kinds = await inspectModels(config);
+  const { config, mistakes } = await readConfig(options);
+  // Models are imported whatever is wrong beside them: nobody should have to ask twice.
+  const { kinds, mistakes: ofModels } = await inspectModels(config);
+  const all = [...mistakes, ...ofModels];
+  if (all.length > 0) throw new ConfigError(config.file, all);
   const endpoints = config.endpoints.map(({ name, mode }) => ({ name, mode, takes: kinds.get(name) }));
   if (options.json === true) return write(process.stdout, jsonText({ valid: true, file: config.file, endpoints }));
   const { green } = coloursFor(process.stdout);

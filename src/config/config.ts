@@ -11,12 +11,12 @@ import { importFailure } from '../domain/import-failure.ts';
 import { days, type Duration, parseDuration } from '../domain/time.ts';
 import { isAllowable } from '../egress/addresses.ts';
 import type { EgressSettings } from '../egress/rules.ts';
-import { compileCheck } from '../validation.ts';
 import { addressMistakes } from './addresses.ts';
 import { ConfigError, noConfig } from './config-error.ts';
 import { ConfigFile, type EndpointFile } from './config-file.ts';
+import { checkInWords, withPlaces } from './in-words.ts';
 import { deployMistakes, type DeploySettings, readDeploySettings } from './deploy-rules.ts';
-import { resolveEndpoint, withAbsolutePaths } from './endpoint.ts';
+import { type ResolvedEndpoint, resolveEndpoint, withAbsolutePaths } from './endpoint.ts';
 
 /** Names that are looked for, in this order, where no file is given. */
 const FILE_NAMES = [
@@ -25,6 +25,11 @@ const FILE_NAMES = [
   'claimcheck.config.json',
   'claimcheck.config.yaml',
   'claimcheck.config.yml',
+];
+/** Names that people give a configuration, and that are none. */
+const ALMOST = [
+  ...['ts', 'js', 'json', 'yaml', 'yml'].map((extension) => `claimcheck.${extension}`),
+  ...['ts', 'js', 'json', 'yaml', 'yml'].map((extension) => `.claimcheck.${extension}`),
 ];
 const DEFAULT_PORT = 4242;
 const DEFAULT_HOST = '127.0.0.1';
@@ -83,7 +88,14 @@ export interface ConfigOverrides {
   readonly insecure?: boolean;
 }
 
-const checkFile = compileCheck(ConfigFile);
+const checkFile = checkInWords(ConfigFile);
+
+/** A configuration as far as it can be used, and everything that is wrong with it. */
+export interface ReadConfig {
+  /** With defaults in place of what cannot be read, and without the endpoints that have mistakes. */
+  readonly config: Config;
+  readonly mistakes: readonly FieldError[];
+}
 
 /**
  * Reads the configuration: the file, then the environment's `CLAIMCHECK_*`, then the command line, each over the one before.
@@ -91,16 +103,27 @@ const checkFile = compileCheck(ConfigFile);
  * @throws ConfigError with every mistake of the file, or where there is none
  */
 export async function loadConfig(overrides: ConfigOverrides): Promise<Config> {
+  const { config, mistakes } = await readConfig(overrides);
+  if (mistakes.length > 0) throw new ConfigError(config.file, mistakes);
+  return config;
+}
+
+/**
+ * The same, for whoever wants to know all that is wrong.
+ *
+ * @throws ConfigError where there is no file, or none that can be read
+ */
+export async function readConfig(overrides: ConfigOverrides): Promise<ReadConfig> {
   const environment = process.env;
   const file = findFile(overrides.config ?? environment['CLAIMCHECK_CONFIG']);
   const content = await readConfigFile(file);
-  const written = content as ConfigFile;
   const shape = checkFile(content);
+  const written = shape.length === 0 ? (content as ConfigFile) : { endpoints: {} };
   const endpoints = Object.entries((content as Partial<ConfigFile> | null)?.endpoints ?? {}).map(([name, endpoint]) =>
     resolveEndpoint(name, endpoint, dirname(file)),
   );
   const mistakes = [
-    ...dotted(shape),
+    ...withPlaces(dotted(shape), content),
     ...endpoints.flatMap((endpoint) => endpoint.mistakes),
     ...environmentMistakes(environment),
     ...databaseMistakes('CLAIMCHECK_DATABASE_URL', environment['CLAIMCHECK_DATABASE_URL']),
@@ -114,14 +137,33 @@ export async function loadConfig(overrides: ConfigOverrides): Promise<Config> {
       ...deployMistakes(written.deploy),
       ...addressMistakes(written),
     );
-  if (mistakes.length > 0) throw new ConfigError(file, mistakes);
+  return { config: configOf(written, { file, overrides, environment, endpoints }), mistakes: oncePerPlace(mistakes) };
+}
+
+/** What the schema says of a place, and then again what a key means: the first is enough. */
+function oncePerPlace(mistakes: readonly FieldError[]): FieldError[] {
+  const seen = new Set<string>();
+  return mistakes.filter(({ pointer, detail }) => {
+    const key = `${pointer} ${detail}`;
+    return !seen.has(key) && seen.add(key);
+  });
+}
+
+interface Around {
+  readonly file: string;
+  readonly overrides: ConfigOverrides;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly endpoints: readonly ResolvedEndpoint[];
+}
+
+function configOf(written: ConfigFile, { file, overrides, environment, endpoints }: Around): Config {
   const data = overrides.data ?? environment['CLAIMCHECK_DATA'];
   return {
     file,
     host: overrides.host ?? environment['CLAIMCHECK_HOST'] ?? written.host ?? DEFAULT_HOST,
     port: overrides.port ?? portOf(environment) ?? written.port ?? DEFAULT_PORT,
     hosts: written.hosts ?? [],
-    publicUrl: written.publicUrl === undefined ? null : new URL(written.publicUrl),
+    publicUrl: written.publicUrl === undefined ? null : URL.parse(written.publicUrl),
     trustProxy: written.trustProxy ?? false,
     data: data === undefined ? resolve(dirname(file), written.data ?? DEFAULT_DATA) : resolve(data),
     database: environment['CLAIMCHECK_DATABASE_URL'] ?? written.database ?? null,
@@ -133,7 +175,7 @@ export async function loadConfig(overrides: ConfigOverrides): Promise<Config> {
     deploy: readDeploySettings(written.deploy, dirname(file)),
     cacheUnusedFor: unusedForOf(written) ?? CACHE_UNUSED_FOR,
     firstUid: written.isolation?.firstUid ?? null,
-    endpoints: endpoints.map(({ spec }) => spec!),
+    endpoints: endpoints.flatMap(({ spec }) => spec ?? []),
     environment,
   };
 }
@@ -180,6 +222,12 @@ function findFile(given: string | undefined): string {
   const file = candidates.find((candidate) => existsSync(candidate));
   if (file !== undefined) return file;
   if (given !== undefined) throw noConfig(given, `There is no file ${resolve(given)}.`);
+  const almost = ALMOST.find((name) => existsSync(resolve(name)));
+  if (almost !== undefined)
+    throw noConfig(
+      process.cwd(),
+      `There is ${almost} here, a name that is not looked for. Name it claimcheck.config${extname(almost)}, or say --config ${almost}.`,
+    );
   throw noConfig(
     process.cwd(),
     `There is no configuration here: none of ${FILE_NAMES.join(', ')} is in ${process.cwd()}. Name one with --config.`,

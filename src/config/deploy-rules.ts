@@ -28,7 +28,9 @@ export function readDeploySettings(
   return {
     files: allow.flatMap((one) => (typeof one === 'string' ? [resolve(folder, one)] : [])),
     commands: allow.flatMap((one) => (Array.isArray(one) ? [one] : [])),
-    origins: allow.flatMap((one) => (typeof one === 'object' && 'url' in one ? [new URL(one.url).origin] : [])),
+    origins: allow.flatMap((one) =>
+      typeof one === 'object' && 'url' in one ? (URL.parse(one.url)?.origin ?? []) : [],
+    ),
     env,
     users,
     folder,

@@ -13,6 +13,8 @@ const FRAME = /^(?<file>\/[^\n]+|[A-Za-z]:[^\n]+):(?<line>\d+)\n(?:(?:[^\n]*\n)*
  */
 export function importFailure(file: string, cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
+  if (isTakenForCommonJs(cause))
+    return `${cause.message}: it has import or export, and the package.json above it does not say "type": "module". Add that, or name the file .mts or .mjs`;
   const { file: where, line, before } = FRAME.exec(cause.stack ?? '')?.groups ?? {};
   if (line === undefined) return cause.message;
   const place = [
@@ -22,3 +24,7 @@ export function importFailure(file: string, cause: unknown): string {
   ];
   return `${cause.message} (${place.join(', ')})`;
 }
+
+/** Whether Node has read a module as what modules were before: only then are these words strange to it. */
+const isTakenForCommonJs = ({ name, message }: Error): boolean =>
+  name === 'SyntaxError' && /^(?:Unexpected token 'export'|Cannot use import statement outside a module)/.test(message);

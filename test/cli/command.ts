@@ -20,8 +20,10 @@ export function startCommand(
   args: readonly string[],
   input = '',
   environment: NodeJS.ProcessEnv = {},
+  cwd: string = process.cwd(),
 ): RunningCommand {
   const child = spawn(process.execPath, [MAIN, ...args], {
+    cwd,
     env: { ...process.env, ...environment, CLAIMCHECK_URL: url, NO_COLOR: '1' },
   });
   const texts = { stdout: '', stderr: '' };

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EXIT } from '../../src/cli/failure.ts';
@@ -47,6 +47,45 @@ describe('a configuration that cannot be used is wrong usage', () => {
       stderr:
         "error: broken.ts has a mistake:\n  the file  cannot be read: Expected ',', got 'ident' (line 3, column 3)\n",
     });
+  });
+
+  test('check names everything in one pass: keys, programs that are not there, and models that cannot be imported', async () => {
+    const place = join(folder, 'many');
+    await mkdir(place);
+    await writeFile(join(place, 'package.json'), '{"type": "commonjs"}');
+    await writeFile(join(place, 'old.ts'), 'export const model = { invoke: () => 1 };');
+    await writeFile(join(place, 'throws.mjs'), "throw new Error('There are no weights.');");
+    const endpoints = {
+      a: { model: ['no-such-program-anywhere'] },
+      b: { model: ['python3', 'nowhere.py'] },
+      c: { model: './throws.mjs' },
+      d: { model: './old.ts' },
+      e: { model: ['true'], timeout: 'soon' },
+      fine: { model: ['true'] },
+    };
+    const file = join(place, 'claimcheck.json');
+    await writeFile(file, JSON.stringify({ endpoints, batchSize: 3 }));
+    const { code, stderr } = await claimcheck('check', '--config', file);
+    expect(code).toBe(2);
+    for (const line of [
+      /claimcheck\.json has 6 mistakes:/,
+      /batchSize {2}is not known here: it belongs under endpoints\.<name>/,
+      /endpoints\.a\.model {2}runs no-such-program-anywhere, and there is no program of that name on the PATH/,
+      /endpoints\.b\.model {2}runs \S+nowhere\.py, which does not exist/,
+      /endpoints\.c\.model {2}.*There are no weights\./,
+      /endpoints\.d\.model {2}.*"type": "module"/,
+      /endpoints\.e\.timeout {2}is "soon"/,
+    ])
+      expect(stderr).toMatch(line);
+  });
+
+  test('a file with almost the right name is named', async () => {
+    const place = join(folder, 'almost');
+    await mkdir(place);
+    await writeFile(join(place, 'claimcheck.yaml'), 'endpoints: {}');
+    const { stderr, code } = await startCommand('', ['check'], '', {}, place).ended();
+    expect(code).toBe(2);
+    expect(stderr).toContain('Name it claimcheck.config.yaml, or say --config claimcheck.yaml.');
   });
 
   test('check --json says that it is none and why, and how it stands where it is one', async () => {

@@ -368,8 +368,8 @@ describe('a configuration with mistakes', () => {
     [{ model: '' }, 'endpoints.a.model', ''],
     [{ mode: 'fast' }, 'endpoints.a.mode', '"sync", "async"'],
     [{ batchSize: 0 }, 'endpoints.a.batchSize', '1'],
-    [{ batchSize: 1.5 }, 'endpoints.a.batchSize', 'integer'],
-    [{ batchSize: '5' }, 'endpoints.a.batchSize', 'integer'],
+    [{ batchSize: 1.5 }, 'endpoints.a.batchSize', 'whole number'],
+    [{ batchSize: '5' }, 'endpoints.a.batchSize', 'whole number'],
     [{ queueLimit: -1 }, 'endpoints.a.queueLimit', '0'],
     [{ onRowError: 'ignore' }, 'endpoints.a.onRowError', '"mark", "drop", "fail"'],
     [{ timeout: -5 }, 'endpoints.a.timeout', ''],
@@ -381,10 +381,10 @@ describe('a configuration with mistakes', () => {
     [{ replicas: { maximum: 3 } }, 'endpoints.a.replicas.maximum', ''],
     [{ replicas: { min: 2 } }, 'endpoints.a.replicas.min', 'more than max (1)'],
     [{ retry: { on: ['bad-luck'] } }, 'endpoints.a.retry.on', '"model-error"'],
-    [{ env: { A: 1 } }, 'endpoints.a.env.A', 'string'],
+    [{ env: { A: 1 } }, 'endpoints.a.env.A', 'text'],
     [{ cwd: './nowhere' }, 'endpoints.a.cwd', 'nowhere does not exist'],
-    [{ features: 'smiles' }, 'endpoints.a.features', 'array'],
-    [{ default: 'yes' }, 'endpoints.a.default', 'boolean'],
+    [{ features: 'smiles' }, 'endpoints.a.features', 'a list'],
+    [{ default: 'yes' }, 'endpoints.a.default', 'true or false'],
   ])('%j is named as %s', async (changes, place, says) => {
     const { mistakes } = await refusal(endpoint(changes));
     expect(mistakes.map(({ pointer }) => pointer).some((pointer) => pointer.startsWith(place))).toBe(true);
@@ -394,14 +394,14 @@ describe('a configuration with mistakes', () => {
   test.each([
     [{ endpoints: {} }, 'endpoints', 'at least one'],
     [{}, 'endpoints', 'required'],
-    [{ endpoints: [] }, 'endpoints', 'object'],
-    [{ endpoints: { a: null } }, 'endpoints.a', 'object'],
-    [{ endpoints: { a: './model.ts' } }, 'endpoints.a', 'object'],
-    [null, '', 'object'],
-    [[], '', 'object'],
-    ['text', '', 'object'],
+    [{ endpoints: [] }, 'endpoints', 'a group of keys'],
+    [{ endpoints: { a: null } }, 'endpoints.a', 'a group of keys'],
+    [{ endpoints: { a: './model.ts' } }, 'endpoints.a', 'a group of keys'],
+    [null, '', 'a group of keys'],
+    [[], '', 'a group of keys'],
+    ['text', '', 'a group of keys'],
     [{ ...endpoint(), port: 65_536 }, 'port', '65535'],
-    [{ ...endpoint(), port: 1.5 }, 'port', 'integer'],
+    [{ ...endpoint(), port: 1.5 }, 'port', 'whole number'],
     [{ ...endpoint(), logLevel: 'loud' }, 'logLevel', '"debug"'],
     [{ ...endpoint(), limits: { bodyBytes: 1 } }, 'limits.bodyBytes', '1024'],
     [{ ...endpoint(), endpoint: {} }, 'endpoint', 'did you mean "endpoints"'],
@@ -513,4 +513,31 @@ test.each<[string, object]>([
 ])('what is no address of a server, or nothing to leave to keys, is a mistake at %s: %j', async (pointer, written) => {
   const { mistakes } = await refusal({ ...endpoint(), ...written });
   expect(mistakes).toMatchObject([{ pointer }]);
+});
+
+describe('a configuration with many mistakes', () => {
+  test('has every one of them named', async () => {
+    const limits = Object.fromEntries(Array.from({ length: 40 }, (_, at) => [`wrong${at}`, at]));
+    const { mistakes } = await refusal({ ...endpoint({ batchSize: 0, timeout: [] }), port: 'x', limits });
+    expect(mistakes).toHaveLength(43);
+    expect(mistakes).toContainEqual({
+      pointer: 'endpoints.a.timeout',
+      detail: "cannot be []: write '90s', '10m', '6h', '7d' or a number of seconds",
+    });
+    expect(mistakes).toContainEqual({ pointer: 'port', detail: 'must be a whole number, and is "x"' });
+  });
+
+  test.each<[object, string, string]>([
+    [{ ...endpoint(), batchSize: 3 }, 'batchSize', 'under endpoints.<name>'],
+    [{ ...endpoint(), concurrency: 3 }, 'concurrency', 'under endpoints.<name>.replicas'],
+    [{ ...endpoint(), bodyBytes: 3 }, 'bodyBytes', 'under limits'],
+    [{ ...endpoint(), prices: { model: './x.ts' } }, 'prices', 'under endpoints, as endpoints.prices'],
+    [endpoint({ max: 3 }), 'endpoints.a.max', 'under endpoints.a.replicas'],
+    [endpoint({ maxAttempts: 3 }), 'endpoints.a.maxAttempts', 'under endpoints.a.retry'],
+    [endpoint({ port: 3 }), 'endpoints.a.port', 'at the top of the file'],
+    [endpoint({ replicas: { timeout: '3s' } }), 'endpoints.a.replicas.timeout', 'under endpoints.a'],
+  ])('%j is told where the key belongs', async (written, pointer, place) => {
+    const { mistakes } = await refusal(written);
+    expect(mistakes).toContainEqual({ pointer, detail: `is not known here: it belongs ${place}` });
+  });
 });
