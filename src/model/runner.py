@@ -143,7 +143,7 @@ def text_of_value(value):
     """A value as text, whatever it does when it is asked for it."""
     try:
         return "".join([str(value)])
-    except Exception:
+    except BaseException:
         return f"a {name_of_type(value)} that has no text"
 
 
@@ -1456,7 +1456,7 @@ def load_file(file):
         module = import_file(file)
     except BaseException as error:
         print_traceback(error)
-        raise NoModel(f"{file} cannot be imported: {type(error).__name__}: {error}") from None
+        raise NoModel(f"{file} cannot be imported: {name_of_type(error)}: {text_of_value(error)}") from None
     defined = {
         name for name in ("predict", "invoke", *Script.functions) if callable(getattr(module, name, None))
     }
@@ -1801,7 +1801,7 @@ def serve(file):
             state = None if model.init is None else model.init(loaded)
         except BaseException as error:
             print_traceback(error)
-            raise NoModel(f"{file} could not be loaded: {type(error).__name__}: {error}") from None
+            raise NoModel(f"{file} could not be loaded: {name_of_type(error)}: {text_of_value(error)}") from None
     except NoModel as error:
         print(error, file=sys.stderr, flush=True)
         sys.stdout.flush()

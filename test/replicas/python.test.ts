@@ -71,6 +71,11 @@ describe.skipIf(!hasPython)(`a Python file (${NO_PYTHON} where this is skipped)`
     ['a mistake in its syntax', 'def predict(rows:\n', 'SyntaxError'],
     ['an import that is not there', 'import there_is_no_such_module', "No module named 'there_is_no_such_module'"],
     ['an error while it is imported', 'raise ValueError("There are no weights.")', 'ValueError: There are no weights.'],
+    [
+      'an error that has no text',
+      'class Odd(Exception):\n    def __str__(self): raise SystemExit(3)\nraise Odd()',
+      'Odd: a Odd that has no text',
+    ],
     ['an exit while it is imported', 'import sys; sys.exit(4)', 'SystemExit: 4'],
   ])('with %s is refused with one line that names the file', async (_, text, says) => {
     const error = await errorOf(text);
@@ -170,8 +175,8 @@ def invoke(input, context):
     expect(await Promise.all([told(first!, 1), told(second!, 2)])).toEqual([1, 2]);
   });
 
-  test('that cannot be loaded ends with its reason as the last line, after the traceback', async () => {
-    const file = await fileOf('def load():\n    raise ValueError("There are no weights.")\ndef invoke(input): pass\n');
+  /** Why a replica of a file did not start. */
+  async function whyNotStarted(file: string): Promise<string> {
     const [spec] = specsOf({ tested: { model: file } });
     const { model } = spec!;
     if (model.runtime !== 'python') throw new Error('The model is a Python file.');
@@ -190,10 +195,29 @@ def invoke(input, context):
       () => expect.unreachable('It started.'),
       (error: Error) => error,
     );
+    return message;
+  }
+
+  test('that cannot be loaded ends with its reason as the last line, after the traceback', async () => {
+    const file = await fileOf('def load():\n    raise ValueError("There are no weights.")\ndef invoke(input): pass\n');
+    const message = await whyNotStarted(file);
     expect(message).toContain('exit code 1.');
     expect(message).toContain(`File "${file}", line 2, in load`);
     expect(message).not.toContain('runner.py", line');
     expect(message.split('\n').at(-1)).toBe(`${file} could not be loaded: ValueError: There are no weights.`);
+  });
+
+  test('whose load raises an error that has no text ends all the same, although threads go on', async () => {
+    const file = await fileOf(`
+import threading, time
+class Odd(Exception):
+    def __str__(self): raise SystemExit(3)
+def load():
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    raise Odd()
+def invoke(input): pass
+`);
+    expect(await whyNotStarted(file)).toContain('could not be loaded: Odd: a Odd that has no text');
   });
 
   test('has the last lines that it printed in the detail of its crash', async () => {
