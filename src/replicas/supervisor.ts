@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { ReplicaPolicy } from '../domain/endpoint.ts';
 import { after, between, type Duration, type Instant, milliseconds, minutes, seconds } from '../domain/time.ts';
-import type { Invocation, Reply } from './contract.ts';
+import type { Invocation, Refusal, Reply } from './contract.ts';
 import { startRemote } from './remote.ts';
 import { type Replica, startReplica, type StartParts } from './replica.ts';
 import type { Launch } from './runtimes/launch.ts';
@@ -15,6 +15,8 @@ const FIRST_BACKOFF = seconds(1);
 const BACKOFF_MAX = minutes(1);
 /** Failed starts in a row after which those who wait for an answer are told, and not kept waiting for the next try. One may be an accident. */
 const TROUBLE_AFTER = 2;
+/** How long a replica that starts may answer its pings in a way that is none of loading, before that is said. */
+const OBSTACLE_AFTER = seconds(10);
 /** A replica that has been ready for this long, or has finished an invocation, is none that ends as soon as it is ready. */
 const SETTLED_AFTER = seconds(10);
 /**
@@ -88,6 +90,8 @@ interface Member {
   readonly readySince: Instant;
   /** Places that are taken, of as many as its concurrency. */
   busy: number;
+  /** Invocations that it works on: no more than its places that are taken. */
+  invoking: number;
   used: boolean;
   hasFinishedOne: boolean;
   failuresInARow: number;
@@ -102,6 +106,8 @@ export class Supervisor {
   readonly #closing = new AbortController();
   readonly #starts = new Set<Promise<void>>();
   readonly #stops = new Set<Promise<void>>();
+  /** Replicas that are given nothing more and have not ended yet. */
+  #ending = 0;
   readonly #serviceTime = new RecentMean();
   readonly #startTime = new RecentMean();
   /** When each invocation began that is being worked on. */
@@ -118,6 +124,8 @@ export class Supervisor {
   #failures = 0;
   #failuresTolerated = FAILURES_IN_A_ROW;
   #lastFailure: string | null = null;
+  /** What stands in the way of a start that goes on. */
+  #obstacle: string | null = null;
   #notBefore: Instant | null = null;
 
   constructor(parts: SupervisorParts) {
@@ -134,7 +142,8 @@ export class Supervisor {
 
   /** Why no replica becomes ready, once that has happened more than by accident; null while all is well. */
   trouble(): string | null {
-    return this.#members.size === 0 && this.#failures >= TROUBLE_AFTER ? this.#lastFailure : null;
+    if (this.#members.size > 0) return null;
+    return this.#failures >= TROUBLE_AFTER ? this.#lastFailure : this.#obstacle;
   }
 
   health(): ReplicaHealth {
@@ -145,7 +154,9 @@ export class Supervisor {
 
   /** Whether another replica could be started now: while it could not, nobody needs to count what waits. */
   get canGrow(): boolean {
-    return !this.#isBackingOff && this.#members.size + this.#starts.size < this.#parts.policy.max;
+    // One that ends has its memory, and perhaps its GPU, until it is gone.
+    const there = this.#members.size + this.#starts.size + this.#ending;
+    return !this.#isBackingOff && there < this.#parts.policy.max;
   }
 
   /** Hears how many runs wait, and starts replicas for them: as many as finish something sooner than those that are there (see scaling.ts). */
@@ -201,7 +212,7 @@ export class Supervisor {
   #state(trouble: string | null): ReplicaState {
     if (trouble !== null) return 'failing';
     if (this.#members.size > 0) return 'ready';
-    if (this.#starts.size > 0) return 'starting';
+    if (this.#starts.size > 0 || (this.#ending > 0 && this.#waiting > 0)) return 'starting';
     return this.#isBackingOff ? 'backing-off' : 'idle';
   }
 
@@ -259,6 +270,7 @@ export class Supervisor {
       invoke: async (invocation, signal) => {
         const begun = { since: this.#parts.clock.now() };
         this.#invocations.add(begun);
+        member.invoking += 1;
         try {
           const reply = await replica.invoke(invocation, signal);
           if (!replica.isSuspect) this.#heard(member, reply.kind);
@@ -267,6 +279,7 @@ export class Supervisor {
           return reply;
         } finally {
           this.#invocations.delete(begun);
+          member.invoking -= 1;
           keep(0);
           member.idleSince = this.#parts.clock.now();
           this.#stopRetired(member);
@@ -307,7 +320,14 @@ export class Supervisor {
   }
 
   #stop(replica: Replica): void {
-    const stop: Promise<void> = replica.stop().finally(() => this.#stops.delete(stop));
+    const counts = this.#members.has(replica.id) ? 0 : 1;
+    this.#ending += counts;
+    const stop: Promise<void> = replica.stop().finally(() => {
+      this.#ending -= counts;
+      this.#stops.delete(stop);
+      // What waits for its place is counted anew: it may have become less.
+      if (counts > 0) this.#parts.onChange();
+    });
     this.#stops.add(stop);
   }
 
@@ -315,6 +335,7 @@ export class Supervisor {
     if (this.#closing.signal.aborted) return;
     const start: Promise<void> = this.#startOne().finally(() => {
       this.#starts.delete(start);
+      this.#obstacle = null;
       this.#parts.onChange();
     });
     this.#starts.add(start);
@@ -326,7 +347,9 @@ export class Supervisor {
     try {
       const launched = await launch(id);
       const { signal } = this.#closing;
-      const parts: StartParts = { policy, clock, signal, onRefusal: () => {} };
+      const startedAt = clock.now();
+      const onRefusal = (refusal: Refusal): void => this.#refused(startedAt, 'url' in launched, refusal);
+      const parts: StartParts = { policy, clock, signal, onRefusal };
       const replica = await ('url' in launched
         ? startRemote(id, launched.url, parts)
         : startReplica(id, launched, parts));
@@ -335,6 +358,7 @@ export class Supervisor {
         replica,
         readySince: now,
         busy: 0,
+        invoking: 0,
         used: false,
         hasFinishedOne: false,
         failuresInARow: 0,
@@ -354,8 +378,18 @@ export class Supervisor {
     }
   }
 
-  /** `reason` is null where those who wait for the replica are told in another way. */
-  #failed(reason: string | null): void {
+  /** A start goes on for as long as it may; what no waiting mends is said meanwhile. A 5xx is what a server that loads answers. */
+  #refused(startedAt: Instant, isRemote: boolean, { status, words }: Refusal): void {
+    const isMended = status === null ? !isRemote : status >= 500;
+    const isEarly = between(startedAt, this.#parts.clock.now()) < OBSTACLE_AFTER;
+    const obstacle =
+      isMended || isEarly ? null : `It is not ready until GET /ping is answered with 200; so far ${words}.`;
+    if (obstacle === this.#obstacle) return;
+    this.#obstacle = obstacle;
+    this.#parts.onChange();
+  }
+
+  #failed(reason: string): void {
     const backoff = Math.min(BACKOFF_MAX, FIRST_BACKOFF * 2 ** this.#failures);
     this.#failures += 1;
     this.#lastFailure = reason;
@@ -371,13 +405,13 @@ export class Supervisor {
   }
 
   #exited(member: Member, how: string): void {
-    const { replica, readySince, hasFinishedOne, busy } = member;
+    const { replica, readySince, hasFinishedOne, invoking } = member;
     const wasStopped = !this.#members.delete(replica.id) || replica.retiring;
     const hasSettled = hasFinishedOne || between(readySince, this.#parts.clock.now()) >= SETTLED_AFTER;
     if (replica.isRemote && !wasStopped) this.#lost(how);
     else if (wasStopped || hasSettled) this.#failures = 0;
-    // In the middle of an invocation it may be that one's fault, whose caller is told; who waits for another is not told of trouble.
-    else this.#failed(busy > 0 ? null : how);
+    // In the middle of an invocation it may be that one's fault: its caller is told, and it waits before it is tried again, alone. Nobody else does.
+    else if (invoking === 0) this.#failed(how);
     this.#parts.onChange();
   }
 

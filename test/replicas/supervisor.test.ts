@@ -430,19 +430,19 @@ describe.concurrent('a model that ends as soon as it is ready', () => {
     expect(launched).toHaveLength(2);
   });
 
-  test('in the middle of an invocation has its pause too, but is trouble to nobody else', async ({
+  test('in the middle of an invocation stalls nobody: the next one is started at once, however often', async ({
     expect,
     onTestFinished: whenDone,
   }) => {
     const clock = new ManualClock();
     const { supervisor, slot } = await fleetForTest({ model: PROGRAM }, { clock, whenDone });
-    for (let count = 0; count < 2; count += 1) {
+    for (let count = 0; count < 4; count += 1) {
       expect(await ask(await slot(), { do: 'exit' }, never)).toMatchObject({ kind: 'crashed' });
       await until('it is gone', () => supervisor.counts().current === 0);
-      expect(supervisor.canGrow).toBe(false);
+      expect(supervisor.canGrow).toBe(true);
       expect(supervisor.trouble()).toBeNull();
-      clock.advance(seconds(2));
     }
+    expect(await told(await slot(), { do: 'say', value: 1 })).toMatchObject({ value: 1 });
   });
 });
 
@@ -457,4 +457,35 @@ test('a replica that is to be replaced gets nothing new, and is ended once nobod
   // Whoever had a slot already uses it as if nothing had been.
   expect(await told(slots[4]!, { do: 'pid' })).toBe(pid);
   await until('it is gone', () => !isAlive(pid));
+});
+
+test('where max is one, a replica that ends slowly is gone before the next one starts', async () => {
+  const replicas = { max: 1, idle: 0 };
+  const { supervisor, launched, slot } = await fleetForTest({
+    model: PROGRAM,
+    env: { IGNORES_SIGTERM: '1' },
+    replicas,
+  });
+  const pid = (await told(await slot(), { do: 'pid' })) as number;
+  supervisor.demand(0);
+  await until('it is told to end', () => supervisor.counts().current === 0);
+  supervisor.demand(1);
+  expect(isAlive(pid)).toBe(true);
+  expect(supervisor.health().state).toBe('starting');
+  expect(launched).toHaveLength(1);
+  const next = await slot();
+  expect(isAlive(pid)).toBe(false);
+  next.release();
+});
+
+test('a program that answers its pings with 404 has trouble to tell of long before its startTimeout', async () => {
+  const clock = new ManualClock();
+  const written = { model: PROGRAM, env: { PING_STATUS: '404' }, replicas: { min: 1 } };
+  const { supervisor } = await fleetForTest(written, { clock });
+  expect(supervisor.trouble()).toBeNull();
+  const trouble = await until('it is told', () => {
+    clock.advance(seconds(1));
+    return supervisor.trouble();
+  });
+  expect(trouble).toContain('so far GET /ping was answered with 404.');
 });
