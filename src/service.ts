@@ -7,6 +7,7 @@ import { Capturer } from './captures/capturer.ts';
 import { systemClock } from './clock.ts';
 import { type Config, logFolder } from './config/config.ts';
 import { Deployer } from './deployments.ts';
+import { connectionsWithin, descriptorsMax } from './descriptors.ts';
 import { isLoopback, openDoor } from './door.ts';
 import type { OperatorToken } from './access/operator-token.ts';
 import type { FieldError, StorageBroken } from './domain/errors.ts';
@@ -93,7 +94,7 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
     const { authenticator, operator, usableKeys } = await openDoor(config, vault);
     const isolation = undo.adopt(await openIsolation({ data: config.data, machine, users, log }), close);
     const endpoints = await deployer.atStart(ledger, shapes);
-    const allLimits = { ...DEFAULT_LIMITS, ...config.limits, ...limits };
+    const [allLimits, lowered] = limitsOf({ ...DEFAULT_LIMITS, ...config.limits, ...limits }, endpoints, log);
     const tracing = new Tracing(manifest.version);
     const metrics = new Metrics(manifest.version, () => ({ engine, ledger: ledger.stats() }));
     const egress = new Egress({ settings: config.egress, ownPort: () => portOf(server) });
@@ -140,7 +141,7 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
       broken,
       usableKeys,
       isolation: levelsOf(machine),
-      cautions: [...gapsOf(machine), ...cautions, ...openTo(config.data, users), ...lettingOut(config)],
+      cautions: [...gapsOf(machine), ...cautions, ...lowered, ...openTo(config.data, users), ...lettingOut(config)],
       async stop(hurry) {
         await comeToRest(engine, server, deliverer, hurry);
         await undo.disposeAsync();
@@ -150,6 +151,21 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
     await undo.disposeAsync();
     throw error;
   }
+}
+
+/** What the server takes, lowered to what this process may have open; with a sentence where it was. */
+function limitsOf(
+  wanted: ServerLimits,
+  endpoints: readonly Deployed[],
+  log: Log,
+): readonly [ServerLimits, readonly string[]] {
+  const descriptors = descriptorsMax();
+  const specs = endpoints.map(({ spec }) => spec);
+  const connections = connectionsWithin(descriptors, wanted.connections, specs);
+  if (connections === wanted.connections) return [wanted, []];
+  const caution = `No more than ${connections} connections are taken at once, where limits.connections is ${wanted.connections}: this process may have ${descriptors} files and connections open, and its replicas need their share. Raise that with ulimit -n (LimitNOFILE= of a systemd unit).`;
+  log.warn({ descriptors, connections }, caution);
+  return [{ ...wanted, connections }, [caution]];
 }
 
 const delivererOf = (

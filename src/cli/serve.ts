@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import type { ModelSource } from '../domain/endpoint.ts';
 import type { Service } from '../service.ts';
 import { asCalled } from './called-as.ts';
+import { leaveProcessOne } from './init.ts';
 import { Interrupts } from './interrupts.ts';
 import { coloursFor, write } from './text.ts';
 
@@ -35,6 +36,7 @@ export function serveCommand(): Command {
 }
 
 async function serve(options: ServeOptions): Promise<void> {
+  leaveProcessOne();
   // Whoever read the first lines may be gone when the last ones are printed; other commands end then, a server goes on.
   process.stdout.removeAllListeners('error').on('error', () => {});
   // Imported here, so that every other command starts without the server's code.

@@ -1,11 +1,12 @@
 // Keeps the replicas of a server apart from it and from each other, as far as the machine allows.
 
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { formatBytes } from '../../domain/bytes.ts';
 import type { EndpointSpec } from '../../domain/endpoint.ts';
+import { reasonOf } from '../../domain/system-error.ts';
 import type { Log } from '../../log.ts';
 import { type Confinement, type ProcessLaunch, SOCKET_FOLDER } from '../runtimes/launch.ts';
 import type { Users } from './choice.ts';
@@ -19,6 +20,9 @@ export const SCRATCH_VARIABLE = 'CLAIMCHECK_SCRATCH';
 
 /** Enters the cgroups whose doors are named before `--`, and becomes the command behind it: no process of it is ever outside. */
 const ENTER = 'ulimit -c 0; while [ "$1" != -- ]; do echo $$ > "$1" || exit 125; shift; done; shift; exec "$@"';
+
+/** Longest path of a Unix socket, in bytes: what sockaddr_un has room for, without the 0 at its end. */
+const SOCKET_PATH_MAX = process.platform === 'linux' ? 107 : 103;
 
 /** What the isolation needs to know. */
 export interface IsolationParts {
@@ -127,10 +131,27 @@ export class Isolation {
 
 /** Clears away what dead servers of the same data folder left, and makes the folder for this one's replicas. */
 export async function openIsolation(parts: IsolationParts): Promise<Isolation> {
+  assertUsable(resolve(tmpdir()));
   await sweepLeftovers(parts.data);
-  const folder = mkdtempSync(join(tmpdir(), FOLDER_PREFIX));
+  const folder = mkdtempSync(join(resolve(tmpdir()), FOLDER_PREFIX));
   // Others may pass through it to a folder of theirs, and see nothing on the way.
   chmodSync(folder, 0o711);
   recordServer(folder, parts.data, parts.machine.cgroups);
   return new Isolation(parts, folder);
+}
+
+/** Replicas have their folders there: a server that can make none would be ready, and every start would fail. */
+function assertUsable(temporary: string): void {
+  const remedy = 'Start the server with a TMPDIR that is a folder of this machine, such as /tmp.';
+  try {
+    rmdirSync(mkdtempSync(join(temporary, FOLDER_PREFIX)));
+  } catch (cause) {
+    throw new Error(`Replicas can have no folder in ${temporary} (TMPDIR): ${reasonOf(cause)}. ${remedy}`, { cause });
+  }
+  const longest = Buffer.byteLength(join(temporary, `${FOLDER_PREFIX}XXXXXX`, 'x'.repeat(12), SOCKET_FOLDER, 'socket'));
+  if (longest > SOCKET_PATH_MAX)
+    throw new Error(
+      `${temporary} (TMPDIR) is too long: the sockets of replicas lie in it, and their paths would have ${longest} bytes, of which ` +
+        `${SOCKET_PATH_MAX} are allowed. Start the server with a TMPDIR that is ${longest - SOCKET_PATH_MAX} bytes shorter, such as /tmp.`,
+    );
 }

@@ -1,0 +1,45 @@
+// A server that is process 1 of a namespace, as in a container without an init.
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { serve, serveCommand } from '../../tools/serve.ts';
+import { folderForTest } from '../support/folder.ts';
+import { orWhy, whyNot } from '../support/optional.ts';
+import { FIXTURES } from '../support/service.ts';
+import { until } from '../support/until.ts';
+import { writeFileSync } from 'node:fs';
+
+const NAMESPACE = ['--pid', '--fork', '--mount-proc', '--kill-child'];
+const reason = process.platform === 'linux' ? whyNot('unshare', [...NAMESPACE, 'true']) : 'this is not Linux';
+
+/** The children of a process, and what state they are in. */
+function childrenOf(parent: number): { pid: number; state: string }[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && existsSync(`/proc/${name}/stat`))
+    .map((name) => readFileSync(`/proc/${name}/stat`, 'latin1'))
+    .map((stat) => ({ pid: Number.parseInt(stat, 10), fields: stat.slice(stat.lastIndexOf(')') + 2).split(' ') }))
+    .filter(({ fields }) => Number(fields[1]) === parent)
+    .map(({ pid, fields }) => ({ pid, state: fields[0]! }));
+}
+
+test.skipIf(reason !== null)(
+  `a server that is process 1 leaves no zombies, and ends when it is told to${orWhy(reason)}`,
+  async () => {
+    const folder = await folderForTest();
+    const left = join(folder, 'left');
+    const script = `(setsid sh -c 'sleep 0.2; touch ${left}' &) ; exec ${process.execPath} ${join(FIXTURES, 'program.js')}`;
+    const model = ['sh', '-c', script];
+    const config = join(folder, 'claimcheck.config.json');
+    const endpoints = { leaves: { model, replicas: { min: 1 }, isolation: { user: 'server' } } };
+    writeFileSync(config, JSON.stringify({ endpoints }));
+    const served = await serve(['unshare', ...NAMESPACE, ...serveCommand(config, join(folder, 'data'))]);
+    onTestFinished(() => void served.child.kill('SIGKILL'));
+    const [one] = childrenOf(served.child.pid!);
+    await until('what was left behind has ended', () => existsSync(left));
+    await until('it was waited for', () => childrenOf(one!.pid).every(({ state }) => state !== 'Z'));
+    process.kill(one!.pid, 'SIGTERM');
+    expect(await served.ended()).toBe(0);
+    expect(served.stdout()).toContain('Stopped.');
+  },
+);
