@@ -28,15 +28,15 @@ export const BLOBS_MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'The name of a new folder of blobs is not made durable',
     file: 'directory.ts',
-    find: 'mode: 0o700 });\n    await this.#sync(this.#folder);',
-    replace: 'mode: 0o700 });',
+    find: '    await this.#sync(this.#folder);\n  }\n\n  async get(',
+    replace: '  }\n\n  async get(',
     tests: ['directory', 'directory-disk'],
   },
   {
     breaks: 'Others may list a folder of blobs',
     file: 'directory.ts',
-    find: 'recursive: true, mode: 0o700',
-    replace: 'recursive: true, mode: 0o755',
+    find: '{ mode: 0o700 }',
+    replace: '{ mode: 0o755 }',
     tests: ['directory', 'directory-disk'],
   },
   {

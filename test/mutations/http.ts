@@ -1,6 +1,203 @@
-// Breakages of the room http.
+// Breakages of the room http: what was asked is what is answered.
 
 import type { Mutation } from './mutation.ts';
 
 /** What is broken in it. */
-export const HTTP_MUTATIONS: readonly Mutation[] = [];
+export const HTTP_MUTATIONS: readonly Mutation[] = [
+  {
+    breaks: 'respond-async is not heard in capitals',
+    file: 'prefer.ts',
+    find: '.trim().toLowerCase()',
+    replace: '.trim()',
+  },
+  {
+    breaks: 'A wait comes before respond-async',
+    file: 'prefer.ts',
+    find: "if (preferences.includes('respond-async'))",
+    replace: "if (preferences[0] === 'respond-async')",
+  },
+  {
+    breaks: 'Parameters of a preference make it another',
+    file: 'prefer.ts',
+    find: "text.split(';')[0]!",
+    replace: 'text',
+  },
+  {
+    breaks: 'A wait of any length is read',
+    file: 'prefer.ts',
+    find: '(\\d{1,6})',
+    replace: '(\\d+)',
+  },
+  {
+    breaks: 'A parameter that is given twice is taken',
+    file: 'query.ts',
+    find: 'const errors = twice.length > 0 ? twice : [',
+    replace: 'const errors = [',
+  },
+  {
+    breaks: 'Text that cannot be stored is taken in a query',
+    file: 'query.ts',
+    find: '[...check(values), ...texts]',
+    replace: 'check(values)',
+  },
+  {
+    breaks: 'Bytes that are no UTF-8 are taken in a query',
+    file: 'query.ts',
+    find: "return '\\ud800';",
+    replace: "return '\\ufffd';",
+  },
+  {
+    breaks: 'Any text is a number in a query',
+    file: 'query.ts',
+    find: '&& NUMBER.test(value)) return',
+    replace: "&& value !== '') return",
+  },
+  {
+    breaks: 'An exponent is no number in a query',
+    file: 'query.ts',
+    find: '(?:[eE][+-]?\\d+)?$/',
+    replace: '$/',
+  },
+  {
+    breaks: 'A range begins one byte late',
+    file: 'range.ts',
+    find: 'return { from: Number(first), to:',
+    replace: 'return { from: Number(first) + 1, to:',
+  },
+  {
+    breaks: 'The end of a range is not in it',
+    file: 'range.ts',
+    find: 'Number(last) + 1)',
+    replace: 'Number(last))',
+  },
+  {
+    breaks: 'A range behind the end is the whole',
+    file: 'range.ts',
+    find: "if (Number(first) >= bytes) return 'unsatisfiable';",
+    replace: "if (Number(first) >= bytes) return 'whole';",
+  },
+  {
+    breaks: 'A range of the last bytes is one of the first',
+    file: 'range.ts',
+    find: '{ from: Math.max(0, bytes - Number(last)), to: bytes }',
+    replace: '{ from: 0, to: Math.min(bytes, Number(last)) }',
+  },
+  {
+    breaks: 'A range that ends before it begins is answered',
+    file: 'range.ts',
+    find: "  if (last !== '' && Number(last) < Number(first)) return 'whole';\n",
+    replace: '',
+  },
+  {
+    breaks: 'A type with the weight 0 is wanted',
+    file: 'accept.ts',
+    find: "type !== '' && weight > 0",
+    replace: "type !== ''",
+  },
+  {
+    breaks: 'The first type is wanted whatever its weight',
+    file: 'accept.ts',
+    find: 'weight === heaviest',
+    replace: 'weight > 0',
+  },
+  {
+    breaks: 'Any text is wanted as a type of its own',
+    file: 'accept.ts',
+    find: "best.some(({ type }) => type.endsWith('/*'))",
+    replace: "best.some(({ type }) => type === '*/*')",
+  },
+  {
+    breaks: 'A key that is there twice is one',
+    file: 'idempotency.ts',
+    find: "IDEMPOTENCY_KEY.test(key) && !key.includes(', ')",
+    replace: 'IDEMPOTENCY_KEY.test(key)',
+    tests: ['invoke'],
+  },
+  {
+    breaks: 'Every address is one of its own',
+    file: 'connections.ts',
+    find: "${parsed.parts.slice(0, 4).join(':')}/64",
+    replace: "${parsed.parts.join(':')}",
+  },
+  {
+    breaks: 'An IPv4 address is another one on a socket for both',
+    file: 'connections.ts',
+    find: 'ipaddr.process(address)',
+    replace: 'ipaddr.parse(address)',
+  },
+  {
+    breaks: 'Connections of an address are never given back',
+    file: 'connections.ts',
+    find: 'if (left === 0) this.#byAddress.delete(address);\n    else this.#byAddress.set(address, left);',
+    replace: 'this.#byAddress.set(address, left + 1);',
+  },
+  {
+    breaks: 'One address may have every connection',
+    file: 'connections.ts',
+    find: 'if (count > limits.connectionsPerAddress)',
+    replace: 'if (count > limits.connections)',
+  },
+  {
+    breaks: 'Too long headers are a broken request',
+    file: 'connections.ts',
+    find: "    case 'HPE_HEADER_OVERFLOW':\n",
+    replace: "    case 'HPE_NOTHING':\n",
+    tests: ['server'],
+  },
+  {
+    breaks: 'A page of another site may change things',
+    file: 'guard.ts',
+    find: "if (site !== undefined && site !== 'same-origin' && site !== 'none') return true;",
+    replace: '',
+    tests: ['server'],
+  },
+  {
+    breaks: 'A page of another origin may change things',
+    file: 'guard.ts',
+    find: 'return origin !== undefined && !hosts.includes',
+    replace: "return origin === 'never' && !hosts.includes",
+    tests: ['server'],
+  },
+  {
+    breaks: 'Any name leads here',
+    file: 'guard.ts',
+    find: "&& !allowed.has(host.replace(/:\\d*$/, ''))",
+    replace: "&& host === ''",
+    tests: ['server'],
+  },
+  {
+    breaks: 'Two Host headers are one',
+    file: 'guard.ts',
+    find: 'if (hostsIn(request.raw) > 1)',
+    replace: 'if (hostsIn(request.raw) > 2)',
+    tests: ['request-target', 'server'],
+  },
+  {
+    breaks: 'A coding that is not read is stored',
+    file: 'guard.ts',
+    find: "if (CODED.test(request.headers['transfer-encoding'] ?? '')) throw unknownCoding();",
+    replace: '',
+    tests: ['bad-input'],
+  },
+  {
+    breaks: 'A line end of Unicode is one of events',
+    file: 'event-stream.ts',
+    find: '/\\r\\n|\\n|\\r/g',
+    replace: '/\\r\\n|\\n|\\r|\\u2028|\\u2029/g',
+    tests: ['events'],
+  },
+  {
+    breaks: 'Events have the place before them',
+    file: 'event-stream.ts',
+    find: '`${moment}.${attempt}.${offset}`',
+    replace: '`${moment - 1}.${attempt}.${offset}`',
+    tests: ['events'],
+  },
+  {
+    breaks: "An id of another server's is a place",
+    file: 'event-stream.ts',
+    find: 'return moment === undefined\n    ? BEGINNING',
+    replace: 'return moment === undefined\n    ? { moment: 9, attempt: 9, offset: 9 }',
+    tests: ['events'],
+  },
+];

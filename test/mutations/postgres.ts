@@ -446,8 +446,8 @@ const INTAKE: readonly Mutation[] = [
   {
     breaks: 'Of several with one concurrency key each is told its own id',
     file: 'intake.ts',
-    find: 'return duplicateOf(leader.runId)',
-    replace: 'return duplicateOf(run.runId)',
+    find: "if (by === 'concurrency') return duplicateOf(original);",
+    replace: "if (by === 'concurrency') return duplicateOf(run.runId);",
   },
   {
     breaks: 'A request is refused because another one with the same key was',

@@ -363,8 +363,8 @@ const INTAKE: readonly Mutation[] = [
   {
     breaks: 'A concurrency key is looked at before the idempotency key',
     file: 'intake.ts',
-    find: 'this.#replayOf(run) ??\n        this.#duplicateOf(run) ??',
-    replace: 'this.#duplicateOf(run) ??\n        this.#replayOf(run) ??',
+    find: 'this.#replayOf(run) ??\n        this.#duplicateOf(now, run) ??',
+    replace: 'this.#duplicateOf(now, run) ??\n        this.#replayOf(run) ??',
   },
   {
     breaks: 'A concurrency key stands for runs that have ended',
@@ -565,13 +565,13 @@ const LATER: readonly Mutation[] = [
   {
     breaks: 'A chunk is let go of before its batch has ended',
     file: 'retention.ts',
-    find: 'WHERE p.seq = r.parent_seq AND p.finished_at_ms IS NULL',
-    replace: 'WHERE p.seq = -r.parent_seq AND p.finished_at_ms IS NULL',
+    find: 'WHERE p.seq = r.parent_seq AND (p.finished_at_ms IS NULL OR p.payloads_kept = 1)',
+    replace: 'WHERE p.seq = -r.parent_seq AND (p.finished_at_ms IS NULL OR p.payloads_kept = 1)',
   },
   {
     breaks: 'A chunk is never let go of',
     file: 'retention.ts',
-    find: 'AND p.finished_at_ms IS NULL',
+    find: 'AND (p.finished_at_ms IS NULL OR p.payloads_kept = 1)',
     replace: '',
   },
   {

@@ -65,21 +65,21 @@ export const WEBHOOKS_MUTATIONS: readonly Mutation[] = [
     file: 'schedule.ts',
     find: 'PAUSES[tries - 1]',
     replace: 'PAUSES[tries + PAUSES.length]',
-    tests: ['deliverer'],
+    tests: ['schedule'],
   },
   {
     breaks: 'A second attempt comes as late as a third',
     file: 'schedule.ts',
     find: 'PAUSES[tries - 1]',
     replace: 'PAUSES[tries]',
-    tests: ['deliverer'],
+    tests: ['schedule'],
   },
   {
     breaks: 'All that failed together comes back together',
     file: 'schedule.ts',
     find: '1 - SPREAD + 2 * SPREAD * jitter',
     replace: '1',
-    tests: ['deliverer'],
+    tests: ['schedule'],
   },
   {
     breaks: 'A redirect is a delivery',
@@ -142,18 +142,6 @@ export const WEBHOOKS_MUTATIONS: readonly Mutation[] = [
     file: 'deliverer.ts',
     find: "      this.#parts.log.error({ err: error }, 'deliveries could not be claimed');\n      return [];",
     replace: '      throw error;',
-  },
-  {
-    breaks: 'Nothing is looked for again once something was begun',
-    file: 'deliverer.ts',
-    find: '      this.#looksAgain ||= claimed.length > 0;\n',
-    replace: '',
-  },
-  {
-    breaks: 'A host that is full is not looked at when it has room again',
-    file: 'deliverer.ts',
-    find: '        if (wasFull) this.wake();\n',
-    replace: '',
   },
   {
     breaks: 'Places of a host are never given back',

@@ -35,6 +35,7 @@ export interface TestEngine {
   readonly clock: ManualClock;
   /** Lets the next calls of a verb of the ledger fail. */
   readonly failNext: Faulty<Ledger>['failNext'];
+  readonly failuresLeft: Faulty<Ledger>['failuresLeft'];
   readonly blobs: Faulty<BlobStore>;
   /** What the endpoints were started with. */
   readonly deployed: readonly Deployed[];
@@ -50,7 +51,7 @@ export async function engineForTest(
 ): Promise<TestEngine> {
   const clock = new ManualClock();
   const data = await folderForTest(whenDone);
-  const { store: ledger, failNext } = faulty(await openSqliteLedger(':memory:', clock));
+  const { store: ledger, failNext, failuresLeft } = faulty(await openSqliteLedger(':memory:', clock));
   const blobs = faulty(await openBlobDirectory(join(data, 'blobs')));
   const written = Object.entries(endpoints).map(
     ([name, endpoint]) => [name, { ...endpoint, model: './anything.ts' }] as const,
@@ -96,6 +97,7 @@ export async function engineForTest(
     ledger,
     clock,
     failNext,
+    failuresLeft,
     blobs,
     deployed,
     async submit(wish, changes = {}) {

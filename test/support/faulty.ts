@@ -5,6 +5,8 @@ export interface Faulty<Store> {
   readonly store: Store;
   /** The next calls of a verb, one unless told, reject and change nothing. */
   failNext(verb: keyof Store, calls?: number): void;
+  /** How many of those calls have not come yet. */
+  failuresLeft(verb: keyof Store): number;
 }
 
 /** Wraps a store. */
@@ -22,5 +24,9 @@ export function faulty<Store extends object>(real: Store): Faulty<Store> {
       };
     },
   });
-  return { store, failNext: (verb, calls = 1) => void failing.set(verb, calls) };
+  return {
+    store,
+    failNext: (verb, calls = 1) => void failing.set(verb, calls),
+    failuresLeft: (verb) => failing.get(verb) ?? 0,
+  };
 }

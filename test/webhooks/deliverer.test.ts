@@ -26,6 +26,7 @@ import {
   hanging,
   trickling,
 } from '../support/bad-hook.ts';
+import { faulty } from '../support/faulty.ts';
 import { folderForTest } from '../support/folder.ts';
 import { until } from '../support/until.ts';
 
@@ -91,7 +92,30 @@ function passUntilDue(deliverer: Deliverer, { dueAt }: DeliveryRecord): void {
   deliverer.wake();
 }
 
+test('deliveries go on after the ledger could not be asked for them once', async () => {
+  await open(clock);
+  const { store, failNext, failuresLeft } = faulty(ledger);
+  failNext('claimDeliveries');
+  const hook = await badHookForTest(answering(204));
+  const deliverer = delivererForTest({ ledger: store });
+  const runId = await cancelled(hook.url);
+  await until('the claim has failed', () => failuresLeft('claimDeliveries') === 0);
+  deliverer.wake();
+  expect(await settled(runId)).toMatchObject({ outcome: 'delivered' });
+});
+
 describe('a webhook', () => {
+  test('is shortened where its bytes are too many, though its characters are not', async () => {
+    await open(clock);
+    const hook = await badHookForTest(answering(204));
+    const deliverer = delivererForTest();
+    const runId = await cancelled(hook.url, { metadata: JSON.stringify({ long: '語'.repeat(7_000) }) });
+    deliverer.wake();
+    await settled(runId);
+    expect(Buffer.byteLength(hook.requests[0]!.body)).toBeLessThan(20_000);
+    expect(JSON.parse(hook.requests[0]!.body)).toMatchObject({ data: { run_id: runId, metadata: null } });
+  });
+
   test('tells of the run as lists do, and is signed so that other people’s libraries take it', async () => {
     await open(systemClock);
     const hook = await badHookForTest(answering(204));
