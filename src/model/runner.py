@@ -990,7 +990,25 @@ def frame_rows(frame, given=None):
             if not was_null:
                 raise no_missing(place, name, column)
             rows[place][name] = None
+        if is_polars or "pyarrow" in str(column.dtype):
+            refuse_nulls_within(rows, name, given)
     return rows
+
+
+def refuse_nulls_within(rows, name, given):
+    """A list or a struct of a typed column may have nulls in it that were computed; those that came with the row are the caller's."""
+    for place, row in enumerate(rows):
+        value = row[name]
+        if not isinstance(value, (list, dict)) or not holds_none(value):
+            continue
+        before = given[place].get(name) if given is not None and isinstance(given[place], dict) else None
+        if value != before:
+            raise no_cell((place, name), "a missing value (null)")
+
+
+def holds_none(value):
+    members = value.values() if isinstance(value, dict) else value
+    return any(member is None or (isinstance(member, (list, dict)) and holds_none(member)) for member in members)
 
 
 def places_of(labels):

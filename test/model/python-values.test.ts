@@ -170,6 +170,8 @@ describe.skipIf(!hasPandas)(`a DataFrame that predict returns${NO_PANDAS}`, () =
     ['df.assign(y=pd.array([1.5, None, 2], dtype="Float64")).sort_values("x")', 'NA'],
     ['pl.DataFrame(rows).with_columns(y=pl.Series([1.5, None, 2]))', 'NA'],
     ['pl.DataFrame(rows).with_columns(y=pl.Series([1.5, float("nan"), 2]))', 'NaN'],
+    ['pl.DataFrame(rows).with_columns(y=pl.Series([[1], [1, None], [2]]))', 'null'],
+    ['pl.DataFrame(rows).with_columns(y=pl.Series([{"z": 1}, {"z": None}, {"z": 2}]))', 'null'],
   ])('hides nothing that is missing: %s', async (code, what) =>
     expect(await of(code)).toMatch(new RegExp(`^invalid-output: Row 2, column "y": .*${what}`)),
   );
@@ -181,6 +183,8 @@ describe.skipIf(!hasPandas)(`a DataFrame that predict returns${NO_PANDAS}`, () =
     ];
     for (const code of ['df', 'df.iloc[::-1]', 'df.convert_dtypes()', 'pl.DataFrame(rows)'])
       expect(await of(code, rows)).toMatch(/^\[\{"a":1(?:\.0)?,"t":"x"\},\{"a":null,"t":null\}\]$/);
+    const nested = [{ a: [1, null] }, { a: [2] }];
+    expect(await of('pl.DataFrame(rows)', nested)).toBe(JSON.stringify(nested));
     const said = 'df.assign(y=[1.5, float("nan"), 2]).pipe(lambda d: d.astype(object).where(d.notna(), None))';
     expect(await of(said)).toContain('{"id":"b","x":1,"y":null}');
   });

@@ -2,7 +2,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { copyFileSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { freePort } from '../support/free-port.ts';
@@ -133,11 +133,11 @@ describe.skipIf(engine === null)(`a container${orWhy(reason)}`, () => {
     ask('rmi', '--force', marker);
   });
 
-  test('is a model, what it prints is kept with the run, and nothing of it is left when it is stopped', async () => {
+  test('is a model, what it prints is kept with the replica, and nothing of it is left when it is stopped', async () => {
     const { server } = await served();
-    const run = await server.ended(await server.submit('boxed', { x: 4 }));
-    const { text } = await server.get(`/runs/${run.run_id}/logs`, { accept: 'text/plain' });
-    expect(text).toContain('doubling 4');
+    await server.ended(await server.submit('boxed', { x: 4 }));
+    const file = join(server.data, 'logs', 'replicas', 'boxed.jsonl');
+    await until('its line has come', () => existsSync(file) && readFileSync(file, 'utf8').includes('doubling 4'));
     await server.stop();
     expect(containers()).toEqual([]);
   });
