@@ -16,6 +16,8 @@ export interface ServerLimits {
   readonly readerIdle: Duration;
   /** How many runs may be followed at once, over all clients. */
   readonly streams: number;
+  /** How many of them one address or one tenant may have, once half of all are taken. */
+  readonly streamsPerClient: number;
   /** Connections that may be open at once, and those of one address, or of one IPv6 network of 64 bits. */
   readonly connections: number;
   readonly connectionsPerAddress: number;
@@ -26,7 +28,7 @@ export interface ServerLimits {
 /**
  * `bodyBytes`: 2 GiB. It costs no memory, since a raw body flows to the disk, and the disk's room is watched while it flows.
  * `tableBytes`: 256 MiB. `envelopeBytes`: 64 MiB, since its input is cut out of it, checked and sent on, which holds it twice for a moment.
- * `bodyIdle`: 30 s (B21 of the reliability page), `readerIdle` as long. `streams`: 512, each of which asks the ledger once a second.
+ * `bodyIdle`: 30 s (B21 of the reliability page), `readerIdle` as long. `streams`: 512, each of which asks the ledger once a second. `streamsPerClient`: 32, so that eight clients find a place though one takes all it can.
  * `connections`: an idle one takes about 10 KB. `connectionsPerAddress`: the address of a proxy may be that of everybody.
  * `keepAlive`: 15 s, which the standard of server-sent events recommends for proxies that cut silent connections.
  */
@@ -37,6 +39,7 @@ export const DEFAULT_LIMITS: ServerLimits = {
   bodyIdle: seconds(30),
   readerIdle: seconds(30),
   streams: 512,
+  streamsPerClient: 32,
   connections: 10_000,
   connectionsPerAddress: 2_000,
   keepAlive: seconds(15),

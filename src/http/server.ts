@@ -193,7 +193,7 @@ function partsOf(given: ServerParts, waits: Waits): HttpParts {
     about,
     now: () => clock.now(),
     limits,
-    streams: new Streams(limits.streams),
+    streams: new Streams(limits),
     turns: new Turns(),
     longEnvelopes: new LongEnvelopes(),
     waitSignal: (reply) => waits.signal(reply),
