@@ -9,7 +9,7 @@ import { type ColumnTable, openColumns, type TableBytes } from './columns.ts';
 import { columnNamed } from '../table/column-names.ts';
 import { predictionColumn } from './prediction-column.ts';
 import { regressionMetrics } from './regression.ts';
-import { isEmpty, isTruth, labelOf, numberOf } from './values.ts';
+import { isEmpty, isTruth, labelOf, numberLabelOf, numberOf } from './values.ts';
 
 /** What is to be scored. */
 export interface ScoreRequest {
@@ -133,7 +133,7 @@ function metricsOf({ targets, predictions, rows }: Pairs, output: ColumnTable, t
   if (task === 'regression' && odd !== null) return without(`This is no regression: ${odd}.`);
   if (task !== 'classification' && odd === null)
     return told(regressionMetrics(targetNumbers as number[], predictedNumbers as number[]));
-  const label = odd === null ? numberLabel : [...targets, ...predictions].every(isTruth) ? truthLabel : labelOf;
+  const label = odd === null ? numberLabelOf : [...targets, ...predictions].every(isTruth) ? truthLabel : labelOf;
   const [wanted, got] = [targets.map(label), predictions.map(label)];
   const labels = labelsOf(wanted, got);
   if (labels.length <= CLASSES_MAX) return told(classificationMetrics(wanted, got, scoresIn(output, labels, rows)));
@@ -141,8 +141,7 @@ function metricsOf({ targets, predictions, rows }: Pairs, output: ColumnTable, t
   return without(`${taken} has ${labels.length} classes, and at most ${CLASSES_MAX} are scored.`);
 }
 
-// The same class may be written as 1 in one table and as 1.0 in the other, or as True in a CSV and as true in JSON.
-const numberLabel = (value: unknown): string => String(numberOf(value));
+// The same class may be written as True in a CSV and as true in JSON.
 const truthLabel = (value: unknown): string => labelOf(value).toLowerCase();
 
 /** The first value that is no number, as a part of a sentence; null where all are. */

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { ServiceError } from '../../src/domain/errors.ts';
 import type { ScoringChoice } from '../../src/domain/scoring.ts';
 import { regressionMetrics } from '../../src/scoring/regression.ts';
+import { numberLabelOf } from '../../src/scoring/values.ts';
 import { scoreTable, type ScoreRequest } from '../../src/scoring/score.ts';
 import { encodeRows, type Row } from '../../src/table/rows.ts';
 
@@ -271,5 +272,32 @@ describe('what is scored', () => {
     expect(score({ input: csv('y\n1\n'), output: csv('prediction\n1\n') }, { target: 'constructor' }).reason).toBe(
       'The input has no column "constructor".',
     );
+  });
+});
+
+describe('a class that is written as a number', () => {
+  test.each([
+    ['1', '1.0'],
+    ['1', 1],
+    ['-1.50', -1.5],
+    ['0.0', '-0'],
+    ['1e+20', 1e20],
+    ['0.30000000000000004', 0.1 + 0.2],
+  ])('is the same as %s and as %s', (one, other) => {
+    expect(numberLabelOf(one)).toBe(numberLabelOf(other));
+  });
+
+  test.each([
+    ['007', '7'],
+    ['007', 7],
+    ['007', '07'],
+    ['+7', '7'],
+    ['1e5', '100000'],
+    ['00', '0'],
+    ['.5', '0.5'],
+    ['9007199254740993', '9007199254740992'],
+    ['0.1000000000000000055', '0.1'],
+  ])('is another one as %s than as %s', (one, other) => {
+    expect(numberLabelOf(one)).not.toBe(numberLabelOf(other));
   });
 });
