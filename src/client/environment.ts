@@ -25,8 +25,17 @@ export function newIdempotencyKey(): string {
 
 const hexOf = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 
+/** Longest time that a timer holds, in milliseconds; anything longer would be over at once. */
+const TIMER_MAX = 2 ** 31 - 1;
+
 /** Resolves after so many milliseconds (at once for none or fewer); rejects with the signal's reason when it aborts first. */
-export function sleep(pauseMs: number, signal?: AbortSignal): Promise<void> {
+export async function sleep(pauseMs: number, signal?: AbortSignal): Promise<void> {
+  let leftMs = pauseMs;
+  for (; leftMs > TIMER_MAX; leftMs -= TIMER_MAX) await sleepOnce(TIMER_MAX, signal);
+  await sleepOnce(leftMs, signal);
+}
+
+function sleepOnce(pauseMs: number, signal?: AbortSignal): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   if (signal?.aborted === true) {
     reject(signal.reason as Error);

@@ -149,7 +149,10 @@ export class Transport {
     const timer =
       limitSeconds === undefined
         ? undefined
-        : setTimeout(() => late.abort(new DOMException('No answer in time.', 'TimeoutError')), limitSeconds * 1_000);
+        : setTimeout(
+            () => late.abort(new DOMException('No answer in time.', 'TimeoutError')),
+            Math.min(limitSeconds * 1_000, 2 ** 31 - 1),
+          );
     try {
       const response = await this.#parts.fetch(url, {
         method,

@@ -44,7 +44,9 @@ export async function sendSelectedOutput(parts: HttpParts, reply: FastifyReply, 
   const { bytes, sha256 } = keptOutput(run);
   const tag = strongTag(sha256);
   if (isKnown(request, tag)) return reply.code(304).header('etag', tag).send();
-  const selected = mayAnswerRange(request, tag) ? readRange(request.headers.range, bytes) : 'whole';
+  // RFC 9110, section 14.2: a range is of a GET alone.
+  const selected =
+    request.method === 'GET' && mayAnswerRange(request, tag) ? readRange(request.headers.range, bytes) : 'whole';
   if (selected === 'unsatisfiable') throw notSatisfiable(run.runId, bytes);
   if (selected === 'whole') return sendRawOutput(parts, reply, run);
   const { from, to } = selected;

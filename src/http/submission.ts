@@ -95,8 +95,9 @@ function readTable(request: InvokeRequest, body: Uint8Array, deployed: Deployed,
 }
 
 function readJson(request: InvokeRequest, body: Uint8Array, deployed: Deployed): ReadRequest {
-  // An envelope has its options inside: one beside it would be a second opinion.
-  const beside = Object.keys(request.query).map((name) => ({
+  // An envelope has its options inside: one beside it would be a second opinion. How it is answered may stand in either place.
+  const { async: asyncBeside = null, ...others } = request.query;
+  const beside = Object.keys(others).map((name) => ({
     pointer: `query:${name}`,
     detail: 'belongs into the body, beside "input"',
   }));
@@ -112,6 +113,11 @@ function readJson(request: InvokeRequest, body: Uint8Array, deployed: Deployed):
   ];
   if (errors.length > 0) throw invalidRequest('The request is not valid', errors);
   const options = value as InvokeEnvelope;
+  const { async: asyncInside = asyncBeside } = options;
+  if (asyncBeside !== null && asyncInside !== asyncBeside)
+    throw invalidRequest('The request is not valid', [
+      { pointer: 'query:async', detail: 'says otherwise than "async" in the body; leave one of them out' },
+    ]);
   const { input, pointer: inputPointer } = inputOf(envelope, options);
   const { bytes } = input;
   const submission: Submission = {
@@ -124,7 +130,7 @@ function readJson(request: InvokeRequest, body: Uint8Array, deployed: Deployed):
   };
   const misfits = schemaErrors(submission, bytes);
   if (misfits.length > 0) throw invalidRequest("The input does not fit the model's schema", misfits);
-  return { submission, async: options.async ?? null };
+  return { submission, async: asyncInside };
 }
 
 function readRaw(

@@ -455,3 +455,17 @@ describe('an Idempotency-Key', () => {
     }
   });
 });
+
+describe('"async" beside an envelope', () => {
+  test.each([
+    ['?async=true', {}, 202],
+    ['?async=false', {}, 200],
+    ['?async=true', { async: true }, 202],
+    ['?async=true', { async: false }, 422],
+    ['?async=false', { async: true }, 422],
+  ])('%s with %j in it is a %i', async (query, options, status) => {
+    const answer = await server.post(`/endpoints/jobs/invoke${query}`, { input: {}, ...options });
+    expect(answer.status).toBe(status);
+    if (status === 422) expect(answer.json.errors[0].pointer).toBe('query:async');
+  });
+});
