@@ -11,7 +11,7 @@ function follower(streams: Streams): (ip: string, tenant?: string) => (() => voi
     const raw = Object.assign(new EventEmitter(), { closed: false });
     try {
       streams.enter({
-        raw: raw as unknown as ServerResponse as Asked['raw'],
+        raw: raw as unknown as ServerResponse,
         request: { ip, principal: { tenant: tenant ?? null } } as Asked['request'],
       });
     } catch (error) {
