@@ -12,6 +12,7 @@ import type { Payload } from '../domain/payload.ts';
 import { isLack } from '../domain/system-error.ts';
 import { BUSY_HEADER, FAILURE_HEADER } from '../model/protocol.ts';
 import type { Reporter } from './reports.ts';
+import { encodedText, failureText } from './failure-text.ts';
 import { keepAnswer, type KeepOutput, OwnFault, readAnswer, TooLong } from './answer-body.ts';
 import { type Peer, Stranger } from './peers/peer.ts';
 
@@ -21,9 +22,7 @@ const PING_PAUSE_MIN = milliseconds(5);
 const PING_PAUSE_MAX = seconds(1);
 /** Longest wait for one ping's answer. */
 const PING_MAX = seconds(2);
-/** How much of a model's error message is kept, in characters. */
-const DETAIL_MAX = 4_000;
-/** The same of where a redirect leads. */
+/** How much is kept of where a redirect leads, in characters. */
 const LOCATION_MAX = 200;
 
 /** An input that is too large to be held: so many bytes, read as they are sent. */
@@ -240,6 +239,12 @@ async function replyOf(
   outputBytesMax: number,
 ): Promise<Reply> {
   const { statusCode, headers } = response;
+  const encoding = single(headers['content-encoding']) ?? 'identity';
+  if (encoding.toLowerCase() !== 'identity') {
+    const isOutput = statusCode >= 200 && statusCode <= 299;
+    await response.body.dump();
+    return { kind: isOutput ? 'invalid-output' : 'model-error', detail: encodedText(statusCode, encoding) };
+  }
   if (statusCode < 200 || statusCode > 299) {
     const kind = single(headers[FAILURE_HEADER]) === 'invalid-output' ? 'invalid-output' : 'model-error';
     const said = await readAnswer(response, outputBytesMax);
@@ -275,22 +280,4 @@ const tooLong = (bytesMax: number): Reply => ({
 
 function single(header: string | string[] | undefined): string | null {
   return header === undefined ? null : Array.isArray(header) ? (header[0] ?? null) : header;
-}
-
-/** A model's own words: `{"error": "…"}`, `{"detail": "…"}`, or the text as it is. */
-function failureText(bytes: Uint8Array, status: number): string {
-  const text = new TextDecoder().decode(bytes.subarray(0, DETAIL_MAX)).trim();
-  return text === '' ? `The model answered with status ${status} and no message.` : (memberOf(text) ?? text);
-}
-
-function memberOf(text: string): string | null {
-  if (!text.startsWith('{')) return null;
-  try {
-    const { error, detail, message } = JSON.parse(text) as Record<string, unknown>;
-    const said = [error, detail, message].find((value) => typeof value === 'string');
-    return said ?? null;
-  } catch {
-    // Not JSON after all: the text itself is the message.
-    return null;
-  }
 }

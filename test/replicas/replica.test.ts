@@ -194,6 +194,18 @@ describe('what a program answers', () => {
     ]);
   });
 
+  test('in an encoding is refused by the name of that, whether it is an output or a failure', async () => {
+    const encoded = { 'content-encoding': 'gzip', 'content-type': 'application/json' };
+    const { replies } = await answered([answer(200, 'zipped', encoded), answer(422, 'zipped', encoded)]);
+    expect(replies).toEqual([
+      { kind: 'invalid-output', detail: expect.stringContaining('encoded as gzip (Content-Encoding)') as string },
+      {
+        kind: 'model-error',
+        detail: expect.stringContaining('status 422 and a body that is encoded as gzip') as string,
+      },
+    ]);
+  });
+
   test('with a redirect is not followed, and says where it leads', async () => {
     const { replies } = await answered([answer(307, '', { location: 'http://elsewhere/invocations' }), answer(304)]);
     expect(replies).toEqual([
