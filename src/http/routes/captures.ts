@@ -113,7 +113,7 @@ export const CAPTURE_ROUTES: readonly Route[] = [
         headers: ['Content-Disposition', 'ETag'],
       },
     },
-    problems: ['endpoint-not-found', 'capture-not-found'],
+    problems: ['endpoint-not-found', 'capture-not-found', 'payload-damaged'],
     handle: predictions,
   }),
   route({
@@ -133,7 +133,7 @@ export const CAPTURE_ROUTES: readonly Route[] = [
         headers: ['ETag'],
       },
     },
-    problems: ['endpoint-not-found', 'capture-not-found'],
+    problems: ['endpoint-not-found', 'capture-not-found', 'payload-damaged'],
     handle: ids,
   }),
   route({

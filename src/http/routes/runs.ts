@@ -169,6 +169,7 @@ export const RUN_ROUTES: readonly Route[] = [
       'run-not-found',
       'run-not-ended',
       'output-expired',
+      'payload-damaged',
       'endpoint-not-found',
       'idempotency-mismatch',
       'queue-full',
