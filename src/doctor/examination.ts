@@ -25,8 +25,10 @@ const CAPTURES_FILE_PROMISE = 'The pages, rows and indexes of the captures’ fi
 const CAPTURES_PROMISE =
   'The predictions and the ids of every capture can be had, with the length and the sha-256 that it says.';
 
-/** Runs read at a time, and blobs asked for: as many as share a turn of the ledger. */
+/** Blobs that the ledger is asked about at a time. */
 const PAGE = 250;
+/** Names asked for at a time: for each page of them the ledger reads its runs once. */
+const NAMES = 20_000;
 /** Blobs read at a time, so that a disk always has something to do and memory is no question. */
 const BLOBS_AT_ONCE = 4;
 
@@ -180,7 +182,7 @@ class Examination {
     const damaged: string[] = [];
     this.#count({ runs: await this.#ledger.runCount() });
     for (let after = ''; ;) {
-      const named = await this.#ledger.blobs(after, PAGE);
+      const named = await this.#ledger.blobs(after, NAMES);
       if (named.length === 0) return damaged;
       for (let start = 0; start < named.length; start += BLOBS_AT_ONCE)
         await Promise.all(
