@@ -3,7 +3,7 @@
 import { isIPv4 } from 'node:net';
 import { Authenticator, isUsable } from './access/authenticator.ts';
 import { OperatorToken } from './access/operator-token.ts';
-import { systemClock } from './clock.ts';
+import type { Clock } from './clock.ts';
 import { type Config, tokenFile } from './config/config.ts';
 import type { Vault } from './vault/vault.ts';
 
@@ -24,13 +24,13 @@ export interface Door {
  *
  * @throws Error elsewhere: the message says what to do
  */
-export async function openDoor(config: Config, vault: Vault): Promise<Door> {
+export async function openDoor(config: Config, vault: Vault, clock: Clock): Promise<Door> {
   const openWithoutKeys = isLoopback(config.host) || config.insecure;
   const keys = await vault.keys();
-  const usable = keys.filter((key) => isUsable(key, systemClock.now())).length;
+  const usable = keys.filter((key) => isUsable(key, clock.now())).length;
   if (usable === 0 && !openWithoutKeys) throw new Error(noKeyToAskFor(config));
   const operator = new OperatorToken(tokenFile(config));
-  const authenticator = new Authenticator({ vault, clock: systemClock, openWithoutKeys, operator });
+  const authenticator = new Authenticator({ vault, clock, openWithoutKeys, operator });
   return { authenticator, operator, usableKeys: keys.length === 0 ? null : usable };
 }
 

@@ -4,7 +4,7 @@ import { statSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import manifest from '../package.json' with { type: 'json' };
 import { Capturer } from './captures/capturer.ts';
-import { systemClock } from './clock.ts';
+import { type Clock, systemClock } from './clock.ts';
 import { type Config, logFolder } from './config/config.ts';
 import { Deployer } from './deployments.ts';
 import { connectionsWithin, descriptorsMax } from './descriptors.ts';
@@ -80,9 +80,14 @@ const usersOf = ({ environment, firstUid }: Config): Users =>
  * Starts a server; when this resolves it takes requests, and what an earlier server left behind is queued again.
  *
  * @param limits what is to be otherwise than the configuration can say it, as tests have it
+ * @param machineClock the machine's clock, which tests set
  * @throws ConfigError, or Error when the data folder or the port is taken: the message says what to do
  */
-export async function startService(config: Config, limits: Partial<ServerLimits> = {}): Promise<Service> {
+export async function startService(
+  config: Config,
+  limits: Partial<ServerLimits> = {},
+  machineClock: Clock = systemClock,
+): Promise<Service> {
   const machine = thisMachine();
   const log = openLog(config.logLevel);
   const users = usersOf(config);
@@ -90,27 +95,28 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
   const { shapes, cautions } = await deployer.examineConfig();
   const undo = new AsyncDisposableStack();
   try {
-    const { ledger, blobs, vault, captures, cache, room, folder, broken } = await openStores(config, undo, log);
-    const { authenticator, operator, usableKeys } = await openDoor(config, vault);
+    const stores = await openStores(config, undo, log, machineClock);
+    const { ledger, blobs, vault, captures, cache, room, clock, folder, broken } = stores;
+    const { authenticator, operator, usableKeys } = await openDoor(config, vault, clock);
     const isolation = undo.adopt(await openIsolation({ data: config.data, machine, users, log }), close);
     const endpoints = await deployer.atStart(ledger, shapes);
     const [allLimits, lowered] = limitsOf({ ...DEFAULT_LIMITS, ...config.limits, ...limits }, endpoints, log);
     const tracing = new Tracing(manifest.version);
     const metrics = new Metrics(manifest.version, () => ({ engine, ledger: ledger.stats() }));
     const egress = new Egress({ settings: config.egress, ownPort: () => portOf(server) });
-    const deliverer = delivererOf({ ledger, vault, egress, log }, metrics, config);
+    const deliverer = delivererOf({ ledger, vault, egress, clock, log }, metrics, config);
     const engine = new Engine({
       ledger,
       blobs,
-      logs: new RunLogs(logFolder(config.data), systemClock, log),
+      logs: new RunLogs(logFolder(config.data), clock, log),
       callbacks: undo.adopt(await openCallbacks(), close),
       room,
-      clock: systemClock,
+      clock,
       log,
-      observers: [metrics, new RunLines(log, systemClock)],
+      observers: [metrics, new RunLines(log, clock)],
       tracing,
       endpoints,
-      launch: launcherOf(config, isolation, undo, log),
+      launch: launcherOf(config, isolation, undo, clock, log),
       egress,
       folder,
       inputBytesMax: allLimits.tableBytes,
@@ -121,11 +127,11 @@ export async function startService(config: Config, limits: Partial<ServerLimits>
       deployments: deployer.running(ledger, engine),
       cache,
       authenticator,
-      captures: new Capturer({ ...captures, runs: engine.runs, room, clock: systemClock, log }),
+      captures: new Capturer({ ...captures, runs: engine.runs, room, clock, log }),
       metrics,
       tracing,
-      about: aboutServer(config),
-      clock: systemClock,
+      about: aboutServer(config, clock),
+      clock,
       log,
       ...callersOf(config),
       limits: allLimits,
@@ -169,14 +175,13 @@ function limitsOf(
 }
 
 const delivererOf = (
-  parts: Pick<DelivererParts, 'ledger' | 'vault' | 'egress' | 'log'>,
+  parts: Pick<DelivererParts, 'ledger' | 'vault' | 'egress' | 'clock' | 'log'>,
   { deliveries }: Metrics,
   { publicUrl }: Config,
 ): Deliverer =>
   new Deliverer({
     ...parts,
     describe: (run) => runLineText(run, basePathOf(publicUrl)),
-    clock: systemClock,
     onAttempt: (kind) => deliveries.attempted(kind),
   });
 
@@ -222,9 +227,10 @@ function launcherOf(
   { data, environment }: Config,
   isolation: Isolation,
   undo: AsyncDisposableStack,
+  clock: Clock,
   log: Log,
 ): (deployed: Deployed, replicaId: string) => Promise<Launch> {
-  const logs = undo.adopt(new ReplicaLogs(logFolder(data), systemClock, log), close);
+  const logs = undo.adopt(new ReplicaLogs(logFolder(data), clock, log), close);
   const ports = new Ports();
   return async ({ spec }, replicaId) => {
     if (spec.model.runtime === 'remote') return { url: spec.model.url };
@@ -266,10 +272,10 @@ const callersOf = ({
   corsOrigins,
 });
 
-const aboutServer = ({ database }: Config): AboutServer => ({
+const aboutServer = ({ database }: Config, clock: Clock): AboutServer => ({
   version: manifest.version,
   ledger: database === null ? 'sqlite' : 'postgres',
-  startedAt: systemClock.now(),
+  startedAt: clock.now(),
 });
 
 /** An allow-list is a hole that was made on purpose, and nobody should have to remember it. */

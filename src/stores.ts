@@ -13,7 +13,7 @@ import { CacheKeeper } from './cache/keeper.ts';
 import type { CacheStore } from './cache/store.ts';
 import { openCacheThread } from './cache/thread.ts';
 import { openUponUse } from './cache/upon-use.ts';
-import { systemClock } from './clock.ts';
+import { cautious, type Clock, systemClock } from './clock.ts';
 import {
   blobFolder,
   cacheFile,
@@ -24,7 +24,7 @@ import {
   vaultFile,
 } from './config/config.ts';
 import type { StorageBroken } from './domain/errors.ts';
-import { after, type Duration, hours } from './domain/time.ts';
+import { after, type Duration, hours, inSeconds } from './domain/time.ts';
 import type { FolderRights } from './engine/collector.ts';
 import { makeFolder } from './folders.ts';
 import type { Ledger } from './ledger/ledger.ts';
@@ -49,6 +49,8 @@ export interface Stores {
   readonly captures: { readonly store: CaptureStore; readonly blobs: BlobStore };
   readonly cache: CacheStore;
   readonly room: DiskRoom;
+  /** What time it is for whatever is kept: the database's where there is one, whatever this machine's clock says. */
+  readonly clock: Clock;
   /** What may be deleted in the data folder. */
   readonly folder: FolderRights;
   /** Resolves when the store can no longer be trusted. */
@@ -60,7 +62,12 @@ export interface Stores {
  *
  * @throws Error when something cannot be opened, or somebody else has it: the message says what to do
  */
-export async function openStores(config: Config, undo: AsyncDisposableStack, log: Log): Promise<Stores> {
+export async function openStores(
+  config: Config,
+  undo: AsyncDisposableStack,
+  log: Log,
+  machine: Clock = systemClock,
+): Promise<Stores> {
   const { promise: broken, resolve: onBroken } = Promise.withResolvers<StorageBroken>();
   makeFolder(config.data);
   const place = folderPlace(config);
@@ -68,9 +75,13 @@ export async function openStores(config: Config, undo: AsyncDisposableStack, log
   narrowRights(config.data, log);
   const room = undo.adopt(new DiskRoom(config.data, log), (opened) => opened.close());
   const onFull = (urgent: boolean): void => room.full(urgent);
-  const ledger = undo.adopt(await openLedger(config, { onFull, onBroken }, log), (opened) => opened.close());
+  const ledger = undo.adopt(
+    await openLedger(config, { onFull, onBroken, onClockSet: clockSet(log) }, log, machine),
+    (opened) => opened.close(),
+  );
+  const clock: Clock = { now: () => ledger.now(), steady: () => machine.steady() };
   await room.start();
-  const belonging = undo.adopt(await Belonging.found(place, ledger, systemClock.now()), (found) => leave(found, log));
+  const belonging = undo.adopt(await Belonging.found(place, ledger, clock.now()), (found) => leave(found, log));
   const attendant = undo.adopt(new Attendant({ data: config.data, ledger, log }), (started) => started.close());
   attendant.start();
   const folder: FolderRights = { since: () => belonging.since(), isCopied: () => attendant.isBusy() };
@@ -80,13 +91,13 @@ export async function openStores(config: Config, undo: AsyncDisposableStack, log
     store: undo.adopt(await openCaptures(config, belonging.ledger), (opened) => opened.close()),
     blobs: await openBlobs(capturesFolder(config.data), ledger, onBroken),
   };
-  const captureKeeper = new CaptureKeeper({ ...captures, clock: systemClock, log, folder });
+  const captureKeeper = new CaptureKeeper({ ...captures, clock: cautious(clock), log, folder });
   undo.adopt(captureKeeper, (started) => started.close()).start();
   const cache = undo.adopt(await openCache(config, belonging.ledger), (opened) => opened.close());
-  const cacheKeeper = new CacheKeeper({ cache, unusedFor: config.cacheUnusedFor, clock: systemClock, log });
+  const cacheKeeper = new CacheKeeper({ cache, unusedFor: config.cacheUnusedFor, clock: cautious(clock), log });
   undo.adopt(cacheKeeper, (started) => started.close()).start();
   await belonging.complete();
-  return { ledger, blobs, vault, captures, cache, room, folder, broken };
+  return { ledger, blobs, vault, captures, cache, room, clock, folder, broken };
 }
 
 /** A server that cannot say that it has stopped has stopped all the same: the folder and the ledger are as they were at its start. */
@@ -95,6 +106,14 @@ function leave(belonging: Belonging, log: Log): Promise<void> {
     log.warn({ err: error }, 'the data folder and the ledger do not say that this server has stopped');
   });
 }
+
+const clockSet =
+  (log: Log) =>
+  (by: Duration): void =>
+    log.warn(
+      { by_seconds: inSeconds(by) },
+      'the clock was set, or this machine slept: what waits for a time was moved along, and nothing waits longer or ends sooner for it',
+    );
 
 /** A data folder as it is held against its ledger. */
 export function folderPlace(place: LedgerPlace): FolderPlace {
@@ -110,13 +129,19 @@ export function folderPlace(place: LedgerPlace): FolderPlace {
 }
 
 /** The ledger that the configuration names. Postgres' driver is loaded only where it is used. */
-async function openLedger({ database, data }: LedgerPlace, options: SqliteOptions, log: Log): Promise<Ledger> {
-  if (database === null) return openSqliteLedger(ledgerFile(data), systemClock, options);
+async function openLedger(
+  { database, data }: LedgerPlace,
+  options: SqliteOptions,
+  log: Log,
+  machine: Clock,
+): Promise<Ledger> {
+  if (database === null) return openSqliteLedger(ledgerFile(data), machine, options);
   const { openPostgresLedger } = await import('./ledger/postgres/driver.ts');
   makeFolder(blobFolder(data));
   const folder = folderMark(data, blobFolder(data));
   return openPostgresLedger(database, {
     onCaution: (caution) => log.warn(caution),
+    ...(options.onClockSet !== undefined && { onClockSet: options.onClockSet }),
     ...(folder !== null && { folder }),
   });
 }
@@ -198,7 +223,7 @@ export async function migrateLedger(place: LedgerPlace, isAdopted = false): Prom
 export async function adoptFolder(place: LedgerPlace): Promise<void> {
   const { database, data } = place;
   makeFolder(data);
-  const ledger = await openLedger(place, {}, openLog('silent'));
+  const ledger = await openLedger(place, {}, openLog('silent'), systemClock);
   try {
     await Belonging.adopt(folderPlace(place), ledger, systemClock.now());
     if (database !== null) return;
@@ -213,7 +238,7 @@ export async function adoptFolder(place: LedgerPlace): Promise<void> {
 
 /** Lets a folder and a ledger that were put back from a backup belong to each other. */
 export async function settleRestored(place: LedgerPlace): Promise<void> {
-  const ledger = await openLedger(place, {}, openLog('silent'));
+  const ledger = await openLedger(place, {}, openLog('silent'), systemClock);
   try {
     await Belonging.restored(folderPlace(place), ledger, systemClock.now());
   } finally {

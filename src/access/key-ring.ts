@@ -2,7 +2,7 @@
 // is refused soon everywhere, and keys that nobody has made cost no more than those that somebody has.
 
 import type { Clock } from '../clock.ts';
-import { between, type Instant, seconds } from '../domain/time.ts';
+import { elapsed, type Moment, seconds } from '../domain/time.ts';
 import type { KeyRecord, Vault } from '../vault/vault.ts';
 
 /** How old what is believed of the keys may be. A revocation counts everywhere by then; 5 s are promised. */
@@ -19,7 +19,7 @@ export class KeyRing {
   readonly #clock: Clock;
   #keys: Keys = new Map();
   /** When what is known was asked for; null before the first time. */
-  #asOf: Instant | null = null;
+  #asOf: Moment | null = null;
   #reading: Promise<Keys> | null = null;
 
   constructor(vault: Pick<Vault, 'keys'>, clock: Clock) {
@@ -29,9 +29,8 @@ export class KeyRing {
 
   /** The keys, at once where they were read lately. */
   current(): Keys | Promise<Keys> {
-    const age = this.#asOf === null ? KEYS_AGE_MAX : between(this.#asOf, this.#clock.now());
-    // A clock that was set back says nothing about an age.
-    const isUsable = age >= 0 && age < KEYS_AGE_MAX;
+    const age = this.#asOf === null ? KEYS_AGE_MAX : elapsed(this.#asOf, this.#clock.steady());
+    const isUsable = age < KEYS_AGE_MAX;
     if (isUsable && age < KEYS_FRESH) return this.#keys;
     this.#reading ??= this.#read();
     // Whoever waits for them is told why they cannot be read; who does not, finds them too old in a second.
@@ -40,7 +39,7 @@ export class KeyRing {
   }
 
   async #read(): Promise<Keys> {
-    const asOf = this.#clock.now();
+    const asOf = this.#clock.steady();
     try {
       this.#keys = new Map((await this.#vault.keys()).map((key) => [key.keyId, key]));
       this.#asOf = asOf;

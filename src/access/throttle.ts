@@ -2,7 +2,7 @@
 // shut anybody else out, not even from the same address.
 
 import type { Clock } from '../clock.ts';
-import { between, type Duration, type Instant, milliseconds, seconds } from '../domain/time.ts';
+import { type Duration, elapsed, type Moment, milliseconds, seconds } from '../domain/time.ts';
 
 /** Failures that an address may have at once. A program with an old key that sends several requests at a time is told what is wrong. */
 const BURST = 20;
@@ -14,7 +14,7 @@ const ADDRESSES_MAX = 10_000;
 /** What an address has left, as of a time. */
 interface Bucket {
   readonly tokens: number;
-  readonly asOf: Instant;
+  readonly asOf: Moment;
 }
 
 /** A bucket of tokens for every address that has failed. */
@@ -29,7 +29,7 @@ export class Throttle {
 
   /** Counts a failure; answers how long the address is to wait where it has had too many, else null. */
   failed(address: string): Duration | null {
-    const now = this.#clock.now();
+    const now = this.#clock.steady();
     const tokens = this.#tokensOf(address, now);
     this.#buckets.delete(address);
     this.#buckets.set(address, { tokens: tokens >= 1 ? tokens - 1 : tokens, asOf: now });
@@ -37,10 +37,9 @@ export class Throttle {
     return tokens >= 1 ? null : milliseconds(Math.ceil((1 - tokens) * REFILL));
   }
 
-  #tokensOf(address: string, now: Instant): number {
+  #tokensOf(address: string, now: Moment): number {
     const bucket = this.#buckets.get(address);
     if (bucket === undefined) return BURST;
-    // A clock that was set back gives nothing, and takes nothing away.
-    return Math.min(BURST, bucket.tokens + Math.max(0, between(bucket.asOf, now)) / REFILL);
+    return Math.min(BURST, bucket.tokens + elapsed(bucket.asOf, now) / REFILL);
   }
 }

@@ -1,7 +1,7 @@
 // The thread of a server that has the file with answers.
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { systemClock } from '../clock.ts';
+import { systemClock, unset } from '../clock.ts';
 import { isStorageTrouble, StorageFull } from '../domain/errors.ts';
 import { openSqliteCache } from './sqlite.ts';
 import type { CacheStore } from './store.ts';
@@ -54,7 +54,7 @@ async function answer(store: CacheStore, { id, verb, args }: CacheCall): Promise
 
 try {
   const { file, ledger } = workerData as CacheOrders;
-  const store = openSqliteCache(file, systemClock, ledger);
+  const store = openSqliteCache(file, unset(systemClock), ledger);
   port.on('message', (call: CacheCall) => void answer(store, call));
   say({ kind: 'open' });
 } catch (error) {

@@ -1,7 +1,7 @@
 // How fast an endpoint works through its queues, measured on the runs that ended last.
 
 import type { RunKind } from '../domain/run.ts';
-import { between, type Duration, inSeconds, type Instant, seconds } from '../domain/time.ts';
+import { type Duration, elapsed, inSeconds, type Moment, seconds } from '../domain/time.ts';
 
 /** Ends that are remembered. */
 const SAMPLES_MAX = 64;
@@ -13,22 +13,22 @@ const RETRY_UNKNOWN = seconds(5);
 
 /** Measures how many runs of one sort end per second. */
 export class DrainRate {
-  #ends: Instant[] = [];
+  #ends: Moment[] = [];
 
-  ended(at: Instant): void {
+  ended(at: Moment): void {
     this.#ends.push(at);
     if (this.#ends.length > SAMPLES_MAX) this.#ends.shift();
   }
 
   /** Runs per second over the last ends, or null before there are two. It falls while nothing ends. */
-  perSecond(now: Instant): number | null {
+  perSecond(now: Moment): number | null {
     const [oldest] = this.#ends;
     if (oldest === undefined || this.#ends.length < 2) return null;
-    return this.#ends.length / Math.max(0.001, inSeconds(between(oldest, now)));
+    return this.#ends.length / Math.max(0.001, inSeconds(elapsed(oldest, now)));
   }
 
   /** When a place in a full queue can be expected. */
-  retryAfter(now: Instant): Duration {
+  retryAfter(now: Moment): Duration {
     const rate = this.perSecond(now);
     if (rate === null) return RETRY_UNKNOWN;
     return Math.min(RETRY_MAX, Math.max(RETRY_MIN, seconds(1 / rate))) as Duration;
@@ -47,7 +47,7 @@ export class DrainRates {
   /** Batches, which wait for the engine. */
   readonly #engineLane = new DrainRate();
 
-  ended(kind: RunKind, at: Instant): void {
+  ended(kind: RunKind, at: Moment): void {
     if (kind !== 'chunk') this.topLevel.ended(at);
     this.laneOf(kind).ended(at);
   }

@@ -82,7 +82,7 @@ export class Endpoints {
   async sights(viewer: Viewer): Promise<EndpointSight[]> {
     const depths = new Map((await this.#parts.ledger.depths()).map((depth) => [depth.endpoint, depth]));
     const visible = [...this.#versions.entries()].filter(([name]) => mayUse(viewer, name));
-    return visible.map(([name, versions]) => endpointSightOf(versions, depths.get(name)!, this.#parts.clock.now()));
+    return visible.map(([name, versions]) => endpointSightOf(versions, depths.get(name)!, this.#parts.clock));
   }
 
   /** The versions of an endpoint that are at work. */

@@ -3,7 +3,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { type BlobStore, inputKey } from '../blobs/blobs.ts';
-import { type Clock, newRunId, Rounds } from '../clock.ts';
+import { cautious, type Clock, newRunId, Rounds } from '../clock.ts';
 import type { Principal, Viewer } from '../domain/access.ts';
 import { ServiceError } from '../domain/errors.ts';
 import type { DeliveryId } from '../domain/delivery.ts';
@@ -92,7 +92,7 @@ export class Engine {
     const owner = randomUUID();
     const events = new RunEvents(parts.onDelivery);
     const observer = observeWith(parts.observers);
-    const leases = new Leases(ledger, log);
+    const leases = new Leases(ledger, log, clock);
     const onQueued = (endpoint: string): void => this.endpoints.wake(endpoint);
     const shared: SharedParts = {
       owner,
@@ -124,9 +124,9 @@ export class Engine {
     for (const deployed of parts.endpoints) this.endpoints.add(deployed);
     this.runs = new Runs({ ...shared, endpoints: this.endpoints, isDraining: () => this.#draining });
     const onSwept = (): void => this.endpoints.atWork.forEach((version) => version.wake());
-    this.#sweeper = new Sweeper({ ledger, owner, events, observer, log, onSwept });
+    this.#sweeper = new Sweeper({ ledger, leases, owner, events, observer, log, onSwept });
     this.store = new Heartbeat({ ledger, clock, log });
-    this.#collector = new Collector({ ledger, blobs, logs, clock, log, folder: parts.folder });
+    this.#collector = new Collector({ ledger, blobs, logs, clock: cautious(clock), log, folder: parts.folder });
   }
 
   /** Takes up what an earlier server left behind, and begins. */
@@ -202,7 +202,7 @@ export class Engine {
     this.endpoints.resolve(name, submission.principal);
     const versions = this.endpoints.versionsOf(name)!;
     const endpoint = versions.of(submission.deployed.version) ?? versions.active;
-    const retryAfter = (): Duration => endpoint.drainRates.topLevel.retryAfter(this.#parts.clock.now());
+    const retryAfter = (): Duration => endpoint.drainRates.topLevel.retryAfter(this.#parts.clock.steady());
     const { egress } = this.#parts;
     const assertOpen = (): void => this.#assertOpen();
     const accepted = await accept({ ledger, payloads, arrow, egress, assertOpen, retryAfter }, submission);

@@ -10,7 +10,7 @@ import type { Progress } from '../domain/batch.ts';
 import type { RunError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import { isEnded, type RunStatus } from '../domain/run.ts';
-import { between, type Duration, type Instant, milliseconds, seconds } from '../domain/time.ts';
+import { between, type Duration, elapsed, type Instant, milliseconds, type Moment, seconds } from '../domain/time.ts';
 import type { AttemptRecord, Ledger, RunDetails, RunRecord } from '../ledger/ledger.ts';
 import type { RunLogs } from '../logs/run-logs.ts';
 import { historyOf, type HistoryEvent } from './history.ts';
@@ -85,21 +85,24 @@ export async function* follow(
   const { ledger, clock } = parts;
   const changes = new Changes(parts, runId, signal);
   const following = new Following(parts.logs, from);
-  let toldAt = clock.now();
+  let toldAt = clock.steady();
+  let endedAt: Moment | null = null;
   try {
     let details = await ledger.details(runId);
     while (details !== null) {
       for await (const told of following.look(details)) {
         yield told;
-        toldAt = clock.now();
+        toldAt = clock.steady();
       }
       const end = placeOfEnd(details);
-      if (end !== null && hasStopped(details, clock.now())) return yield following.end(details.run, end);
+      if (end !== null) endedAt ??= clock.steady();
+      if (end !== null && (hasStopped(details, clock.now()) || elapsed(endedAt!, clock.steady()) >= STOPS_WITHIN))
+        return yield following.end(details.run, end);
       if (signal.aborted) return;
       const heard = await changes.next(LOOK_EVERY);
-      if (between(toldAt, clock.now()) >= silence) {
+      if (elapsed(toldAt, clock.steady()) >= silence) {
         yield { kind: 'silence' };
-        toldAt = clock.now();
+        toldAt = clock.steady();
       }
       if (heard !== 'lines') details = await ledger.details(runId);
     }
@@ -200,7 +203,7 @@ class Changes {
   readonly #signal: AbortSignal;
   #heard: 'nothing' | 'lines' | 'state' = 'nothing';
   #wake: () => void = () => {};
-  #lookedAt: Instant | null = null;
+  #lookedAt: Moment | null = null;
 
   constructor({ events, clock }: FollowingParts, runId: RunId, signal: AbortSignal) {
     this.#clock = clock;
@@ -215,9 +218,9 @@ class Changes {
   /** Resolves when something was heard since the last time, and not before a moment has passed; or when nothing was for so long. */
   async next(atMost: Duration): Promise<'nothing' | 'lines' | 'state'> {
     if (this.#heard === 'nothing') await this.#pause(atMost);
-    const since = this.#lookedAt === null ? LOOK_PAUSE : between(this.#lookedAt, this.#clock.now());
+    const since = this.#lookedAt === null ? LOOK_PAUSE : elapsed(this.#lookedAt, this.#clock.steady());
     if (since < LOOK_PAUSE) await this.#pause(milliseconds(LOOK_PAUSE - since), false);
-    this.#lookedAt = this.#clock.now();
+    this.#lookedAt = this.#clock.steady();
     const heard = this.#heard;
     this.#heard = 'nothing';
     return heard;

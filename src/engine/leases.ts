@@ -1,7 +1,8 @@
 // The claims that this server holds: renewed while they are worked on, told when they are lost.
 
 import type { RunId } from '../domain/ids.ts';
-import { type Duration, seconds } from '../domain/time.ts';
+import type { Clock } from '../clock.ts';
+import { type Duration, elapsed, type Moment, seconds } from '../domain/time.ts';
 import type { Claim, Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 
@@ -9,6 +10,8 @@ import type { Log } from '../log.ts';
 export const LEASE: Duration = seconds(30);
 /** A third of the lease, so that two renewals may fail before it lapses. */
 const RENEWAL = seconds(10);
+/** A renewal that is later than this by half is overdue. */
+const OVERDUE = seconds(15);
 
 /** Why work on a claim stops before its end. */
 export type StopReason = 'timeout' | 'cancelled' | 'lost' | 'draining';
@@ -31,15 +34,30 @@ export interface HeldClaim {
 export class Leases {
   readonly #ledger: Ledger;
   readonly #log: Log;
+  readonly #clock: Clock;
   readonly #held = new Map<RunId, HeldClaim>();
   readonly #renewal: NodeJS.Timeout;
+  /** When all leases were renewed last: those that were not there then are younger. */
+  #renewedAt: Moment;
   /** Why everything was stopped, once it was. */
   #stopped: StopReason | null = null;
 
-  constructor(ledger: Ledger, log: Log) {
+  constructor(ledger: Ledger, log: Log, clock: Clock) {
     this.#ledger = ledger;
     this.#log = log;
-    this.#renewal = setInterval(() => void this.#renew([...this.#held.values()]), RENEWAL);
+    this.#clock = clock;
+    this.#renewedAt = clock.steady();
+    this.#renewal = setInterval(() => void this.#renewAll(), RENEWAL);
+  }
+
+  /**
+   * Renews what this server holds where that is overdue: it stood still for a while, or its store was away. Whoever takes back what has lapsed
+   * does this first, since nobody is to lose what it works on to itself.
+   *
+   * @returns whether nothing is overdue any more
+   */
+  async renewOverdue(): Promise<boolean> {
+    return elapsed(this.#renewedAt, this.#clock.steady()) < OVERDUE || this.#renewAll();
   }
 
   hold(claim: Claim, parentId: RunId | null = null): HeldClaim {
@@ -88,16 +106,25 @@ export class Leases {
     clearInterval(this.#renewal);
   }
 
-  async #renew(held: readonly HeldClaim[]): Promise<void> {
-    if (held.length === 0) return;
+  async #renewAll(): Promise<boolean> {
+    const startedAt = this.#clock.steady();
+    const isRenewed = await this.#renew([...this.#held.values()]);
+    if (isRenewed) this.#renewedAt = startedAt;
+    return isRenewed;
+  }
+
+  async #renew(held: readonly HeldClaim[]): Promise<boolean> {
+    if (held.length === 0) return true;
     try {
       const answers = await this.#ledger.renew(
         held.map(({ claim }) => claim),
         LEASE,
       );
       answers.forEach((answer, place) => answer === 'lost' && held[place]!.stop('lost'));
+      return true;
     } catch (error) {
       this.#log.error({ err: error }, 'leases could not be renewed');
+      return false;
     }
   }
 }

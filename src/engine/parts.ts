@@ -6,7 +6,7 @@
 import { type Clock, startTimer } from '../clock.ts';
 import type { RunId } from '../domain/ids.ts';
 import { isEnded } from '../domain/run.ts';
-import { between, type Duration } from '../domain/time.ts';
+import { type Duration, elapsed } from '../domain/time.ts';
 import type { ChunkRecord, Ledger, RunRecord } from '../ledger/ledger.ts';
 import { isHalved } from './batch/chunk-plan.ts';
 import type { Watch } from './watch.ts';
@@ -45,14 +45,14 @@ export async function* followParts(
   const ends = new Ends(parts, runId, signal);
   const told = new Set<RunId>();
   let rowsTold = 0;
-  let toldAt = clock.now();
+  let toldAt = clock.steady();
   function* news(chunks: readonly ChunkRecord[], isWithCancelled: boolean): Generator<ToldPart, void> {
     for (const chunk of chunks) {
       if (told.has(chunk.runId) || !isSettled(chunk) || (chunk.status === 'cancelled' && !isWithCancelled)) continue;
       told.add(chunk.runId);
       rowsTold += chunk.rows.to - chunk.rows.from;
       yield { kind: 'part', chunk };
-      toldAt = clock.now();
+      toldAt = clock.steady();
     }
   }
   try {
@@ -62,9 +62,9 @@ export async function* followParts(
     while (!ends.ofBatch && !signal.aborted) {
       yield* news(chunks ?? (await ledger.chunks(runId)), false);
       chunks = await ends.next(silence);
-      if (between(toldAt, clock.now()) < silence) continue;
+      if (elapsed(toldAt, clock.steady()) < silence) continue;
       yield { kind: 'silence' };
-      toldAt = clock.now();
+      toldAt = clock.steady();
     }
     if (!ends.ofBatch) return;
     // In this order: what a batch has made of its chunks is there once it has ended.

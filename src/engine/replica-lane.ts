@@ -14,7 +14,7 @@ import { BlobDamaged, fetchedKey, outputKey } from '../blobs/blobs.ts';
 import type { RunError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import { HELD_PAYLOAD_BYTES_MAX, LOCATION_TYPE, type Payload } from '../domain/payload.ts';
-import { after, between, type Duration, milliseconds, toRfc3339 } from '../domain/time.ts';
+import { after, type Duration, elapsed, milliseconds, toRfc3339 } from '../domain/time.ts';
 import type { AttemptResult, ClaimedRun, Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import {
@@ -136,7 +136,7 @@ async function execute(
 ): Promise<void> {
   const { ledger, events, drainRates, observer, clock, log } = parts;
   const { runId, attempt } = claimed.claim;
-  const startedAt = clock.now();
+  const startedAt = clock.steady();
   const reports = openReports(parts, claimed.claim);
   events.changed(runId, 'state');
   const traced = parts.tracing.attempting(claimed.run.trace, () => attemptAttributes(claimed));
@@ -153,7 +153,7 @@ async function execute(
   if (parts.deployed.spec.concurrencyLimit !== null) parts.onFree();
   const error = 'error' in result ? result.error : null;
   const outcome = outcomeOf(result, recorded, held);
-  observer.attempted(claimed, outcome, between(startedAt, clock.now()), error);
+  observer.attempted(claimed, outcome, elapsed(startedAt, clock.steady()), error);
   traced.end({ attributes: { 'claimcheck.outcome': outcome }, error });
   if (recorded === 'lost') {
     if (result.kind === 'succeeded') await parts.payloads.discard(result.output);
@@ -163,7 +163,7 @@ async function execute(
   if ('delay' in result && result.delay !== undefined) parts.onRetry(result.delay);
   if (result.kind === 'succeeded' || result.kind === 'failed') {
     const { kind, parentId, rows, callback } = claimed.run;
-    drainRates.ended(kind, clock.now());
+    drainRates.ended(kind, clock.steady());
     const hasCallback = callback !== null;
     const told = { runId, parentId, rows, status: result.kind, error, hasCallback };
     events.ended({ ...told, ...(details !== null && { details }) });
@@ -266,10 +266,11 @@ async function inputOf(parts: ReplicaLaneParts, claimed: ClaimedRun, held: HeldC
     const { bytes, contentType, columns } = await inputs.slice(run.parentId, run.rows);
     return { ...declaredInput(parts, { bytes, contentType }, columns), ...there };
   }
-  const { contentType, bytes } = input!;
-  if (!isHeld(input!))
-    return { body: { bytes, open: () => payloads.stream(input!) }, contentType, giveBack: null, ...there };
-  const content = await payloads.read(input!);
+  if (input === null) throw new BlobDamaged('The ledger has neither the bytes nor the blob of the input.');
+  const { contentType, bytes } = input;
+  if (!isHeld(input))
+    return { body: { bytes, open: () => payloads.stream(input) }, contentType, giveBack: null, ...there };
+  const content = await payloads.read(input);
   return contentType === LOCATION_TYPE
     ? fetchedInput(parts, claimed, content, held)
     : { ...declaredInput(parts, { bytes: content, contentType }, null), ...there };
@@ -284,7 +285,7 @@ async function fetchedInput(
 ): Promise<Input> {
   const { payloads, room, clock, inputBytesMax } = parts;
   const { spec, takes } = parts.deployed;
-  const startedAt = clock.now();
+  const startedAt = clock.steady();
   // Columns that may have to be renamed are looked for in the whole of it.
   const heldBytesMax = takes === 'rows' && spec.features.length > 0 ? inputBytesMax : HELD_PAYLOAD_BYTES_MAX;
   const key = fetchedKey(claim.runId, claim.attempt);
@@ -292,7 +293,7 @@ async function fetchedInput(
     payloads.storeStream(chunks, contentType, key, inputBytesMax, (work) => room.insist(work, signal));
   const { timeout } = run;
   const { content, contentType } = await fetchInput(parts, location, { timeout, signal }, heldBytesMax, keep);
-  const took = between(startedAt, clock.now());
+  const took = elapsed(startedAt, clock.steady());
   if (content instanceof Uint8Array)
     return { ...declaredInput(parts, { bytes: content, contentType }, null), took, fetched: null };
   const fetched = content.kept;

@@ -196,7 +196,7 @@ export class Runs {
   /** Adds what only the engine knows. */
   #sightOf(details: RunDetails): RunSight {
     const { endpoints, isDraining, clock } = this.#parts;
-    return sightOf(details, endpoints.versionsOf(details.run.endpoint), isDraining(), clock.now());
+    return sightOf(details, endpoints.versionsOf(details.run.endpoint), isDraining(), clock);
   }
 }
 

@@ -1,5 +1,6 @@
 // What readers are shown of runs and endpoints: what the ledger has, with what only the engine knows.
 
+import type { Clock } from '../clock.ts';
 import { isEnded } from '../domain/run.ts';
 import { between, type Duration, type Instant, milliseconds } from '../domain/time.ts';
 import type { AttemptRecord, EndpointDepth, RunDetails, RunRecord } from '../ledger/ledger.ts';
@@ -40,19 +41,19 @@ export function sightOf(
   { run, attempts, ahead, output }: RunDetails,
   versions: Versions | undefined,
   isDraining: boolean,
-  now: Instant,
+  clock: Clock,
 ): RunSight {
   return {
     run,
     attempts,
-    queue: ahead === null ? null : { ahead, estimatedStart: estimatedStart(run, ahead, versions, now) },
-    waitingOn: isDraining && run.status === 'queued' ? 'draining' : waitingOn(run, versions, now),
+    queue: ahead === null ? null : { ahead, estimatedStart: estimatedStart(run, ahead, versions, clock) },
+    waitingOn: isDraining && run.status === 'queued' ? 'draining' : waitingOn(run, versions, clock.now()),
     output,
   };
 }
 
 /** An endpoint as it is shown. */
-export function endpointSightOf(versions: Versions, depth: EndpointDepth, now: Instant): EndpointSight {
+export function endpointSightOf(versions: Versions, depth: EndpointDepth, clock: Clock): EndpointSight {
   const { deployed, supervisor, drainRates } = versions.active;
   const current = versions.all.reduce((sum, one) => sum + one.supervisor.counts().current, 0);
   const since = depth.oldestQueuedAt;
@@ -60,8 +61,8 @@ export function endpointSightOf(versions: Versions, depth: EndpointDepth, now: I
     deployed,
     replicas: { ...supervisor.counts(), current },
     depth,
-    oldestAge: since === null ? null : milliseconds(Math.max(0, between(since, now))),
-    drainRate: drainRates.topLevel.perSecond(now),
+    oldestAge: since === null ? null : milliseconds(Math.max(0, between(since, clock.now()))),
+    drainRate: drainRates.topLevel.perSecond(clock.steady()),
     health: supervisor.health(),
     rollout: versions.rollout,
   };
@@ -76,7 +77,7 @@ function waitingOn(run: RunRecord, versions: Versions | undefined, now: Instant)
 }
 
 /** When those ahead will have ended, at the rate at which their line has been moving. */
-function estimatedStart(run: RunRecord, ahead: number, versions: Versions | undefined, now: Instant): Duration | null {
-  const rate = versions?.active.drainRates.laneOf(run.kind).perSecond(now) ?? null;
+function estimatedStart(run: RunRecord, ahead: number, versions: Versions | undefined, clock: Clock): Duration | null {
+  const rate = versions?.active.drainRates.laneOf(run.kind).perSecond(clock.steady()) ?? null;
   return rate === null ? null : milliseconds(Math.round((ahead / rate) * 1_000));
 }

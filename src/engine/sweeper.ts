@@ -6,6 +6,7 @@ import { isEnded } from '../domain/run.ts';
 import { type Duration, seconds } from '../domain/time.ts';
 import type { Ledger, Swept } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
+import type { Leases } from './leases.ts';
 import type { RunObserver } from './observer.ts';
 import type { RunEvents } from './run-events.ts';
 
@@ -15,6 +16,7 @@ const PAUSE: Duration = seconds(1);
 /** What the sweeper works with. */
 export interface SweeperParts {
   readonly ledger: Ledger;
+  readonly leases: Pick<Leases, 'renewOverdue'>;
   readonly owner: string;
   readonly events: RunEvents;
   readonly observer: RunObserver;
@@ -42,14 +44,16 @@ export class Sweeper {
 
   /** One sweep, to the end of what there is. */
   async sweep(): Promise<void> {
-    const { ledger, owner, observer, log, onSwept } = this.#parts;
+    const { ledger, leases, owner, observer, log, onSwept } = this.#parts;
     const reclaim = async (): Promise<readonly Swept[]> => {
       const swept = await ledger.reclaim(owner);
       for (const run of swept) observer.reclaimed(run);
       return swept;
     };
     try {
-      while (this.#tell(await reclaim(), 'a lost run was taken back', 'replica-crashed'));
+      // Else the next sweep takes them back; what is queued goes on all the same.
+      if (await leases.renewOverdue())
+        while (this.#tell(await reclaim(), 'a lost run was taken back', 'replica-crashed'));
       while (this.#tell(await ledger.expire(), 'a run waited longer than its queue_ttl', 'queue-expired'));
       onSwept();
     } catch (error) {

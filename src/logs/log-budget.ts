@@ -2,7 +2,7 @@
 
 import { type Clock } from '../clock.ts';
 import type { LogEntry } from '../domain/log-line.ts';
-import { after, type Instant, seconds } from '../domain/time.ts';
+import { later, type Moment, seconds } from '../domain/time.ts';
 
 /** What one attempt may keep, in bytes of JSON lines; one more line says that it was reached. */
 export const ATTEMPT_BYTES_MAX = 1_024 * 1_024;
@@ -15,7 +15,7 @@ const WINDOW = seconds(1);
 export class LogBudget {
   readonly #clock: Clock;
   readonly #bytesMax: number;
-  #windowEnd: Instant | null = null;
+  #windowEnd: Moment | null = null;
   #inWindow = 0;
   #dropped = 0;
   #bytes = 0;
@@ -53,9 +53,9 @@ export class LogBudget {
   }
 
   #turnWindow(): LogEntry[] {
-    const now = this.#clock.now();
+    const now = this.#clock.steady();
     if (this.#windowEnd !== null && now < this.#windowEnd) return [];
-    this.#windowEnd = after(now, WINDOW);
+    this.#windowEnd = later(now, WINDOW);
     this.#inWindow = 0;
     return this.#noteDropped();
   }

@@ -7,7 +7,7 @@ import { callbackify } from 'node:util';
 import { buildConnector, type Dispatcher, errors, Pool } from 'undici';
 import type { Clock } from '../clock.ts';
 import { formatBytes } from '../domain/bytes.ts';
-import { between, inSeconds, milliseconds, seconds } from '../domain/time.ts';
+import { elapsed, inSeconds, milliseconds, seconds } from '../domain/time.ts';
 import type { Payload } from '../domain/payload.ts';
 import { isLack } from '../domain/system-error.ts';
 import { BUSY_HEADER, FAILURE_HEADER } from '../model/protocol.ts';
@@ -99,13 +99,13 @@ export async function untilReady(
   giveUp: AbortSignal,
   onRefusal: (refusal: Refusal) => void,
 ): Promise<'ready' | 'late'> {
-  const startedAt = clock.now();
+  const startedAt = clock.steady();
   while (!giveUp.aborted) {
     const pong = await tryPing(connections);
     if (pong instanceof Error) onRefusal({ status: null, words: silenceOf(pong) });
     else if (pong.status === 200) return 'ready';
     else onRefusal({ status: pong.status, words: `GET /ping was answered with ${pong.status}` });
-    const pause = between(startedAt, clock.now()) * PING_SHARE;
+    const pause = elapsed(startedAt, clock.steady()) * PING_SHARE;
     await sleep(Math.min(PING_PAUSE_MAX, Math.max(PING_PAUSE_MIN, pause)));
   }
   return 'late';

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'undici';
 import { startTimer } from '../clock.ts';
-import { between, type Duration, inSeconds, milliseconds } from '../domain/time.ts';
+import { type Duration, elapsed, inSeconds, milliseconds } from '../domain/time.ts';
 import { OwnFault } from './answer-body.ts';
 import {
   brokenAnswer,
@@ -113,7 +113,7 @@ export async function startRemote(
   url: string,
   { policy: { startTimeout, outputBytes }, clock, signal, onRefusal }: StartParts,
 ): Promise<Replica> {
-  const startedAt = clock.now();
+  const startedAt = clock.steady();
   const connections = connectTo({ origin: url });
   // Held by its timer: a timeout that only a composed signal knows of may be collected before it fires.
   const late = new AbortController();
@@ -124,7 +124,8 @@ export async function startRemote(
     onRefusal(refusal);
   });
   stopTimer();
-  if (state === 'ready') return new RemoteReplica(id, url, connections, between(startedAt, clock.now()), outputBytes);
+  if (state === 'ready')
+    return new RemoteReplica(id, url, connections, elapsed(startedAt, clock.steady()), outputBytes);
   await connections.destroy();
   throw new StartFailed(`${url}: it was not ready within ${inSeconds(startTimeout)} s (${seen}).`);
 }

@@ -6,7 +6,7 @@ import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from 'undici';
 import { type Clock, startTimer } from '../clock.ts';
 import type { ReplicaPolicy } from '../domain/endpoint.ts';
-import { between, type Duration, inSeconds, milliseconds, seconds } from '../domain/time.ts';
+import { type Duration, elapsed, inSeconds, milliseconds, seconds } from '../domain/time.ts';
 import {
   brokenAnswer,
   connectTo,
@@ -215,7 +215,7 @@ export interface StartParts {
  */
 export async function startReplica(id: string, launch: ProcessLaunch, parts: StartParts): Promise<Replica> {
   const { policy, clock, signal } = parts;
-  const startedAt = clock.now();
+  const startedAt = clock.steady();
   const started = await startProcess(launch, clock);
   const ended = new AbortController();
   let isStrange = false;
@@ -237,7 +237,7 @@ export async function startReplica(id: string, launch: ProcessLaunch, parts: Sta
   ]);
   stopTimer();
   if (state === 'ready')
-    return new ProcessReplica(id, started, connections, between(startedAt, clock.now()), policy.outputBytes);
+    return new ProcessReplica(id, started, connections, elapsed(startedAt, clock.steady()), policy.outputBytes);
   await stopGroup(started.process, started.exited);
   await connections.destroy();
   const late = isStrange ? `${seen}.` : `it was not ready within ${inSeconds(policy.startTimeout)} s (${seen}).`;

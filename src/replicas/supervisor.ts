@@ -3,7 +3,17 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { ReplicaPolicy } from '../domain/endpoint.ts';
-import { after, between, type Duration, type Instant, milliseconds, minutes, seconds } from '../domain/time.ts';
+import {
+  after,
+  type Duration,
+  elapsed,
+  type Instant,
+  later,
+  milliseconds,
+  minutes,
+  type Moment,
+  seconds,
+} from '../domain/time.ts';
 import type { Invocation, Refusal, Reply } from './contract.ts';
 import { startRemote } from './remote.ts';
 import { type Replica, startReplica, type StartParts } from './replica.ts';
@@ -87,7 +97,7 @@ export interface SupervisorParts {
 
 interface Member {
   readonly replica: Replica;
-  readonly readySince: Instant;
+  readonly readySince: Moment;
   /** Places that are taken, of as many as its concurrency. */
   busy: number;
   /** Invocations that it works on: no more than its places that are taken. */
@@ -95,7 +105,7 @@ interface Member {
   used: boolean;
   hasFinishedOne: boolean;
   failuresInARow: number;
-  idleSince: Instant;
+  idleSince: Moment;
 }
 
 /** Supervises the replicas of one endpoint. */
@@ -111,10 +121,10 @@ export class Supervisor {
   readonly #serviceTime = new RecentMean();
   readonly #startTime = new RecentMean();
   /** When each invocation began that is being worked on. */
-  readonly #invocations = new Set<{ readonly since: Instant }>();
+  readonly #invocations = new Set<{ readonly since: Moment }>();
   #waiting = 0;
   /** When runs were last known to wait: until then, no replica was without work. */
-  #waitedUntil: Instant | null = null;
+  #waitedUntil: Moment | null = null;
   #desired = 0;
   /** Replicas that somebody wants to be ready without any work; 0 once they have been, or it is known that they cannot. */
   #warming = 0;
@@ -126,7 +136,7 @@ export class Supervisor {
   #lastFailure: string | null = null;
   /** What stands in the way of a start that goes on. */
   #obstacle: string | null = null;
-  #notBefore: Instant | null = null;
+  #notBefore: Moment | null = null;
 
   constructor(parts: SupervisorParts) {
     this.#parts = parts;
@@ -148,7 +158,7 @@ export class Supervisor {
 
   health(): ReplicaHealth {
     const trouble = this.trouble();
-    const retryAt = this.#isBackingOff ? this.#notBefore : null;
+    const retryAt = this.#isBackingOff ? this.#asTime(this.#notBefore!) : null;
     return { state: this.#state(trouble), trouble, failures: this.#failures, retryAt, lastStart: this.#lastStart };
   }
 
@@ -162,13 +172,13 @@ export class Supervisor {
   /** Hears how many runs wait, and starts replicas for them: as many as finish something sooner than those that are there (see scaling.ts). */
   demand(waiting: number): void {
     this.#waiting = waiting;
-    if (waiting > 0) this.#waitedUntil = this.#parts.clock.now();
+    if (waiting > 0) this.#waitedUntil = this.#parts.clock.steady();
     this.#scale();
   }
 
   /** Has so many replicas ready without any work, `max` at most; as if they had been used now, they are stopped when they have been idle. */
   warm(replicas: number): void {
-    const now = this.#parts.clock.now();
+    const now = this.#parts.clock.steady();
     for (const member of this.#members.values()) member.idleSince = now;
     const count = Math.min(this.#parts.policy.max, replicas);
     if (this.#members.size < count) this.#warming = count;
@@ -205,8 +215,14 @@ export class Supervisor {
     await Promise.all([...this.#stops, ...[...this.#members.values()].map(({ replica }) => replica.stop())]);
   }
 
+  /** What time it will be then, for people. */
+  #asTime(at: Moment): Instant {
+    const { clock } = this.#parts;
+    return after(clock.now(), elapsed(clock.steady(), at));
+  }
+
   get #isBackingOff(): boolean {
-    return this.#notBefore !== null && this.#parts.clock.now() < this.#notBefore;
+    return this.#notBefore !== null && this.#parts.clock.steady() < this.#notBefore;
   }
 
   #state(trouble: string | null): ReplicaState {
@@ -243,8 +259,8 @@ export class Supervisor {
   #expectedServiceTime(): Duration | null {
     const measured = this.#serviceTime.value;
     if (this.#invocations.size === 0) return measured;
-    const now = this.#parts.clock.now();
-    const sum = [...this.#invocations].reduce((total, { since }) => total + between(since, now), 0);
+    const now = this.#parts.clock.steady();
+    const sum = [...this.#invocations].reduce((total, { since }) => total + elapsed(since, now), 0);
     return milliseconds(Math.max(measured ?? 0, sum / this.#invocations.size));
   }
 
@@ -268,20 +284,20 @@ export class Supervisor {
       coldStart,
       share: () => keep(1),
       invoke: async (invocation, signal) => {
-        const begun = { since: this.#parts.clock.now() };
+        const begun = { since: this.#parts.clock.steady() };
         this.#invocations.add(begun);
         member.invoking += 1;
         try {
           const reply = await replica.invoke(invocation, signal);
           if (!replica.isSuspect) this.#heard(member, reply.kind);
           // Whatever was stopped, or broke off, took less than it would have.
-          if (!BROKEN_OFF.has(reply.kind)) this.#serviceTime.add(between(begun.since, this.#parts.clock.now()));
+          if (!BROKEN_OFF.has(reply.kind)) this.#serviceTime.add(elapsed(begun.since, this.#parts.clock.steady()));
           return reply;
         } finally {
           this.#invocations.delete(begun);
           member.invoking -= 1;
           keep(0);
-          member.idleSince = this.#parts.clock.now();
+          member.idleSince = this.#parts.clock.steady();
           this.#stopRetired(member);
           this.#parts.onChange();
         }
@@ -353,7 +369,7 @@ export class Supervisor {
       const replica = await ('url' in launched
         ? startRemote(id, launched.url, parts)
         : startReplica(id, launched, parts));
-      const now = clock.now();
+      const now = clock.steady();
       const member: Member = {
         replica,
         readySince: now,
@@ -393,7 +409,7 @@ export class Supervisor {
     const backoff = Math.min(BACKOFF_MAX, FIRST_BACKOFF * 2 ** this.#failures);
     this.#failures += 1;
     this.#lastFailure = reason;
-    this.#notBefore = after(this.#parts.clock.now(), milliseconds(backoff));
+    this.#notBefore = later(this.#parts.clock.steady(), milliseconds(backoff));
     if (this.#failures >= TROUBLE_AFTER) this.#warming = 0;
   }
 
@@ -407,7 +423,7 @@ export class Supervisor {
   #exited(member: Member, how: string): void {
     const { replica, readySince, hasFinishedOne, invoking } = member;
     const wasStopped = !this.#members.delete(replica.id) || replica.retiring;
-    const hasSettled = hasFinishedOne || between(readySince, this.#parts.clock.now()) >= SETTLED_AFTER;
+    const hasSettled = hasFinishedOne || elapsed(readySince, this.#parts.clock.steady()) >= SETTLED_AFTER;
     if (replica.isRemote && !wasStopped) this.#lost(how);
     else if (wasStopped || hasSettled) this.#failures = 0;
     // In the middle of an invocation it may be that one's fault: its caller is told, and it waits before it is tried again, alone. Nobody else does.
@@ -417,11 +433,11 @@ export class Supervisor {
 
   #stopIdle(): void {
     const { policy, clock } = this.#parts;
-    const now = clock.now();
-    if (this.#waitedUntil !== null && between(this.#waitedUntil, now) < policy.idle) return;
+    const now = clock.steady();
+    if (this.#waitedUntil !== null && elapsed(this.#waitedUntil, now) < policy.idle) return;
     for (const [id, member] of this.#members) {
       if (this.#members.size <= policy.min) return;
-      if (member.busy > 0 || between(member.idleSince, now) < policy.idle) continue;
+      if (member.busy > 0 || elapsed(member.idleSince, now) < policy.idle) continue;
       // Nobody has a slot on it, and out of the list nobody gets one: both in this very turn of the event loop.
       this.#members.delete(id);
       this.#desired = this.#wanted();

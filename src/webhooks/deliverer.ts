@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Clock, jitter } from '../clock.ts';
 import { hostOf } from '../domain/delivery.ts';
 import { isLack } from '../domain/system-error.ts';
-import { between, type Duration, milliseconds, minutes, seconds } from '../domain/time.ts';
+import { type Duration, elapsed, milliseconds, minutes, seconds } from '../domain/time.ts';
 import { type Egress, type EgressAnswer, NoAnswer } from '../egress/egress.ts';
 import type { ClaimedDelivery, DeliveryResult, Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
@@ -101,11 +101,11 @@ export class Deliverer {
     const { signal } = this.#stopping;
     while (this.#looksAgain && !signal.aborted) {
       this.#looksAgain = false;
-      const askedAt = clock.now();
+      const askedAt = clock.steady();
       const claimed = await this.#claim();
       for (const delivery of claimed) this.#begin(delivery);
       this.#looksAgain ||= claimed.length > 0;
-      const pause = Math.max(CLAIM_PAUSE, PAUSE_PER_CLAIM * between(askedAt, clock.now()));
+      const pause = Math.max(CLAIM_PAUSE, PAUSE_PER_CLAIM * elapsed(askedAt, clock.steady()));
       await sleep(Math.min(pause, LOOK_PAUSE), null, { signal }).catch(() => {});
     }
     // In the same breath as the last question above: what is asked for after this begins another look.
@@ -152,11 +152,11 @@ export class Deliverer {
   async #deliver(delivery: ClaimedDelivery): Promise<void> {
     const { ledger, log, clock } = this.#parts;
     const { claim, runId, tries } = delivery;
-    const startedAt = clock.now();
+    const startedAt = clock.steady();
     const answer = await this.#send(delivery);
     if (answer === null) return;
     const now = clock.now();
-    const latency = milliseconds(Math.max(0, between(startedAt, now)));
+    const latency = milliseconds(Math.round(elapsed(startedAt, clock.steady())));
     const result = outcomeOf({ answer, latency, tries, now, jitter: jitter() });
     await ledger.finishDeliveries([{ claim, result }]);
     this.#parts.onAttempt?.(result.kind);

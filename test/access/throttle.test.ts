@@ -35,7 +35,7 @@ test('a clock that is set back locks nobody out, and lets nobody in', () => {
   const throttle = new Throttle(clock);
   clock.advance(hours(1));
   fail(throttle, '10.0.0.1', 30);
-  clock.advance(milliseconds(-3_600_000));
+  clock.set(milliseconds(-3_600_000));
   expect(throttle.failed('10.0.0.1')).toBe(1_000);
   clock.advance(seconds(1));
   expect(throttle.failed('10.0.0.1')).toBeNull();

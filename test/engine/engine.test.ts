@@ -148,12 +148,12 @@ test('the history of a run goes on where it was read before', async ({ onTestFin
   await expect(engine.runs.history(newRunId(), ANYBODY)).rejects.toMatchObject({ slug: 'run-not-found' });
 });
 
-describe.concurrent('a claim whose lease has lapsed while its server was still at work', () => {
+describe.concurrent('a claim that was taken back while its server was still at work', () => {
   test('is another attempt, and whatever the first one answers is refused', async ({ onTestFinished: whenDone }) => {
-    const { engine, clock, submit, ended } = await engineForTest(whenDone, { jobs: { replicas: { concurrency: 2 } } });
+    const { engine, ledger, submit, ended } = await engineForTest(whenDone, { jobs: { replicas: { concurrency: 2 } } });
     const runId = await submit({ do: 'run', path: gates.path('lapsed') });
     await until('it runs', async () => (await engine.runs.sight(runId, ANYBODY)).run.status === 'running');
-    clock.advance(seconds(31));
+    await ledger.reclaim('another server');
     await until('it was claimed again', async () => (await engine.runs.sight(runId, ANYBODY)).run.attempt === 2);
     gates.open('lapsed');
     const { run, attempts } = await ended(runId);
@@ -164,11 +164,11 @@ describe.concurrent('a claim whose lease has lapsed while its server was still a
   });
 
   test('has its replica told to stop, so that nothing is worked on twice', async ({ onTestFinished: whenDone }) => {
-    const { engine, clock, submit } = await engineForTest(whenDone, { jobs: { replicas: { concurrency: 2 } } });
+    const { engine, ledger, submit } = await engineForTest(whenDone, { jobs: { replicas: { concurrency: 2 } } });
     const log = join(folder, 'told');
     const runId = await submit({ do: 'hang', log });
     await until('the model works on it', () => existsSync(log));
-    clock.advance(seconds(31));
+    await ledger.reclaim('another server');
     const [first] = await until('the first attempt has stopped', async () => {
       const { attempts } = await engine.runs.sight(runId, ANYBODY);
       return attempts[0]!.stoppedAt === null ? null : attempts;

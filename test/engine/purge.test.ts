@@ -1,3 +1,4 @@
+import { systemClock } from '../../src/clock.ts';
 import { expect, onTestFinished, test } from 'vitest';
 import { ANYBODY } from '../../src/domain/access.ts';
 import { milliseconds, seconds } from '../../src/domain/time.ts';
@@ -16,7 +17,7 @@ const ALL = { viewer: ANYBODY, endpoint: 'echo', olderThan: null, runName: null 
 async function partsForTest(): Promise<PurgeParts & { readonly clock: ManualClock }> {
   const clock = new ManualClock();
   const ledger = await openSqliteLedger(':memory:', clock);
-  const leases = new Leases(ledger, openLog('silent'));
+  const leases = new Leases(ledger, openLog('silent'), systemClock);
   onTestFinished(async () => {
     leases.close();
     await ledger.close();

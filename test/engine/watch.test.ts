@@ -1,5 +1,6 @@
 // What a hint brings about. No interval ever fires in these tests, so nothing is looked for: it is the hint that does it.
 
+import { systemClock } from '../../src/clock.ts';
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { Leases } from '../../src/engine/leases.ts';
 import { type RunEnded, RunEvents } from '../../src/engine/run-events.ts';
@@ -38,7 +39,7 @@ beforeEach(async () => {
     concurrencyLimit: null,
   });
   const log = openLog('silent');
-  leases = new Leases(here, log);
+  leases = new Leases(here, log, systemClock);
   queued = [];
   watch = new Watch({ ledger: here, events: new RunEvents(), leases, log, onQueued: (name) => queued.push(name) });
   onTestFinished(async () => {

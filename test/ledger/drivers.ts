@@ -2,7 +2,7 @@
 // and a test file of each driver calls it.
 
 import pg from 'pg';
-import type { Duration } from '../../src/domain/time.ts';
+import type { Duration, Moment } from '../../src/domain/time.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { openPostgresLedger } from '../../src/ledger/postgres/driver.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
@@ -55,13 +55,16 @@ export function postgres(server: () => PostgresServer): DriverUnderTest {
       const clock = new ManualClock();
       const used = free.pop();
       const url = used ?? (await server().newDatabase());
-      const ledgers = [await openPostgresLedger(url)];
+      const steady = (): Moment => clock.steady();
+      const ledgers = [await openPostgresLedger(url, { steady })];
       if (used === undefined) await stopTime(url, clock.now());
       // Kept open, because time is moved more often than anything else is done.
       const beside = new pg.Client({ connectionString: url });
       await beside.connect();
       const moveTime = () => beside.query('UPDATE test_time SET now_ms = $1', [clock.now()]);
       await moveTime();
+      // Time was another when it was opened.
+      await ledgers[0]!.check();
       return {
         ledger: ledgers[0]!,
         clock,
@@ -71,7 +74,7 @@ export function postgres(server: () => PostgresServer): DriverUnderTest {
           await moveTime();
         },
         async another() {
-          const other = await openPostgresLedger(url);
+          const other = await openPostgresLedger(url, { steady });
           ledgers.push(other);
           return other;
         },

@@ -1,11 +1,22 @@
 // Two servers on one database: what one of them does, the other must see, wait for, or lose against.
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { newRunId } from '../../src/clock.ts';
+import { newRunId, steadyNow } from '../../src/clock.ts';
 import type { RunId } from '../../src/domain/ids.ts';
 import type { RunStatus } from '../../src/domain/run.ts';
 import type { BlobKey } from '../../src/domain/payload.ts';
-import { after, days, type Duration, hours, instant, milliseconds, seconds } from '../../src/domain/time.ts';
+import {
+  after,
+  days,
+  type Duration,
+  hours,
+  instant,
+  milliseconds,
+  minutes,
+  type Moment,
+  moment,
+  seconds,
+} from '../../src/domain/time.ts';
 import type { Claim, ClaimedRun, Ledger, NewRun } from '../../src/ledger/ledger.ts';
 import { openPostgresLedger } from '../../src/ledger/postgres/driver.ts';
 import { ask, moveTime, type PostgresServer, startPostgres, stopTime } from '../support/postgres.ts';
@@ -24,10 +35,14 @@ afterAll(() => server.stop());
 let url: string;
 let a: Ledger;
 let b: Ledger;
+/** How far time has come where a test moves it by hand. */
+let stood: Moment | null;
 beforeEach(async () => {
   url = await server.newDatabase();
   // Both at once, so that they also race for the migrations.
-  [a, b] = await Promise.all([openPostgresLedger(url), openPostgresLedger(url)]);
+  stood = null;
+  const steady = (): Moment => stood ?? steadyNow();
+  [a, b] = await Promise.all([openPostgresLedger(url, { steady }), openPostgresLedger(url, { steady })]);
   await a.deploy(deployment());
 });
 afterEach(async () => {
@@ -36,6 +51,18 @@ afterEach(async () => {
   await Promise.all([a.close(), b.close(), auditor.close()]);
   await server.dropDatabase(url);
 });
+
+/** Makes time stand still, for the servers as well as for their database. */
+async function stand(): Promise<void> {
+  await stopTime(url, START);
+  stood = moment(0);
+  await Promise.all([a.check(), b.check()]);
+}
+/** So long after it began to stand. */
+async function moveTo(since: Duration): Promise<void> {
+  await moveTime(url, after(START, since));
+  stood = moment(since);
+}
 
 const times = <Result>(count: number, make: (place: number) => Result): Result[] =>
   Array.from({ length: count }, (_, place) => make(place));
@@ -329,7 +356,7 @@ describe('two servers together', () => {
   });
 
   test('let go of every run once', async () => {
-    await stopTime(url, START);
+    await stand();
     const blob = (run: NewRun): BlobKey => `${run.runId}.input` as BlobKey;
     const runs = times(300, () => call({ retention: seconds(1) })).map((run) => ({
       ...run,
@@ -338,11 +365,11 @@ describe('two servers together', () => {
     await a.deploy(deployment({ queueLimit: 1_000 }));
     await a.enqueue(runs);
     await a.purge({ endpoint: 'echo' });
-    await moveTime(url, after(START, seconds(1)));
+    await moveTo(seconds(1));
     const gone = await Promise.all(times(8, (place) => either(place).letGo()));
     expect(gone.flatMap(({ blobs }) => blobs).toSorted()).toEqual(runs.map(blob).toSorted());
     expect(gone.reduce((sum, one) => sum + one.runs, 0)).toBe(300);
-    await moveTime(url, after(START, days(31)));
+    await moveTo(days(31));
     const forgotten = await Promise.all(times(8, (place) => either(place).letGo()));
     expect(forgotten.reduce((sum, one) => sum + one.runs, 0)).toBe(300);
     expect(await a.runs({ limit: 1 })).toEqual([]);
@@ -371,13 +398,13 @@ describe('two servers together', () => {
 
 describe('a server', () => {
   test('takes back nothing of another one whose lease is good, and everything once it has lapsed', async () => {
-    await stopTime(url, START);
+    await stand();
     const run = call();
     await a.enqueue([run]);
     const stale = (await claim(a))[0]!.claim;
-    await moveTime(url, after(START, milliseconds(LEASE - 1)));
+    await moveTo(milliseconds(LEASE - 1));
     expect(await b.reclaim('server-b')).toEqual([]);
-    await moveTime(url, after(START, LEASE));
+    await moveTo(LEASE);
     expect(await b.reclaim('server-b')).toMatchObject([{ runId: run.runId, status: 'queued' }]);
     const fresh = (await claim(b))[0]!.claim;
     expect(await a.renew([stale], hours(1))).toEqual(['lost']);
@@ -388,26 +415,61 @@ describe('a server', () => {
   });
 
   test('cannot hold on to a run for another one that has claimed it since', async () => {
-    await stopTime(url, START);
+    await stand();
     await a.enqueue([call()]);
     const stale = (await claim(a))[0]!.claim;
-    await moveTime(url, after(START, LEASE));
+    await moveTo(LEASE);
     await b.reclaim('server-b');
     await claim(b);
     expect(await a.renew([stale], hours(1))).toEqual(['lost']);
-    await moveTime(url, after(after(START, LEASE), LEASE));
+    await moveTo(milliseconds(2 * LEASE));
     expect(await a.reclaim('server-a')).toHaveLength(1);
   });
 
   test('shares the sweep with the other: each lost run is taken back once', async () => {
-    await stopTime(url, START);
+    await stand();
     await a.enqueue(times(60, () => call()));
     expect(await claim(a, 60)).toHaveLength(60);
-    await moveTime(url, after(START, LEASE));
+    await moveTo(LEASE);
     const swept = (await Promise.all(times(6, (place) => either(place).reclaim('whoever')))).flat();
     expect(swept).toHaveLength(60);
     expect(new Set(swept.map(({ runId }) => runId)).size).toBe(60);
     expect((await b.depths())[0]).toMatchObject({ queued: 60, running: 0 });
+  });
+
+  test('of a database whose clock is set forward takes nothing back from another that lives, and ends nothing that waits', async () => {
+    await stand();
+    await a.enqueue([call(), call({ queueTtl: minutes(10) })]);
+    const held = (await claim(a))[0]!.claim;
+    await moveTime(url, after(START, days(1)));
+    expect(await b.reclaim('server-b')).toEqual([]);
+    expect(await b.expire()).toEqual([]);
+    expect(await a.renew([held], LEASE)).toEqual(['recorded']);
+    expect(await claim(b)).toHaveLength(1);
+    expect(await succeed(a, held)).toEqual(['recorded']);
+    // From then on time goes by as it did: who does not renew is dead.
+    stood = moment(LEASE);
+    await moveTime(url, after(after(START, days(1)), LEASE));
+    expect(await b.reclaim('server-b')).toMatchObject([{ status: 'queued' }]);
+  });
+
+  test('of a database whose clock is set back lets nothing wait for the time that it was', async () => {
+    await stand();
+    const callback = { url: 'https://example.com/hook', events: ['run.succeeded'] as const };
+    await a.enqueue([call({ callback }), call(), call()]);
+    const [first, second] = (await claim(a, 2)).map((one) => one.claim);
+    await succeed(a, first!);
+    const error = { type: 'model-error', detail: 'no' } as const;
+    const result = { kind: 'retry', error, delay: seconds(20) } as const;
+    await a.finish([{ claim: second!, result, progress: null }]);
+    await moveTime(url, after(START, hours(-1)));
+    await b.check();
+    expect(await claim(b, 3)).toHaveLength(2);
+    expect(await b.claimDeliveries(10, LEASE)).toHaveLength(1);
+    // The claims of a server that has died since are taken back as soon as any others.
+    stood = moment(LEASE);
+    await moveTime(url, after(after(START, hours(-1)), LEASE));
+    expect(await b.reclaim('server-b')).toHaveLength(2);
   });
 
   test('keeps what a model said last, also where Postgres cannot keep a character of it', async () => {

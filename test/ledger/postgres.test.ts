@@ -16,8 +16,10 @@ describeLedger(
   'Postgres',
   async (clock) => {
     url = await server.newDatabase();
-    const ledger = await openPostgresLedger(url);
+    const ledger = await openPostgresLedger(url, { steady: () => clock.steady() });
     await stopTime(url, clock.now());
+    // Time was another when it was opened.
+    await ledger.check();
     return ledger;
   },
   (now: Instant) => moveTime(url, now),

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
+import type { Clock } from '../../src/clock.ts';
 import type { Config } from '../../src/config/config.ts';
 import type { DeployFile, EndpointFile } from '../../src/config/config-file.ts';
 import { readDeploySettings } from '../../src/config/deploy-rules.ts';
@@ -37,6 +38,8 @@ export interface TestServiceOptions {
   /** What callbacks and inputs by reference may lead to though it is not public; unset, this machine, where the tests' receivers are. */
   readonly egressAllow?: readonly string[];
   readonly environment?: NodeJS.ProcessEnv;
+  /** The machine's clock; the real one unless told. */
+  readonly clock?: Clock;
   readonly hosts?: readonly string[];
   readonly publicUrl?: string;
   readonly trustProxy?: boolean | readonly string[];
@@ -157,6 +160,7 @@ export async function startTestService(options: TestServiceOptions): Promise<Tes
       database: options.database === undefined ? await databaseOf(data) : options.database,
     }),
     options.limits,
+    options.clock,
   );
   const { url } = service;
   let stopped: Promise<void> | null = null;

@@ -3,7 +3,7 @@
 
 import { BlobDamaged } from '../../blobs/blobs.ts';
 import type { Clock } from '../../clock.ts';
-import { between } from '../../domain/time.ts';
+import { elapsed } from '../../domain/time.ts';
 import type { AttemptResult, ClaimedRun } from '../../ledger/ledger.ts';
 import type { Log } from '../../log.ts';
 import { TableError } from '../../table/format.ts';
@@ -57,7 +57,7 @@ export function batchLane(parts: BatchLaneParts): Lane<LaneSlot> {
 async function execute(parts: BatchLaneParts, claimed: ClaimedRun, held: HeldClaim): Promise<void> {
   const { claim, run } = claimed;
   const { events, observer, clock } = parts;
-  const startedAt = clock.now();
+  const startedAt = clock.steady();
   events.changed(claim.runId, 'state');
   const traced = parts.tracing.attempting(run.trace, () => attemptAttributes(claimed));
   const { result, plan } = await runBatch({ ...parts, trace: traced.text }, claimed, held).catch(
@@ -67,7 +67,7 @@ async function execute(parts: BatchLaneParts, claimed: ClaimedRun, held: HeldCla
   events.changed(claim.runId, 'state');
   const error = 'error' in result ? result.error : null;
   const outcome = outcomeOf(result, recorded, held);
-  observer.attempted(claimed, outcome, between(startedAt, clock.now()), error);
+  observer.attempted(claimed, outcome, elapsed(startedAt, clock.steady()), error);
   traced.end({ attributes: { 'claimcheck.outcome': outcome }, error });
   if (recorded === 'lost') {
     if (result.kind === 'succeeded') await parts.payloads.discard(result.output);
@@ -77,7 +77,7 @@ async function execute(parts: BatchLaneParts, claimed: ClaimedRun, held: HeldCla
   if (result.kind === 'failed') parts.leases.check(claim.runId);
   if (result.kind === 'succeeded' || result.kind === 'failed') {
     const hasCallback = run.callback !== null;
-    parts.drainRates.ended(run.kind, clock.now());
+    parts.drainRates.ended(run.kind, clock.steady());
     parts.events.ended({
       runId: claim.runId,
       parentId: run.parentId,

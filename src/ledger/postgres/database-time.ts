@@ -1,6 +1,5 @@
 // What time it is for the database, known without asking it every time: it goes on from the last answer by a clock that nobody can set.
 
-import { steadyNow } from '../../clock.ts';
 import {
   type Duration,
   elapsed,
@@ -18,10 +17,15 @@ const JUMP: Duration = seconds(2);
 export class DatabaseTime {
   /** What the database's clock is ahead of the machine's that nobody can set. */
   #ahead: number | null = null;
+  readonly #steady: () => Moment;
+
+  constructor(steady: () => Moment) {
+    this.#steady = steady;
+  }
 
   now(): Instant {
     if (this.#ahead === null) throw new Error('The database was not asked for the time.');
-    return instant(Math.round(steadyNow() + this.#ahead));
+    return instant(Math.round(this.#steady() + this.#ahead));
   }
 
   /**

@@ -7,7 +7,7 @@ import type { DeliveryId } from '../../domain/delivery.ts';
 import type { RunId } from '../../domain/ids.ts';
 import type { BlobKey, Payload } from '../../domain/payload.ts';
 import { steadyNow } from '../../clock.ts';
-import { type Duration, type Instant, seconds } from '../../domain/time.ts';
+import { type Duration, type Instant, type Moment, seconds } from '../../domain/time.ts';
 import type {
   AttemptRecord,
   Backlog,
@@ -68,6 +68,10 @@ export interface PostgresOptions {
   readonly connectionsMax?: number;
   /** How long callers wait while Postgres is away (a restart, a failover) before they get an error. 10 s unless told. */
   readonly patience?: Duration;
+  /** Told by how much the database's clock was set, or how long this machine slept. */
+  readonly onClockSet?: (by: Duration) => void;
+  /** By what the database's clock is watched: the machine's own clock that nobody can set, unless told. */
+  readonly steady?: () => Moment;
   /** Told, in a sentence, of what works but could work better. */
   readonly onCaution?: (caution: string) => void;
   /** What tells the data folder of this server from any other, as hexadecimal digits; unset where it has none. */
@@ -82,7 +86,9 @@ export interface PostgresOptions {
  */
 export async function openPostgresLedger(url: string, options: PostgresOptions = {}): Promise<Ledger> {
   const { connectionsMax = 8, patience = seconds(10), onCaution = () => {}, folder = null } = options;
-  const ledger = new PostgresLedger(await openDatabase(url, { connectionsMax, patience, onCaution, folder }));
+  const { onClockSet = () => {}, steady = steadyNow } = options;
+  const opened = await openDatabase(url, { connectionsMax, patience, onCaution, folder });
+  const ledger = new PostgresLedger(opened, { onClockSet, steady });
   await ledger.check();
   return ledger;
 }
@@ -98,7 +104,9 @@ class PostgresLedger implements Ledger {
   readonly #connections: Connections;
   readonly #hints: Hints;
   readonly #identities: Identities;
-  readonly #time = new DatabaseTime();
+  readonly #steady: () => Moment;
+  readonly #time: DatabaseTime;
+  readonly #onClockSet: (by: Duration) => void;
   readonly #deployments: Deployments;
   readonly #intake: Intake;
   readonly #claims: Claims;
@@ -120,10 +128,16 @@ class PostgresLedger implements Ledger {
   #lost = 0;
   #closed = false;
 
-  constructor({ connections, hints, identities }: Opened) {
+  constructor(
+    { connections, hints, identities }: Opened,
+    { onClockSet, steady }: Required<Pick<PostgresOptions, 'onClockSet' | 'steady'>>,
+  ) {
     this.#identities = identities;
     this.#connections = connections;
     this.#hints = hints;
+    this.#steady = steady;
+    this.#time = new DatabaseTime(steady);
+    this.#onClockSet = onClockSet;
     this.#deployments = new Deployments(connections);
     this.#intake = new Intake(connections, hints);
     this.#claims = new Claims(connections);
@@ -233,8 +247,15 @@ class PostgresLedger implements Ledger {
     return this.#read(() => this.#cancellation.countQueued(filter));
   }
 
+  /** Looks at the clock first: one that was set forward would make every claim there is a dead server's. */
   reclaim(): Promise<Swept[]> {
-    return this.#single(() => this.#sweep.reclaim());
+    return this.#single(async () => {
+      const by = await this.#askTime();
+      if (by === null) return this.#sweep.reclaim();
+      await this.#sweep.clockSet();
+      this.#onClockSet(by);
+      return [];
+    });
   }
 
   expire(): Promise<Swept[]> {
@@ -345,17 +366,21 @@ class PostgresLedger implements Ledger {
     return { calls, commits: this.#connections.commits, lost: this.#lost };
   }
 
-  check(): Promise<void> {
-    return this.#read(() => this.#askTime());
+  async check(): Promise<void> {
+    const by = await this.#read(() => this.#askTime());
+    if (by === null) return;
+    await this.#sweep.clockSet();
+    this.#onClockSet(by);
   }
 
   now(): Instant {
     return this.#time.now();
   }
 
-  async #askTime(): Promise<void> {
-    const askedAt = steadyNow();
-    this.#time.tell(await this.#connections.ask(), askedAt, steadyNow());
+  /** By how much the database's clock was set since it was asked last, or null. */
+  async #askTime(): Promise<Duration | null> {
+    const askedAt = this.#steady();
+    return this.#time.tell(await this.#connections.ask(), askedAt, this.#steady());
   }
 
   async close(): Promise<void> {

@@ -67,6 +67,29 @@ const EXPIRE: Statement = {
   SELECT f.seq, f.run_id, f.endpoint, f.kind, 'failed' AS status, NULL AS parent_id FROM late f`,
 };
 
+/** How long what runs may go on without being renewed once the clock was set, and what waits to be tried again is due at once. */
+const LEASE_ANEW_MS = 30_000;
+// Every server that sees it writes this, and may write it after another.
+const CLOCK_SET: readonly Statement[] = [
+  {
+    name: 'claimcheck_clock_set_runs',
+    text: `
+    UPDATE claimcheck.open_runs r SET
+      lease_until_ms = CASE r.status WHEN 'running' THEN clock.now_ms + ${LEASE_ANEW_MS} END,
+      due_at_ms = CASE r.status WHEN 'queued' THEN least(r.due_at_ms, clock.now_ms) ELSE r.due_at_ms END,
+      queue_deadline_ms = CASE r.status WHEN 'queued' THEN clock.now_ms + r.queue_ttl_ms ELSE r.queue_deadline_ms END
+    FROM (SELECT claimcheck.now_ms() AS now_ms) clock
+    WHERE r.status IN ('queued', 'running')`,
+  },
+  {
+    name: 'claimcheck_clock_set_deliveries',
+    text: `
+    UPDATE claimcheck.deliveries d SET due_at_ms = least(d.due_at_ms, clock.now_ms)
+    FROM (SELECT claimcheck.now_ms() AS now_ms) clock
+    WHERE d.outcome IS NULL`,
+  },
+];
+
 interface SweptRow {
   readonly seq: number;
   readonly run_id: RunId;
@@ -91,6 +114,13 @@ export class Sweep {
     // Before the sweep: should it fail, nothing was swept that nobody hears of.
     await vacuumWhereWorthIt(this.#connections);
     return this.#sweep(RECLAIM);
+  }
+
+  /** The database's clock was set: every lease and every wait begins anew, so that nothing lapses, ends or waits for it. */
+  async clockSet(): Promise<void> {
+    await this.#connections.transaction(async (writer) => {
+      for (const statement of CLOCK_SET) await writer.write(statement, []);
+    });
   }
 
   expire(): Promise<Swept[]> {

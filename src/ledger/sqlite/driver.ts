@@ -5,10 +5,17 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../clock.ts';
 import { StorageBroken, StorageFull, StorageUnavailable } from '../../domain/errors.ts';
+import { type Duration, type Instant, milliseconds, seconds } from '../../domain/time.ts';
 import type { Ledger, NewRun, Recorded } from '../ledger.ts';
 import { pack } from './parcel.ts';
 import type { Call, Reply, Verb, Verbs } from './verbs.ts';
 import type { WorkerMessage, WorkerOrders } from './worker.ts';
+
+/**
+ * The clock was set where it is further ahead of the one that nobody can set, or behind it, than at the last call by more than this. A clock that
+ * is slowed down or hurried on to be right again differs by less than a millisecond a second.
+ */
+const JUMP: Duration = seconds(2);
 
 /** Calls of one group at the most, so that the first of them does not wait for a very long transaction. */
 const GROUP_MAX = 512;
@@ -32,6 +39,8 @@ export interface SqliteOptions {
   readonly onFull?: (urgent: boolean) => void;
   /** Called once, when the file can no longer be trusted, before any call is rejected for it. The process must end: only a new one reads what is really on the disk. */
   readonly onBroken?: (error: StorageBroken) => void;
+  /** Told by how much the machine's clock was set, or how long the machine slept, once everything that waits for a time was moved along. */
+  readonly onClockSet?: (by: Duration) => void;
 }
 
 /** What a verb of the port takes and gives, without the time that the driver adds. */
@@ -53,7 +62,12 @@ export async function openSqliteLedger(file: string, clock: Clock, options: Sqli
     opened = await startWorker(orders);
   }
   const { worker, message } = opened;
-  if (message.kind !== 'refused') return new GroupCommit(worker, clock, options).ledger();
+  if (message.kind !== 'refused') {
+    const opening = new GroupCommit(worker, clock, options);
+    // Whatever keeps it from being done keeps everything else as well, and is told there.
+    if (orders.access === 'write') await opening.settleTimes().catch(() => {});
+    return opening.ledger();
+  }
   throw message.full
     ? new StorageFull(`There is no room on the disk to open ${file}. Free some space on it.`)
     : new Error(message.reason);
@@ -83,11 +97,14 @@ class GroupCommit {
   #calls = 0;
   #commits = 0;
   #lost = 0;
+  /** What the clock was ahead of the one that nobody can set, at the last call. */
+  #ahead: number;
 
   constructor(worker: Worker, clock: Clock, options: SqliteOptions) {
     this.#worker = worker;
     this.#clock = clock;
     this.#options = options;
+    this.#ahead = clock.now() - clock.steady();
     worker.on('message', (message: WorkerMessage) => {
       if (message.kind === 'replies') this.#settle(message.replies);
       else if (message.kind === 'held') this.#held(message.reason);
@@ -154,9 +171,28 @@ class GroupCommit {
   #ask(verb: Verb, args: readonly unknown[]): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (this.#closed !== null) return reject(this.#closed);
-      this.#waiting.push({ call: { verb, now: this.#clock.now(), args }, resolve, reject, again: false });
+      this.#waiting.push({ call: { verb, now: this.#now(), args }, resolve, reject, again: false });
       this.#schedule();
     });
+  }
+
+  /** What time it is. Where the clock was set, what is kept is moved along by a call before the one that this is for. */
+  #now(): Instant {
+    const now = this.#clock.now();
+    const ahead = now - this.#clock.steady();
+    const by = milliseconds(Math.round(ahead - this.#ahead));
+    this.#ahead = ahead;
+    if (Math.abs(by) > JUMP && this.#options.access !== 'read')
+      this.#ask('shift', [by]).then(
+        () => this.#options.onClockSet?.(by),
+        // What keeps it from being written keeps everything else as well, and is told there.
+        () => {},
+      );
+    return now;
+  }
+
+  async settleTimes(): Promise<void> {
+    await this.#ask('settleTimes', []);
   }
 
   /** Waits for the end of the event loop's turn, so that everything that arrived with this call shares its commit. */

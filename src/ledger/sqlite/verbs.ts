@@ -24,6 +24,7 @@ import { AttemptLog } from './attempt-log.ts';
 import { Audit } from './audit.ts';
 import { Cancellation } from './cancel.ts';
 import { Claims } from './claims.ts';
+import { ClockJumps } from './clock-jumps.ts';
 import { Counters } from './counters.ts';
 import { Deployments } from './deployments.ts';
 import { type Failure, failureOf } from './failures.ts';
@@ -62,6 +63,7 @@ function prepareVerbs(db: DatabaseSync, counters: Counters) {
   const intake = new Intake(db, counters);
   const claims = new Claims(db, attempts, counters);
   const retention = new Retention(db);
+  const clockJumps = new ClockJumps(db);
   const reader = new Reader(db);
   const audit = new Audit(db);
   const identities = new Identities(db);
@@ -108,6 +110,8 @@ function prepareVerbs(db: DatabaseSync, counters: Counters) {
     check: () => null,
     auditRecords: () => audit.records(),
     runCount: () => identities.runCount(),
+    shift: (_now: Instant, by: Duration) => clockJumps.shift(by),
+    settleTimes: (now: Instant) => clockJumps.settle(now),
     depths: () => {
       counters.writeBack();
       return reader.depths();
