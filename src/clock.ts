@@ -29,8 +29,8 @@ export function unset(clock: Clock): Clock {
  * the clock was set to since.
  */
 export function cautious(clock: Clock): Clock {
-  const { now } = unset(clock);
-  return { now: () => instant(Math.min(clock.now(), now())), steady: () => clock.steady() };
+  const going = unset(clock);
+  return { now: () => instant(Math.min(clock.now(), going.now())), steady: () => clock.steady() };
 }
 
 /** Longest time that one of Node's timers holds, in milliseconds; anything longer would fire at once. */

@@ -105,20 +105,13 @@ export async function startService(
     const metrics = new Metrics(manifest.version, () => ({ engine, ledger: ledger.stats() }));
     const egress = new Egress({ settings: config.egress, ownPort: () => portOf(server) });
     const deliverer = delivererOf({ ledger, vault, egress, clock, log }, metrics, config);
+    const shared = { ledger, blobs, room, clock, log, folder, tracing, endpoints, egress };
     const engine = new Engine({
-      ledger,
-      blobs,
+      ...shared,
       logs: new RunLogs(logFolder(config.data), clock, log),
       callbacks: undo.adopt(await openCallbacks(), close),
-      room,
-      clock,
-      log,
       observers: [metrics, new RunLines(log, clock)],
-      tracing,
-      endpoints,
       launch: launcherOf(config, isolation, undo, clock, log),
-      egress,
-      folder,
       inputBytesMax: allLimits.tableBytes,
       onDelivery: () => deliverer.wake(),
     });

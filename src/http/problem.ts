@@ -42,7 +42,8 @@ export function sendProblem(reply: FastifyReply, problem: ServiceError): Fastify
 
 /** A run's error as it is shown with the run. */
 export function failureBody({ type, detail }: RunError) {
-  const { title, retryable } = PROBLEMS[type];
+  // One that is not in the table was damaged in the store.
+  const { title, retryable } = PROBLEMS[type] ?? PROBLEMS.internal;
   return { type, title, detail, retryable };
 }
 
@@ -64,7 +65,7 @@ export function problemOfRun(run: RunRecord): ServiceError {
   const where = { runId: run.runId, headers: { location: runPath(run.runId) } };
   if (run.status === 'cancelled') return new ServiceError('run-cancelled', `Run ${run.runId} was cancelled.`, where);
   const { type, detail } = run.error ?? { type: 'internal' as const, detail: 'The run failed and did not say why.' };
-  return new ServiceError(type satisfies ProblemSlug, detail, where);
+  return new ServiceError(type in PROBLEMS ? (type satisfies ProblemSlug) : 'internal', detail, where);
 }
 
 /** Mistakes that are named: a request may have as many as it has bytes. */

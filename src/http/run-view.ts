@@ -25,7 +25,20 @@ const timeOrNull = (at: Instant | null): string | null => (at === null ? null : 
 
 /** The JSON text of a run in a list; `base` stands before the paths of its links. Its metadata is spliced in as it was sent, so its numbers stay as they are. */
 export function runLineText(run: RunRecord, base: string): string {
-  return spliced(runLine(run, base), { metadata: run.metadata });
+  return spliced(runLine(run, base), { metadata: metadataOf(run) });
+}
+
+/** What stands in the place of metadata that was damaged in the store: it would make everything unreadable that stands around it. */
+const UNREADABLE = '{}';
+
+function metadataOf({ metadata }: RunRecord): string {
+  if (metadata === UNREADABLE) return metadata;
+  try {
+    const value: unknown = JSON.parse(metadata);
+    return typeof value === 'object' ? metadata : UNREADABLE;
+  } catch {
+    return UNREADABLE;
+  }
 }
 
 /** A JSON object with members whose text is at hand. */
@@ -92,7 +105,7 @@ export function runText(sight: RunSight, base: string, outputs: string | null, i
     attempts: attempts.map(attemptBody),
     ...(isDeduplicated ? { deduplicated: true } : {}),
   };
-  return withOutputs(spliced(body, { metadata: run.metadata, outputs: 'null' }), outputs);
+  return withOutputs(spliced(body, { metadata: metadataOf(run), outputs: 'null' }), outputs);
 }
 
 /** The text of a run, its output shown inside. */

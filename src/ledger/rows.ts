@@ -93,7 +93,12 @@ export interface AttemptRow {
   error_detail: string | null;
 }
 
-const instantOrNull = (value: number | null): Instant | null => (value === null ? null : instant(value));
+/** The furthest that a time can be from 1970 and still be written as one, in milliseconds. */
+const TIME_MAX = 8.64e15;
+
+/** A time that nobody could have written down is shown as the beginning of 1970, which nobody takes for one. */
+const timeOf = (value: number): Instant => instant(Math.abs(value) <= TIME_MAX ? value : 0);
+const instantOrNull = (value: number | null): Instant | null => (value === null ? null : timeOf(value));
 const durationOrNull = (value: number | null): Duration | null => (value === null ? null : milliseconds(value));
 
 function factsOf(contentType: string | null, bytes: number | null, sha256: string | null): PayloadFacts | null {
@@ -105,9 +110,22 @@ export function errorOf(row: { error_type: string | null; error_detail: string |
   return row.error_type === null ? null : { type: row.error_type as RunFailure, detail: row.error_detail ?? '' };
 }
 
-/** The port's record of a stored run. */
+/**
+ * JSON that this ledger has written; null where it has been damaged since. One row that nobody can read must not make others unreadable that are
+ * read with it; `claimcheck doctor` names it.
+ */
+function written<Value>(text: string | null): Value | null {
+  if (text === null) return null;
+  try {
+    return JSON.parse(text) as Value;
+  } catch {
+    return null;
+  }
+}
+
+/** The port's record of a stored run; what of it cannot be read is null. */
 export function toRunRecord(row: RunRow): RunRecord {
-  const batch = row.batch === null ? null : (JSON.parse(row.batch) as BatchPlan);
+  const batch = written<BatchPlan>(row.batch);
   return {
     sequence: row.seq,
     runId: row.run_id as RunId,
@@ -119,8 +137,8 @@ export function toRunRecord(row: RunRow): RunRecord {
     runName: row.run_name,
     priority: row.priority,
     attempt: row.attempt,
-    createdAt: instant(row.created_at_ms),
-    dueAt: instant(row.due_at_ms),
+    createdAt: timeOf(row.created_at_ms),
+    dueAt: timeOf(row.due_at_ms),
     startedAt: instantOrNull(row.started_at_ms),
     finishedAt: instantOrNull(row.finished_at_ms),
     timeout: durationOrNull(row.timeout_ms),
@@ -146,7 +164,8 @@ export function toRunRecord(row: RunRow): RunRecord {
 /** Who is told of a run's end. */
 export function callbackOf(row: { callback_url: string | null; callback_events: string | null }): Callback | null {
   const { callback_url: url, callback_events: events } = row;
-  return url === null || events === null ? null : { url, events: JSON.parse(events) as CallbackEvent[] };
+  const asked = written<CallbackEvent[]>(events);
+  return url === null || !Array.isArray(asked) ? null : { url, events: asked };
 }
 
 /** A batch has its progress from the start: how many rows it has is known when it is taken in. */
@@ -196,6 +215,16 @@ export const toNamedBlob = ({ key, run_id: runId, role, type, bytes, sha256 }: B
   role,
   facts: { contentType: type, bytes, sha256 },
 });
+
+/**
+ * The input of a run that is claimed; null where the ledger has nothing of it. Whoever executes the run says so: a claim that failed for it would
+ * keep every run of the endpoint from being claimed.
+ */
+export const claimedInput = (
+  facts: PayloadFacts | null,
+  inline: Uint8Array | null,
+  blob: string | null,
+): Payload | null => (blob === null && inline === null ? null : toPayload(facts, inline, blob));
 
 /** A payload from its facts and wherever its bytes are; null where the run has none. */
 export function toPayload(facts: PayloadFacts | null, inline: Uint8Array | null, blob: string | null): Payload | null {

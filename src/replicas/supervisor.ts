@@ -363,7 +363,7 @@ export class Supervisor {
     try {
       const launched = await launch(id);
       const { signal } = this.#closing;
-      const startedAt = clock.now();
+      const startedAt = clock.steady();
       const onRefusal = (refusal: Refusal): void => this.#refused(startedAt, 'url' in launched, refusal);
       const parts: StartParts = { policy, clock, signal, onRefusal };
       const replica = await ('url' in launched
@@ -395,9 +395,9 @@ export class Supervisor {
   }
 
   /** A start goes on for as long as it may; what no waiting mends is said meanwhile. A 5xx is what a server that loads answers. */
-  #refused(startedAt: Instant, isRemote: boolean, { status, words }: Refusal): void {
+  #refused(startedAt: Moment, isRemote: boolean, { status, words }: Refusal): void {
     const isMended = status === null ? !isRemote : status >= 500;
-    const isEarly = between(startedAt, this.#parts.clock.now()) < OBSTACLE_AFTER;
+    const isEarly = elapsed(startedAt, this.#parts.clock.steady()) < OBSTACLE_AFTER;
     const obstacle =
       isMended || isEarly ? null : `It is not ready until GET /ping is answered with 200; so far ${words}.`;
     if (obstacle === this.#obstacle) return;

@@ -8,7 +8,7 @@ import { after, type Duration, type Instant } from '../../domain/time.ts';
 import type { Claim, ClaimedRun, ClaimRequest, Recorded, Slot } from '../ledger.ts';
 import type { AttemptLog } from './attempt-log.ts';
 import type { Counters } from './counters.ts';
-import { progressColumns, runColumns, type RunRow, toPayload, toRunRecord } from '../rows.ts';
+import { claimedInput, progressColumns, runColumns, type RunRow, toRunRecord } from '../rows.ts';
 import { Query } from './query.ts';
 
 const CLAIM = `
@@ -109,7 +109,7 @@ export class Claims {
       slot,
       alone: Boolean(row.alone),
       countedAttempts: row.counted_attempts,
-      input: toPayload(run.input, row.input, row.input_blob),
+      input: claimedInput(run.input, row.input, row.input_blob),
     };
   }
 }

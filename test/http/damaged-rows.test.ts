@@ -1,0 +1,76 @@
+// Rows that somebody else has written into, or that a disk has changed: who reads others with them is not kept from those.
+
+import { DatabaseSync } from 'node:sqlite';
+import { expect, onTestFinished, test } from 'vitest';
+import { ledgerFile } from '../../src/config/config.ts';
+import { databaseOf, dropDatabase } from '../support/database.ts';
+import { folderForTest } from '../support/folder.ts';
+import { Gates } from '../support/gate.ts';
+import { ask } from '../support/postgres.ts';
+import { startTestService, type TestService } from '../support/service.ts';
+
+const ENDPOINTS = {
+  jobs: { model: './anything.ts', mode: 'async', replicas: { max: 1 } },
+  rows: { model: './careful-rows.ts', mode: 'async', replicas: { max: 1 } },
+} as const;
+
+/** Changes the store while nobody has it. */
+async function damage(data: string, sql: string): Promise<void> {
+  const database = await databaseOf(data);
+  if (database !== null) return void (await ask(database, sql.replaceAll(/\b(runs|inputs)\b/g, 'claimcheck.$1')));
+  const db = new DatabaseSync(ledgerFile(data));
+  db.exec(`PRAGMA ignore_check_constraints = ON; ${sql}`);
+  db.close();
+}
+
+test('one run that nobody can read any more keeps nobody from the others', async () => {
+  const data = await folderForTest();
+  onTestFinished(() => dropDatabase(data));
+  const start = async (): Promise<TestService> => {
+    const started = await startTestService({ endpoints: ENDPOINTS, data });
+    onTestFinished(() => started.stop());
+    return started;
+  };
+  const first = await start();
+  const table = (await first.postRaw('/endpoints/rows/invoke', 'text/csv', 'id\n1\n')).json.run_id as string;
+  const call = await first.submit('jobs', { do: 'say', value: 1 }, { metadata: { a: 1 } });
+  const failed = await first.submit('jobs', { do: 'throw' });
+  for (const id of [table, call, failed]) await first.ended(id);
+  await first.stop();
+  const into = async (set: string, id: string): Promise<void> => {
+    const database = await databaseOf(data);
+    if (database !== null) await ask(database, `UPDATE claimcheck.ended_runs SET ${set} WHERE run_id = '${id}'`);
+    else await damage(data, `UPDATE runs SET ${set} WHERE run_id = '${id}'`);
+  };
+  await into(`batch = '{"size":'`, table);
+  await into(`metadata = '{"a":', finished_at_ms = 9000000000000001`, call);
+  const server = await start();
+  const { status, json } = await server.get('/runs');
+  expect(status).toBe(200);
+  expect(json.runs).toMatchObject([
+    { run_id: failed, status: 'failed' },
+    { run_id: call, status: 'succeeded', metadata: {} },
+    { run_id: table, status: 'succeeded', batch: null },
+  ]);
+  for (const id of [table, call]) expect((await server.get(`/runs/${id}`)).status).toBe(200);
+});
+
+test('a run whose input is gone from the ledger fails, and those behind it are made', async () => {
+  const data = await folderForTest();
+  onTestFinished(() => dropDatabase(data));
+  const gates = new Gates(await folderForTest());
+  const first = await startTestService({ endpoints: ENDPOINTS, data });
+  const held = await first.submit('jobs', { do: 'say', value: 0, path: gates.path('open') });
+  await first.inStatus(held, 'running');
+  const [broken, behind] = [
+    await first.submit('jobs', { do: 'say', value: 1 }),
+    await first.submit('jobs', { do: 'say', value: 2 }),
+  ];
+  await first.stop();
+  await damage(data, `DELETE FROM inputs WHERE run_seq = (SELECT seq FROM runs WHERE run_id = '${broken}')`);
+  const server = await startTestService({ endpoints: ENDPOINTS, data });
+  onTestFinished(() => server.stop());
+  gates.open('open');
+  expect(await server.ended(behind)).toMatchObject({ status: 'succeeded' });
+  expect(await server.ended(broken)).toMatchObject({ status: 'failed', error: { type: 'payload-damaged' } });
+});
