@@ -180,7 +180,7 @@ const options: BadRequest[] = [
   post('parameters that are no object', '{"parameters":[1]}', invalid('/parameters', 'object')),
   post('a member named __proto__', '{"input":1,"__proto__":{"polluted":true}}', invalid('/__proto__')),
   post('a member named constructor', '{"input":1,"constructor":{"prototype":{}}}', invalid('/constructor')),
-  post('options of an envelope in the query', '{"input":1}', invalid('async'), `${JOBS}?async=true`),
+  post('options of an envelope in the query', '{"input":1}', invalid('priority'), `${JOBS}?priority=1`),
   table(
     'an option of a raw body that does not exist',
     'text/plain',
