@@ -105,8 +105,6 @@ async function served(): Promise<{ server: TestService; container: string }> {
       boxed: {
         model: ['sh', '-c', command],
         isolation: { user: 'server' },
-        // What boxed.js prints it has written before it answers.
-        replicas: { flushes: true },
         // Where the engine is, on machines that say it.
         env: { MARKER: marker, ...named('DOCKER_HOST'), ...named('CONTAINER_HOST') },
       },
