@@ -5,18 +5,19 @@ import { dirname, join } from 'node:path';
 import { describe, onTestFinished, test, expect } from 'vitest';
 import { type BlobStore, inputKey, outputKey } from '../../src/blobs/blobs.ts';
 import { openBlobDirectory } from '../../src/blobs/directory.ts';
-import { newRunId } from '../../src/clock.ts';
+import { newRunId, systemClock } from '../../src/clock.ts';
 import { ANYBODY } from '../../src/domain/access.ts';
 import { ServiceError } from '../../src/domain/errors.ts';
 import type { RunId } from '../../src/domain/ids.ts';
 import type { BlobKey } from '../../src/domain/payload.ts';
 import { DEFAULT_RETENTION } from '../../src/domain/retention.ts';
 import { isEnded } from '../../src/domain/run.ts';
-import { days, hours, instant, type Instant, milliseconds, minutes } from '../../src/domain/time.ts';
+import { after, between, days, hours, instant, type Instant, milliseconds, minutes } from '../../src/domain/time.ts';
 import { Collector } from '../../src/engine/collector.ts';
 import type { Deployed } from '../../src/engine/deployment.ts';
 import { Egress } from '../../src/egress/egress.ts';
 import { Engine } from '../../src/engine/engine.ts';
+import { Payloads } from '../../src/engine/payloads.ts';
 import type { Submission } from '../../src/engine/intake.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
@@ -27,6 +28,8 @@ import { type LogFile, RunLogs } from '../../src/logs/run-logs.ts';
 import { openCallbacks } from '../../src/replicas/callbacks.ts';
 import { DiskRoom } from '../../src/storage/disk-room.ts';
 import { ManualClock } from '../ledger/manual-clock.ts';
+import { call, deployment } from '../ledger/runs.ts';
+import { claimedRun } from '../support/claimed.ts';
 import { folderForTest } from '../support/folder.ts';
 import { serviceForTest, specsOf } from '../support/service.ts';
 import { until } from '../support/until.ts';
@@ -343,4 +346,50 @@ test('a server lets go of what an earlier one kept, a second after its end where
     expect((await server.get(`/runs/${id}/output`)).status).toBeGreaterThanOrEqual(400);
     expect(await server.run(id)).toMatchObject({ status: 'succeeded' });
   }
+});
+
+test('a blob that comes to be named while the pass looks is kept', async () => {
+  const clock = new ManualClock();
+  const ledger = await openSqliteLedger(':memory:', clock);
+  onTestFinished(() => ledger.close());
+  const blobs = await openBlobDirectory(await folderForTest());
+  await ledger.deploy(deployment());
+  const { claim } = await claimedRun(ledger, call());
+  const key = outputKey(claim.runId, claim.attempt);
+  const payloads = new Payloads(blobs);
+  const output = await payloads.store(Buffer.from(LARGE), 'text/plain', key);
+  clock.advance(between(clock.now(), after(systemClock.now(), hours(2))));
+  // Between the two questions that a pass asks, the run ends with this very blob.
+  const meanwhile = new Proxy(ledger, {
+    get: (target, verb) => {
+      const value: unknown = Reflect.get(target, verb, target);
+      if (typeof value !== 'function') return value;
+      return async (...args: unknown[]) => {
+        if (verb === 'run') await ledger.finish([{ claim, result: { kind: 'succeeded', output }, progress: null }]);
+        return (await Reflect.apply(value, target, args)) as unknown;
+      };
+    },
+  });
+  const log = openLog('silent');
+  const logs = new RunLogs(await folderForTest(), clock, log);
+  const folder = { since: () => instant(0), isCopied: () => false };
+  await new Collector({ ledger: meanwhile, blobs, logs, clock, log, folder }).deleteOrphans();
+  expect((await payloads.read(output)).length).toBe(LARGE.length);
+});
+
+test('one round lets go of all that is due, however much that is', async () => {
+  const clock = new ManualClock();
+  const ledger = await openSqliteLedger(':memory:', clock);
+  onTestFinished(() => ledger.close());
+  await ledger.deploy(deployment({ queueLimit: 2_000 }));
+  const runs = Array.from({ length: 1_001 }, () => call());
+  await ledger.enqueue(runs);
+  await Promise.all(runs.map(({ runId }) => ledger.cancel(runId)));
+  clock.advance(days(365));
+  const log = openLog('silent');
+  const folder = { since: () => instant(0), isCopied: () => false };
+  const blobs = await openBlobDirectory(await folderForTest());
+  const logs = new RunLogs(await folderForTest(), clock, log);
+  await new Collector({ ledger, blobs, logs, clock, log, folder }).letGo();
+  expect(await ledger.letGo()).toMatchObject({ runs: 0 });
 });

@@ -8,7 +8,9 @@ import { Sweeper } from '../../src/engine/sweeper.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
 import { openLog } from '../../src/log.ts';
 import { ManualClock } from '../ledger/manual-clock.ts';
-import { call, deployment } from '../ledger/runs.ts';
+import { batch, call, chunk, deployment } from '../ledger/runs.ts';
+import { claimedRun } from '../support/claimed.ts';
+import { until } from '../support/until.ts';
 
 test('a server that stood still for longer than its leases loses none of its runs to itself', async () => {
   const clock = new ManualClock();
@@ -59,4 +61,50 @@ test('a server that stops at once does not wait for ever for a run that it was c
   leases.stopAll('draining');
   const after = leases.hold({ runId: newRunId(), attempt: 1 });
   expect([before, after].map(({ signal }) => signal.reason as unknown)).toEqual(['draining', 'draining']);
+});
+
+async function leasesForTest() {
+  const ledger = await openSqliteLedger(':memory:', systemClock);
+  await ledger.deploy(deployment());
+  const leases = new Leases(ledger, openLog('silent'), systemClock);
+  onTestFinished(async () => {
+    leases.close();
+    await ledger.close();
+  });
+  return { ledger, leases };
+}
+
+test('of two attempts at a run that this server has in hand the earlier one is lost, and ends nothing of the later', async () => {
+  const { leases } = await leasesForTest();
+  const runId = newRunId();
+  const earlier = leases.hold({ runId, attempt: 1 });
+  const later = leases.hold({ runId, attempt: 2 });
+  expect([earlier.signal.reason, later.signal.aborted]).toEqual(['lost', false]);
+  leases.stop({ runId, attempt: 1 }, 'cancelled');
+  earlier.release();
+  expect(later.signal.aborted).toBe(false);
+  leases.stop({ runId, attempt: 2 }, 'cancelled');
+  expect(later.signal.reason).toBe('cancelled');
+});
+
+test('work on a run that somebody else has ended is stopped, and with a batch that on its chunks', async () => {
+  const { ledger, leases } = await leasesForTest();
+  const parent = await claimedRun(ledger, batch(), 'engine');
+  const atWork = await claimedRun(ledger, chunk(parent.claim, 0, 1));
+  const other = await claimedRun(ledger, call());
+  const held = leases.hold(atWork.claim, parent.claim.runId);
+  const kept = leases.hold(other.claim);
+  await ledger.cancel(parent.claim.runId);
+  leases.check(parent.claim.runId);
+  await until('the chunk is stopped', () => held.signal.aborted);
+  expect([held.signal.reason, kept.signal.aborted]).toEqual(['lost', false]);
+});
+
+test('a run that is over its time still has somebody who is told of it; a cancelled one has not', async () => {
+  const { leases } = await leasesForTest();
+  const late = leases.hold({ runId: newRunId(), attempt: 1 });
+  late.stop('timeout');
+  const cancelled = leases.hold({ runId: newRunId(), attempt: 1 });
+  cancelled.stop('cancelled');
+  expect([late.over.aborted, cancelled.over.aborted]).toEqual([false, true]);
 });

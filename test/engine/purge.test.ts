@@ -80,3 +80,14 @@ test('chunks that are at work for a batch in the queue are stopped', async () =>
   expect(held.signal).toMatchObject({ aborted: true, reason: 'cancelled' });
   held.release();
 });
+
+test('runs of another tenant stay, and where a name is given those of another name', async () => {
+  const parts = await partsForTest();
+  const { ledger } = parts;
+  const mine = [call({ runName: 'nightly' }), call({ runName: 'other' }), call()];
+  const theirs = call({ tenant: 'theirs', runName: 'nightly' });
+  await ledger.enqueue([...mine, theirs]);
+  expect(await purge(parts, { ...ALL, runName: 'nightly' })).toBe(1);
+  expect(await purge(parts, ALL)).toBe(2);
+  expect((await ledger.run(theirs.runId))?.status).toBe('queued');
+});

@@ -59,3 +59,29 @@ test('who stops listening while being told does not keep the others from hearing
   events.ended(mine);
   expect(heard).toEqual(['first', 'second']);
 });
+
+test('who follows a run hears that its end changed it', () => {
+  const events = new RunEvents();
+  const heard: string[] = [];
+  const mine = end();
+  events.onChange(mine.runId, (what) => heard.push(what));
+  events.ended(mine);
+  expect(heard).toEqual(['state']);
+});
+
+test('a run that somebody asked to be told of has its delivery carried out, and no other', () => {
+  let deliveries = 0;
+  const events = new RunEvents(() => (deliveries += 1));
+  events.ended(end());
+  events.ended(end({ hasCallback: true }));
+  expect(deliveries).toBe(1);
+});
+
+test('nobody waits for a run once the last listener has stopped', () => {
+  const events = new RunEvents();
+  const mine = end();
+  const stops = [events.onEnd(mine.runId, () => {}), events.onEnd(mine.runId, () => {})];
+  expect(events.hasWaiters(mine.runId)).toBe(true);
+  stops.forEach((stop) => stop());
+  expect([events.hasWaiters(mine.runId), events.isAwaited(mine)]).toEqual([false, false]);
+});
