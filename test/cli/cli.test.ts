@@ -167,16 +167,18 @@ describe('submit and runs', () => {
     expect(output).toMatchObject({ code: 1, stderr: expect.stringContaining('run-cancelled') });
   });
 
-  test('runs are listed with their names stripped of what would steer a terminal', async () => {
-    await connect({ url: server.url }).endpoint('anything').submit({}, { runName: 'red\u001b[31m' });
+  test('runs are listed with their names, of which none can steer a terminal', async () => {
+    const anything = connect({ url: server.url }).endpoint('anything');
+    await expect(anything.submit({}, { runName: 'red\u001b[31m' })).rejects.toThrow('holds a control character');
+    await anything.submit({}, { runName: 'gr\u202eün 赤' });
     const { stdout } = await claimcheck(['runs', 'list', '--endpoint', 'anything', '--limit', '1']);
     expect(stdout.split('\n')).toEqual([
       expect.stringMatching(/^ID +ENDPOINT +STATUS +DONE +AGE +NAME$/),
-      expect.stringMatching(/ red$/),
+      expect.stringMatching(/ grün 赤$/),
       '',
     ]);
     const json = await claimcheck(['runs', 'list', '--endpoint', 'anything', '--limit', '1', '--json']);
-    expect(JSON.parse(json.stdout)).toMatchObject([{ run_name: 'red\u001b[31m' }]);
+    expect(JSON.parse(json.stdout)).toMatchObject([{ run_name: 'gr\u202eün 赤' }]);
   });
 });
 
@@ -351,7 +353,7 @@ describe('migrate', () => {
     expect(second.stdout).toMatch(/^The ledger \(.*\) was up to date: schema \d+\.\n$/);
     expect(second.stdout).toContain(ledger);
     const json = JSON.parse((await claimcheck([...args, '--json'])).stdout) as object;
-    expect(json).toEqual({ applied: [], schema: expect.any(Number) as number });
+    expect(json).toEqual({ applied: [], schema: expect.any(Number) as number, adopted: false });
   });
 
   test('of a ledger that a server has open is refused', async () => {
