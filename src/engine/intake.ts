@@ -18,10 +18,11 @@ import type { Enqueued, Ledger, NewRun, RunRecord } from '../ledger/ledger.ts';
 import { BORDER_TYPES } from '../table/format.ts';
 import type { TraceText } from '../tracing/trace-context.ts';
 import type { ArrowConverter } from './batch/arrow-converter.ts';
-import { batchFormat, type BatchQuestion, checkWhole, planHeld, planStored } from './batch/plan.ts';
+import { batchFormat, type BatchQuestion, planHeld, planStored } from './batch/plan.ts';
 import type { Deployed } from './deployment.ts';
 import { checkedInput, refusedAddress } from './located-input.ts';
 import type { Payloads } from './payloads.ts';
+import { checkStored, checkSubmitted } from './whole-table.ts';
 
 /** An input in hand: its bytes, or a payload that was stored already, under the key of the run that is to be made of it. */
 export type SubmittedInput =
@@ -133,14 +134,14 @@ async function takeIn(parts: IntakeParts, submission: Submission): Promise<Taken
   const callback = callbackOf(parts, submission);
   const format = batchFormat(submission);
   if ('stored' in input) {
-    if (format === null) return { runId: input.runId, payload: input.stored, batch: null, callback };
-    const batch = await planStored(submission, parts, input.stored, format);
-    const contentType = batch === null ? input.contentType : BORDER_TYPES[format];
+    const batch = format === null ? null : await planStored(submission, parts, input.stored, format);
+    if (batch === null) await checkStored(submission, payloads, input.stored);
+    const contentType = batch === null ? input.contentType : BORDER_TYPES[format!];
     return { runId: input.runId, payload: { ...input.stored, contentType }, batch, callback };
   }
   const { bytes } = checkedInput(input, egress, inputPointer);
   const batch = format === null ? null : await planHeld(submission, parts, bytes, format);
-  if (batch === null) checkWhole(submission, bytes);
+  if (batch === null) checkSubmitted(submission, bytes);
   const runId = newRunId();
   const contentType = batch === null ? input.contentType : BORDER_TYPES[format!];
   return { runId, payload: await payloads.store(bytes, contentType, inputKey(runId)), batch, callback };

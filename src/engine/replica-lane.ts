@@ -48,6 +48,7 @@ import { openReports, type Reports } from './reports.ts';
 import { textTypeOf } from '../table/border.ts';
 import { disorderIn } from './batch/row-order.ts';
 import type { RunEvents } from './run-events.ts';
+import { checkFetched, InputUnfit, needsAllRows } from './whole-table.ts';
 
 /** Slots reserved at a time: enough to fill a replica fleet, few enough that a claim stays a short transaction. */
 const RESERVE_MAX = 64;
@@ -225,10 +226,13 @@ function resultWithoutInput(
   cause: unknown,
 ): AttemptResult {
   if (isTroubleOfServer(cause)) throw cause;
-  if (!(cause instanceof InputUnavailable)) return unreadableInput(log, claimed.claim.runId, cause);
+  const isUnfit = cause instanceof InputUnfit;
+  if (!isUnfit && !(cause instanceof InputUnavailable)) return unreadableInput(log, claimed.claim.runId, cause);
+  // What the runner says of a table that it cannot read is of this type too.
+  const type = isUnfit ? 'model-error' : 'input-unavailable';
   const failure: Failure = held.signal.aborted
     ? failureOf({ kind: 'stopped' }, held.signal.reason as StopReason, claimed)!
-    : { kind: 'failed', error: { type: 'input-unavailable', detail: cause.message } };
+    : { kind: 'failed', error: { type, detail: cause.message } };
   return resultOfFailure(failure, claimed, deployed.spec.retry, jitter());
 }
 
@@ -268,7 +272,7 @@ async function inputOf(parts: ReplicaLaneParts, claimed: ClaimedRun, held: HeldC
   }
   if (input === null) throw new BlobDamaged('The ledger has neither the bytes nor the blob of the input.');
   const { contentType, bytes } = input;
-  if (!isHeld(input))
+  if (!isHeld(input) && !needsAllRows(parts.deployed))
     return { body: { bytes, open: () => payloads.stream(input) }, contentType, giveBack: null, ...there };
   const content = await payloads.read(input);
   return contentType === LOCATION_TYPE
@@ -284,15 +288,20 @@ async function fetchedInput(
   { signal }: HeldClaim,
 ): Promise<Input> {
   const { payloads, room, clock, inputBytesMax } = parts;
-  const { spec, takes } = parts.deployed;
   const startedAt = clock.steady();
   // Columns that may have to be renamed are looked for in the whole of it.
-  const heldBytesMax = takes === 'rows' && spec.features.length > 0 ? inputBytesMax : HELD_PAYLOAD_BYTES_MAX;
+  const heldBytesMax = needsAllRows(parts.deployed) ? inputBytesMax : HELD_PAYLOAD_BYTES_MAX;
   const key = fetchedKey(claim.runId, claim.attempt);
   const keep = (chunks: AsyncIterable<Uint8Array>, contentType: string): Promise<Payload> =>
     payloads.storeStream(chunks, contentType, key, inputBytesMax, (work) => room.insist(work, signal));
   const { timeout } = run;
   const { content, contentType } = await fetchInput(parts, location, { timeout, signal }, heldBytesMax, keep);
+  await checkFetched(parts.deployed, payloads, contentType, 'kept' in content ? content.kept : content).catch(
+    async (error: unknown) => {
+      if ('kept' in content) await payloads.discard(content.kept);
+      throw error;
+    },
+  );
   const took = elapsed(startedAt, clock.steady());
   if (content instanceof Uint8Array)
     return { ...declaredInput(parts, { bytes: content, contentType }, null), took, fetched: null };

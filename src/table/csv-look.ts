@@ -1,6 +1,8 @@
 // What a table that came as CSV seems to be, where it is not what CSV is here (commas, a header line, UTF-8): it would be read as one column, or its
 // first row as names, and nobody would be told.
 
+import { plainBytes } from './bytes.ts';
+import { type CsvHeader, readFirstHeader } from './csv-header.ts';
 import { TableError } from './format.ts';
 
 /** Separators that other programs write, and what they are called. */
@@ -39,6 +41,29 @@ export function checkLook(start: Uint8Array, columns: readonly string[]): void {
       `The first line of the CSV table seems to be a row and no header: ${columns.length === 1 ? 'its only value is a number' : `all of its ${columns.length} values are numbers`}. Put a line with the names of the columns in front, or quotes around names that are numbers.`,
       { line: 1 },
     );
+}
+
+/** How much of a table `checkBeginning` needs, in bytes: the header line and a row, where they are not very long. */
+export const BEGINNING_BYTES = 64 * 1_024;
+
+/**
+ * As `checkLook`, of a table that nobody has read. A header that cannot be read is left to the reader of the table, who says so.
+ *
+ * @param given its bytes, or `BEGINNING_BYTES` of them
+ */
+export function checkBeginning(given: Uint8Array): void {
+  const beginning = plainBytes(given.subarray(0, BEGINNING_BYTES));
+  const header = headerOrNull(beginning, given.length >= BEGINNING_BYTES);
+  if (header !== null) checkLook(beginning.subarray(header.start), header.columns);
+}
+
+function headerOrNull(beginning: Uint8Array, goesOn: boolean): CsvHeader | null {
+  try {
+    return readFirstHeader(beginning, goesOn);
+  } catch (error) {
+    if (error instanceof TableError) return null;
+    throw error;
+  }
 }
 
 const NUMBER = /^\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*$/;

@@ -73,6 +73,14 @@ test.each([
   expect(json.detail).toMatch(/The columns "\w+", "\w+" differ in case alone/);
 });
 
+test('a long table that goes to the model whole is renamed and held to the features too', async () => {
+  const rows = 'C\n'.repeat(2 ** 19);
+  const { text } = await output('text/csv', `SMILES\n${rows}`, '?batch=false');
+  expect(text.slice(0, 20)).toBe('SMILES,length\nC,1\nC,');
+  const { status, json } = await invoke('text/csv', `id\n${rows}`, '?batch=false');
+  expect([status, json.detail]).toEqual([422, 'The table lacks "smiles"; it has "id".']);
+});
+
 test('a row alone that lacks a feature is refused, as a table is', async () => {
   const { status, json } = await invoke('application/json', '{"input":{"id":1}}');
   expect([status, json.detail]).toEqual([422, 'The table lacks "smiles"; it has "id".']);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { checkLook, unreadParameter } from '../../src/table/csv-look.ts';
+import { BEGINNING_BYTES, checkBeginning, checkLook, unreadParameter } from '../../src/table/csv-look.ts';
 import { indexTable } from '../../src/table/split.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -13,6 +13,7 @@ test.each([
   ['a negative number for a name', '-1\n2\n', /its only value is a number/],
 ])('a table with %s is told what it seems to be', (_, text, message) => {
   expect(() => look(text)).toThrow(message);
+  expect(() => checkBeginning(bytes(`\uFEFF\n${text}`))).toThrow(message);
 });
 
 test.each([
@@ -26,6 +27,14 @@ test.each([
   expect(() => look(text)).toThrow(message);
 });
 
+test('a long table is looked at by its beginning, and one that has no header there is left to its reader', () => {
+  const rows = '1,5;2\n'.repeat(BEGINNING_BYTES);
+  expect(() => checkBeginning(bytes(`a;b\n${rows}`))).toThrow(/separated by semicolons/);
+  expect(() => checkBeginning(bytes(`a,b\n${rows}`))).not.toThrow();
+  for (const text of ['', '\n\n', 'a,a\n', '"a\n', `"${'a;'.repeat(BEGINNING_BYTES)}`])
+    expect(() => checkBeginning(bytes(text))).not.toThrow();
+});
+
 test.each([
   'a,b\n1;2,3\n',
   '"a;b"\n1;2\n',
@@ -37,6 +46,7 @@ test.each([
   'a\n',
 ])('a table that is one is taken: %j', (text) => {
   expect(() => look(text)).not.toThrow();
+  expect(() => checkBeginning(bytes(text))).not.toThrow();
 });
 
 test.each([

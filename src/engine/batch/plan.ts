@@ -5,12 +5,11 @@ import { DEFAULT_BATCH_SIZE } from '../../domain/endpoint.ts';
 import { ServiceError } from '../../domain/errors.ts';
 import type { Payload } from '../../domain/payload.ts';
 import { checkLook } from '../../table/csv-look.ts';
-import { BORDER_TYPES, type BorderFormat, borderFormatOf, TableError, tableFormatOf } from '../../table/format.ts';
+import { BORDER_TYPES, type BorderFormat, borderFormatOf, TableError } from '../../table/format.ts';
 import { isJsonTable } from '../../table/json.ts';
-import { columnsOrNull } from '../../table/rename.ts';
 import { isByLines } from '../../table/survey.ts';
 import { type BatchTable, holdTable, openTable, type TableParts } from './table.ts';
-import { checkColumns, checkFeatures } from './columns.ts';
+import { checkColumns } from './columns.ts';
 import type { Deployed } from '../deployment.ts';
 
 /** What of a submission says whether and how it runs as a batch. */
@@ -70,18 +69,6 @@ export async function planHeld(
   }
 }
 
-/**
- * Checks rows that go to their model whole for the features of the endpoint. What is no table is left to the model, which says so.
- *
- * @throws ServiceError `invalid-request` for its columns
- */
-export function checkWhole({ deployed: { spec, takes }, input }: BatchQuestion, bytes: Uint8Array): void {
-  const format = tableFormatOf(input.contentType);
-  if (takes !== 'rows' || spec.features.length === 0 || format === null) return;
-  const columns = columnsOrNull(bytes, format);
-  if (columns !== null) checkFeatures(columns, spec.features);
-}
-
 /** As `planHeld`, of a table that was stored while it came, and that need not be held. */
 export async function planStored(
   question: BatchQuestion,
@@ -125,7 +112,7 @@ function planOf(
 }
 
 /** What is wrong with a table, said of its place in the request. */
-function inRequest(error: unknown, { inputPointer }: BatchQuestion): unknown {
+export function inRequest(error: unknown, { inputPointer }: Pick<BatchQuestion, 'inputPointer'>): unknown {
   if (!(error instanceof TableError)) return error;
   return new ServiceError('malformed-body', error.message, {
     errors: [{ pointer: `${inputPointer}${error.pointer}`, detail: error.message }],
