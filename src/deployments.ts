@@ -8,7 +8,7 @@ import { EndpointFile } from './config/config-file.ts';
 import { ConfigError } from './config/config-error.ts';
 import type { Config } from './config/config.ts';
 import { checkInWords } from './config/in-words.ts';
-import { permit } from './config/deploy-rules.ts';
+import { permit, type Permitted, permitOperator } from './config/deploy-rules.ts';
 import { resolveEndpoint } from './config/endpoint.ts';
 import type { Principal } from './domain/access.ts';
 import type { EndpointSpec } from './domain/endpoint.ts';
@@ -194,36 +194,44 @@ export class Deployer {
     throw invalid(mistakes.map(({ pointer, detail }) => ({ pointer: pointer.slice(prefix.length + 1), detail })));
   }
 
-  /** The endpoint as somebody may deploy it: the operator any, a key what the configuration allows. */
-  #permitted(spec: EndpointSpec, { isOperator }: Principal): EndpointSpec {
-    if (isOperator === true) return spec;
+  /** The endpoint as somebody may deploy it: the operator any but as the server's user, a key what the configuration allows. */
+  #permitted(spec: EndpointSpec, principal: Principal): EndpointSpec {
+    const permitted = this.#permit(spec, principal);
+    if ('spec' in permitted) return permitted.spec;
+    throw new ServiceError('forbidden', whyForbidden(spec, permitted.refused, principal), {
+      errors: pointersOf(permitted.refused),
+    });
+  }
+
+  #permit(spec: EndpointSpec, { isOperator }: Principal): Permitted {
     const { config, users } = this.#parts;
     const configured = config.endpoints.find(({ name }) => name === spec.name) ?? null;
-    const permitted = permit(spec, configured, config.deploy, users.arePossible);
-    if ('spec' in permitted) return permitted.spec;
-    const sentences = permitted.refused.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ');
-    throw new ServiceError(
-      'forbidden',
-      `This server lets a key deploy what its configuration names, and no more: ${sentences}. Allow it there under deploy, or deploy with the operator's token, the first line of operator-token in the server's data folder, in place of the key.`,
-      { errors: pointersOf(permitted.refused) },
-    );
+    return isOperator === true
+      ? permitOperator(spec, configured, config.deploy)
+      : permit(spec, configured, config.deploy, users.arePossible);
   }
 
   /**
-   * Whoever deployed a version that is there was entitled to, and its model is what it was: a key may go back to it. Not so to the server's
+   * Whoever deployed a version that is there was entitled to, and its model is what it was: anybody may go back to it. Not so to the server's
    * user, to whom the configuration may have said no since.
    */
   #assertMayReturn({ spec: text, version }: DeploymentRecord, principal: Principal): void {
     const spec = JSON.parse(text) as EndpointSpec | null;
-    const { users } = this.#parts;
-    if (spec === null || principal.isOperator === true || spec.model.runtime === 'remote') return;
-    const chosen = users.choose(spec);
-    const isServers = spec.user === 'server' || (users.arePossible && 'uid' in chosen && chosen.uid === null);
-    if (isServers && this.#permitted(spec, principal).user !== spec.user)
+    if (spec === null || spec.model.runtime === 'remote' || !this.#wouldBeServers(spec, principal)) return;
+    const permitted = this.#permit(spec, principal);
+    if ('refused' in permitted || permitted.spec.user !== spec.user)
       throw new ServiceError(
         'forbidden',
-        `Version ${version} runs as the server's own user, which the configuration does not allow a key: allow it there under deploy.users, or roll back with the operator's token.`,
+        `Version ${version} runs as the server's own user, which the server's configuration does not allow: allow it there, by deploy: { users: [own, server] }.`,
       );
+  }
+
+  /** Whether a version runs as the server's user where others are to be had: said so, or (which the operator may) because its own cannot read it. */
+  #wouldBeServers(spec: EndpointSpec, { isOperator }: Principal): boolean {
+    const { users } = this.#parts;
+    if (spec.user === 'server' || isOperator === true) return spec.user === 'server';
+    const chosen = users.choose(spec);
+    return users.arePossible && 'uid' in chosen && chosen.uid === null;
   }
 
   /** With its evaluation data, which a version that stood before can do without: a file that has gone since is told when rows of it are asked for. */
@@ -244,6 +252,17 @@ export class Deployer {
     const { kind: takes, inputSchema = null, outputSchema = null } = inspected;
     return { shape: { takes, inputSchema, outputSchema }, cautions };
   }
+}
+
+function whyForbidden({ name }: EndpointSpec, refused: readonly FieldError[], { isOperator }: Principal): string {
+  const sentences = refused.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ');
+  if (isOperator === true)
+    return `Over HTTP an endpoint gets the server's own user only where the server's configuration says so: ${sentences}. Write deploy: { users: [own, server] } there, or isolation: { user: server } under endpoints.${name}, and start the server anew; or deploy it without isolation.user.`;
+  // The operator's token helps with everything but the server's user.
+  const orToken = refused.some(({ pointer }) => pointer === 'isolation.user')
+    ? ''
+    : ", or deploy with the operator's token, the first line of operator-token in the server's data folder, in place of the key";
+  return `This server lets a key deploy what its configuration names, and no more: ${sentences}. Allow it there under deploy${orToken}.`;
 }
 
 /** Changes of the endpoints of a server: those of one endpoint one after the other, so that the one that was asked for last has the last word. */

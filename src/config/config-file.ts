@@ -73,7 +73,8 @@ export const DeployFile = Type.Object(
     users: Type.Optional(
       Type.Array(Type.Enum(['own', 'server']), {
         minItems: 1,
-        description: "Whom they may run as: ['own'] unless set. The server's user may do all that the server can.",
+        description:
+          "Whom they may run as, with the operator's token as well: ['own'] unless set. The server's user may do all that the server can.",
       }),
     ),
   },

@@ -1,5 +1,5 @@
-// What may be deployed over HTTP with a key. A model is a program, so whoever may name any file, command, variable or user has the rights of
-// the server: keys get what the configuration names, and the operator, who could write the configuration, is not asked.
+// What may be deployed over HTTP. A model is a program, so whoever may name any file, command, variable or user has the rights of the server:
+// keys get what the configuration names, and the holder of the operator's token everything but the server's user.
 
 import { realpathSync } from 'node:fs';
 import { relative, resolve, sep } from 'node:path';
@@ -8,7 +8,7 @@ import type { FieldError } from '../domain/errors.ts';
 import type { DeployFile } from './config-file.ts';
 import { DEFAULT_PYTHON } from './endpoint.ts';
 
-/** What keys may deploy, beyond the endpoints of the configuration as they stand there. */
+/** What may be deployed over HTTP, beyond the endpoints of the configuration as they stand there. */
 export interface DeploySettings {
   /** Absolute paths of files and folders. */
   readonly files: readonly string[];
@@ -70,11 +70,11 @@ function isOrigin(text: string): boolean {
   return url !== null && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`;
 }
 
-/** An endpoint as a key may deploy it, or what of it the configuration does not allow. */
+/** An endpoint as somebody may deploy it, or what of it the configuration does not allow. */
 export type Permitted = { readonly spec: EndpointSpec } | { readonly refused: readonly FieldError[] };
 
 /**
- * Holds an endpoint against the configuration: what stands under its name there is allowed, and what `deploy` names.
+ * Holds an endpoint that a key deploys against the configuration: what stands under its name there is allowed, and what `deploy` names.
  *
  * @param configured the endpoint of that name in the configuration, if there is one
  * @param hasOwnUsers whether replicas can run as users of their own here; elsewhere all of them run as the server's
@@ -97,6 +97,16 @@ export function permit(
   if (spec.user === 'server') return { refused: [SERVER_USER] };
   // Where nobody says whom it runs as, it could become the server's user: at once, or once its files are hidden from its own.
   return { spec: hasOwnUsers && spec.model.runtime !== 'remote' ? { ...spec, user: 'own' } : spec };
+}
+
+/** What the holder of the operator's token may deploy: any model, and as the server's user what the configuration has run as that, by its name. */
+export function permitOperator(
+  spec: EndpointSpec,
+  configured: EndpointSpec | null,
+  { users }: Pick<DeploySettings, 'users'>,
+): Permitted {
+  const isAllowed = spec.user !== 'server' || configured?.user === 'server' || users.includes('server');
+  return isAllowed ? { spec } : { refused: [SERVER_USER] };
 }
 
 const SERVER_USER: FieldError = {

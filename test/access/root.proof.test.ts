@@ -95,6 +95,27 @@ describe.skipIf(!users)(`on a server of root without keys${WITHOUT_USERS}`, () =
     expect(refused).toMatchObject({ code: 77, stderr: expect.stringContaining("the operator's token") as string });
   });
 
+  test("the operator's token deploys any program, but none as the server's user", async () => {
+    const put = (name: string, body: object) =>
+      server.send('PUT', `/endpoints/${name}`, {
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+    expect(await put('evil', AS_ROOT)).toMatchObject({
+      status: 403,
+      json: {
+        errors: [{ pointer: '/isolation/user' }],
+        detail: expect.stringContaining('deploy: { users: [own, server] }') as string,
+      },
+    });
+    expect((await put('asks', AS_ROOT)).status).toBe(403);
+    const file = join(folder, 'models', 'asks.mjs');
+    const cwd = join(folder, 'models');
+    expect((await put('other', { model: file, cwd, env: { ANY: '1' }, mode: 'sync' })).status).toBe(201);
+    const { json } = await server.post('/endpoints/other/invoke', { input: { asked: [], read: ['/etc/shadow'] } });
+    expect(json.outputs).toMatchObject({ uid: FIRST_UID + 1, tried: ['EACCES'] });
+  });
+
   test('the user of the server needs nothing but the command', async () => {
     const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
     const { stdout } = await promisify(execFile)(process.execPath, [main, 'purge', 'asks'], {

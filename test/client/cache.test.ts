@@ -40,7 +40,10 @@ interface Squares {
 
 beforeAll(async () => {
   folder = await newFolder();
-  server = await startTestService({ endpoints: { anything: { model: './anything.ts' } } });
+  server = await startTestService({
+    endpoints: { anything: { model: './anything.ts' } },
+    deploy: { users: ['own', 'server'] },
+  });
   shared = await newSquares({});
 });
 afterAll(async () => {

@@ -2,7 +2,7 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { DeployFile, EndpointFile } from '../../src/config/config-file.ts';
-import { deployMistakes, permit, readDeploySettings } from '../../src/config/deploy-rules.ts';
+import { deployMistakes, permit, permitOperator, readDeploySettings } from '../../src/config/deploy-rules.ts';
 import { resolveEndpoint } from '../../src/config/endpoint.ts';
 import type { EndpointSpec } from '../../src/domain/endpoint.ts';
 import { folderForTest } from '../support/folder.ts';
@@ -123,4 +123,31 @@ describe('what is allowed under deploy', () => {
     '%s is left to no key, since it steers what starts a replica',
     (name) => expect(deployMistakes({ env: [name] })).toMatchObject([{ pointer: 'deploy.env.0' }]),
   );
+});
+
+describe("with the operator's token", () => {
+  const AS_SERVER: EndpointFile = { ...SERVED, isolation: { user: 'server' } };
+  const COMMAND: EndpointFile = { model: ['sh', '-c', 'id'], env: { PATH: '/tmp' }, cwd: '/tmp' };
+
+  test.each<[string, EndpointFile, EndpointFile | null, DeployFile]>([
+    ['any program', COMMAND, SERVED, {}],
+    ['any program as a user of its own', { ...COMMAND, isolation: { user: 'own' } }, null, {}],
+    ["the server's user where the endpoint of that name has it", AS_SERVER, AS_SERVER, {}],
+    ["the server's user where deploy.users has it", AS_SERVER, null, { users: ['own', 'server'] }],
+  ])('%s is let through as it is', (_what, written, configured, deploy) => {
+    const spec = specOf(written);
+    const there = configured === null ? null : specOf(configured);
+    expect(permitOperator(spec, there, readDeploySettings(deploy, folder))).toEqual({ spec });
+  });
+
+  test.each<[string, EndpointFile | null]>([
+    ['for a name that the configuration does not have', null],
+    ['for one that says nothing of its user there', SERVED],
+    ['for one that has its own there', { ...SERVED, isolation: { user: 'own' } }],
+  ])("nobody gets the server's user %s", (_what, configured) => {
+    const there = configured === null ? null : specOf(configured);
+    expect(permitOperator(specOf(AS_SERVER), there, readDeploySettings({}, folder))).toMatchObject({
+      refused: [{ pointer: 'isolation.user', detail: expect.stringContaining('deploy.users') as string }],
+    });
+  });
 });

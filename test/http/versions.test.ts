@@ -283,6 +283,21 @@ describe('a server that starts again', () => {
       await removeFolder(join(data, 'nothing'));
     }
   };
+  const AS_SERVER = named('one', { isolation: { user: 'server' } });
+
+  test("goes back to nothing that ran as the server's user, once its configuration does not say so any more", async () => {
+    const server = await restarted(AS_SERVER, named('two'), () => Promise.resolve());
+    for (const answer of [
+      await put(server, 'jobs', AS_SERVER),
+      await server.send('POST', '/endpoints/jobs/rollback'),
+      await server.post('/endpoints/jobs/rollback', { version: 1 }),
+    ])
+      expect(answer).toMatchObject({
+        status: 403,
+        json: { detail: expect.stringContaining('deploy: { users: [own, server] }') as string },
+      });
+  });
+
   const deployTwo = async (server: TestService): Promise<void> => {
     await put(server, 'jobs', named('two'));
     await activated(server, 2);
