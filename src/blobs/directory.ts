@@ -99,6 +99,8 @@ class BlobDirectory implements BlobStore {
       await this.#writeDurably(key, unfinished, write);
       await storing(key, () => rename(unfinished, this.#fileOf(key)));
     } catch (error) {
+      // Its folder may be what is not there: the next blob makes sure of it.
+      this.#shards.delete(shardOf(key));
       // What is left of it, should it stay, is removed by the next start.
       await rm(unfinished, { force: true }).catch(() => {});
       throw error;

@@ -236,7 +236,7 @@ describe('between formats', () => {
   ])('an Arrow table is answered as %s', async (accept, text) => {
     const bytes = arrowOf({ id: [[1, 2], flechette.int8()], s: [['a,b', null], flechette.utf8()] });
     const answer = await ask(BORDER_TYPES.arrow, bytes, accept);
-    expect([answer.headers['content-type'], answer.text]).toEqual([accept, text]);
+    expect([answer.headers['content-type'], answer.text]).toEqual([`${accept}; charset=utf-8`, text]);
   });
 });
 

@@ -1,6 +1,6 @@
 // Runs that have lost their worker, on replicas that take several runs at once.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { describe, test } from 'vitest';
 import { LOST_WORKERS_MAX } from '../../src/domain/run.ts';
 import { Gates } from '../support/gate.ts';
@@ -13,8 +13,11 @@ interface Crowd {
   readonly gates: Gates;
   /** Submits a run that is known by its name; `gate` keeps it in the model until it is opened. */
   submit(name: string, wish?: { gate?: string; poison?: boolean }, options?: object): Promise<string>;
-  /** Submits a poisonous run, and answers its id once it waits for its second attempt. */
-  crash(): Promise<string>;
+  /**
+   * Submits a poisonous run, and answers its id once it waits for its second attempt. No replica is ready again before what is done
+   * meanwhile is done.
+   */
+  crash(meanwhile: () => Promise<unknown>): Promise<string>;
   /** Everybody who was in one process at the same time, as often as that changed. */
   sightings(): readonly (readonly string[])[];
   isInside(who: string): Promise<unknown>;
@@ -25,7 +28,16 @@ async function crowdForTest(whenDone: WhenDone, replicas: { min?: number; max?: 
   const gates = new Gates(await folderForTest(whenDone));
   const log = gates.path('log');
   const server = await serviceForTest(
-    { endpoints: { crowd: { model: './crowd.ts', mode: 'async', replicas: { ...replicas, concurrency: 4 } } } },
+    {
+      endpoints: {
+        crowd: {
+          model: './crowd.ts',
+          mode: 'async',
+          replicas: { ...replicas, concurrency: 4 },
+          env: { HELD: gates.path('held') },
+        },
+      },
+    },
     whenDone,
   );
   // What follows the last line break is a line that is being written.
@@ -39,11 +51,14 @@ async function crowdForTest(whenDone: WhenDone, replicas: { min?: number; max?: 
     server,
     gates,
     submit,
-    async crash() {
+    async crash(meanwhile) {
       const poison = await submit('poison', { poison: true, gate: 'poison {attempt}' });
       await isInside('poison 1');
+      gates.open('held');
       gates.open('poison 1');
       await server.inStatus(poison, 'queued');
+      await meanwhile();
+      rmSync(gates.path('held'));
       return poison;
     },
     sightings,
@@ -131,9 +146,8 @@ describe.concurrent('a run that must run alone', () => {
 
   test('has a replica started for it where another one may be', async ({ expect, onTestFinished: whenDone }) => {
     const { server, submit, crash, isInside, sightings } = await crowdForTest(whenDone, { max: 2 });
-    const poison = await crash();
     // It stays in one replica, which has places left.
-    await submit('long', { gate: 'never opened' }, { priority: 5 });
+    const poison = await crash(() => submit('long', { gate: 'never opened' }, { priority: 5 }));
     await isInside('long 1');
     await isInside('poison 2');
     expect(await server.run(poison)).toMatchObject({ status: 'running' });
@@ -142,8 +156,7 @@ describe.concurrent('a run that must run alone', () => {
 
   test('keeps nobody out once it waits no longer', async ({ expect, onTestFinished: whenDone }) => {
     const { server, submit, crash, isInside, sightings } = await crowdForTest(whenDone, { max: 1 });
-    const poison = await crash();
-    await submit('long', { gate: 'never opened' }, { priority: 5 });
+    const poison = await crash(() => submit('long', { gate: 'never opened' }, { priority: 5 }));
     await isInside('long 1');
     await server.send('DELETE', `/runs/${poison}`);
     await submit('other', { gate: 'never opened' });
@@ -153,9 +166,8 @@ describe.concurrent('a run that must run alone', () => {
 
   test('keeps no server from stopping that empties a replica for it', async ({ expect, onTestFinished: whenDone }) => {
     const { server, submit, crash, isInside } = await crowdForTest(whenDone, { max: 1 });
-    const poison = await crash();
     // More urgent, and never done: the only replica does not become empty.
-    await submit('long', { gate: 'never opened' }, { priority: 5 });
+    const poison = await crash(() => submit('long', { gate: 'never opened' }, { priority: 5 }));
     await isInside('long 1');
     await until('nobody else is let in', async () => {
       await submit('other');

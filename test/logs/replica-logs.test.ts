@@ -2,8 +2,10 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
+import { seconds } from '../../src/domain/time.ts';
 import { openLog } from '../../src/log.ts';
 import { REPLICA_LOG_BYTES, ReplicaLogs } from '../../src/logs/replica-logs.ts';
+import { ManualClock } from '../ledger/manual-clock.ts';
 import { folderForTest } from '../support/folder.ts';
 
 const silent = openLog('silent');
@@ -33,11 +35,11 @@ test('what the replicas of an endpoint print stands in one file, which nobody el
 
 test('a replica that prints without end costs a bounded file and a note', async () => {
   const folder = await folderForTest();
-  let now = 0;
-  const logs = new ReplicaLogs(folder, { ...systemClock, now: () => now as never }, silent);
+  const clock = new ManualClock();
+  const logs = new ReplicaLogs(folder, clock, silent);
   const log = logs.of('loud', 'r-1');
   for (let round = 0; round < 12; round += 1) {
-    now += 1_000;
+    clock.advance(seconds(1));
     for (let line = 0; line < 1_100; line += 1) log.add('stdout', 'x'.repeat(800), []);
     await logs.close();
   }
