@@ -2,8 +2,10 @@
 
 import { createHash } from 'node:crypto';
 import { openAsBlob, writeFileSync } from 'node:fs';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { connect, ModelError } from '../../src/index.ts';
 import { folderForTest } from '../support/folder.ts';
 import { cuttable } from './cuttable.ts';
@@ -40,6 +42,15 @@ async function finished(): Promise<string> {
   return run.id;
 }
 
+/** A run that succeeded, as a server tells of it. */
+const SUCCEEDED = {
+  run_id: 'r1',
+  status: 'succeeded',
+  done: true,
+  error: null,
+  output: { content_type: 'text/plain', bytes: 10, sha256: sha256('0123456789') },
+};
+
 describe('an output as a stream', () => {
   test('is the output, also where the connection breaks in the middle, and again', async () => {
     const id = await finished();
@@ -75,6 +86,44 @@ describe('an output as a stream', () => {
   test('of a run that failed is its error', async () => {
     const run = await connect({ url: server.url }).endpoint('anything').submit({ fail: 'no' });
     await expect(run.outputStream()).rejects.toBeInstanceOf(ModelError);
+  });
+
+  test('has every byte once where what stands between breaks off, and knows no ranges', async () => {
+    const downloads: ((response: ServerResponse) => void)[] = [
+      (response) => void response.write('0123', () => response.destroy()),
+      (response) => void response.write('012345', () => response.destroy()),
+      (response) => void response.end('0123456789'),
+    ];
+    const forgetful = createServer(({ url }, response) => {
+      if (!url!.endsWith('/output')) return void response.end(JSON.stringify(SUCCEEDED));
+      response.writeHead(200, { 'content-type': 'text/plain', 'content-length': '10' });
+      downloads.shift()!(response);
+    });
+    await new Promise<void>((resolve) => void forgetful.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => forgetful.close().closeAllConnections());
+    const url = `http://127.0.0.1:${(forgetful.address() as AddressInfo).port}`;
+    const { stream } = await connect({ url }).run('r1').outputStream();
+    expect(await new Response(stream).text()).toBe('0123456789');
+    expect(downloads).toEqual([]);
+  });
+
+  test('fails where ten more connections in a row have brought nothing', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    let opened = 0;
+    const fetch = async (url: unknown): Promise<Response> => {
+      if (!String(url).endsWith('/output')) return Response.json(SUCCEEDED);
+      opened += 1;
+      return new Response('');
+    };
+    const { stream } = await connect({ url: 'http://broken', fetch }).run('r1').outputStream();
+    const read = new Response(stream).text().catch((error: unknown) => error);
+    // Far longer than all the pauses together: none of them is waited for.
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect(opened).toBe(11);
+    expect(await read).toMatchObject({
+      message: expect.stringContaining('broke 11 times after 0 of 10 bytes') as unknown,
+    });
   });
 });
 

@@ -1,6 +1,8 @@
 // Following a run with the SDK: over connections that break and servers that end.
 
-import { beforeAll, afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { beforeAll, afterAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { type Claimcheck, connect, type Run, type RunEvent, RunNotFoundError } from '../../src/index.ts';
 import { folderForTest } from '../support/folder.ts';
 import { Gates } from '../support/gate.ts';
@@ -142,4 +144,41 @@ test('logs that are followed have each line once where the connection breaks', a
     if (message === 'b') gates.open('open');
   }
   expect(messages).toEqual(['a', 'b']);
+});
+
+/** A server that says these events whatever it is asked, and how often it was asked. */
+async function saying(events: readonly string[]): Promise<{ run: Run; asked: () => number }> {
+  let asked = 0;
+  const talker = createServer((_request, response) => {
+    asked += 1;
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).end(`retry: 1\n\n${events.join('')}`);
+  });
+  await new Promise<void>((resolve) => void talker.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => talker.close().closeAllConnections());
+  const url = `http://127.0.0.1:${(talker.address() as AddressInfo).port}`;
+  return { run: connect({ url }).run('r1'), asked: () => asked };
+}
+
+const eventText = (name: string, id: number): string => `event: ${name}\nid: ${id}\ndata: {}\n\n`;
+
+async function namesOf(run: Run): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { type } of run.events()) names.push(type);
+  return names;
+}
+
+describe('a stream of events', () => {
+  test('goes on after events of kinds that only a newer server knows', async () => {
+    const { run } = await saying([eventText('mood', 1), eventText('progress', 2), eventText('end', 3)]);
+    expect(await namesOf(run)).toEqual(['progress', 'end']);
+  });
+
+  test('is asked for once where it comes to its end', async () => {
+    const { run, asked } = await saying([eventText('end', 1)]);
+    const events = run.events();
+    expect(await events.next()).toMatchObject({ done: false, value: { type: 'end' } });
+    // A second answer would bring the same event again, and no end to this.
+    expect(await events.next()).toEqual({ done: true, value: undefined });
+    expect(asked()).toBe(1);
+  });
 });

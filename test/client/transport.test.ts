@@ -130,6 +130,17 @@ test('a laptop that slept while it waited tries again when it wakes', async () =
   expect(tries).toBe(2);
 });
 
+test('a try that is not answered in time is given up, and the next one is answered', async () => {
+  const { url, asked } = await serverWith([() => {}, json(200, RUN)]);
+  const transport = new Transport({ url, apiKey: null, fetch, retry: retryLimits() });
+  // A guard: else a try without an end would end this test only with the patience of its runner.
+  const signal = AbortSignal.timeout(20_000);
+  await expect(transport.send({ method: 'GET', path: '/runs/r1', limitSeconds: 0.05, signal })).resolves.toMatchObject({
+    status: 200,
+  });
+  expect(asked).toHaveLength(2);
+});
+
 test('a problem about a run is an answer, and the request is not sent again', async () => {
   const { client, asked } = await serverWith([problem(504, 'run-timeout', { run_id: 'r1' })]);
   await expect(client.endpoint('e').invoke({})).rejects.toBeInstanceOf(RunTimeoutError);
@@ -167,6 +178,17 @@ test('something else than a claimcheck server is told from one', async () => {
   await expect((await serverWith([home])).client.endpoints()).rejects.toBeInstanceOf(ConnectionError);
 });
 
+test('JSON that looks like a problem, and does not call itself one, is no problem of a claimcheck server', async () => {
+  const body = { type: 'https://claimcheck.dev/problems/run-not-found', title: 'No', status: 404, detail: 'No route.' };
+  const { client } = await serverWith([json(404, body)]);
+  const error = await client
+    .run('r1')
+    .status()
+    .catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(ConnectionError);
+  expect((error as Error).message).toContain('answered with status 404 and no problem');
+});
+
 test('a server that is not there is given up soon, with the reason and what to do', async () => {
   const { url } = await serverWith([]);
   closers.splice(0).forEach((close) => close());
@@ -181,15 +203,21 @@ test('a server that is not there is given up soon, with the reason and what to d
 });
 
 test('an abort ends a pause between two tries, with the reason of the signal', async () => {
+  const { url } = await serverWith([problem(503, 'draining', {}, { 'retry-after': '60' })]);
+  const transport = new Transport({ url, apiKey: null, fetch, retry: retryLimits() });
   const stop = new AbortController();
-  const refuse = problem(503, 'draining', {}, { 'retry-after': '100' });
-  const { client } = await serverWith([
-    (request, response) => {
-      response.once('close', () => stop.abort(new Error('enough')));
-      refuse(request, response);
+  const tooLate = Promise.withResolvers<string>();
+  const sent = transport.send({
+    method: 'GET',
+    path: '/runs/r1',
+    signal: stop.signal,
+    // The pause begins when this returns, and an immediate comes after that. Whether the pause is left shows in what comes first.
+    onUnanswered: () => {
+      setImmediate(() => stop.abort(new Error('enough')));
+      setTimeout(() => tooLate.resolve('the pause goes on'), 10_000).unref();
     },
-  ]);
-  await expect(client.endpoint('e').submit({}, { signal: stop.signal })).rejects.toThrow('enough');
+  });
+  await expect(Promise.race([sent, tooLate.promise])).rejects.toThrow('enough');
 });
 
 test('an abort ends a request that is waiting for its answer', async () => {
