@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { expect, test } from 'vitest';
 import { ServiceError } from '../../src/domain/errors.ts';
-import { queryReader } from '../../src/http/query.ts';
+import { parseQuery, queryReader } from '../../src/http/query.ts';
 
 const read = queryReader(
   Type.Object(
@@ -99,3 +99,27 @@ test('a parameter that is not known is refused, with the one that was probably m
 test('every mistake is named at once', () => {
   expect(refusal({ limit: '0', wait: 'x', colour: 'red' }).extras.errors).toHaveLength(3);
 });
+
+test.each([
+  ['a NUL character', 'a\0b'],
+  ['half a surrogate pair', 'a\ud800b'],
+  ['a line end', 'a\nb'],
+  ['another control character', 'a\u0085b'],
+])('a text with %s is refused, with its place', (_what, run_name) => {
+  const problem = refusal({ run_name });
+  expect(problem.slug).toBe('invalid-request');
+  expect(problem.extras.errors).toMatchObject([{ pointer: 'query:run_name' }]);
+});
+
+test('a text of any language is read as it was meant', () => {
+  expect(read(parseQuery('run_name=%D0%B6+%F0%9F%98%80%20%26'))).toEqual({ run_name: 'ж 😀 &' });
+});
+
+test.each(['%FF', 'a%FE', '%C3', '%', '%zz', '%ED%A0%80', '%C0%80'])(
+  'run_name=%s is refused, and not taken for another text: its bytes are no UTF-8',
+  (text) => {
+    const problem = refusal(parseQuery(`run_name=${text}`));
+    expect(problem.slug).toBe('invalid-request');
+    expect(problem.extras.errors).toMatchObject([{ pointer: 'query:run_name' }]);
+  },
+);
