@@ -105,13 +105,29 @@ export const REPLICAS_MUTATIONS: readonly Mutation[] = [
     file: 'answer-body.ts',
     find: '    // Leaving the loop closes the connection.\n    if (length > bytesMax) throw new TooLong();\n',
     replace: '',
-    tests: ['replica'],
   },
   {
     breaks: 'An answer that says how long it is may be of any length',
     file: 'answer-body.ts',
     find: 'if ((announced(headers) ?? 0) > bytesMax) throw refused(body);',
     replace: '',
-    tests: ['replica'],
+  },
+  {
+    breaks: 'An answer that is stored may be of any length',
+    file: 'answer-body.ts',
+    find: '    if (length > bytesMax) throw new TooLong();\n    yield chunk;',
+    replace: '    yield chunk;',
+  },
+  {
+    breaks: 'An output that says that it is too long is begun',
+    file: 'answer-body.ts',
+    find: '  if (length !== null && length > bytesMax) throw refused(body);\n',
+    replace: '',
+  },
+  {
+    breaks: 'A replica that broke off is a fault of the disk',
+    file: 'answer-body.ts',
+    find: "throw broken ?? new OwnFault('output', cause);",
+    replace: "throw new OwnFault('output', cause);",
   },
 ];

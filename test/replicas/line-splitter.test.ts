@@ -49,6 +49,11 @@ test('what a progress bar has written over is gone, and its last state is the li
   expect(linesOf('10%\r', '20%\r')).toEqual(['20%']);
 });
 
+test('a progress bar that is drawn for hours is one line, however much it wrote', () => {
+  const states = Array.from({ length: 5_000 }, (_, row) => `\r${row} of 5000`);
+  expect(linesOf(...states, '\rdone\n')).toEqual(['done']);
+});
+
 test('a line that has no end is shown as it stands, once a second', () => {
   const bar = [
     '\r1%',
