@@ -76,7 +76,6 @@ export class Deliverer {
 
   /** Something may be due: a run has ended, a delivery was asked for again, a place has become free. */
   wake(): void {
-    if (this.#stopping.signal.aborted) return;
     this.#looksAgain = true;
     if (this.#isLooking) return;
     this.#isLooking = true;

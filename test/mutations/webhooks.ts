@@ -188,7 +188,7 @@ export const WEBHOOKS_MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'A stopped deliverer begins more',
     file: 'deliverer.ts',
-    find: 'if (this.#stopping.signal.aborted) return;\n    this.#looksAgain = true;',
-    replace: 'this.#looksAgain = true;',
+    find: 'while (this.#looksAgain && !signal.aborted) {',
+    replace: 'while (this.#looksAgain) {',
   },
 ];

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Webhook as StandardWebhook } from 'standardwebhooks';
 import { Webhook as SvixWebhook } from 'svix';
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type Clock, systemClock } from '../../src/clock.ts';
 import { deliveryIdOf } from '../../src/domain/delivery.ts';
 import type { RunId } from '../../src/domain/ids.ts';
@@ -318,6 +318,21 @@ describe('a delivery', () => {
     const { dueAt } = await attempted(runId, 1);
     expect(between(clock.now(), dueAt)).toBeGreaterThanOrEqual(0.9 * pause);
     expect(between(clock.now(), dueAt)).toBeLessThanOrEqual(1.1 * pause);
+  });
+
+  test('that is to be tried again soon is waited for by itself, and not left to the next look', async () => {
+    // The deliverer's looks never come, since the clock that they hang on is left behind; what it waits for by itself hangs on another.
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const hook = await badHookForTest((response, _request, count) => response.writeHead(count < 1 ? 500 : 200).end());
+    const runId = await cancelled(hook.url);
+    const { promise: tried, resolve } = Promise.withResolvers<void>();
+    delivererForTest({ onAttempt: () => resolve() });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    await tried;
+    clock.advance(seconds(6));
+    vi.advanceTimersByTime(seconds(6));
+    expect(await settled(runId)).toMatchObject({ outcome: 'delivered', attempt: 2 });
   });
 
   test('to an address that is not public is not sent, and says why', async () => {
