@@ -25,9 +25,9 @@ export const wireTypeOf = (contentType: string): string =>
 export async function sentTable(content: InputContent): Promise<InputContent> {
   const { bytes, contentType } = content;
   if (contentType !== PARQUET_TYPE) return content;
-  const { arrowFromParquet } = await import('./parquet.ts');
+  const { readParquetFile } = await import('./parquet-reader.ts');
   const held = bytes instanceof Uint8Array ? bytes : new Uint8Array(await bytes.arrayBuffer());
-  return { bytes: await arrowFromParquet(held), contentType: BORDER_TYPES.arrow };
+  return { bytes: await readParquetFile(held), contentType: BORDER_TYPES.arrow };
 }
 
 /**

@@ -7,8 +7,11 @@ import pl from 'nodejs-polars';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { UsageError } from '../../src/cli/failure.ts';
 import { readableColumn } from '../../src/cli/parquet-types.ts';
+import { readParquetFile } from '../../src/cli/parquet-reader.ts';
 import { arrowFromParquet, parquetFromArrow } from '../../src/cli/parquet.ts';
+import { milliseconds } from '../../src/domain/time.ts';
 import { linesToArrow } from '../../src/table/arrow/from-lines.ts';
+import { TableError } from '../../src/table/format.ts';
 import { arrowToLines } from '../../src/table/arrow/to-lines.ts';
 import { newFolder, removeFolder } from '../support/folder.ts';
 import { startTestService, type TestService } from '../support/service.ts';
@@ -173,6 +176,30 @@ test.each([9, 12])('a file with byte %i damaged is told in words that are not th
   expect(error).toBeInstanceOf(UsageError);
   expect(error.message).toContain('it is damaged, or written in a way that is not known here; look whether pandas');
   expect((error.cause as Error).name).toBe('RangeError');
+});
+
+test('a damaged file that would be read without end is given up, and the next one is read', async () => {
+  const file = await parquetFromArrow(await linesToArrow(Buffer.from('{"a":[1,2],"b":"x"}\n'), null));
+  const damaged = new Uint8Array(file);
+  // How many values a page says that it has.
+  damaged[14]! ^= 0xff;
+  const error = (await readParquetFile(damaged, milliseconds(200)).catch((reason: unknown) => reason)) as Error;
+  expect(error).toBeInstanceOf(UsageError);
+  expect(error.message).toMatch(
+    /^The Parquet file cannot be read: it was not read within 0\.2\d* s\. It may be damaged; look/,
+  );
+  expect(linesOf(await readParquetFile(file))).toBe('{"a":[1,2],"b":"x"}\n');
+});
+
+test('what a thread says of a file is said in the same words', async () => {
+  await expect(readParquetFile(Buffer.from('PAR1'))).rejects.toThrow(UsageError);
+  const file = await parquetFromArrow(await linesToArrow(Buffer.from('{"a":[1,2],"b":"x"}\n'), null));
+  // The text is not UTF-8 then.
+  file[77]! ^= 0xff;
+  const misfit = await arrowFromParquet(file).catch((reason: unknown) => reason);
+  expect(misfit).toBeInstanceOf(TableError);
+  const { message, row, column } = misfit as TableError;
+  await expect(readParquetFile(file)).rejects.toMatchObject({ name: 'TableError', message, row, column });
 });
 
 describe('on the command line', () => {
