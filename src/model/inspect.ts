@@ -31,4 +31,7 @@ async function inspect(file: string): Promise<Inspection> {
 const descriptor = Number(process.env[REPORTS_VARIABLE] ?? 1);
 const said = `\n${JSON.stringify(await inspect(process.argv[2]!))}\n`;
 // A model file may have started timers or workers when it was imported: the answer is out, so nothing of that is waited for.
-createWriteStream('', { fd: descriptor }).end(said.slice(descriptor === 1 ? 0 : 1), () => process.exit(0));
+// Where it cannot be written, the stream's error ends the process, and says why.
+createWriteStream('', { fd: descriptor }).end(said.slice(descriptor === 1 ? 0 : 1), (error?: Error | null) => {
+  if (!error) process.exit(0);
+});

@@ -23,6 +23,7 @@ import { OwnFault } from './answer-body.ts';
 import { type Peer, Stranger } from './peers/peer.ts';
 import { PortPeer } from './peers/port.ts';
 import { SocketPeer } from './peers/socket.ts';
+import { afterLastWords, LAST_WORDS } from './last-words.ts';
 import { type Ear, ReplicaOutput } from './replica-output.ts';
 import type { Address, ProcessLaunch } from './runtimes/launch.ts';
 
@@ -30,8 +31,6 @@ import type { Address, ProcessLaunch } from './runtimes/launch.ts';
 const BUSY_PAUSE = milliseconds(20);
 /** How long a replica may go on with an invocation that was cancelled, or live on after SIGTERM, before it is killed. */
 const STOP_GRACE = seconds(5);
-/** How long the output of a process that has ended is still read. */
-const LAST_WORDS = milliseconds(200);
 
 /** Why a replica did not become ready. */
 export class StartFailed extends Error {
@@ -264,7 +263,7 @@ async function startProcess(launch: ProcessLaunch, clock: Clock): Promise<Starte
     child.on('exit', () => {
       signalGroup(child.pid, 'SIGKILL');
       // A process that left the group keeps the output open: nobody waits for it.
-      setTimeout(() => child.stdio.slice(1).forEach((stream) => stream?.destroy()), LAST_WORDS);
+      afterLastWords(() => child.stdio.slice(1).forEach((stream) => stream?.destroy()));
     });
     child.on('close', (code, signal) => {
       // The kernel's way to end what has no memory left is SIGKILL.

@@ -9,15 +9,13 @@ import type { Readable } from 'node:stream';
 import { startTimer } from '../../clock.ts';
 import type { EndpointSpec, ReplicaPolicy } from '../../domain/endpoint.ts';
 import { isLack, reasonOf } from '../../domain/system-error.ts';
-import { inSeconds, milliseconds } from '../../domain/time.ts';
+import { inSeconds } from '../../domain/time.ts';
 import type { Inspection } from '../../model/inspect.ts';
 import { REPORTS_DESCRIPTOR, REPORTS_VARIABLE } from '../../model/protocol.ts';
+import { afterLastWords } from '../last-words.ts';
 import { OutputTail } from '../output-tail.ts';
 import { endKin, REPLICA_VARIABLE } from '../peers/kin.ts';
 import { cleanEnvironment } from './launch.ts';
-
-/** How long what a process that has ended has said is still read: what it has started may hold its output open for ever. */
-const LAST_WORDS = milliseconds(200);
 
 /** Longest answer, in characters: schemas of a megabyte, and then some. */
 const ANSWER_MAX = 16 * 1_024 * 1_024;
@@ -87,7 +85,7 @@ async function answerOf(child: ChildProcess, file: string): Promise<Inspection> 
     const silent = `${file} has ended its process while it was imported (${how}), and has said nothing.`;
     const ended = (): void => ending.resolve({ error: complained.last(3) || printed.last(3) || silent });
     child.on('close', ended);
-    setTimeout(ended, LAST_WORDS);
+    afterLastWords(ended);
   });
   return Promise.race([lineOf(reports), ending.promise]);
 }
