@@ -5,6 +5,9 @@ import { type IncomingHttpHeaders, type IncomingMessage, request as httpRequest 
 import { connect } from 'node:net';
 import { undocumented } from './documented.ts';
 
+/** How it is called that a connection was refused, or ended before its answer. */
+const UNANSWERED: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE']);
+
 /** A request; `chunked` sends the body without saying how long it is. */
 export interface TestRequest {
   readonly headers?: Readonly<Record<string, string | string[]>>;
@@ -72,6 +75,12 @@ export async function exchange(
       return JSON.parse(bytes.toString('utf8')) as unknown;
     },
   };
+}
+
+/** What `catch` takes where a server may hang up, or not be there at all: the answer is null then, and whatever else is wrong is thrown. */
+export function unanswered(error: unknown): null {
+  if (error instanceof Error && 'code' in error && UNANSWERED.has(error.code)) return null;
+  throw error;
 }
 
 /** Sends bytes as they are, and answers everything that the server says before it hangs up. */
