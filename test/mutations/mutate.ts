@@ -1,14 +1,16 @@
-// `npm run mutations [-- --short] [-- --room name] [-- --only text]`: breaks one place of a room after the other, and shows which test
-// notices. A breakage that none notices is a hole in the tests, or a guard that guards nothing.
+// `npm run mutations [-- --short] [-- --room name] [-- --only text] [-- --check]`: breaks one place of a room after the other, and shows
+// which test of which file notices, and by what. A breakage that none notices is a hole in the tests, or a guard that guards nothing.
 //
 // The tree is copied, each breakage is made in the copy, and the room's tests run there until the first one fails: two files at a time,
 // so that the one that notices first spares the rest of the other.
 // --short tries the classic ones (the attempt guard, the state guard, the counter's condition, the lease), and of all others as many as a
 // day has turns: which, goes by the date, so that CI has tried every one in a week or two.
+// --check breaks nothing: it holds the list against the code, so that a change of the code that makes a breakage impossible is seen at once.
 
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { cp, readFile, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { newFolder, removeFolder } from '../support/folder.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
@@ -21,12 +23,20 @@ const COPIED = 'src test tools bin docs examples README.md package.json tsconfig
 /** A guard against a breakage that makes the tests wait for ever, which notices it as well. */
 const GIVE_UP_AFTER_MS = 240_000;
 
+/** How many characters of a failure are shown: enough to tell what was expected from a time-out. */
+const MESSAGE_LENGTH = 160;
+
 /** How many of those that are not classic a day tries with --short. */
 const A_DAY = 30;
 const DAY_MS = 86_400_000;
 
 const { values } = parseArgs({
-  options: { short: { type: 'boolean', default: false }, room: { type: 'string' }, only: { type: 'string' } },
+  options: {
+    short: { type: 'boolean', default: false },
+    room: { type: 'string' },
+    only: { type: 'string' },
+    check: { type: 'boolean', default: false },
+  },
 });
 
 /** A breakage to be tried in a room. */
@@ -55,14 +65,17 @@ function todays(rest: readonly Trial[]): Trial[] {
   return rest.filter((_, place) => place % turns === today);
 }
 
-/** Breakages whose text is not where the list says it is, once and once only. */
+/** Breakages that are not possible any more: their text is not in its file once and once only, or a test file of theirs is gone. */
 async function rotten(): Promise<string[]> {
   const found = await Promise.all(
     trials.map(async (trial) => {
-      const count = (await readFile(join(ROOT, pathOf(trial)), 'utf8')).split(trial.mutation.find).length - 1;
-      return count === 1
-        ? []
-        : [`${pathOf(trial)} has it ${count} times: ${trial.mutation.breaks}\n${trial.mutation.find}`];
+      const { breaks, find } = trial.mutation;
+      const count = (await readFile(join(ROOT, pathOf(trial)), 'utf8')).split(find).length - 1;
+      const gone = testsOf(trial.room, trial.mutation).filter((test) => !existsSync(join(ROOT, test)));
+      return [
+        ...(count === 1 ? [] : [`${pathOf(trial)} has it ${count} times: ${breaks}\n${find}`]),
+        ...gone.map((test) => `${test} is not there, and should notice: ${breaks}`),
+      ];
     }),
   );
   return found.flat();
@@ -75,7 +88,7 @@ async function copyOfTree(): Promise<string> {
   return folder;
 }
 
-/** The first test that fails in a copy, or null where all of them pass. */
+/** The first test that fails in a copy, with its file and by what it fails, or null where all of them pass. */
 async function firstFailure(
   copy: string,
   tests: readonly string[],
@@ -106,16 +119,26 @@ async function firstFailure(
   const { success, testResults } = JSON.parse(await readFile(report, 'utf8')) as Report;
   if (success) return null;
   const failed = testResults
-    .flatMap(({ assertionResults }) => assertionResults)
+    .flatMap(({ name, assertionResults }) =>
+      assertionResults.map((result) => ({ file: relative(copy, name), ...result })),
+    )
     .find(({ status }) => status === 'failed');
-  return failed?.fullName ?? '(a test file could not be run)';
+  if (failed === undefined) return '(a test file could not be run)';
+  const [message = ''] = failed.failureMessages;
+  return `${failed.file}: ${failed.fullName}\n    ${message.split('\n', 1)[0]?.slice(0, MESSAGE_LENGTH)}`;
 }
 
 /** What of Vitest's report is read here. */
 interface Report {
   readonly success: boolean;
   readonly testResults: readonly {
-    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+    /** The file, as an absolute path. */
+    readonly name: string;
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly fullName: string;
+      readonly failureMessages: readonly string[];
+    }[];
   }[];
 }
 
@@ -149,6 +172,10 @@ async function main(): Promise<boolean> {
   if (lost.length > 0) {
     process.stdout.write(`The list no longer fits the code:\n${lost.join('\n')}\n`);
     return false;
+  }
+  if (values.check) {
+    process.stdout.write(`${trials.length} breakages, each of which can be made\n`);
+    return true;
   }
   const copy = await copyOfTree();
   let postgres: PostgresServer | null = null;
