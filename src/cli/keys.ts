@@ -211,7 +211,7 @@ function readTenant(text: string): string {
 function readExpiry(text: string): Duration {
   const duration = parseDuration(text);
   if (duration !== null && duration > 0) return duration;
-  throw new InvalidArgumentError("It must be a duration like '90d' or '12h'.");
+  throw new InvalidArgumentError("It must be a duration like '90d' or '12h', and at most '36500d'.");
 }
 
 /** A whole key is refused without a look: it would be in the history of the shell, and in the list of processes. */

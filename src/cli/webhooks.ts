@@ -91,5 +91,5 @@ function readEndpointName(text: string): string {
 function readKeep(text: string): Duration {
   const duration = parseDuration(text);
   if (duration !== null) return duration;
-  throw new InvalidArgumentError("It must be a duration like '24h' or '7d'.");
+  throw new InvalidArgumentError("It must be a duration like '24h' or '7d', and at most '36500d'.");
 }

@@ -134,7 +134,10 @@ function readDurations(written: EndpointFile, report: Report) {
     const duration = parseDuration(value);
     if (duration === 0 && key !== 'replicas.idle') report(key, 'is 0, which leaves no time at all');
     if (duration === null)
-      report(key, `is ${JSON.stringify(value)}, which is no duration: write '90s', '10m', '6h' or a number of seconds`);
+      report(
+        key,
+        `is ${JSON.stringify(value)}, which is no duration: write '90s', '10m', '6h' or a number of seconds, and at most '36500d'`,
+      );
     return duration ?? fallback;
   };
   return {

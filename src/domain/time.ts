@@ -66,15 +66,18 @@ export function parseRfc3339(text: string): Instant | null {
   return Number.isNaN(epochMs) ? null : instant(epochMs);
 }
 
+/** Longest duration that is read: every time that lies so far from now can be stored, and written as a date. */
+export const DURATION_MAX: Duration = days(36_500);
+
 const UNITS = { ms: milliseconds, s: seconds, m: minutes, h: hours, d: days } as const;
 
 /**
  * Reads a duration as people write it in a config file: `'90s'`, `'10m'`, `'6h'`, `'7d'`, `'250ms'`, or a plain number of seconds.
- * Answers null for anything else, so that the caller can say where it stood.
+ * Answers null for anything else, and for more than DURATION_MAX, so that the caller can say where it stood.
  */
 export function parseDuration(text: string | number): Duration | null {
-  if (typeof text === 'number') return Number.isFinite(text) && text >= 0 ? seconds(text) : null;
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text.trim());
+  const match = typeof text === 'number' ? [text, text, 's'] : /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text.trim());
   if (match === null) return null;
-  return UNITS[match[2] as keyof typeof UNITS](Number(match[1]));
+  const duration = UNITS[match[2] as keyof typeof UNITS](Number(match[1]));
+  return duration >= 0 && duration <= DURATION_MAX ? milliseconds(Math.round(duration)) : null;
 }

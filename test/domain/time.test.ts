@@ -23,6 +23,8 @@ describe('a duration', () => {
     ['7d', days(7)],
     ['1.5s', milliseconds(1_500)],
     ['2.01s', milliseconds(2_010)],
+    ['1.5ms', milliseconds(2)],
+    ['36500d', days(36_500)],
     ['0s', milliseconds(0)],
     ['0.25h', minutes(15)],
     [' 5s ', seconds(5)],
@@ -54,6 +56,9 @@ describe('a duration', () => {
     Number.NaN,
     Number.POSITIVE_INFINITY,
     -1,
+    '36501d',
+    `${'9'.repeat(400)}d`,
+    1e308,
   ])('is not guessed at: %j', (written) => {
     expect(parseDuration(written)).toBeNull();
   });
