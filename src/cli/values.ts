@@ -14,6 +14,8 @@ export function readCount(text: string): number {
 export function readSeconds(text: string): number {
   const duration = parseDuration(/^\d+(?:\.\d+)?$/.test(text) ? Number(text) : text);
   if (duration === null)
-    throw new InvalidArgumentError("It must be a duration: '90s', '10m', '1h' or a number of seconds, and at most '36500d'.");
+    throw new InvalidArgumentError(
+      "It must be a duration: '90s', '10m', '1h' or a number of seconds, and at most '36500d'.",
+    );
   return inSeconds(duration);
 }

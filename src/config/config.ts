@@ -275,7 +275,9 @@ function unusedForOf({ cache }: ConfigFile): Duration | null | undefined {
 function cacheMistakes(written: ConfigFile): FieldError[] {
   const duration = unusedForOf(written);
   if (duration === undefined || (duration !== null && duration > 0)) return [];
-  return [{ pointer: 'cache.unusedFor', detail: "must be a duration like '30d', longer than nothing and at most '36500d'" }];
+  return [
+    { pointer: 'cache.unusedFor', detail: "must be a duration like '30d', longer than nothing and at most '36500d'" },
+  ];
 }
 
 function environmentMistakes(environment: NodeJS.ProcessEnv): FieldError[] {

@@ -1,15 +1,15 @@
 // Lets go of what nobody needs any more: payloads, logs and lines of runs whose time is over, and blobs that no run names.
 //
 // A blob is left behind where a server died between two steps: after it was stored and before its run was, or after the ledger let go of it
-// and before it was deleted. Both leave a blob that no run names, and the hourly pass finds it. Logs are let go of by that pass alone: nobody is
-// shown them from the moment that the payloads of their run are gone.
+// and before it was deleted. Both leave a blob that no run names, and the hourly pass finds it. Logs go with the payloads of their run, and nobody is
+// shown them from then on; those that were left behind are found by that pass as well.
 
 import { type BlobStore, ORPHAN_AGE, runIdOf } from '../blobs/blobs.ts';
 import { type Clock, jitter, Rounds } from '../clock.ts';
 import { isEnded } from '../domain/run.ts';
 import type { BlobKey } from '../domain/payload.ts';
 import { between, type Duration, type Instant, milliseconds, minutes, seconds } from '../domain/time.ts';
-import type { Ledger } from '../ledger/ledger.ts';
+import type { Ledger, LogsOfRun } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import type { RunLogs } from '../logs/run-logs.ts';
 
@@ -68,9 +68,10 @@ export class Collector {
   async letGo(): Promise<void> {
     const { ledger, folder } = this.#parts;
     while (!this.#rounds.stopped && !folder.isCopied()) {
-      const { runs, blobs } = await ledger.letGo();
+      const { runs, blobs, logs } = await ledger.letGo();
       // Asked again: a copy that was begun meanwhile may name them. Then they are orphans from now on.
       if (!folder.isCopied()) await this.#delete(blobs);
+      await this.#deleteLogsOf(logs);
       if (runs === 0) return;
     }
   }
@@ -143,6 +144,15 @@ export class Collector {
     // Somebody else's files are none of our business.
     const ours = blobs.filter((blob) => runIdOf(blob) !== null);
     return ours.length === 0 ? [] : this.#parts.ledger.unreferenced(ours);
+  }
+
+  /** Logs that cannot be deleted are found by the hourly pass. */
+  async #deleteLogsOf(runs: readonly LogsOfRun[]): Promise<void> {
+    const { logs, log } = this.#parts;
+    for (const { runId, attempts } of runs)
+      await logs
+        .deleteOf(runId, attempts)
+        .catch((error: unknown) => log.warn({ err: error, run_id: runId }, 'the logs of a run could not be deleted'));
   }
 
   /** A blob that cannot be deleted is an orphan from now on: the hourly pass tries again. */

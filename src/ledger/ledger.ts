@@ -308,10 +308,17 @@ export interface Purged {
   readonly stopped: readonly Claim[];
 }
 
-/** What was let go of: how many runs lost their payloads or were forgotten, and blobs that nobody refers to any more. */
+/** What was let go of: how many runs lost their payloads or were forgotten, blobs that nobody refers to any more, and whose logs nobody is shown any more. */
 export interface LetGo {
   readonly runs: number;
   readonly blobs: readonly BlobKey[];
+  readonly logs: readonly LogsOfRun[];
+}
+
+/** The logs of a run: a file for every attempt that wrote any. */
+export interface LogsOfRun {
+  readonly runId: RunId;
+  readonly attempts: number;
 }
 
 /** The right to write what became of a delivery, for one attempt at it. */
@@ -475,7 +482,7 @@ export interface Ledger {
   expire(): Promise<Swept[]>;
   /**
    * Drops the inputs and outputs whose retention is over, forgets runs whose line is no longer kept and idempotency keys that stand for
-   * nothing any more; a bounded number at a time. The blobs it answers are deleted by the caller, after this: a row never names a blob that is gone.
+   * nothing any more; a bounded number at a time. The blobs and logs it answers are deleted by the caller, after this: a row never names a blob that is gone.
    */
   letGo(): Promise<LetGo>;
   /** Those of the blobs that no run names: left over from a write that never came to its end. */

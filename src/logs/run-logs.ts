@@ -103,6 +103,11 @@ export class RunLogs {
     await rm(file, { force: true });
   }
 
+  /** Deletes the lines of a run's attempts; it is fine where there are none. */
+  async deleteOf(runId: RunId, attempts: number): Promise<void> {
+    for (let attempt = 1; attempt <= attempts; attempt += 1) await rm(this.#fileOf(runId, attempt), { force: true });
+  }
+
   #fileOf(runId: RunId, attempt: number): string {
     return join(this.#folder, shardOf(runId), `${runId}.${attempt}.jsonl`);
   }

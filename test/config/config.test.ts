@@ -278,7 +278,7 @@ describe('a configuration with mistakes', () => {
   test.each(['90 d', '0s'])('is refused for how long answers are kept: %j', async (unusedFor) => {
     const { mistakes } = await refusal({ ...endpoint(), cache: { unusedFor } });
     expect(mistakes).toEqual([
-      { pointer: 'cache.unusedFor', detail: "must be a duration like '30d', and longer than nothing" },
+      { pointer: 'cache.unusedFor', detail: "must be a duration like '30d', longer than nothing and at most '36500d'" },
     ]);
   });
 
@@ -322,7 +322,7 @@ describe('a configuration with mistakes', () => {
       [
         'config.json has 3 mistakes:',
         '  endpoints.a.batchsize  is not known here; did you mean "batchSize"?',
-        `  endpoints.a.timeout  is "soon", which is no duration: write '90s', '10m', '6h' or a number of seconds`,
+        `  endpoints.a.timeout  is "soon", which is no duration: write '90s', '10m', '6h' or a number of seconds, and at most '36500d'`,
         `  endpoints.a.model  ${join(folder, 'nowhere.ts')} does not exist`,
       ].join('\n'),
     );

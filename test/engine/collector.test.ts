@@ -158,7 +158,7 @@ async function collectingForTest(queueLimit = 100): Promise<Collecting> {
 }
 
 describe('the logs of a run', () => {
-  test('are deleted by a pass once its payloads are gone, and not before', async () => {
+  test('are deleted with its payloads, and not before', async () => {
     const { collector, engine, clock, done, logs } = await collectingForTest();
     const runId = await done({ do: 'print', value: 'a line' });
     const files = (): Promise<LogFile[]> => Array.fromAsync(logs.list());
@@ -172,9 +172,22 @@ describe('the logs of a run', () => {
     clock.advance(milliseconds(1));
     await collector.letGo();
     expect((await engine.runs.logs(runId, ANYBODY)).lines).toBeNull();
-    expect(await files()).toHaveLength(1);
-    await collector.deleteLogs();
     expect(await files()).toEqual([]);
+  });
+
+  test('that were left behind when its payloads were deleted are found by a pass', async () => {
+    const { collector, clock, done, logs } = await collectingForTest();
+    const runId = await done({ do: 'print', value: 'a line' });
+    clock.advance(DEFAULT_RETENTION);
+    await collector.letGo();
+    const writer = logs.writer(runId, 1);
+    writer.add({ stream: 'log', message: 'a late line', fields: null });
+    await writer.close();
+    const [file] = await Array.fromAsync(logs.list());
+    utimesSync(file!.file, clock.now() / 1_000, clock.now() / 1_000);
+    clock.advance(milliseconds(3_600_001));
+    await collector.deleteLogs();
+    expect(await Array.fromAsync(logs.list())).toEqual([]);
   });
 
   test('are left alone while the run goes on, and deleted where nobody knows the run', async () => {

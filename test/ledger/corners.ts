@@ -135,7 +135,7 @@ export function describeCorners(driver: DriverUnderTest): void {
       });
     });
 
-    test('a blob is answered once when its run is let go of, and is named by nobody from then on', async () => {
+    test('a blob, and whose logs nobody is shown any more, is answered once when its run is let go of, and is named by nobody from then on', async () => {
       const run = call({ retention: minutes(1) });
       const [input, output] = [`${run.runId}.input` as BlobKey, `${run.runId}.output.1` as BlobKey];
       await ledger.enqueue([{ ...run, input: { ...inline('1'), body: { blob: input } } }]);
@@ -144,10 +144,14 @@ export function describeCorners(driver: DriverUnderTest): void {
       await ledger.finish([{ claim: held!.claim, result, progress: null }]);
       expect(await ledger.unreferenced([input, output])).toEqual([]);
       await opened.advance(minutes(1));
-      expect(await ledger.letGo()).toEqual({ runs: 1, blobs: [input, output] });
+      expect(await ledger.letGo()).toEqual({
+        runs: 1,
+        blobs: [input, output],
+        logs: [{ runId: run.runId, attempts: 1 }],
+      });
       expect(await ledger.unreferenced([input, output])).toEqual([input, output]);
       await opened.advance(LINE_KEPT);
-      expect(await ledger.letGo()).toEqual({ runs: 1, blobs: [] });
+      expect(await ledger.letGo()).toEqual({ runs: 1, blobs: [], logs: [] });
     });
 
     describe('of calls that come together', () => {

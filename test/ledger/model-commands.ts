@@ -465,6 +465,7 @@ const LET_GO = fc.constant(
     const expected = model.letGo();
     expect(answer.runs).toBe(expected.runs);
     expect(answer.blobs.toSorted()).toEqual(expected.blobs.toSorted());
+    expect(inAnyOrder(answer.logs)).toEqual(inAnyOrder(expected.logs));
     return answer;
   }),
 );

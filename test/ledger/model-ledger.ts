@@ -324,7 +324,14 @@ export class ModelLedger {
     const needed = new Map(
       due.filter((run) => this.#isNeeded(run)).map((run) => [run, run.parent?.keptUntil ?? this.now]),
     );
-    return { runs: due.length, blobs: due.flatMap((run) => this.#letGoOf(run, needed.get(run) ?? null)) };
+    const hadPayloads = new Set(due.filter(({ payloadsKept }) => payloadsKept));
+    const blobs = due.map((run) => this.#letGoOf(run, needed.get(run) ?? null));
+    const gone = due.filter((run, place) => blobs[place] !== null && hadPayloads.has(run) && attemptOf(run) > 0);
+    return {
+      runs: due.length,
+      blobs: blobs.flatMap((some) => some ?? []),
+      logs: gone.map((run) => ({ runId: run.given.runId, attempts: attemptOf(run) })),
+    };
   }
 
   /** How many deliveries a claim may take, oldest first: those that are due. */
@@ -670,7 +677,7 @@ export class ModelLedger {
   }
 
   /** @param neededUntil when it is looked at again at the earliest, where somebody needs it */
-  #letGoOf(run: ModelRun, neededUntil: Instant | null): BlobKey[] {
+  #letGoOf(run: ModelRun, neededUntil: Instant | null): BlobKey[] | null {
     this.touched.add(run);
     const blobs = run.payloadsKept ? [run.given.input, run.output].flatMap(blobOf) : [];
     const isFirstTime = run.given.kind !== 'chunk' && run.payloadsKept;
@@ -681,7 +688,7 @@ export class ModelLedger {
     }
     if (neededUntil !== null) {
       run.keptUntil = Math.max(after(this.now, LOOK_AGAIN), neededUntil) as Instant;
-      return [];
+      return null;
     }
     this.runs = this.runs.filter((one) => one !== run);
     this.deliveries = this.deliveries.filter((one) => one.run !== run);

@@ -1,6 +1,7 @@
 // Letting go of what nobody needs any more: first a run's payloads, later its line, and the idempotency keys that stand for nothing.
 // Several servers may let go at once; each takes what no other has.
 
+import type { RunId } from '../../domain/ids.ts';
 import type { BlobKey } from '../../domain/payload.ts';
 import { IDEMPOTENCY_KEY_KEPT, LINE_KEPT } from '../../domain/retention.ts';
 import { minutes } from '../../domain/time.ts';
@@ -33,7 +34,7 @@ const LET_GO: Statement = {
   WITH
   clock AS MATERIALIZED (SELECT claimcheck.now_ms() AS now_ms),
   due AS MATERIALIZED (
-    SELECT r.seq, r.kind <> 'chunk' AND r.payloads_kept AS keeps_its_line, r.input_blob, r.output_blob,
+    SELECT r.seq, r.run_id, r.attempt, r.payloads_kept, r.kind <> 'chunk' AND r.payloads_kept AS keeps_its_line, r.input_blob, r.output_blob,
       EXISTS (SELECT 1 FROM claimcheck.deliveries d WHERE d.run_seq = r.seq AND d.outcome IS NULL)
         OR EXISTS (SELECT 1 FROM claimcheck.ended_runs c WHERE c.parent_seq = r.seq)
         OR EXISTS (SELECT 1 FROM claimcheck.open_runs p WHERE p.seq = r.parent_seq)
@@ -62,7 +63,7 @@ const LET_GO: Statement = {
     DELETE FROM claimcheck.delivery_attempts a USING claimcheck.deliveries d, gone g
     WHERE a.delivery_id = d.delivery_id AND d.run_seq = g.seq AND NOT g.keeps_its_line),
   deliveries AS (DELETE FROM claimcheck.deliveries d USING gone g WHERE d.run_seq = g.seq AND NOT g.keeps_its_line)
-  SELECT g.input_blob, g.output_blob FROM due d LEFT JOIN gone g ON g.seq = d.seq`,
+  SELECT g.run_id, g.attempt, g.payloads_kept, g.input_blob, g.output_blob FROM due d LEFT JOIN gone g ON g.seq = d.seq`,
 };
 
 /** Every blob's key begins with the id of the run that has it. */
@@ -77,7 +78,11 @@ const UNREFERENCED: Statement = {
   ORDER BY b.place`,
 };
 
+/** Nulls where it is still needed. */
 interface DueRow {
+  readonly run_id: RunId | null;
+  readonly attempt: number | null;
+  readonly payloads_kept: boolean | null;
   readonly input_blob: BlobKey | null;
   readonly output_blob: BlobKey | null;
 }
@@ -96,6 +101,9 @@ export class Retention {
     return {
       runs: due.length,
       blobs: due.flatMap((run) => [run.input_blob, run.output_blob]).filter((blob) => blob !== null),
+      logs: due.flatMap(({ run_id: runId, attempt, payloads_kept: areKept }) =>
+        runId !== null && areKept === true && attempt !== null && attempt > 0 ? [{ runId, attempts: attempt }] : [],
+      ),
     };
   }
 

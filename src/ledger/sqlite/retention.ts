@@ -1,6 +1,7 @@
 // Letting go of what nobody needs any more: first a run's payloads, later its line, and the idempotency keys that stand for nothing.
 
 import type { DatabaseSync } from 'node:sqlite';
+import type { RunId } from '../../domain/ids.ts';
 import type { BlobKey } from '../../domain/payload.ts';
 import { IDEMPOTENCY_KEY_KEPT, LINE_KEPT } from '../../domain/retention.ts';
 import type { RunKind } from '../../domain/run.ts';
@@ -14,7 +15,7 @@ const LET_GO_MAX = 1_000;
 const LOOK_AGAIN = minutes(10);
 
 const DUE = `
-  SELECT seq, kind, payloads_kept, input_blob, output_blob,
+  SELECT seq, run_id, kind, attempt, payloads_kept, input_blob, output_blob,
     EXISTS (SELECT 1 FROM deliveries d WHERE d.run_seq = r.seq AND d.outcome IS NULL)
       OR EXISTS (SELECT 1 FROM runs c WHERE c.parent_seq = r.seq)
       OR EXISTS (SELECT 1 FROM runs p WHERE p.seq = r.parent_seq AND (p.finished_at_ms IS NULL OR p.payloads_kept = 1)) AS is_needed,
@@ -44,7 +45,9 @@ const RUN_ID_LENGTH = 36;
 
 interface DueRow {
   seq: number;
+  run_id: RunId;
   kind: RunKind;
+  attempt: number;
   payloads_kept: number;
   input_blob: BlobKey | null;
   output_blob: BlobKey | null;
@@ -77,7 +80,14 @@ export class Retention {
   letGo(now: Instant): LetGo {
     this.#deleteKeys.run({ now });
     const due = this.#due.all({ now });
-    return { runs: due.length, blobs: due.flatMap((run) => this.#letGoOf(now, run)) };
+    const gone = due.filter((run) => this.#letGoOf(now, run));
+    return {
+      runs: due.length,
+      blobs: gone.flatMap((run) => [run.input_blob, run.output_blob]).filter((blob) => blob !== null),
+      logs: gone
+        .filter((run) => run.payloads_kept === 1 && run.attempt > 0)
+        .map((run) => ({ runId: run.run_id, attempts: run.attempt })),
+    };
   }
 
   unreferenced(blobs: readonly BlobKey[]): BlobKey[] {
@@ -87,18 +97,18 @@ export class Retention {
     });
   }
 
-  /** Answers the blobs that nobody names any more. */
-  #letGoOf(now: Instant, run: DueRow): BlobKey[] {
+  /** Answers whether its payloads, or its line, are gone; else somebody still needs it. */
+  #letGoOf(now: Instant, run: DueRow): boolean {
     const { seq } = run;
     // A chunk is nobody's own line: it goes with its payloads, once those of its batch have gone, which can be told row by row until then.
     const keepsItsLine = run.kind !== 'chunk' && run.payloads_kept === 1;
     if (!keepsItsLine && run.is_needed === 1) {
       this.#postpone.run({ seq, now, batchKeptUntil: run.batch_kept_until_ms });
-      return [];
+      return false;
     }
     for (const statement of this.#deletePayloads) statement.run({ seq });
     if (keepsItsLine) this.#dropPayloads.run({ seq });
     else for (const statement of this.#deleteRun) statement.run({ seq });
-    return [run.input_blob, run.output_blob].filter((blob) => blob !== null);
+    return true;
   }
 }
