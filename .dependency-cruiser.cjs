@@ -79,7 +79,22 @@ module.exports = {
       THREADS,
     ]),
     may('the-cache-port-knows-only-domain', '^src/cache/store\\.ts$', [room('domain')]),
-    may('a-cache-driver-knows-only-its-port-and-its-store', room('cache'), [
+    // Made by clients, in pages too, and by the server where it fills the cache itself.
+    may('what-is-kept-of-an-answer-is-known-without-a-server', '^src/cache/answers/', [
+      room('table'),
+      '^src/cache/store\\.ts$',
+    ]),
+    may('a-cache-is-filled-from-parts-that-are-stored', '^src/cache/filler\\.ts$', [
+      room('domain'),
+      room('table'),
+      '^src/cache/(?:store\\.ts$|answers/)',
+      '^src/engine/(?:runs|parts)\\.ts$',
+      '^src/storage/disk-room\\.ts$',
+      '^src/ledger/ledger\\.ts$',
+      CLOCK,
+      LOG,
+    ]),
+    may('a-cache-driver-knows-only-its-port-and-its-store', '^src/cache/(?!answers/|filler\\.ts$)', [
       room('domain'),
       '^src/ledger/sqlite/(?:failures|query|store-file)\\.ts$',
       '^src/ledger/postgres/(?:connections|store-schema)\\.ts$',
@@ -160,7 +175,7 @@ module.exports = {
       room('metrics'),
       room('tracing'),
       '^src/ledger/ledger\\.ts$',
-      '^src/cache/store\\.ts$',
+      '^src/cache/(?:store|filler)\\.ts$',
       '^src/thread-queue\\.ts$',
       VALIDATION,
       CLOCK,
@@ -170,7 +185,7 @@ module.exports = {
       room('wire'),
       room('table'),
       '^src/domain/(?:errors|time)\\.ts$',
-      '^src/cache/store\\.ts$',
+      '^src/cache/(?:store\\.ts$|answers/)',
     ]),
     may('the-doctor-needs-no-server', room('doctor'), [
       room('domain'),

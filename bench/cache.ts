@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { systemClock } from '../src/clock.ts';
 import { openSqliteCache } from '../src/cache/sqlite.ts';
 import type { CachePlace } from '../src/cache/store.ts';
-import { keysOf } from '../src/client/cache/keys.ts';
+import { keysOf } from '../src/cache/answers/keys.ts';
+import { sha256Hex } from '../src/client/environment.ts';
 import { cacheFile } from '../src/config/config.ts';
 import { connect, type Endpoint, InferenceCache, type InferenceCacheOptions } from '../src/index.ts';
 import type { BenchOptions } from './support/options.ts';
@@ -117,6 +118,7 @@ async function fill(file: string, place: CachePlace, rows: number): Promise<void
     const keys = await keysOf(
       table.map(({ smiles }) => new Map([['smiles', JSON.stringify(smiles)]])),
       KEY_COLUMNS,
+      sha256Hex,
     );
     const entries = keys.map((key, at) => ({ key, answer: answerTo(table[at]!.smiles) }));
     await store.keep(place, { version: 1, caller: 'bench', entries });

@@ -3,6 +3,7 @@
 import { statSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import manifest from '../package.json' with { type: 'json' };
+import { CacheFiller } from './cache/filler.ts';
 import { Capturer } from './captures/capturer.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type Config, logFolder } from './config/config.ts';
@@ -115,10 +116,12 @@ export async function startService(
       inputBytesMax: allLimits.tableBytes,
       onDelivery: () => deliverer.wake(),
     });
+    const cacheFiller = undo.adopt(new CacheFiller({ cache, runs: engine.runs, room, log }), close);
     const server = buildServer({
       engine,
       deployments: deployer.running(ledger, engine),
       cache,
+      cacheFiller,
       authenticator,
       captures: new Capturer({ ...captures, runs: engine.runs, room, clock, log }),
       metrics,

@@ -110,6 +110,13 @@ const ADD = statement(
   SELECT $1, decode(key, 'hex'), $2, ${NOW_MS}, answer FROM unnest($3::text[], $4::text[]) AS a(key, answer) ORDER BY key
   ON CONFLICT DO NOTHING RETURNING octet_length(answer) AS bytes`,
 );
+const TAKE_OUT = statement(
+  'take_out',
+  `
+  DELETE FROM claimcheck_cache.entries
+  WHERE place = $1 AND version = $2 AND key IN (SELECT decode(key, 'hex') FROM unnest($3::text[]) AS a(key))
+  RETURNING octet_length(answer) AS bytes`,
+);
 const UNCLAIM = statement(
   'unclaim',
   `
@@ -226,16 +233,18 @@ class PostgresCache implements CacheStore {
     return found;
   }
 
-  async keep(place: CachePlace, { version, caller, entries }: Kept): Promise<number> {
+  async keep(place: CachePlace, { version, caller, entries, replaces = false }: Kept): Promise<number> {
     const id = await this.#placeOf(place);
     const keys = entries.map(({ key }) => key);
     const answers = entries.map(({ answer }) => answer);
     return this.#connections.untilKnown(() =>
       this.#connections.transaction(async (writer) => {
+        const old = replaces ? await writer.write<{ bytes: number }>(TAKE_OUT, [id, version, keys]) : [];
         const added = await writer.write<{ bytes: number }>(ADD, [id, version, keys, answers]);
         await writer.write(UNCLAIM, [id, caller, keys]);
-        await writer.write(ADD_TOTALS, [id, version, added.length, added.reduce((sum, { bytes }) => sum + bytes, 0)]);
-        return added.length;
+        const rows = added.length - old.length;
+        await writer.write(ADD_TOTALS, [id, version, rows, lengthOf(added) - lengthOf(old)]);
+        return rows;
       }),
     );
   }
@@ -316,3 +325,6 @@ const lookOf = (place: number, { version, anyVersion, bytesMax }: Question, keys
   anyVersion ? null : version,
   bytesMax,
 ];
+
+const lengthOf = (answers: readonly { readonly bytes: number }[]): number =>
+  answers.reduce((sum, { bytes }) => sum + bytes, 0);

@@ -52,6 +52,8 @@ const CLAIM = `
   WHERE caller = excluded.caller OR lapses_at_ms <= ?`;
 const ADD = `
   INSERT INTO entries (place, key, version, answer, used_at_ms) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`;
+const TAKE_OUT = `
+  DELETE FROM entries WHERE place = $place AND key = $key AND version = $version RETURNING octet_length(answer) AS bytes`;
 const UNCLAIM = `DELETE FROM claims WHERE place = ? AND key = ? AND caller = ?`;
 const RENEW = `UPDATE claims SET lapses_at_ms = $lapsesAt WHERE caller = $caller AND place = $place`;
 const RELEASE = `DELETE FROM claims WHERE caller = $caller AND place = $place`;
@@ -135,13 +137,18 @@ class SqliteCache implements CacheStore {
     return changes === 1 ? 'mine' : 'others';
   }
 
-  async keep(place: CachePlace, { version, caller, entries }: Kept): Promise<number> {
+  async keep(place: CachePlace, { version, caller, entries, replaces = false }: Kept): Promise<number> {
     const id = this.#placeOf(place);
     const now = this.#clock.now();
     let [rows, bytes] = [0, 0];
     this.#transaction('BEGIN IMMEDIATE', () => {
       for (const { key, answer } of entries) {
         const blob = bytesOf(key);
+        const old = replaces ? this.#statements.takeOut.first({ place: id, key: blob, version }) : undefined;
+        if (old !== undefined) {
+          rows -= 1;
+          bytes -= old.bytes;
+        }
         if (this.#statements.add.run(id, blob, version, answer, now).changes === 1) {
           rows += 1;
           bytes += Buffer.byteLength(answer);
@@ -254,6 +261,7 @@ function prepareStatements(db: DatabaseSync) {
     use: db.prepare(USE),
     claim: db.prepare(CLAIM),
     add: db.prepare(ADD),
+    takeOut: new Query<{ readonly bytes: number }>(db, TAKE_OUT),
     unclaim: db.prepare(UNCLAIM),
     renew: db.prepare(RENEW),
     release: db.prepare(RELEASE),

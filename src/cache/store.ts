@@ -50,6 +50,8 @@ export interface Kept {
   readonly version: number;
   readonly caller: string;
   readonly entries: readonly Answered[];
+  /** Whether a key that is known gets this answer in place of the one it has (false): the same answer, of which more is known now. */
+  readonly replaces?: boolean | undefined;
 }
 
 /** How much is kept of one version of an endpoint. */
@@ -91,7 +93,7 @@ export const usesOf = (found: readonly Found[]): Pick<CacheInfo, 'hits' | 'misse
 export interface CacheStore {
   /** What is known of the keys, in their order: of as many from the first on as `bytesMax` lets in, and of one at least. */
   lookUp(place: CachePlace, question: Question): Promise<readonly Found[]>;
-  /** Keeps answers, and ends the caller's claims on their keys. A key that is known keeps the answer it has. Answers how many are new. */
+  /** Keeps answers, and ends the caller's claims on their keys. A key that is known keeps the answer it has, unless it is replaced. Answers how many are new. */
   keep(place: CachePlace, kept: Kept): Promise<number>;
   /** Renews every claim of a caller, from now on. Answers how many it has. */
   renew(place: CachePlace, caller: string, lease: Duration): Promise<number>;

@@ -8,7 +8,7 @@ import { namesInstances } from '../table/json.ts';
 import type { Row } from '../table/rows.ts';
 import { indexTable, sliceTable } from '../table/split.ts';
 import { type Content, type InputContent, isContent, isJsonType } from './content.ts';
-import { linesOf, rowsFrom, type TextRow, textRowsFrom, textRowsIn } from './text-rows.ts';
+import { linesOf, rowsFrom, type TextRow, textRowsFrom, textRowsIn } from '../table/text-rows.ts';
 
 /** A table of apache-arrow or of flechette, as far as it is looked at here. */
 export interface ArrowTable {

@@ -8,9 +8,10 @@ import type { RunId } from '../domain/ids.ts';
 import type { ByteRange } from '../domain/payload.ts';
 import { isEnded } from '../domain/run.ts';
 import type { Duration } from '../domain/time.ts';
-import type { DeliveryRecord, RunDetails, RunFilter, RunRecord } from '../ledger/ledger.ts';
+import type { ChunkRecord, DeliveryRecord, RunDetails, RunFilter, RunRecord } from '../ledger/ledger.ts';
 import type { RunLogs } from '../logs/run-logs.ts';
 import type { ArrowConverter } from './batch/arrow-converter.ts';
+import type { BatchInputs, Slice } from './batch/inputs.ts';
 import { openPartialOutput, type PartialOutput } from './batch/partial.ts';
 import type { Endpoints } from './endpoints.ts';
 import { type Exchange, readExchange } from './exchange.ts';
@@ -25,6 +26,7 @@ import type { Watch } from './watch.ts';
 /** What the runs of a server are read from. */
 export interface RunsParts extends StoredParts, PartsOfBatch {
   readonly arrow: ArrowConverter;
+  readonly inputs: BatchInputs;
   readonly logs: RunLogs;
   readonly events: RunEvents;
   readonly watch: Watch;
@@ -32,6 +34,14 @@ export interface RunsParts extends StoredParts, PartsOfBatch {
   readonly endpoints: Endpoints;
   /** Whether the server is stopping and starts no runs any more. */
   readonly isDraining: () => boolean;
+}
+
+/** What stands behind a part of a batch. */
+export interface PartExchange {
+  /** The version of the endpoint that answered. */
+  readonly version: number;
+  readonly input: Slice;
+  readonly output: Stored;
 }
 
 /** The runs of a server, for whoever sees them. */
@@ -134,6 +144,18 @@ export class Runs {
    */
   exchange(run: RunRecord): Promise<Exchange | null> {
     return readExchange(this.#parts, run);
+  }
+
+  /**
+   * Some rows of a batch as they were sent, and what a chunk of it that has succeeded answered to them; null once its retention is over.
+   *
+   * @throws ServiceError `payload-damaged` when the store does not have the bytes that were put there
+   */
+  async partExchange({ runId }: RunRecord, chunk: ChunkRecord): Promise<PartExchange | null> {
+    const run = await this.#parts.ledger.run(chunk.runId);
+    const output = await readStored(this.#parts, chunk.runId, 'output');
+    if (run === null || output === null) return null;
+    return { version: run.version, input: await this.#parts.inputs.slice(runId, chunk.rows), output };
   }
 
   /**

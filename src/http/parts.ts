@@ -2,6 +2,7 @@
 
 import type { FastifyReply } from 'fastify';
 import type { Capturer } from '../captures/capturer.ts';
+import type { CacheFiller } from '../cache/filler.ts';
 import type { CacheStore } from '../cache/store.ts';
 import type { Principal } from '../domain/access.ts';
 import type { Deployments } from '../engine/deployment.ts';
@@ -29,6 +30,7 @@ export interface HttpParts {
   readonly deployments: Deployments;
   readonly captures: Capturer;
   readonly cache: CacheStore;
+  readonly cacheFiller: CacheFiller;
   /** The OpenAPI document, as somebody may see it. */
   readonly document: (principal: Principal, base: string) => OpenApiDocument;
   readonly limits: ServerLimits;

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Authenticator } from '../access/authenticator.ts';
 import type { Capturer } from '../captures/capturer.ts';
+import type { CacheFiller } from '../cache/filler.ts';
 import type { CacheStore } from '../cache/store.ts';
 import type { Clock } from '../clock.ts';
 import type { Principal } from '../domain/access.ts';
@@ -63,6 +64,7 @@ export interface ServerParts {
   readonly engine: Engine;
   readonly deployments: Deployments;
   readonly cache: CacheStore;
+  readonly cacheFiller: CacheFiller;
   readonly authenticator: Authenticator;
   readonly captures: Capturer;
   readonly metrics: Metrics;
@@ -188,6 +190,7 @@ function partsOf(given: ServerParts, waits: Waits): HttpParts {
     deployments,
     captures,
     cache: given.cache,
+    cacheFiller: given.cacheFiller,
     metrics,
     tracing,
     about,

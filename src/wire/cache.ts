@@ -48,7 +48,28 @@ export const CacheKept = Type.Object({ kept: Type.Integer() });
 export type CacheKept = Static<typeof CacheKept>;
 
 /** The body of `PUT /endpoints/{endpoint}/cache/claims/{caller}`. */
-export const CacheLease = Type.Object({ lease: Lease }, { additionalProperties: false });
+export const CacheLease = Type.Object(
+  {
+    lease: Lease,
+    run: Type.Optional(
+      Type.Object(
+        {
+          id: Type.String({ description: 'A batch of this endpoint whose output is JSON Lines.' }),
+          key_columns: Type.Array(Type.String(), { minItems: 1, description: 'What a row of its table is known by.' }),
+          output_key_column: Type.Optional(
+            Type.String({ description: 'The column of the output that must have the key as it was sent.' }),
+          ),
+        },
+        {
+          additionalProperties: false,
+          description:
+            'The run that computes the rows. Until it has ended, the server keeps its answers as its parts end and renews the claims, whatever becomes of the caller.',
+        },
+      ),
+    ),
+  },
+  { additionalProperties: false },
+);
 /** See the schema of the same name. */
 export type CacheLease = Static<typeof CacheLease>;
 

@@ -93,6 +93,16 @@ export function describeCache(name: string, open: () => Promise<CacheStore>): vo
       expect(await store.renew(PLACE, 'nobody', hours(1))).toBe(0);
     });
 
+    test('an answer of which more is known stands in place of the one before, and the totals are those of what is there', async () => {
+      await keep(answersTo(1, 2));
+      const entries = [{ key: keyOf(1), answer: '{"longer":"ä"}' }, ...answersTo(3)];
+      expect(await store.keep(PLACE, { version: 1, caller: 'a', entries, replaces: true })).toBe(1);
+      const looked = await store.lookUp(PLACE, asking([1, 2, 3]));
+      expect(looked).toEqual([{ answer: '{"longer":"ä"}' }, ...answersTo(2, 3).map(({ answer }) => ({ answer }))]);
+      const bytes = looked.reduce((sum, one) => sum + Buffer.byteLength((one as { answer: string }).answer), 0);
+      expect(await store.info(PLACE)).toMatchObject({ rows: 3, bytes, keys: 3 });
+    });
+
     test('a key that has an answer keeps it, whoever comes later', async () => {
       await keep(answersTo(1));
       expect(await other.keep(PLACE, { version: 1, caller: 'b', entries: [{ key: keyOf(1), answer: '{}' }] })).toBe(0);

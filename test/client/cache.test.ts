@@ -15,6 +15,7 @@ import {
   TableError,
 } from '../../src/index.ts';
 import { arrowOf, contentOf } from '../table/arrow/tables.ts';
+import type { TestAnswer } from '../support/http.ts';
 import { startTestService, type TestService } from '../support/service.ts';
 import { folderForTest, newFolder, removeFolder } from '../support/folder.ts';
 import { serviceWithKeys } from '../support/keys.ts';
@@ -388,7 +389,39 @@ describe.each(['server', 'file'] as const)('a cache in a %s', (kind) => {
     expect(await cacheOf(endpoint).info()).toMatchObject({ rows: 10, hits: 40, misses: 10 });
   });
 
-  test('what a killed program was computing is taken over by who waits for it', async () => {
+  test('a killed program loses none of the rows that its run had computed', async () => {
+    const { endpoint, calls } = await squares({ batchSize: 2 });
+    const gate = join(await folderForTest(), 'gate');
+    const table = Array.from({ length: 8 }, (_, n) => ({ n, note: `note ${n}`, ...(n === 5 && { gate }) }));
+    const victim = otherProgram(endpoint.name!, store, table);
+    const reader = cacheOf(endpoint);
+    await until('half of it is kept', async () => calls().includes(5) && (await reader.size()) >= 4);
+    victim.kill('SIGKILL');
+    expect(await victim.answer).toBeNull();
+    const asked = [0, 3, 1, 2].map(rowOf);
+    expect(await reader.inference(asked)).toEqual([0, 3, 1, 2].map((n) => answerOf(n)));
+    expect(calls()).toEqual([0, 1, 2, 3, 4, 5]);
+    writeFileSync(gate, '');
+    const answers = await cacheOf(endpoint).inference(table);
+    expect(answers).toMatchObject(table.map(({ n }) => ({ n, note: `note ${n}`, square: n * n })));
+    for (const n of [0, 1, 2, 3]) expect(calls().filter((one) => one === n)).toHaveLength(1);
+    // The run goes on without its program. Where the store is the server's, nothing at all is computed twice.
+    if (kind === 'server') expect(calls()).toEqual(table.map(({ n }) => n));
+  });
+
+  test('what a later part shows of a column holds for the answers of the parts before', async () => {
+    const { endpoint } = await squares({ batchSize: 1 });
+    await cacheOf(endpoint).inference([
+      { n: 5, square: 25 },
+      { n: 6, square: 0 },
+    ]);
+    await until('it is known of the first', async () => {
+      const [row] = await cacheOf(endpoint).inference([{ n: 5, square: 99 }]);
+      return row!['square'] === 25;
+    });
+  });
+
+  test('what a killed program was computing is answered to who waits for it', async () => {
     const { endpoint, calls } = await squares({ batchSize: 1, replicas: { max: 2 } });
     const gate = join(await folderForTest(), 'gate');
     const victim = otherProgram(endpoint.name!, store, [{ n: 7, gate }]);
@@ -397,9 +430,12 @@ describe.each(['server', 'file'] as const)('a cache in a %s', (kind) => {
     await until('what is not the other’s has been computed', () => calls().includes(8));
     expect(calls()).toEqual([7, 8]);
     victim.kill('SIGKILL');
-    expect(await waiting).toMatchObject([{ square: 49 }, { square: 64 }]);
-    expect(calls()).toEqual([7, 7, 8]);
+    // A file knows nothing of the run that goes on; a server renews the claims of who is gone until the run has ended.
+    if (kind === 'file') await until('it is computed again', () => calls().length === 3);
+    else await claimsOfTheDeadLapse(endpoint.name!);
     writeFileSync(gate, '');
+    expect(await waiting).toMatchObject([{ square: 49 }, { square: 64 }]);
+    expect(calls()).toEqual(kind === 'server' ? [7, 8] : [7, 7, 8]);
   });
 
   test('whoever gives up leaves its keys to the next at once', async () => {
@@ -591,6 +627,14 @@ test('a text is one key, however its characters are escaped', async () => {
   expect(calls()).toEqual(['ä/']);
 });
 
+/** Waits until a claim has lapsed that stands as long as those of `otherProgram`, and is made now. */
+async function claimsOfTheDeadLapse(name: string): Promise<void> {
+  const ask = (caller: string): Promise<TestAnswer> =>
+    server.post(`/endpoints/${name}/cache/lookup`, { version: 1, caller, lease: 2, keys: ['f'.repeat(32)] });
+  await ask('the-dead-one');
+  await until('its claim has lapsed', async () => (await ask('the-heir')).text === '"mine"\n');
+}
+
 /** A program of its own that asks a cache for a table, whose claims stand for two seconds. */
 function otherProgram(name: string, store: InferenceCacheOptions['store'], rows: readonly object[]) {
   const entry = new URL('../../src/index.ts', import.meta.url).href;
@@ -626,6 +670,12 @@ test('tenants share no answers', async () => {
   await reader!.inference([{ n: 1 }]);
   expect(readFileSync(calls, 'utf8')).toBe('1\n1\n');
   await expect(reader!.clear()).rejects.toThrow(/manage/);
+  const [run] = await Array.fromAsync(connect({ url: server.url, apiKey: server.keys.ada.key }).runs());
+  const named = await server.send('PUT', '/endpoints/squares/cache/claims/caller-of-bob', {
+    headers: { ...server.keys.bob.headers, 'content-type': 'application/json' },
+    body: JSON.stringify({ lease: 30, run: { id: run!.run_id, key_columns: ['n'] } }),
+  });
+  expect(named.status).toBe(404);
   expect(await bob!.clear()).toBe(1);
   expect(await ada!.size()).toBe(1);
 });

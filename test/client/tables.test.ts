@@ -9,7 +9,7 @@ import { InvalidRequestError, MalformedBodyError } from '../../src/client/errors
 import type { Content } from '../../src/client/content.ts';
 import type { Endpoint } from '../../src/client/endpoint.ts';
 import { openTable } from '../../src/client/tables.ts';
-import { textRowsFrom } from '../../src/client/text-rows.ts';
+import { textRowsFrom } from '../../src/table/text-rows.ts';
 import { BORDER_TYPES, TableError } from '../../src/table/format.ts';
 import { decodeRows, encodeRows, type Row } from '../../src/table/rows.ts';
 import { arrowTable } from '../table/arrow/arbitrary.ts';

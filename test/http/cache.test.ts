@@ -1,8 +1,11 @@
 // The routes of the cache, as a client of another language would use them.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { keysOf } from '../../src/cache/answers/keys.ts';
+import { sha256Hex } from '../../src/client/environment.ts';
 import type { TestAnswer } from '../support/http.ts';
 import { startTestService, type TestService } from '../support/service.ts';
+import { until } from '../support/until.ts';
 
 let server: TestService;
 beforeAll(async () => {
@@ -59,6 +62,70 @@ test('claims are renewed, and let go of', async () => {
   expect(renewed.json.claims).toBeGreaterThanOrEqual(2);
   expect((await server.send('DELETE', claims)).status).toBe(204);
   expect((await lookUp([11], { caller: 'somebody-else' })).text).toBe('"mine"\n');
+});
+
+/** Renews claims and names the run that computes them. */
+const nameRun = (runId: string, run: object = {}, endpoint = 'rows'): Promise<TestAnswer> =>
+  server.send('PUT', `/endpoints/${endpoint}/cache/claims/${CALLER}`, {
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ lease: 30, run: { id: runId, key_columns: ['n'], ...run } }),
+  });
+
+/** Submits a table as JSON Lines, and answers the id of its run. */
+async function submitLines(rows: readonly object[], query = 'batch=true', type = 'application/jsonlines') {
+  const text = type === 'text/csv' ? 'n\n1\n' : rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+  const { json } = await server.postRaw(`/endpoints/rows/invoke?async=true&${query}`, type, text);
+  return json.run_id as string;
+}
+
+const keysOfRows = (rows: readonly { n: number }[]) =>
+  keysOf(
+    rows.map(({ n }) => new Map([['n', String(n)]])),
+    ['n'],
+    sha256Hex,
+  );
+
+test('the answers of a run that is named are kept, though its client never comes back', async () => {
+  const rows = [{ n: 1 }, { n: 2 }, { n: 3 }];
+  const keys = await keysOfRows(rows);
+  await lookUp([], { keys });
+  expect((await nameRun(await submitLines(rows))).json).toEqual({ claims: 3 });
+  const found = await until('all are kept', async () => {
+    const { text } = await lookUp([], { keys, caller: 'somebody-else' });
+    return text.includes('others') ? undefined : text;
+  });
+  expect(
+    found
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown),
+  ).toEqual(rows.map(() => ({ handedOn: true, made: {}, alike: {}, filled: [] })));
+});
+
+test('of rows that come back under another key nothing is kept, whoever names the run', async () => {
+  const rows = [
+    { n: 21, was: 21 },
+    { n: 22, was: 0 },
+  ];
+  const runId = await submitLines(rows);
+  await server.ended(runId);
+  await nameRun(runId, { output_key_column: 'was' });
+  const after = await submitLines([{ n: 23 }]);
+  await nameRun(after);
+  await until('what came later is kept', async () => (await server.get('/endpoints/rows/cache')).json.rows > 0);
+  expect((await server.get('/endpoints/rows/cache')).json.rows).toBe(1);
+});
+
+test('a run that cannot fill the cache is refused, with what it would have to be', async () => {
+  const [lines, csv] = [await submitLines([{ n: 1 }]), await submitLines([], 'batch=true', 'text/csv')];
+  const single = await server.submit('rows', { n: 1 });
+  for (const answer of [await nameRun(lines, {}, 'others'), await nameRun(csv), await nameRun(single)]) {
+    expect(answer.status).toBe(422);
+    expect(answer.json.detail).toContain('cannot fill this cache: it must be a batch of ');
+    expect(answer.json.errors).toMatchObject([{ pointer: '/run/id' }]);
+  }
+  expect((await nameRun('018f0000-0000-7000-8000-000000000000')).status).toBe(404);
+  expect((await nameRun(lines, { key_columns: [] })).status).toBe(422);
 });
 
 test('endpoints share no answers', async () => {

@@ -1,20 +1,15 @@
 // Where an InferenceCache keeps answers: on the server, or in a file. Both are the port of src/cache, for one endpoint.
 
-import type { Answered, AnswerStore, CacheInfo, CachePlace, Found, Kept, Question } from '../../cache/store.ts';
-import { inSeconds } from '../../domain/time.ts';
+import type { AnswerStore, CacheInfo, CachePlace, Found, Question } from '../../cache/store.ts';
+import { type Duration, inSeconds } from '../../domain/time.ts';
 import type { CacheClaims, CacheCompacted, CacheDeleted, CacheInfoBody, CacheKept } from '../../wire/cache.ts';
 import { CONTENT_TYPES } from '../../table/format.ts';
 import { jsonOf, type Query, type ServerRequest, type Transport } from '../transport.ts';
 
-/** Keys of one question, and answers that are kept at once: what a server does for one of them takes well under a second. */
+/** Keys of one question: what a server does for one of them takes well under a second. */
 const PAGE_KEYS = 10_000;
-/** Answers that are sent together, in characters; a longer one goes alone. */
-const PAGE_CHARACTERS = 4 * 2 ** 20;
 /** Answers of one look that are held, in bytes; the server has a bound of its own. */
 const LOOK_BYTES = 16 * 2 ** 20;
-/** Longest answer that a store is given, in characters: the server takes 4 MiB, and a character is three bytes at the most. */
-const ANSWER_CHARACTERS_MAX = 2 ** 20;
-
 /** What is known of every key, in their order. */
 export async function lookUpAll(
   store: AnswerStore,
@@ -30,20 +25,20 @@ export async function lookUpAll(
   return found;
 }
 
-/** Keeps answers, but for those that are too long to be kept. */
-export async function keepAll(store: AnswerStore, { entries, ...kept }: Kept): Promise<void> {
-  let page: Answered[] = [];
-  let characters = 0;
-  for (const entry of entries) {
-    if (entry.answer.length > ANSWER_CHARACTERS_MAX) continue;
-    if (page.length === PAGE_KEYS || characters + entry.answer.length > PAGE_CHARACTERS) {
-      await store.keep({ ...kept, entries: page });
-      [page, characters] = [[], 0];
-    }
-    page.push(entry);
-    characters += entry.answer.length;
-  }
-  if (page.length > 0) await store.keep({ ...kept, entries: page });
+/** The run that computes rows which are claimed, and what they are known by there. */
+export interface Computing {
+  readonly runId: string;
+  readonly keyColumns: readonly string[];
+  readonly outputKeyColumn: string | undefined;
+}
+
+/** The answers of one endpoint, wherever they are. */
+export interface EndpointAnswers extends AnswerStore {
+  /**
+   * Has the store keep the answers of a run itself as its parts end, and renew the claims until it has ended; renews them now, too. null
+   * where the store knows of no runs.
+   */
+  readonly fillFrom: ((caller: string, lease: Duration, computing: Computing) => Promise<void>) | null;
 }
 
 const CALL_SECONDS = 60;
@@ -51,7 +46,7 @@ const CALL_SECONDS = 60;
 const CLEAR_SECONDS = 600;
 
 /** The answers that the server keeps for the tenant of the client's key. */
-export function serverAnswers(transport: Transport, endpoint: string): AnswerStore {
+export function serverAnswers(transport: Transport, endpoint: string): EndpointAnswers {
   const cache = `/endpoints/${encodeURIComponent(endpoint)}/cache`;
   const ask = (method: ServerRequest['method'], what: string, limitSeconds = CALL_SECONDS) =>
     transport.send({ method, path: `${cache}${what}`, limitSeconds });
@@ -74,6 +69,10 @@ export function serverAnswers(transport: Transport, endpoint: string): AnswerSto
     async renew(caller, lease) {
       const answer = await tell('PUT', `/claims/${caller}`, { lease: inSeconds(lease) });
       return jsonOf<CacheClaims>(answer, cache).claims;
+    },
+    async fillFrom(caller, lease, { runId, keyColumns, outputKeyColumn }) {
+      const run = { id: runId, key_columns: keyColumns, output_key_column: outputKeyColumn };
+      await tell('PUT', `/claims/${caller}`, { lease: inSeconds(lease), run });
     },
     async release(caller) {
       await ask('DELETE', `/claims/${caller}`);
@@ -111,7 +110,7 @@ interface LocalCache {
  *
  * @throws Error where there are no files, as in a browser, and where the file is something else
  */
-export async function fileAnswers(file: string, place: CachePlace): Promise<AnswerStore> {
+export async function fileAnswers(file: string, place: CachePlace): Promise<EndpointAnswers> {
   // Not a name that a bundler could follow: it would bring SQLite, and with it Node, into a page.
   const module = `../../cache/local.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`;
   let local: LocalCache;
@@ -123,5 +122,5 @@ export async function fileAnswers(file: string, place: CachePlace): Promise<Answ
       { cause },
     );
   }
-  return local.openLocalCache(file, place);
+  return { ...local.openLocalCache(file, place), fillFrom: null };
 }

@@ -1,18 +1,21 @@
 // One table on its way through a cache: what is known is taken, what nobody computes is computed, what others compute is waited for.
 
-import type { AnswerStore, CacheKey, Found } from '../../cache/store.ts';
+import type { CacheKey, Found } from '../../cache/store.ts';
 import { FAILED_ROW } from '../../domain/errors.ts';
 import { type Duration, seconds } from '../../domain/time.ts';
 import { CONTENT_TYPES } from '../../table/format.ts';
-import { isUnclear, type KeyCheck, type Outcome, outcomesOf } from './answers.ts';
-import { keepAll, lookUpAll } from './answer-store.ts';
-import type { Answer, Columns } from './columns.ts';
+import { entriesOf, isUnclear, type KeyCheck, type Outcome, outcomesOf } from '../../cache/answers/answers.ts';
+import { keepAll } from '../../cache/answers/keep-all.ts';
+import { type Computing, type EndpointAnswers, lookUpAll } from './answer-store.ts';
+import { type Answer, Columns } from '../../cache/answers/columns.ts';
 import { carried, Endpoint, type InferenceOptions } from '../endpoint.ts';
+import type { RunBody } from '../../wire/runs.ts';
 import { newIdempotencyKey, sleep } from '../environment.ts';
 import { ModelError } from '../errors.ts';
 import { fetchOutput } from '../output.ts';
+import { Run } from '../run.ts';
 import type { Seconds } from '../submission.ts';
-import { linesOf, type TextRow } from '../text-rows.ts';
+import { linesOf, type TextRow } from '../../table/text-rows.ts';
 
 /** Keys of others that are looked at again and again until something has become of them. */
 const WATCHED_KEYS_MAX = 1_000;
@@ -25,7 +28,7 @@ const RENEWALS = 3;
 /** What a table needs on its way. */
 export interface CachedTableParts {
   readonly endpoint: Endpoint;
-  readonly store: AnswerStore;
+  readonly store: EndpointAnswers;
   readonly table: readonly TextRow[];
   /** The key of every row. */
   readonly keys: readonly CacheKey[];
@@ -58,6 +61,7 @@ export class CachedTable {
   readonly #caller = newIdempotencyKey();
   readonly #lease: Duration;
   readonly #outcomes = new Map<CacheKey, Outcome>();
+  #computing: Computing | null = null;
 
   constructor(parts: CachedTableParts, version: number) {
     this.#parts = parts;
@@ -66,12 +70,8 @@ export class CachedTable {
   }
 
   async run(): Promise<TableOutcome> {
-    const { store, keys, columnsOf } = this.#parts;
-    // A renewal that fails leaves the claims to lapse: then somebody else may compute the same, and both answers are right.
-    const renewals = setInterval(
-      () => void store.renew(this.#caller, this.#lease).catch(() => {}),
-      this.#lease / RENEWALS,
-    );
+    const { keys, columnsOf } = this.#parts;
+    const renewals = setInterval(() => void this.#renew(), this.#lease / RENEWALS);
     try {
       let asked = firstOfEach(keys);
       for (let found = await this.#lookUp(asked); ; found = await this.#watch(asked)) {
@@ -140,22 +140,75 @@ export class CachedTable {
       batch: true,
       accept: CONTENT_TYPES.jsonl,
     });
-    const ended = await run.wait(options);
+    const ended = await this.#whileKeeping(run, places, () => run.wait(options));
     const { version } = ended;
     const output = fetchOutput(Endpoint.transportOf(endpoint), ended, options.signal);
     const { bytes } = await output.catch((error: unknown) => {
       throw ofTable(error, places);
     });
     const outcomes = outcomesOf(sent, bytes, { places, keyColumns, check, columns: columnsOf(version) });
-    const entries = outcomes.flatMap((outcome, at) => {
-      const key = keys[places[at]!]!;
-      this.#outcomes.set(key, outcome);
-      return 'answer' in outcome ? [{ key, answer: JSON.stringify(outcome.answer) }] : [];
-    });
-    await keepAll(store, { version, caller: this.#caller, entries }).catch(onStoreError);
+    const sentKeys = places.map((at) => keys[at]!);
+    for (const [at, key] of sentKeys.entries()) this.#outcomes.set(key, outcomes[at]!);
+    const entries = entriesOf(sentKeys, outcomes);
+    // What was kept part by part may have been kept before a later row showed whose a column is.
+    await keepAll(store, { version, caller: this.#caller, entries, replaces: store.fillFrom === null }).catch(
+      onStoreError,
+    );
     // What is left of the claims is on rows that failed: whoever wants them tries for himself.
     await store.release(this.#caller).catch(onStoreError);
     return version;
+  }
+
+  /** Has what a run answers kept as its parts end, so that nothing is computed twice where this program dies meanwhile. */
+  async #whileKeeping(run: Run, places: readonly number[], wait: () => Promise<RunBody>): Promise<RunBody> {
+    const { store, keyColumns, check } = this.#parts;
+    const over = new AbortController();
+    const following = store.fillFrom === null ? this.#keepParts(run, places, over.signal) : null;
+    this.#computing = { runId: run.id, keyColumns, outputKeyColumn: check?.outputKeyColumn };
+    try {
+      await this.#renew();
+      return await wait();
+    } finally {
+      this.#computing = null;
+      over.abort();
+      await following;
+    }
+  }
+
+  /** A renewal that fails leaves the claims to lapse: then somebody else may compute the same, and both answers are right. */
+  async #renew(): Promise<void> {
+    const { store } = this.#parts;
+    const computing = this.#computing;
+    const renewed =
+      computing === null || store.fillFrom === null
+        ? store.renew(this.#caller, this.#lease)
+        : store.fillFrom(this.#caller, this.#lease, computing);
+    await renewed.catch(() => {});
+  }
+
+  /** Keeps the answers of every part as it ends. What goes wrong here goes wrong once more with the whole table, and is told then. */
+  async #keepParts(run: Run, places: readonly number[], signal: AbortSignal): Promise<void> {
+    const { endpoint, store, table, keys, onRowError, keyColumns, check } = this.#parts;
+    // Nothing is kept of a run that one failed row ends.
+    if (onRowError === 'fail') return;
+    const columns = new Columns();
+    try {
+      for await (const { rows, runId, content } of run.parts({ signal })) {
+        if (content === null) continue;
+        // A run that waits may be handed to a newer version: only what has answered is of one for good.
+        const { version } = await new Run(Endpoint.transportOf(endpoint), runId).status({ signal });
+        const of = places.slice(rows.from, rows.to);
+        const sent = of.map((at) => table[at]!);
+        const outcomes = outcomesOf(sent, content.bytes, { places: of, keyColumns, check, columns });
+        const entries = entriesOf(
+          of.map((at) => keys[at]!),
+          outcomes,
+        );
+        await keepAll(store, { version, caller: this.#caller, entries });
+      }
+    } catch {
+      // See above.
+    }
   }
 
   /** Claims that cannot be ended lapse; and whoever gives up does not wait for a server that may not be there. */

@@ -1,15 +1,16 @@
 // An endpoint that remembers: rows that were computed before are not sent again.
 
-import type { AnswerStore, CacheInfo, CacheKey } from '../../cache/store.ts';
+import type { CacheInfo, CacheKey } from '../../cache/store.ts';
 import { ERROR_COLUMN } from '../../table/codec.ts';
 import { TableError } from '../../table/format.ts';
 import type { Row } from '../../table/rows.ts';
-import { answeredRow, type KeyCheck, withReasons } from './answers.ts';
-import { keysOf } from './keys.ts';
-import { fileAnswers, serverAnswers } from './answer-store.ts';
+import { answeredRow, type KeyCheck, withReasons } from '../../cache/answers/answers.ts';
+import { keysOf } from '../../cache/answers/keys.ts';
+import { type EndpointAnswers, fileAnswers, serverAnswers } from './answer-store.ts';
 import { CachedTable, type CachedTableParts, type Computed } from './cached-table.ts';
-import { Columns } from './columns.ts';
-import { type TextRow, textRowsFrom } from '../text-rows.ts';
+import { Columns } from '../../cache/answers/columns.ts';
+import { type TextRow, textRowsFrom } from '../../table/text-rows.ts';
+import { sha256Hex } from '../environment.ts';
 import type { Content, InputContent } from '../content.ts';
 import { Endpoint, type InferenceOptions } from '../endpoint.ts';
 import type { Seconds } from '../submission.ts';
@@ -65,7 +66,7 @@ export class InferenceCache {
   readonly #options: InferenceCacheOptions;
   /** What answers have shown of the columns of a version, or of whichever version there was. */
   readonly #columns = new Map<number | 'any', Columns>();
-  #store: Promise<AnswerStore> | null = null;
+  #store: Promise<EndpointAnswers> | null = null;
 
   /**
    * Making one sends nothing and opens nothing.
@@ -127,7 +128,7 @@ export class InferenceCache {
       isRow(key) && keyColumns.every((column) => Object.hasOwn(key, column)) ? key : { [only]: key },
     );
     const store = await this.#opened();
-    const digests = await keysOf(textRowsFrom(rows), keyColumns);
+    const digests = await keysOf(textRowsFrom(rows), keyColumns, sha256Hex);
     let deleted = 0;
     for (let from = 0; from < digests.length; from += DELETED_AT_ONCE)
       deleted += await store.deleteEntries(digests.slice(from, from + DELETED_AT_ONCE));
@@ -148,7 +149,7 @@ export class InferenceCache {
 
   async #answer(table: readonly TextRow[], options: CachedInferenceOptions): Promise<TextRow[]> {
     checkColumns(table);
-    const keys = await keysOf(table, this.#options.keyColumns);
+    const keys = await keysOf(table, this.#options.keyColumns, sha256Hex);
     if (table.length === 0) return [];
     const { version, on_row_error: usual } = await this.#endpoint.describe({ signal: options.signal });
     const onRowError = options.onRowError ?? usual;
@@ -188,7 +189,7 @@ export class InferenceCache {
   }
 
   /** Opened once; tried again where it failed. */
-  #opened(): Promise<AnswerStore> {
+  #opened(): Promise<EndpointAnswers> {
     this.#store ??= this.#open().catch((error: unknown) => {
       this.#store = null;
       throw error;
@@ -196,7 +197,7 @@ export class InferenceCache {
     return this.#store;
   }
 
-  async #open(): Promise<AnswerStore> {
+  async #open(): Promise<EndpointAnswers> {
     const { store = 'server' } = this.#options;
     const transport = Endpoint.transportOf(this.#endpoint);
     const endpoint = this.#endpoint.name ?? (await this.#endpoint.describe()).name;

@@ -2,6 +2,7 @@
 // manages it. Everything belongs to the tenant of the key.
 
 import type { FastifyReply } from 'fastify';
+import { CacheFiller } from '../../cache/filler.ts';
 import type { CacheKey, CachePlace, Found } from '../../cache/store.ts';
 import { ServiceError } from '../../domain/errors.ts';
 import { seconds } from '../../domain/time.ts';
@@ -21,6 +22,7 @@ import { keysBody, ENTRIES_BODY } from '../cache-bodies.ts';
 import { inUtf8 } from '../charset.ts';
 import type { HttpParts } from '../parts.ts';
 import { type Call, type Route, route } from '../route.ts';
+import { idOf } from './run-id.ts';
 import { Type } from 'typebox';
 
 /** How long the answers of one lookup may be together before the rest is left for the next, in bytes: what one request may hold of memory. */
@@ -73,14 +75,13 @@ export const CACHE_ROUTES: readonly Route[] = [
     operationId: 'renewClaims',
     tag: 'cache',
     summary: 'Go on computing',
-    description: 'Every claim of the caller stands for so long from now on.',
+    description:
+      'Every claim of the caller stands for so long from now on. With `run`, the server itself keeps what that run answers.',
     scope: 'invoke',
     body: keysBody(CacheLease),
     answers: { 200: { description: 'How many there are.', content: { 'application/json': CacheClaims } } },
-    problems: ['endpoint-not-found', 'malformed-body', 'storage-full'],
-    async handle(parts, call): Promise<CacheClaims> {
-      return { claims: await parts.cache.renew(placeOf(parts, call), callerOf(call), seconds(call.body.lease)) };
-    },
+    problems: ['endpoint-not-found', 'run-not-found', 'malformed-body', 'storage-full'],
+    handle: renew,
   }),
   route({
     method: 'DELETE',
@@ -166,6 +167,25 @@ async function lookUp(parts: HttpParts, call: Call<object, CacheLookup>): Promis
     bytesMax: LOOKUP_BYTES_MAX,
   });
   return call.reply.type(inUtf8('application/jsonlines')).send(Buffer.from(found.map(lineOf).join('')));
+}
+
+async function renew(parts: HttpParts, call: Call<object, CacheLease>): Promise<CacheClaims> {
+  const [place, caller, lease] = [placeOf(parts, call), callerOf(call), seconds(call.body.lease)];
+  const { run: named } = call.body;
+  if (named !== undefined) {
+    const run = await parts.engine.runs.record(idOf(named.id), call.principal);
+    if (!CacheFiller.takes(run, place)) throw notOfThisCache(run.runId, place);
+    const { key_columns: keyColumns, output_key_column: outputKeyColumn = null } = named;
+    parts.cacheFiller.fill(run, { place, caller, lease, keyColumns, outputKeyColumn });
+  }
+  return { claims: await parts.cache.renew(place, caller, lease) };
+}
+
+function notOfThisCache(runId: string, { endpoint }: CachePlace): ServiceError {
+  const detail = `must be a batch of ${endpoint}, of the same tenant, that answers application/jsonlines`;
+  return new ServiceError('invalid-request', `Run ${runId} cannot fill this cache: it ${detail}.`, {
+    errors: [{ pointer: '/run/id', detail }],
+  });
 }
 
 const lineOf = (found: Found): string => `${typeof found === 'string' ? `"${found}"` : found.answer}\n`;

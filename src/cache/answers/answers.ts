@@ -7,8 +7,9 @@
 
 import { ERROR_COLUMN } from '../../table/codec.ts';
 import { TableError } from '../../table/format.ts';
+import type { Answered, CacheKey } from '../store.ts';
 import type { Answer, Columns, Owner } from './columns.ts';
-import { type TextRow, textRowsIn } from '../text-rows.ts';
+import { type TextRow, textRowsIn } from '../../table/text-rows.ts';
 
 /** What came of a row: its answer, or why it failed. */
 export type Outcome = { readonly answer: Answer } | { readonly reason: string };
@@ -50,6 +51,13 @@ export function outcomesOf(sent: readonly TextRow[], output: Uint8Array, rules: 
   // All rows are learned from before the first is settled.
   for (const outcome of outcomes) if ('answer' in outcome) columns.learn(outcome.answer);
   return outcomes.map((outcome) => ('answer' in outcome ? { answer: settled(outcome.answer, columns) } : outcome));
+}
+
+/** What is to be kept of outcomes, each under its key. Rows that failed have nothing. */
+export function entriesOf(keys: readonly CacheKey[], outcomes: readonly Outcome[]): Answered[] {
+  return outcomes.flatMap((outcome, at) =>
+    'answer' in outcome ? [{ key: keys[at]!, answer: JSON.stringify(outcome.answer) }] : [],
+  );
 }
 
 const reasonOf = (row: TextRow): string | null => JSON.parse(row.get(ERROR_COLUMN) ?? 'null') as string | null;

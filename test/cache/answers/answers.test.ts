@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { answeredRow, outcomesOf } from '../../../src/client/cache/answers.ts';
-import { type Answer, Columns } from '../../../src/client/cache/columns.ts';
-import { rowsFrom, textRowsFrom } from '../../../src/client/text-rows.ts';
+import { answeredRow, outcomesOf } from '../../../src/cache/answers/answers.ts';
+import { type Answer, Columns } from '../../../src/cache/answers/columns.ts';
+import { rowsFrom, textRowsFrom } from '../../../src/table/text-rows.ts';
 import { encodeRows, type Row } from '../../../src/table/rows.ts';
 
 /** The answers to rows that came back as these, and what they show of the columns. */

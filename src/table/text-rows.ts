@@ -1,13 +1,13 @@
 // Rows as the texts of their values. A number is its digits here: as a double, 2^53 + 1 would be another one.
 
-import { finishBytes, openWriter, writeText } from '../table/bytes.ts';
-import { nameOf, openNames } from '../table/json-names.ts';
-import { OPEN_BRACE, openScan, scanObject } from '../table/json-scan.ts';
-import { startOf } from '../table/spans.ts';
-import { indexTable } from '../table/split.ts';
-import { checkRow, jsonText } from '../table/value-text.ts';
-import type { Row } from '../table/rows.ts';
-import { forEachRowText, textOf } from '../table/text-window.ts';
+import { finishBytes, openWriter, writeText } from './bytes.ts';
+import { nameOf, openNames } from './json-names.ts';
+import { OPEN_BRACE, openScan, scanObject } from './json-scan.ts';
+import { startOf } from './spans.ts';
+import { indexTable } from './split.ts';
+import { checkRow, jsonText } from './value-text.ts';
+import type { Row } from './rows.ts';
+import { forEachRowText, textOf } from './text-window.ts';
 
 /** One row: the JSON text of every value by its column. */
 export type TextRow = ReadonlyMap<string, string>;
