@@ -1,7 +1,7 @@
 // A table in another format, value for value: numbers keep their digits, since they never become doubles.
 import { CR, finishBytes, LF, openWriter, plainBytes, SPACE, writeBytes, writeText } from './bytes.ts';
 import { ERROR_COLUMN, reasonsLast, type TableIndex } from './codec.ts';
-import { csvLine, noColumns } from './csv-field.ts';
+import { csvHeaderLine, csvLine, noColumns } from './csv-field.ts';
 import { checkNames } from './csv-header.ts';
 import type { TableFormat } from './format.ts';
 import { LINES, RECORDS, rowEnd, type JsonFrame } from './json-rows.ts';
@@ -75,7 +75,7 @@ function writeCsv(
   const places = new Map(columns.map((column, k) => [column, k]));
   const names = openNames();
   const writer = openWriter(bytes.length);
-  writeText(writer, `${csvLine(columns)}\n`);
+  writeText(writer, `${csvHeaderLine(columns)}\n`);
   forEachRowText(bytes, index.spans, (row, window) => {
     const texts = columns.map(() => '');
     forEachMember(bytes, index, row, (member) => {

@@ -2,6 +2,7 @@
 import { openWriter, finishBytes, writeText } from './bytes.ts';
 import type { Row } from './codec.ts';
 import { checkNames } from './csv-header.ts';
+import { mayBeMistaken } from './csv-look.ts';
 import { TableError } from './format.ts';
 import { checkRow, ownValue, plainText } from './value-text.ts';
 
@@ -16,9 +17,10 @@ const BYTE_ORDER_MARK = 0xfeff;
  * them, and so does a byte order mark in front, because in the first name it would be taken for the file's.
  */
 export function csvField(text: string): string {
-  if (text === '' || (!wouldBeTrimmed(text) && !NEEDS_QUOTES.test(text))) return text;
-  return `"${text.replaceAll('"', '""')}"`;
+  return text === '' || (!wouldBeTrimmed(text) && !NEEDS_QUOTES.test(text)) ? text : quoted(text);
 }
+
+const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`;
 
 /** Whether some reader would take something off a text that is not empty. */
 function wouldBeTrimmed(text: string): boolean {
@@ -32,6 +34,10 @@ export function csvLine(texts: readonly string[]): string {
   return line === '' ? '""' : line;
 }
 
+/** The header line of a CSV table, without its line end. Names that a reader would take for values, or for a line of another separator, get quotes. */
+export const csvHeaderLine = (names: readonly string[]): string =>
+  mayBeMistaken(names) ? names.map(quoted).join(',') : csvLine(names);
+
 // Text is turned into bytes this many characters at a time: fewer cost calls, more cost memory.
 const BATCH_CHARS = 32_768;
 
@@ -42,7 +48,7 @@ export function encodeCsv(rows: readonly Row[], columns: readonly string[] | nul
   if (names.length === 0) throw noColumns();
   checkNames(names, null);
   const writer = openWriter(rows.length * names.length * 8);
-  let text = `${csvLine(names)}\n`;
+  let text = `${csvHeaderLine(names)}\n`;
   for (const [row, record] of rows.entries()) {
     checkRow(record, row);
     text += `${rowLine(record, names, row)}\n`;

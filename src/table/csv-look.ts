@@ -21,6 +21,17 @@ export function otherSeparator(line: string): string | null {
   return SEPARATORS.find(([separator]) => line.includes(separator))?.[1] ?? null;
 }
 
+/** Whether names of columns, written without quotes, would be taken for something else than a header. */
+export const mayBeMistaken = (columns: readonly string[]): boolean =>
+  separatorIn(columns) !== null || areNumbers(columns);
+
+/** The other separator that the only name of a header has in it. */
+const separatorIn = (columns: readonly string[]): string | null =>
+  columns.length === 1 ? otherSeparator(columns[0]!) : null;
+
+const areNumbers = (columns: readonly string[]): boolean =>
+  columns.every((name) => NUMBER.test(name)) && !columns.every((name) => WHOLE.test(name));
+
 /**
  * Refuses a table whose beginning is plainly no CSV with a header line. Names in quotes are taken as they stand.
  *
@@ -30,13 +41,13 @@ export function otherSeparator(line: string): string | null {
 export function checkLook(start: Uint8Array, columns: readonly string[]): void {
   const [header = '', row = ''] = new TextDecoder().decode(start).split(/\r?\n/);
   if (header.includes('"')) return;
-  const separator = columns.length === 1 ? otherSeparator(header) : null;
+  const separator = separatorIn(columns);
   if (separator !== null && (row === '' || otherSeparator(row) === separator))
     throw new TableError(
       `The CSV table seems to be separated by ${separator}: its header line has them and no comma; ${SEPARATED_BY_COMMAS}, or put the name into quotes if it is one.`,
       { line: 1 },
     );
-  if (columns.every((name) => NUMBER.test(name)) && !columns.every((name) => WHOLE.test(name)))
+  if (areNumbers(columns))
     throw new TableError(
       `The first line of the CSV table seems to be a row and no header: ${columns.length === 1 ? 'its only value is a number' : `all of its ${columns.length} values are numbers`}. Put a line with the names of the columns in front, or quotes around names that are numbers.`,
       { line: 1 },

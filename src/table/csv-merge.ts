@@ -14,7 +14,7 @@ import {
   type ByteWriter,
 } from './bytes.ts';
 import { ERROR_COLUMN, type MergeFacts, type MergePart, type TableIndex, type TableMerge } from './codec.ts';
-import { csvField, csvLine } from './csv-field.ts';
+import { csvField, csvHeaderLine } from './csv-field.ts';
 import { readHeader, type CsvHeader } from './csv-header.ts';
 import { indexCsvBody, writeCsvRows } from './csv-index.ts';
 import { openCursor, readRow, valueEnd, valueStart } from './csv-scan.ts';
@@ -69,7 +69,7 @@ export class CsvMerge implements TableMerge {
     this.#plan = plan;
     const names = plan.withErrors ? [...plan.columns, ERROR_COLUMN] : plan.columns;
     if (sameNames(header.columns, names)) writeAll(writer, header.line);
-    else writeText(writer, csvLine(names));
+    else writeText(writer, csvHeaderLine(names));
     writeAll(writer, lineEnd);
     // A row has a comma or a line end for every column, whatever it has in it.
     assertRoom(writer, this.#rows * names.length);

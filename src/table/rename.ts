@@ -1,7 +1,7 @@
 // A table with some of its columns under other names, all else byte for byte as it was.
 
 import { finishBytes, LF, openWriter, plainBytes, utf8, writeAll, writeByte, writeBytes } from './bytes.ts';
-import { csvLine } from './csv-field.ts';
+import { csvHeaderLine } from './csv-field.ts';
 import { readHeader } from './csv-header.ts';
 import { TableError, type TableFormat } from './format.ts';
 import { nameOf, openNames } from './json-names.ts';
@@ -41,7 +41,7 @@ export function renameColumns(
   const writer = openWriter(bytes.length + 1_024);
   if (format === 'csv') {
     const { columns, bodyStart } = readHeader(bytes);
-    writeAll(writer, utf8(csvLine(columns.map((name) => names.get(name) ?? name))));
+    writeAll(writer, utf8(csvHeaderLine(columns.map((name) => names.get(name) ?? name))));
     writeByte(writer, LF);
     writeBytes(writer, bytes, bodyStart, bytes.length);
     return finishBytes(writer);

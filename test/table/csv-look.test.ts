@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { BEGINNING_BYTES, checkBeginning, checkLook, unreadParameter } from '../../src/table/csv-look.ts';
+import { decodeRows, encodeRows } from '../../src/table/rows.ts';
 import { indexTable } from '../../src/table/split.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -68,3 +69,13 @@ test.each([
 ])('%s says what is read here', (contentType) => {
   expect(unreadParameter(contentType)).toBeNull();
 });
+
+test.each([['1e5'], ['-1', '.5'], ['a;b'], ['a\tb'], ['a|b'], ['7'], ['a;b', 'c']])(
+  'a table that is written here with the columns %j is read here',
+  (...columns) => {
+    const rows = [Object.fromEntries(columns.map((name) => [name, 'x;y']))];
+    const written = encodeRows(rows, 'csv');
+    expect(() => checkBeginning(written)).not.toThrow();
+    expect(decodeRows(written, 'csv')).toEqual(rows);
+  },
+);
