@@ -120,9 +120,19 @@ export class Dispatcher<S extends LaneSlot> {
     }
   }
 
+  #warnOfDamage({ claim, damaged = [] }: ClaimedRun): void {
+    if (damaged.length === 0) return;
+    const isUntold = damaged.includes('callback_events') ? ', so that nobody is told of its end' : '';
+    this.#parts.log.error(
+      { run_id: claim.runId, damaged },
+      `what the ledger says beside a run cannot be read${isUntold}; claimcheck doctor names every such run`,
+    );
+  }
+
   #execute(claimed: ClaimedRun, slot: S): void {
     const { leases, observer, clock } = this.#parts;
     const held = leases.hold(claimed.claim, claimed.run.parentId);
+    this.#warnOfDamage(claimed);
     // Never less than nothing: the run may have been written down, or put back, by a server whose clock is ahead of this one's.
     observer.started(claimed, milliseconds(Math.max(0, between(claimed.run.dueAt, clock.now()))));
     const execution = this.#lane

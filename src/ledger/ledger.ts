@@ -137,6 +137,8 @@ export interface ClaimedRun {
   /** Attempts that count for the retry policy, this one included. */
   readonly countedAttempts: number;
   readonly input: Payload | null;
+  /** The names of its texts that can no longer be read; absent where all can. Where they are its callback's events, nobody is told of its end. */
+  readonly damaged?: readonly string[];
 }
 
 /** How an attempt ended. */

@@ -11,6 +11,7 @@ import type {
   AttemptRecord,
   ChunkRecord,
   ClaimedDelivery,
+  ClaimedRun,
   DeliveryAttemptRecord,
   DeliveryRecord,
   Deployment,
@@ -123,6 +124,18 @@ function written<Value>(text: string | null): Value | null {
   }
 }
 
+const isListOfTexts = (value: unknown): value is readonly string[] =>
+  Array.isArray(value) && value.every((one) => typeof one === 'string');
+
+/** The texts of a run that were damaged, by what they are called. */
+function damagedTexts({ metadata, batch, callback_events: events, trace }: RunRow): string[] {
+  const isDamaged = (text: string | null): boolean => text !== null && written(text) === null;
+  const texts = { metadata, batch, trace };
+  const named = Object.entries(texts).filter(([, text]) => isDamaged(text));
+  const lists = events !== null && !isListOfTexts(written(events)) ? ['callback_events'] : [];
+  return [...named.map(([name]) => name), ...lists];
+}
+
 /** The port's record of a stored run; what of it cannot be read is null. */
 export function toRunRecord(row: RunRow): RunRecord {
   const batch = written<BatchPlan>(row.batch);
@@ -164,8 +177,8 @@ export function toRunRecord(row: RunRow): RunRecord {
 /** Who is told of a run's end. */
 export function callbackOf(row: { callback_url: string | null; callback_events: string | null }): Callback | null {
   const { callback_url: url, callback_events: events } = row;
-  const asked = written<CallbackEvent[]>(events);
-  return url === null || !Array.isArray(asked) ? null : { url, events: asked };
+  const asked = written<unknown>(events);
+  return url === null || !isListOfTexts(asked) ? null : { url, events: asked as readonly CallbackEvent[] };
 }
 
 /** A batch has its progress from the start: how many rows it has is known when it is taken in. */
@@ -190,7 +203,7 @@ export function toAttemptRecord(row: AttemptRow): AttemptRecord {
     attempt: row.attempt,
     replica: row.replica,
     coldStart: durationOrNull(row.cold_start_ms),
-    startedAt: instant(row.started_at_ms),
+    startedAt: timeOf(row.started_at_ms),
     finishedAt: instantOrNull(row.finished_at_ms),
     stoppedAt: instantOrNull(row.stopped_at_ms),
     outcome: row.outcome,
@@ -215,6 +228,12 @@ export const toNamedBlob = ({ key, run_id: runId, role, type, bytes, sha256 }: B
   role,
   facts: { contentType: type, bytes, sha256 },
 });
+
+/** What of a claimed run was damaged, for whoever executes it to say. */
+export function damageOf(row: RunRow): Pick<ClaimedRun, 'damaged'> {
+  const damaged = damagedTexts(row);
+  return damaged.length === 0 ? {} : { damaged };
+}
 
 /**
  * The input of a run that is claimed; null where the ledger has nothing of it. Whoever executes the run says so: a claim that failed for it would
@@ -283,7 +302,7 @@ export const toDeploymentRecord = (row: DeploymentRow): DeploymentRecord => ({
   source: row.source,
   state: row.state,
   reason: row.reason,
-  deployedAt: instant(row.deployed_at_ms),
+  deployedAt: timeOf(row.deployed_at_ms),
 });
 
 /** What an endpoint's row says of its active version, and of what a configuration said last. */
@@ -325,7 +344,7 @@ export interface DeliveryAttemptRow {
 /** The port's record of a stored attempt at a delivery. */
 export const toDeliveryAttemptRecord = (row: DeliveryAttemptRow): DeliveryAttemptRecord => ({
   attempt: row.attempt,
-  startedAt: instant(row.started_at_ms),
+  startedAt: timeOf(row.started_at_ms),
   finishedAt: instantOrNull(row.finished_at_ms),
   answer:
     row.detail === null || row.latency_ms === null
@@ -339,8 +358,8 @@ export const toDeliveryRecord = (row: DeliveryRow, attempts: readonly DeliveryAt
   event: row.event,
   url: row.url,
   attempt: row.attempt,
-  createdAt: instant(row.created_at_ms),
-  dueAt: instant(row.due_at_ms),
+  createdAt: timeOf(row.created_at_ms),
+  dueAt: timeOf(row.due_at_ms),
   outcome: row.outcome,
   detail: row.detail,
   attempts: attempts.map(toDeliveryAttemptRecord),
@@ -361,5 +380,5 @@ export const toClaimedDelivery = (row: ClaimedDeliveryRow): ClaimedDelivery => (
   endpoint: row.endpoint,
   event: row.event,
   url: row.url,
-  createdAt: instant(row.created_at_ms),
+  createdAt: timeOf(row.created_at_ms),
 });

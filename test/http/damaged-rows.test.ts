@@ -17,9 +17,10 @@ const ENDPOINTS = {
 /** Changes the store while nobody has it. */
 async function damage(data: string, sql: string): Promise<void> {
   const database = await databaseOf(data);
-  if (database !== null) return void (await ask(database, sql.replaceAll(/\b(runs|inputs)\b/g, 'claimcheck.$1')));
+  if (database !== null)
+    return void (await ask(database, sql.replaceAll(/\b(open_runs|runs|inputs)\b/g, 'claimcheck.$1')));
   const db = new DatabaseSync(ledgerFile(data));
-  db.exec(`PRAGMA ignore_check_constraints = ON; ${sql}`);
+  db.exec(`PRAGMA ignore_check_constraints = ON; ${sql.replaceAll('open_runs', 'runs')}`);
   db.close();
 }
 
@@ -55,7 +56,7 @@ test('one run that nobody can read any more keeps nobody from the others', async
   for (const id of [table, call]) expect((await server.get(`/runs/${id}`)).status).toBe(200);
 });
 
-test('a run whose input is gone from the ledger fails, and those behind it are made', async () => {
+test('a run whose input, or whose batch’s options, are gone from the ledger fails, and those behind it are made', async () => {
   const data = await folderForTest();
   onTestFinished(() => dropDatabase(data));
   const gates = new Gates(await folderForTest());
@@ -66,11 +67,15 @@ test('a run whose input is gone from the ledger fails, and those behind it are m
     await first.submit('jobs', { do: 'say', value: 1 }),
     await first.submit('jobs', { do: 'say', value: 2 }),
   ];
+  const table = (await first.postRaw('/endpoints/rows/invoke', 'text/csv', `id,gate\n1,${gates.path('open')}\n`)).json
+    .run_id as string;
   await first.stop();
+  await damage(data, `UPDATE open_runs SET batch = '{"size":' WHERE run_id = '${table}'`);
   await damage(data, `DELETE FROM inputs WHERE run_seq = (SELECT seq FROM runs WHERE run_id = '${broken}')`);
   const server = await startTestService({ endpoints: ENDPOINTS, data });
   onTestFinished(() => server.stop());
   gates.open('open');
   expect(await server.ended(behind)).toMatchObject({ status: 'succeeded' });
-  expect(await server.ended(broken)).toMatchObject({ status: 'failed', error: { type: 'payload-damaged' } });
+  for (const id of [broken, table])
+    expect(await server.ended(id)).toMatchObject({ status: 'failed', error: { type: 'payload-damaged' } });
 });

@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll } from 'vitest';
 import type { Instant } from '../../src/domain/time.ts';
 import { openPostgresLedger } from '../../src/ledger/postgres/driver.ts';
-import { moveTime, type PostgresServer, startPostgres, stopTime } from '../support/postgres.ts';
+import { ask, moveTime, type PostgresServer, startPostgres, stopTime } from '../support/postgres.ts';
 import { describeLedger } from './conformance.ts';
+import { describeDamage } from './damage.ts';
 
 let server: PostgresServer;
 let url: string;
@@ -24,3 +25,11 @@ describeLedger(
   },
   (now: Instant) => moveTime(url, now),
 );
+
+describeDamage('Postgres', async () => {
+  url = await server.newDatabase();
+  return {
+    open: () => openPostgresLedger(url),
+    damage: async (sql) => void (await ask(url, sql.replaceAll('UPDATE runs', 'UPDATE claimcheck.open_runs'))),
+  };
+});

@@ -123,13 +123,13 @@ const OUTCOMES: readonly Mutation[] = [
   {
     breaks: 'Everybody is told of everything',
     file: 'endings.ts',
-    find: `WHERE e.callback_events::jsonb ? ('run.' || e.status)`,
+    find: "WHERE ${listIncludes('e.callback_events', `'run.' || e.status`)}",
     replace: 'WHERE e.callback_events IS NOT NULL',
   },
   {
     breaks: 'Nobody is told of an end',
     file: 'endings.ts',
-    find: `WHERE e.callback_events::jsonb ? ('run.' || e.status)`,
+    find: "WHERE ${listIncludes('e.callback_events', `'run.' || e.status`)}",
     replace: 'WHERE FALSE',
   },
 ];

@@ -49,13 +49,20 @@ export interface BatchEnd {
   readonly plan: ChunkPlan | null;
 }
 
+/** A batch of which nobody knows any more how it was to be cut. */
+const DAMAGED: RunError = {
+  type: 'payload-damaged',
+  detail: 'The options of this batch were damaged in the ledger; hand the table in again.',
+};
+
 /** Runs one batch to its end, or until its claim is stopped; then it is handed back, and its chunks stay. */
 export async function runBatch(parts: BatchParts, claimed: ClaimedRun, held: HeldClaim): Promise<BatchEnd> {
   const { runId } = claimed.claim;
   const error = await whyGivenUp(parts.ledger, claimed);
   if (error !== null) return { result: { kind: 'failed', error }, plan: null };
+  const options = claimed.run.batch;
+  if (options === null) return { result: { kind: 'failed', error: DAMAGED }, plan: null };
   const table = await parts.inputs.open(runId);
-  const options = claimed.run.batch!;
   const ends = new ChunkEnds(parts.watch, parts.ledger, held);
   try {
     const plan = new ChunkPlan(table.rows, options.size, await parts.ledger.chunks(runId));

@@ -14,12 +14,13 @@ import {
   TEXTS_AT_A_TIME,
 } from '../record-promises.ts';
 import type { Connections } from './connections.ts';
+import { listIncludes } from './endings.ts';
 
 const DIALECT: Dialect = {
   table: (name) => `claimcheck.${name}`,
   sha256: (expression) => `encode(sha256(${expression}), 'hex')`,
   isTrue: (expression) => expression,
-  includes: (list, text) => `${list}::jsonb ? (${text})`,
+  includes: listIncludes,
 };
 
 /** A statement may have to read every run there is, and every byte of their payloads. */

@@ -5,7 +5,7 @@ import type { Duration } from '../../domain/time.ts';
 import type { Claim, ClaimedRun, ClaimRequest, Recorded, Slot } from '../ledger.ts';
 import type { Connections, Statement } from './connections.ts';
 import { LOCK_ENDPOINTS } from './places.ts';
-import { claimedInput, progressColumns, runColumns, type RunRow, toRunRecord } from '../rows.ts';
+import { claimedInput, damageOf, progressColumns, runColumns, type RunRow, toRunRecord } from '../rows.ts';
 
 // The materialised CTE is what keeps the LIMIT: joined in place, the planner may run it again for every row it updates.
 // Rows are joined with nothing but the keys and the state they were locked in. Told that status is 'queued' or 'running', the planner
@@ -258,5 +258,6 @@ function toClaimedRun(row: RunRow & { input: Uint8Array | null }, slot: Slot): C
     alone: Boolean(row.alone),
     countedAttempts: row.counted_attempts,
     input: claimedInput(run.input, row.input, row.input_blob),
+    ...damageOf(row),
   };
 }

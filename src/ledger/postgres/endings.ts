@@ -58,5 +58,15 @@ export function ending(locked: string, which: string, end: End): string {
     INSERT INTO claimcheck.deliveries (delivery_id, run_seq, event, url, created_at_ms, due_at_ms)
     SELECT e.run_id || '_' || e.status, e.seq, 'run.' || e.status, e.callback_url, clock.now_ms, clock.now_ms
     FROM ended e CROSS JOIN clock
-    WHERE e.callback_events::jsonb ? ('run.' || e.status))`;
+    WHERE ${listIncludes('e.callback_events', `'run.' || e.status`)})`;
 }
+
+/** A JSON list of texts without escapes, as a regular expression: the names of events are the only lists of texts that a row has. */
+const LIST_OF_NAMES = String.raw`^\s*\[\s*"[^"\\]*"(\s*,\s*"[^"\\]*")*\s*\]\s*$`;
+
+/**
+ * Whether a JSON list of names, stored as text, holds a name. It is not cast to JSON: one row whose list is damaged would fail the statement for
+ * every other run that it ends. What is no such list holds nothing; `claimcheck doctor` names it.
+ */
+export const listIncludes = (list: string, name: string): string =>
+  `(${list} ~ '${LIST_OF_NAMES}' AND position('"' || ${name} || '"' IN ${list}) > 0)`;

@@ -20,7 +20,9 @@ const DIALECT: Dialect = {
   table: (name) => name,
   sha256: (expression) => `sha256(${expression})`,
   isTrue: (expression) => `${expression} = 1`,
-  includes: (list, text) => `EXISTS (SELECT 1 FROM json_each(${list}) l WHERE l.value = ${text})`,
+  // What is no list holds nothing: SQLite asked for the members of it would fail the statement for every other row.
+  includes: (list, text) =>
+    `EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(${list}) THEN CASE json_type(${list}) WHEN 'array' THEN ${list} END END) l WHERE l.value = ${text})`,
 };
 
 const TEXTS = `SELECT ${textColumns('runs')} FROM runs r WHERE r.seq > $after ORDER BY r.seq LIMIT ${TEXTS_AT_A_TIME}`;

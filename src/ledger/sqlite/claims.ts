@@ -8,7 +8,7 @@ import { after, type Duration, type Instant } from '../../domain/time.ts';
 import type { Claim, ClaimedRun, ClaimRequest, Recorded, Slot } from '../ledger.ts';
 import type { AttemptLog } from './attempt-log.ts';
 import type { Counters } from './counters.ts';
-import { claimedInput, progressColumns, runColumns, type RunRow, toRunRecord } from '../rows.ts';
+import { claimedInput, damageOf, progressColumns, runColumns, type RunRow, toRunRecord } from '../rows.ts';
 import { Query } from './query.ts';
 
 const CLAIM = `
@@ -110,6 +110,7 @@ export class Claims {
       alone: Boolean(row.alone),
       countedAttempts: row.counted_attempts,
       input: claimedInput(run.input, row.input, row.input_blob),
+      ...damageOf(row),
     };
   }
 }

@@ -6,25 +6,60 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 /** Values of a statement's parameters, by their names. */
 export type Values = Record<string, SQLInputValue>;
 
-/** A prepared statement, and what its rows are. */
+/** Whether a row has an integer that a JavaScript number cannot hold. */
+const isOutOfRange = (error: unknown): boolean => (error as { code?: unknown } | null)?.code === 'ERR_OUT_OF_RANGE';
+
+/**
+ * A prepared statement, and what its rows are. An integer above 2^53, which the ledger never writes, is read as the nearest number: refused, it
+ * would keep every row from being read that is read with it.
+ */
 export class Query<Row> {
   readonly #statement: StatementSync;
+  /** Prepares the same statement so that it reads every integer whole, which is slower. */
+  readonly #whole: () => StatementSync;
+  /** A statement that writes cannot be asked a second time. */
+  readonly #writes: boolean;
 
   constructor(db: DatabaseSync, sql: string) {
-    this.#statement = db.prepare(sql);
+    this.#whole = () => {
+      const statement = db.prepare(sql);
+      statement.setReadBigInts(true);
+      return statement;
+    };
+    this.#writes = /\b(INSERT|UPDATE|DELETE)\b/.test(sql);
+    this.#statement = this.#writes ? this.#whole() : db.prepare(sql);
   }
 
   /** The first row, or undefined where there is none. */
   first(values: Values = {}): Row | undefined {
-    return this.#statement.get(values) as Row | undefined;
+    const row = this.#ask((statement) => statement.get(values));
+    return row as Row | undefined;
   }
 
   /** The row of a statement that always has one. */
   only(values: Values = {}): Row {
-    return this.#statement.get(values) as Row;
+    return this.first(values) as Row;
   }
 
   all(values: Values = {}): Row[] {
-    return this.#statement.all(values) as Row[];
+    return this.#ask((statement) => statement.all(values)) as Row[];
   }
+
+  #ask<Answer>(ask: (statement: StatementSync) => Answer): Answer {
+    try {
+      const answer = ask(this.#statement);
+      return this.#writes ? withNumbers(answer) : answer;
+    } catch (error) {
+      if (this.#writes || !isOutOfRange(error)) throw error;
+      return withNumbers(ask(this.#whole()));
+    }
+  }
+}
+
+/** Rows whose integers are numbers again. */
+function withNumbers<Answer>(answer: Answer): Answer {
+  for (const row of Array.isArray(answer) ? answer : [answer])
+    for (const [column, value] of Object.entries((row ?? {}) as Record<string, unknown>))
+      if (typeof value === 'bigint') (row as Record<string, unknown>)[column] = Number(value);
+  return answer;
 }
