@@ -14,6 +14,7 @@ import type { Tracing } from '../tracing/tracing.ts';
 import type { ArrowConverter } from './batch/arrow-converter.ts';
 import type { BatchInputs } from './batch/inputs.ts';
 import { batchLane } from './batch/lane.ts';
+import type { Suspects } from './batch/suspects.ts';
 import type { Deployed } from './deployment.ts';
 import { Dispatcher, type DispatcherParts, type LaneSlot } from './dispatcher.ts';
 import { DrainRates } from './drain-rate.ts';
@@ -32,6 +33,7 @@ export interface SharedParts extends FetchParts {
   readonly payloads: Payloads;
   readonly arrow: ArrowConverter;
   readonly inputs: BatchInputs;
+  readonly suspects: Suspects;
   readonly events: RunEvents;
   readonly watch: Watch;
   readonly leases: Leases;

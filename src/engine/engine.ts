@@ -18,6 +18,7 @@ import type { DiskRoom } from '../storage/disk-room.ts';
 import type { Tracing } from '../tracing/tracing.ts';
 import { ArrowConverter } from './batch/arrow-converter.ts';
 import { BatchInputs } from './batch/inputs.ts';
+import { Suspects } from './batch/suspects.ts';
 import { cancelAll, cancelRun, type CancelResult } from './cancel.ts';
 import { Collector, type FolderRights } from './collector.ts';
 import { redeliver } from './deliveries.ts';
@@ -100,6 +101,7 @@ export class Engine {
       payloads,
       arrow,
       inputs: new BatchInputs(ledger, { payloads, arrow }),
+      suspects: new Suspects(),
       events,
       watch: new Watch({ ledger, events, leases, log, onQueued }),
       leases,

@@ -9,7 +9,7 @@ import type { Log } from '../log.ts';
 import type { DiskRoom } from '../storage/disk-room.ts';
 import type { HeldClaim } from './leases.ts';
 
-/** How long a run waits that was let go of because of a store: doubled with every time, up to the limit. */
+/** How long a run waits that was handed back: doubled with every time, up to the limit. */
 const FIRST_PAUSE = milliseconds(500);
 const PAUSE_MAX = seconds(30);
 
@@ -43,17 +43,18 @@ export const isTroubleOfServer = (error: unknown): boolean =>
  *
  * @throws the error itself where it speaks of anything else
  */
-export function handedBack(error: unknown, { claim, countedAttempts }: ClaimedRun, log: Log): AttemptResult {
+export function handedBack(error: unknown, claimed: ClaimedRun, log: Log): AttemptResult {
   if (!isTroubleOfServer(error)) throw error;
-  const delay = pauseAfter(claim.attempt - countedAttempts);
+  const delay = pauseOf(claimed);
   log.warn(
-    { err: error, run_id: claim.runId, again_in_ms: delay },
+    { err: error, run_id: claimed.claim.runId, again_in_ms: delay },
     'a run was put back: what it needs of a store cannot be had now',
   );
   return { kind: 'released', delay };
 }
 
-/** @param before how often it was handed back before */
-function pauseAfter(before: number): Duration {
+/** How long a run waits that is handed back: the longer the more often it was. */
+export function pauseOf({ claim, countedAttempts }: ClaimedRun): Duration {
+  const before = claim.attempt - countedAttempts;
   return milliseconds(Math.min(PAUSE_MAX, FIRST_PAUSE * 2 ** Math.min(before, 10)));
 }

@@ -19,10 +19,12 @@ import { ChunkEnds } from './chunk-ends.ts';
 import { ChunkPlan, type Settled } from './chunk-plan.ts';
 import type { Deployed } from '../deployment.ts';
 import type { HeldClaim } from '../leases.ts';
-import { whyGivenUp } from './lost-servers.ts';
+import { pauseOf } from '../finish.ts';
+import { isDone, lostInARow, whyGivenUp } from './lost-servers.ts';
 import type { RunObserver } from '../observer.ts';
 import type { Payloads } from '../payloads.ts';
 import { ProgressNotes } from './progress-notes.ts';
+import { SUSPECT_AFTER, type Turn } from './suspects.ts';
 import type { RunEvents } from '../run-events.ts';
 import type { Watch } from '../watch.ts';
 
@@ -41,6 +43,8 @@ export interface BatchParts {
   readonly trace: TraceText | null;
   /** Called when chunks were queued. */
   readonly onQueued: () => void;
+  /** Its turn among batches that have lost servers. */
+  readonly turn: Turn;
 }
 
 /** How a batch ended, and how far it came. */
@@ -58,10 +62,13 @@ const DAMAGED: RunError = {
 /** Runs one batch to its end, or until its claim is stopped; then it is handed back, and its chunks stay. */
 export async function runBatch(parts: BatchParts, claimed: ClaimedRun, held: HeldClaim): Promise<BatchEnd> {
   const { runId } = claimed.claim;
-  const error = await whyGivenUp(parts.ledger, claimed);
+  const lost = await lostInARow(parts.ledger, claimed);
+  const error = whyGivenUp(lost);
   if (error !== null) return { result: { kind: 'failed', error }, plan: null };
   const options = claimed.run.batch;
   if (options === null) return { result: { kind: 'failed', error: DAMAGED }, plan: null };
+  if (lost < SUSPECT_AFTER) parts.turn.pass();
+  else if (!(await parts.turn.take())) return { result: { kind: 'released', delay: pauseOf(claimed) }, plan: null };
   const table = await parts.inputs.open(runId);
   const ends = new ChunkEnds(parts.watch, parts.ledger, held);
   try {
@@ -117,7 +124,10 @@ class Batch {
         return { kind: 'failed', error: errorOfRow(plan.firstFailure) };
       await this.#enqueue(plan.next(maxInFlight - plan.outstanding));
       if (this.#held.signal.aborted) return { kind: 'released' };
-      for (const chunk of await this.#ends.next()) plan.ended(chunk);
+      for (const chunk of await this.#ends.next()) {
+        plan.ended(chunk);
+        if (isDone(chunk)) this.#parts.turn.done();
+      }
       if (this.#held.signal.aborted) return { kind: 'released' };
       this.#notes.changed();
     }

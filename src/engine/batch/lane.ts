@@ -13,13 +13,15 @@ import type { Lane, LaneSlot } from '../dispatcher.ts';
 import type { DrainRates } from '../drain-rate.ts';
 import { finish, handedBack, isTroubleOfServer } from '../finish.ts';
 import type { HeldClaim, Leases } from '../leases.ts';
+import type { Suspects, Turn } from './suspects.ts';
 import { attemptAttributes, outcomeOf, type RunObserver } from '../observer.ts';
 
 /** Batches at work for every run that the endpoint's replicas can take at once: with two, the next is cut while the last one's end is awaited. */
 const BATCHES_PER_SLOT = 2;
 
 /** What the lane works with. */
-export interface BatchLaneParts extends Omit<BatchParts, 'trace'> {
+export interface BatchLaneParts extends Omit<BatchParts, 'trace' | 'turn'> {
+  readonly suspects: Suspects;
   readonly drainRates: DrainRates;
   readonly leases: Leases;
   readonly observer: RunObserver;
@@ -44,9 +46,11 @@ export function batchLane(parts: BatchLaneParts): Lane<LaneSlot> {
     name: 'engine',
     reserve: async () => ({ slots: Array.from({ length: limit - active }, slot), alone: false }),
     async execute(claimed, taken, held) {
+      const turn = parts.suspects.arrive();
       try {
-        await execute(parts, claimed, held);
+        await execute(parts, claimed, held, turn);
       } finally {
+        turn.over();
         taken.release();
         parts.onFree();
       }
@@ -54,13 +58,13 @@ export function batchLane(parts: BatchLaneParts): Lane<LaneSlot> {
   };
 }
 
-async function execute(parts: BatchLaneParts, claimed: ClaimedRun, held: HeldClaim): Promise<void> {
+async function execute(parts: BatchLaneParts, claimed: ClaimedRun, held: HeldClaim, turn: Turn): Promise<void> {
   const { claim, run } = claimed;
   const { events, observer, clock } = parts;
   const startedAt = clock.steady();
   events.changed(claim.runId, 'state');
   const traced = parts.tracing.attempting(run.trace, () => attemptAttributes(claimed));
-  const { result, plan } = await runBatch({ ...parts, trace: traced.text }, claimed, held).catch(
+  const { result, plan } = await runBatch({ ...parts, trace: traced.text, turn }, claimed, held).catch(
     (error: unknown): BatchEnd => ({ result: resultOfError(parts.log, claimed, error), plan: null }),
   );
   const recorded = await finish(parts, { claim, result, progress: plan?.progress ?? null }, held);

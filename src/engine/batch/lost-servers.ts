@@ -3,6 +3,7 @@
 
 import type { RunError } from '../../domain/errors.ts';
 import type { ClaimedRun, Ledger, RunRecord } from '../../ledger/ledger.ts';
+import { SUSPECT_AFTER } from './suspects.ts';
 
 /**
  * After how many servers that were lost in a row, without any chunk being done meanwhile, a batch is held to be the cause and fails. More than
@@ -13,13 +14,17 @@ export const LOST_SERVERS_MAX = 10;
 /** Chunks among which the one that was done last is looked for, newest first: more than are in flight at once, unless somebody asks for that. */
 const CHUNKS_LOOKED_AT = 200;
 
-/** Why a batch that has just been claimed is given up before its table is opened; null for one that goes on. */
-export async function whyGivenUp(ledger: Ledger, { claim, countedAttempts }: ClaimedRun): Promise<RunError | null> {
-  if (countedAttempts <= LOST_SERVERS_MAX) return null;
+/** How many servers a batch that has just been claimed has lost one after the other, without any chunk of it being done meanwhile. */
+export async function lostInARow(ledger: Ledger, { claim, countedAttempts }: ClaimedRun): Promise<number> {
+  if (countedAttempts <= SUSPECT_AFTER) return 0;
   const attempts = (await ledger.details(claim.runId))?.attempts ?? [];
   const chunks = await ledger.runs({ parentId: claim.runId, limit: CHUNKS_LOOKED_AT });
   const lastDone = Math.max(...chunks.filter(isDone).map(({ finishedAt }) => finishedAt!));
-  const lost = attempts.filter(({ outcome, startedAt }) => outcome === 'lost' && startedAt > lastDone).length;
+  return attempts.filter(({ outcome, startedAt }) => outcome === 'lost' && startedAt > lastDone).length;
+}
+
+/** Why a batch is given up before its table is opened; null for one that goes on. */
+export function whyGivenUp(lost: number): RunError | null {
   if (lost < LOST_SERVERS_MAX) return null;
   return {
     type: 'replica-crashed',
@@ -28,5 +33,5 @@ export async function whyGivenUp(ledger: Ledger, { claim, countedAttempts }: Cla
 }
 
 /** Whether a model has answered for a chunk. One that was lost with its servers says nothing against the table. */
-const isDone = ({ status, error }: RunRecord): boolean =>
+export const isDone = ({ status, error }: Pick<RunRecord, 'status' | 'error'>): boolean =>
   status === 'succeeded' || (status === 'failed' && error?.type !== 'replica-crashed');

@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { seconds } from '../../../src/domain/time.ts';
-import { LOST_SERVERS_MAX, whyGivenUp } from '../../../src/engine/batch/lost-servers.ts';
+import { LOST_SERVERS_MAX, lostInARow, whyGivenUp } from '../../../src/engine/batch/lost-servers.ts';
 import type { AttemptResult, ClaimedRun, NewRun } from '../../../src/ledger/ledger.ts';
 import { openSqliteLedger } from '../../../src/ledger/sqlite/driver.ts';
 import { ManualClock } from '../../ledger/manual-clock.ts';
@@ -45,7 +45,7 @@ async function batchForTest() {
       await ledger.reclaim('its successor');
     },
     /** Takes it up: why it is given up, or null. */
-    takeUp: async () => whyGivenUp(ledger, await claim('engine')),
+    takeUp: async () => whyGivenUp(await lostInARow(ledger, await claim('engine'))),
   };
 }
 
