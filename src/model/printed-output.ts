@@ -1,6 +1,7 @@
 // What a model prints while it works on a run, told apart from what other runs of the same replica print at the same time.
 
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { type Readable, Writable } from 'node:stream';
 import type { Reports } from './reports.ts';
 
 interface Invocation {
@@ -10,6 +11,8 @@ interface Invocation {
 }
 
 const invocation = new AsyncLocalStorage<Invocation>();
+/** Invocations that are worked on now. */
+let atWork = 0;
 
 /**
  * Runs `work`; what it prints is reported, also after an `await`, and in what it has called.
@@ -18,7 +21,8 @@ const invocation = new AsyncLocalStorage<Invocation>();
  */
 export function reportingOutput<Result>(reports: Reports, work: () => Promise<Result>): Promise<Result> {
   const { promise, reject } = Promise.withResolvers<never>();
-  return invocation.run({ reports, fail: reject }, () => Promise.race([work(), promise]));
+  atWork += 1;
+  return invocation.run({ reports, fail: reject }, () => Promise.race([work(), promise])).finally(() => (atWork -= 1));
 }
 
 /** Fails the invocation that this very code works for, if there is one that is not over. */
@@ -63,5 +67,21 @@ function watched(name: 'stdout' | 'stderr', stream: NodeJS.WriteStream): NodeJS.
     if (told !== undefined) process.nextTick(told);
     return true;
   };
+  stream.on('pipe', (source: Readable) => {
+    source.unpipe(stream);
+    source.pipe(fromElsewhere((chunk) => (atWork > 1 ? write(chunk) : stream.write(chunk))));
+  });
   return stream;
 }
+
+/**
+ * What a worker thread or a process prints, which comes in the name of the invocation that has started it, whoever it works for: where there
+ * are others it is of none of them for certain.
+ */
+const fromElsewhere = (print: (chunk: Uint8Array) => boolean): Writable =>
+  new Writable({
+    write(chunk: Uint8Array, _, done) {
+      print(chunk);
+      done();
+    },
+  });

@@ -740,11 +740,11 @@ class Heard(io.TextIOWrapper):
     def __init__(self, stream, name):
         super().__init__(stream.buffer, encoding=stream.encoding, errors="backslashreplace", line_buffering=True)
         self.reported_as = name
-        self.bytes = HeardBytes(stream.buffer, name)
+        self.bytes = stream.buffer
 
     @property
     def buffer(self):
-        return self.bytes
+        return HeardBytes(self.bytes, self.reported_as)
 
     def write(self, text):
         reports = reports_of_caller()
@@ -754,22 +754,24 @@ class Heard(io.TextIOWrapper):
         return len(text)
 
     def detach(self):
-        return self.bytes
+        return self.buffer
 
     def close(self):
         self.flush()
 
 
 class HeardBytes(io.BufferedIOBase):
-    """The bytes beneath standard output or error."""
+    """The bytes beneath standard output or error, as one invocation has asked for them. Whatever is put around them may keep what it is given
+    until another invocation prints, so that they are certain to be of none but the one that has asked."""
 
     def __init__(self, stream, name):
         self.stream = stream
         self.reported_as = name
+        self.asked_by = reports_of_caller()
 
     def write(self, data):
         reports = reports_of_caller()
-        if reports is None:
+        if reports is None or reports is not self.asked_by:
             count = self.stream.write(data)
             self.stream.flush()
             return count
@@ -788,6 +790,17 @@ class HeardBytes(io.BufferedIOBase):
 
     def close(self):
         self.flush()
+
+
+def unwrap_output(heard):
+    """Puts standard output and error back where the model's file has wrapped them, mostly for an encoding that they have: what keeps what is
+    printed cannot say whose it is."""
+    for stream in heard:
+        wrap = getattr(sys, stream.reported_as)
+        beneath = getattr(wrap, "buffer", None) or getattr(wrap, "stream", None)
+        if wrap is not stream and isinstance(beneath, HeardBytes):
+            wrap.flush()
+            setattr(sys, stream.reported_as, stream)
 
 
 # Tables to rows.
@@ -1811,12 +1824,13 @@ def serve(file):
     keep_room_for_frames()
     channel = Channel(int(os.environ[REPORTS_VARIABLE]) if REPORTS_VARIABLE in os.environ else None)
     # Before the file is imported: a logger keeps the stream that it finds.
-    sys.stdout, sys.stderr = Heard(sys.stdout, "stdout"), Heard(sys.stderr, "stderr")
+    sys.stdout, sys.stderr = heard = Heard(sys.stdout, "stdout"), Heard(sys.stderr, "stderr")
     try:
         model = load_file(file)
         try:
             loaded = None if model.load is None else model.load()
             state = None if model.init is None else model.init(loaded)
+            unwrap_output(heard)
         except BaseException as error:
             print_traceback(error)
             raise NoModel(f"{file} could not be loaded: {name_of_type(error)}: {text_of_value(error)}") from None

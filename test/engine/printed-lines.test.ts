@@ -22,7 +22,11 @@ beforeAll(async () => {
     data,
     endpoints: {
       program: { model: LATE_PROGRAM, mode: 'sync', retry: { maxAttempts: 1 } },
-      ...(hasPython && { python: { model: './late-printer.py', mode: 'sync', retry: { maxAttempts: 1 } } }),
+      worker: { model: './worker-printer.ts', mode: 'sync', replicas: { concurrency: 2 } },
+      ...(hasPython && {
+        python: { model: './late-printer.py', mode: 'sync', retry: { maxAttempts: 1 } },
+        wrapped: { model: './wrapped-printer.py', mode: 'sync', retry: { maxAttempts: 1 } },
+      }),
     },
   });
 });
@@ -78,6 +82,20 @@ describe('what a program prints late', () => {
   });
 });
 
+test('what a thread prints that one run has started, and that works for another, is in the log of neither', async () => {
+  const first = ask(alice, 'worker', { say: 'alice', until: 'bob' });
+  const runId = await until('the thread has printed of its first run', async () => {
+    const [run] = (await server.get('/runs?endpoint=worker', alice.headers)).json.runs as readonly { run_id: string }[];
+    const lines = run === undefined ? '' : await linesOf(alice, run.run_id);
+    return lines.includes('[stdout] the worker has: alice') ? run!.run_id : null;
+  });
+  const second = await ask(bob, 'worker', { say: 'bob', until: 'bob' });
+  await kept('worker', 'the worker has: bob');
+  await first;
+  expect(await linesOf(alice, runId)).not.toContain('bob');
+  expect(await linesOf(bob, second.run_id)).toBe('');
+});
+
 describe.skipIf(!hasPython)(
   `what code in C, a thread or a process prints in a Python file (${NO_PYTHON} where this is skipped)`,
   () => {
@@ -95,6 +113,15 @@ describe.skipIf(!hasPython)(
       expect(detail).toContain('of this run: bob');
       expect(detail).not.toContain('secret');
       await kept('python', 'last: ');
+    });
+
+    test('is not in the log of another run where the file has wrapped its standard output, and keeps lines until then', async () => {
+      await ask(alice, 'wrapped', { say: 'the secret of alice' });
+      const { run_id: runId } = await ask(bob, 'wrapped', { say: 'bob', flush: true });
+      const lines = await linesOf(bob, runId);
+      expect(lines.replaceAll(/^\S+ /gm, '')).toBe('[stdout] printed: bob\n');
+      for (const way of ['at the start', 'by the first run'])
+        await kept('wrapped', `wrapped ${way}: the secret of alice`);
     });
   },
 );
