@@ -150,6 +150,8 @@ export interface Answered {
   readonly status: number;
   /** Whether the replica has said itself that the model has failed, as our runner does. */
   readonly isDeclaredFailure: boolean;
+  /** Whether it is an output that ends where the connection does: one that was cut short looks the same as a whole one. */
+  readonly isOpenEnded: boolean;
   readonly reply: Reply;
 }
 
@@ -173,8 +175,17 @@ export async function exchange(
     if (error instanceof TooLong) return tooLong(outputBytesMax);
     throw error instanceof OwnFault ? error : new HungUp(response.statusCode, error);
   });
-  return { status: response.statusCode, isDeclaredFailure, reply };
+  const isOpenEnded = (reply.kind === 'output' || reply.kind === 'kept') && reply !== NOTHING && !saysItsEnd(response);
+  return { status: response.statusCode, isDeclaredFailure, isOpenEnded, reply };
 }
+
+/** Whether an answer says how long it is, before or while it comes. */
+const saysItsEnd = ({ headers }: Dispatcher.ResponseData): boolean =>
+  headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
+
+/** What is wrong with an output that ended with the connection, and then its replica was gone, as a sentence. */
+export const CUT_SHORT =
+  'Its answer says neither how long it is (Content-Length) nor where it ends (chunks), so nobody can tell whether it was whole.';
 
 /** An answer had begun, and the connection broke before its end. */
 export class HungUp extends Error {

@@ -8,6 +8,7 @@ import { OwnFault } from './answer-body.ts';
 import {
   brokenAnswer,
   connectTo,
+  CUT_SHORT,
   exchange,
   type Invocation,
   messageOf,
@@ -53,13 +54,14 @@ class RemoteReplica implements Replica {
   async invoke(invocation: Invocation, signal: AbortSignal): Promise<Reply> {
     if (signal.aborted) return { kind: 'stopped' };
     try {
-      const { status, isDeclaredFailure, reply } = await exchange(
+      const { status, isDeclaredFailure, isOpenEnded, reply } = await exchange(
         this.#connections,
         invocation,
         this.#outputBytesMax,
         signal,
       );
       if (status >= 500 && !isDeclaredFailure) this.#failed(`it answered with status ${status}`);
+      else if (isOpenEnded && (await ping(this.#connections)) === null) return this.#cutShort();
       else this.#failures = 0;
       return reply;
     } catch (error) {
@@ -72,6 +74,13 @@ class RemoteReplica implements Replica {
       if (isThere && broken !== null) return { kind: 'invalid-output', detail: broken };
       return { kind: 'crashed', detail: `The connection to ${this.#url} broke in the middle of the run: ${reason}.` };
     }
+  }
+
+  /** An output that ended with the connection, from a server that is not there any more. */
+  #cutShort(): Reply {
+    const reason = 'it was gone when its answer had ended';
+    this.#failed(reason);
+    return { kind: 'crashed', detail: `${this.#url} failed in the middle of the run: ${reason}. ${CUT_SHORT}` };
   }
 
   /** Nobody here could replace it. */

@@ -10,6 +10,7 @@ import { type Duration, elapsed, inSeconds, milliseconds, seconds } from '../dom
 import {
   brokenAnswer,
   connectTo,
+  CUT_SHORT,
   type Destination,
   exchange,
   type Invocation,
@@ -116,7 +117,8 @@ class ProcessReplica implements Replica {
     this.#active += 1;
     let fault: OwnFault | null = null;
     try {
-      return (await exchange(this.#connections, invocation, this.#outputBytesMax, signal)).reply;
+      const { reply, isOpenEnded } = await exchange(this.#connections, invocation, this.#outputBytesMax, signal);
+      return isOpenEnded ? await this.#unlessCut(reply, ear) : reply;
     } catch (error) {
       if (error instanceof OwnFault) fault = error;
       else if (!signal.aborted) return await this.#lost(error, ear);
@@ -154,11 +156,8 @@ class ProcessReplica implements Replica {
   async #lost(error: unknown, ear: Ear): Promise<Reply> {
     // Memory that several have taken together is no one's fault yet: they are crashes, after which each is tried alone.
     this.#lostTogether = Math.max(this.#lostTogether, this.#active);
-    const settled = new AbortController();
     // Where somebody else answers, it has let go of its port: nothing more comes of it.
-    const grace = AbortSignal.timeout(error instanceof Stranger ? LAST_WORDS : STOP_GRACE);
-    const state = await Promise.race([this.#ended, this.#whetherThere(AbortSignal.any([settled.signal, grace]))]);
-    settled.abort();
+    const state = await this.#stateWithin(error instanceof Stranger ? LAST_WORDS : STOP_GRACE);
     if (state === 'there') {
       const broken = brokenAnswer(error);
       if (broken !== null) return { kind: 'invalid-output', detail: broken };
@@ -170,6 +169,26 @@ class ProcessReplica implements Replica {
       kind: 'crashed',
       detail: `The replica closed the connection in the middle of the run (${messageOf(error)}).`,
     };
+  }
+
+  /** An output that ended with the connection; or how the process ended, which then may have ended the output too. */
+  async #unlessCut(reply: Reply, ear: Ear): Promise<Reply> {
+    const state = await this.#stateWithin(STOP_GRACE);
+    return state === 'there' || state === 'silent'
+      ? reply
+      : {
+          kind: 'crashed',
+          detail: `The replica's process ended with its answer: ${state.how} ${CUT_SHORT}${ear.quote()}`,
+        };
+  }
+
+  /** How the process has ended, or whether it answers its pings. */
+  async #stateWithin(grace: Duration): Promise<Ending | 'there' | 'silent'> {
+    const settled = new AbortController();
+    const giveUp = AbortSignal.any([settled.signal, AbortSignal.timeout(grace)]);
+    const state = await Promise.race([this.#ended, this.#whetherThere(giveUp)]);
+    settled.abort();
+    return state;
   }
 
   /** Whether it answers its pings after all: what broke then was one connection, or one of several processes that the program has. */

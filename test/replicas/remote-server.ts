@@ -6,8 +6,8 @@ import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 import type { WhenDone } from '../support/folder.ts';
 
-/** How an invocation is answered: with its body, a status and no word of why, a failure as our runner declares it, elsewhere, or not at all. */
-export type Manner = 'echo' | 'status 500' | 'declared failure' | 'redirect' | 'hang' | 'hang-up';
+/** How an invocation is answered: with its body, a status and no word of why, a failure as our runner declares it, elsewhere, not at all, or without an end. */
+export type Manner = 'echo' | 'status 500' | 'declared failure' | 'redirect' | 'hang' | 'hang-up' | 'no end';
 
 /** The server, and what it has seen. */
 export interface RemoteServer {
@@ -71,6 +71,10 @@ async function answer(
       return void response.writeHead(307, { location: '/elsewhere' }).end();
     case 'hang':
       return;
+    case 'no end':
+      return void request.socket.write('HTTP/1.0 200 OK\r\ncontent-type: text/csv\r\n\r\na\n1234', () => {
+        remote.seen.push('the beginning is sent');
+      });
     case 'hang-up':
       return void request.socket.destroy();
   }

@@ -44,6 +44,18 @@ test('a run is cancelled by closing its connection, and the server goes on takin
   expect(await told(await fleet.slot(), { x: 2 })).toEqual({ x: 2 });
 });
 
+test('an output that ends with the connection, and then its server is gone, may be cut short and is none', async () => {
+  const { remote, fleet } = await remoteForTest();
+  remote.manner = 'no end';
+  const reply = ask(await fleet.slot(), { x: 1 });
+  await until('its answer has begun', () => remote.seen.length === 2);
+  await remote.disappear();
+  expect(await reply).toMatchObject({
+    kind: 'crashed',
+    detail: expect.stringContaining('it was gone when its answer had ended. Its answer says neither') as string,
+  });
+});
+
 test('redirects are not followed', async () => {
   const { remote, fleet } = await remoteForTest();
   remote.manner = 'redirect';

@@ -242,4 +242,19 @@ describe('what a program answers', () => {
     ]);
     expect(launched).toHaveLength(1);
   });
+
+  test('and does not say where it ends is whole if its program goes on, and has crashed with it if not', async () => {
+    const openEnded = 'HTTP/1.0 200 OK\r\ncontent-type: text/csv\r\n\r\na\n1234';
+    const { replies } = await answered([
+      { do: 'write', body: openEnded },
+      { do: 'write-and-exit', body: openEnded },
+    ]);
+    expect(replies).toEqual([
+      { kind: 'output', contentType: 'text/csv', bytes: bytesOf('a\n1234') },
+      {
+        kind: 'crashed',
+        detail: expect.stringMatching(/exit code 9\. Its answer says neither how long it is/) as string,
+      },
+    ]);
+  });
 });
