@@ -979,16 +979,19 @@ def is_frame(value):
     return hasattr(value, "to_dict") and hasattr(value, "columns")
 
 
-def frame_rows(frame, given=None):
-    """The rows of a DataFrame of pandas or Polars, in the order of the rows that the model was `given`, where it was given rows. What is
-    missing in it is None only where it was None before: a computed value that is missing would hide an error."""
+def frame_rows(frame, given=None, labels=None):
+    """The rows of a DataFrame of pandas or Polars, in the order of the rows that the model was `given`, where it was given rows, or by `labels`
+    that say for each where it belongs. What is missing in it is None only where it was None before: a computed value that is missing would
+    hide an error."""
     names = list(frame.columns)
     if len(set(names)) < len(names):
         raise InvalidOutput("The DataFrame has two columns of the same name; give every column a name of its own.")
     is_polars = hasattr(frame, "to_dicts")
     rows = frame.to_dicts() if is_polars else frame.to_dict(orient="records")
     index = None if is_polars or given is None else getattr(frame, "index", None)
-    places = None if index is None else places_of(index.tolist())
+    if index is not None:
+        labels = index.tolist()
+    places = None if labels is None else places_of(labels)
     if places is not None:
         ordered = [None] * len(rows)
         for row, place in zip(rows, places):
@@ -1297,6 +1300,9 @@ class Script:
         if self.output_fn is not None:
             output = called(self.output_fn, context, prediction, accept)
             return as_chunk(call, *sent(output, context.response_type or accept, "output_fn"))
+        prediction = in_order(prediction, data)
+        if is_json(content_type) or table_format_of(content_type) == "jsonl":
+            prediction = with_digits(prediction, numbers_in(body, None if is_json(content_type) else "jsonl"))
         return default_output(prediction, accept, headed)
 
 
@@ -1410,12 +1416,46 @@ def is_number(text):
         return False
 
 
+def in_order(prediction, data):
+    """What a script predicts, as lists and rows where it is an array, a series or a DataFrame: with nothing missing, and in the order of its
+    data where it has one index more than they have."""
+    labels = labels_like(prediction, data)
+    if is_frame(prediction):
+        return frame_rows(prediction, labels=labels)
+    if not hasattr(prediction, "tolist"):
+        return prediction
+    try:
+        values = plain(prediction)
+    except NoForm as error:
+        raise no_output((), error.what, error.advice) from None
+    places = None if labels is None else places_of(labels)
+    if places is None:
+        return values
+    ordered = [None] * len(values)
+    for value, place in zip(values, places):
+        ordered[place] = value
+    return ordered
+
+
+def labels_like(prediction, data):
+    """The index of what is predicted, in places of the data that it was made of; None where it has none, or another number of rows."""
+    index = getattr(prediction, "index", None)
+    if not hasattr(index, "tolist") or not hasattr(data, "__len__") or len(data) != len(prediction):
+        return None
+    labels, given = index.tolist(), getattr(data, "index", None)
+    if not hasattr(given, "tolist"):
+        return labels
+    given = given.tolist()
+    if labels == given:
+        return None
+    places = {label: place for place, label in enumerate(given)}
+    # Labels that are there twice, or are none of the data's, say nothing of it: they stand for themselves.
+    is_of_data = len(places) == len(given) and all(label in places for label in labels)
+    return [places[label] for label in labels] if is_of_data else labels
+
+
 def default_output(prediction, accept, headed):
     """What SageMaker answers where there is no output_fn: JSON, or CSV with a header unless the input came without one."""
-    if is_frame(prediction):
-        prediction = frame_rows(prediction)
-    elif hasattr(prediction, "tolist"):
-        prediction = prediction.tolist()
     if is_json(accept):
         return accept, utf8(json_text(prediction, no_output))
     table_format = table_format_of(accept)

@@ -2,14 +2,8 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fleetForTest, type Fleet } from '../replicas/fleet.ts';
-import { orWhy, whyNot } from '../support/optional.ts';
+import { hasPandas, NO_PANDAS, PYTHON } from '../support/pandas.ts';
 import { hasPython, NO_PYTHON } from '../support/python.ts';
-
-/** An interpreter that has pandas, numpy, pyarrow and polars. */
-const PYTHON = process.env['CLAIMCHECK_TEST_PYTHON'] ?? 'python3';
-const reason = whyNot(PYTHON, ['-c', 'import pandas, numpy, pyarrow, polars']);
-const hasPandas = reason === null;
-const NO_PANDAS = orWhy(hasPandas ? null : `${reason}; CLAIMCHECK_TEST_PYTHON names another interpreter`);
 
 function fleetOf(model: string, python: string): { told(input: unknown, metadata?: object): Promise<string> } {
   let fleet: Fleet;

@@ -3,8 +3,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ask, fleetForTest, told } from '../replicas/fleet.ts';
+import { ask, type Fleet, fleetForTest, told } from '../replicas/fleet.ts';
 import { folderForTest } from '../support/folder.ts';
+import { hasPandas, NO_PANDAS, PYTHON } from '../support/pandas.ts';
 import { hasPython, NO_PYTHON } from '../support/python.ts';
 import { serviceForTest } from '../support/service.ts';
 
@@ -139,5 +140,55 @@ describe('JSON that did not come as JSON', () => {
       `(The input looks like JSON but came as ${FORM}: send it with Content-Type: application/json.)`,
     );
     expect(await detailOf('x=1')).not.toContain('looks like JSON');
+  });
+});
+
+describe.skipIf(!hasPandas)(`what predict_fn returns from a library${NO_PANDAS}`, () => {
+  let fleet: Fleet;
+  beforeAll(async () => {
+    fleet = await fleetForTest(
+      { model: './script-values.py', python: PYTHON, replicas: { min: 1 } },
+      { whenDone: afterAll },
+    );
+  });
+  const ROWS = '[{"x":1},{"x":2},{"x":3}]';
+  const of = async (code: string, input = ROWS): Promise<string> => {
+    const headers = { 'content-type': 'application/json', 'claimcheck-metadata': JSON.stringify({ code }) };
+    const reply = await (
+      await fleet.slot()
+    ).invoke({ headers, body: Buffer.from(input) }, new AbortController().signal);
+    return reply.kind === 'output' ? new TextDecoder().decode(reply.bytes) : (reply as { detail: string }).detail;
+  };
+
+  test.each([
+    ['rows.assign(y=[3, 1, 2]).sort_values("y")', '[{"x":1,"y":3},{"x":2,"y":1},{"x":3,"y":2}]'],
+    ['rows.set_index(pandas.Index(["a", "b", "c"])).reset_index(drop=True)', ROWS],
+    ['pandas.Series([3.5, 1.5, 2.5], index=[2, 0, 1])', '[1.5,2.5,3.5]'],
+    ['pandas.Series([3.5, 1.5, 2.5]).sort_values()', '[3.5,1.5,2.5]'],
+  ])('is put in the order of the data by its index: %s', async (code, answer) => expect(await of(code)).toBe(answer));
+
+  test.each([
+    ['pandas.Series([1.5, 2.5], index=["a", "b"])', '[1.5,2.5]'],
+    ['numpy.array([1.5, 2.5])', '[1.5,2.5]'],
+    ['rows.describe()[["x"]].loc[["max", "min"]]', '[{"x":3.0},{"x":1.0}]'],
+  ])('is as it stands where it has another number of rows: %s', async (code, answer) =>
+    expect(await of(code)).toBe(answer),
+  );
+
+  test.each([
+    ['numpy.ma.array([1.5, 2.5, 3.5], mask=[0, 1, 0])', 'a missing value'],
+    ['numpy.array([1.5, numpy.nan, 3.5])', 'NaN at /1'],
+    ['pandas.Series([1.5, None, 3.5], dtype="Float64")', 'a missing value'],
+    ['pandas.Series([1.5, None, 3.5])', 'a missing value'],
+    ['rows.assign(y=[1.5, None, 3.5])', 'Row 2, column "y": the value is missing'],
+    ['pandas.Series([1.5, 2.5, 3.5], index=["a", "b", "c"])', 'does not say which row is which'],
+    ['rows.set_index(pandas.Index([5, 5, 6]))', 'does not say which row is which'],
+  ])('hides nothing that is missing, and no order that nobody knows: %s', async (code, says) =>
+    expect(await of(code)).toContain(says),
+  );
+
+  test.each(['data', 'rows'])('has the digits of what it only hands on: %s', async (code) => {
+    const input = '[{"x":75003283610278.63,"y":1.50}]';
+    expect(await of(code, input)).toBe(input);
   });
 });
