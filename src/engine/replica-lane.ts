@@ -272,7 +272,7 @@ async function inputOf(parts: ReplicaLaneParts, claimed: ClaimedRun, held: HeldC
   }
   if (input === null) throw new BlobDamaged('The ledger has neither the bytes nor the blob of the input.');
   const { contentType, bytes } = input;
-  if (!isHeld(input) && !needsAllRows(parts.deployed))
+  if (!isHeld(input) && !needsAllRows(parts.deployed, contentType))
     return { body: { bytes, open: () => payloads.stream(input) }, contentType, giveBack: null, ...there };
   const content = await payloads.read(input);
   return contentType === LOCATION_TYPE
@@ -289,13 +289,11 @@ async function fetchedInput(
 ): Promise<Input> {
   const { payloads, room, clock, inputBytesMax } = parts;
   const startedAt = clock.steady();
-  // Columns that may have to be renamed are looked for in the whole of it.
-  const heldBytesMax = needsAllRows(parts.deployed) ? inputBytesMax : HELD_PAYLOAD_BYTES_MAX;
   const key = fetchedKey(claim.runId, claim.attempt);
   const keep = (chunks: AsyncIterable<Uint8Array>, contentType: string): Promise<Payload> =>
     payloads.storeStream(chunks, contentType, key, inputBytesMax, (work) => room.insist(work, signal));
   const { timeout } = run;
-  const { content, contentType } = await fetchInput(parts, location, { timeout, signal }, heldBytesMax, keep);
+  const { content, contentType } = await fetchInput(parts, location, { timeout, signal }, HELD_PAYLOAD_BYTES_MAX, keep);
   await checkFetched(parts.deployed, payloads, contentType, 'kept' in content ? content.kept : content).catch(
     async (error: unknown) => {
       if ('kept' in content) await payloads.discard(content.kept);
@@ -303,21 +301,23 @@ async function fetchedInput(
     },
   );
   const took = elapsed(startedAt, clock.steady());
-  if (content instanceof Uint8Array)
-    return { ...declaredInput(parts, { bytes: content, contentType }, null), took, fetched: null };
-  const fetched = content.kept;
-  const body = { bytes: fetched.bytes, open: () => payloads.stream(fetched) };
-  return { body, contentType, giveBack: null, took, fetched };
+  const fetched = content instanceof Uint8Array ? null : content.kept;
+  if (fetched !== null && !needsAllRows(parts.deployed, contentType)) {
+    const body = { bytes: fetched.bytes, open: () => payloads.stream(fetched) };
+    return { body, contentType, giveBack: null, took, fetched };
+  }
+  const bytes = content instanceof Uint8Array ? content : await payloads.read(content.kept);
+  return { ...declaredInput(parts, { bytes, contentType }, null), took, fetched };
 }
 
-/** What is no part of a batch is rows only to a model that takes them. */
+/** A table in hand, or a row, under the declared names; whatever else it is, as it came. */
 function declaredInput(
-  { deployed: { spec, takes } }: ReplicaLaneParts,
+  { deployed: { spec } }: ReplicaLaneParts,
   content: { readonly bytes: Uint8Array; readonly contentType: string },
   columns: readonly string[] | null,
 ): Omit<Input, 'took' | 'fetched'> {
   const { bytes, contentType } = content;
-  const declared = columns === null && takes !== 'rows' ? null : asDeclared(content, spec.features, columns);
+  const declared = asDeclared(content, spec.features, columns);
   return { body: declared?.bytes ?? bytes, contentType, giveBack: declared?.giveBack ?? null };
 }
 

@@ -12,7 +12,8 @@ import type { Deployed } from './deployment.ts';
 import type { Payloads } from './payloads.ts';
 
 /** Whether an input can only be looked at in one piece: any of its rows may have a column that is required. */
-export const needsAllRows = ({ takes, spec }: Deployed): boolean => takes === 'rows' && spec.features.length > 0;
+export const needsAllRows = ({ spec }: Deployed, contentType: string): boolean =>
+  spec.features.length > 0 && tableFormatOf(contentType) !== null;
 
 /**
  * Checks an input that goes to its model whole. What is no table is left to the model, which says so.
@@ -43,7 +44,9 @@ export function checkSubmitted(question: BatchQuestion, bytes: Uint8Array): void
 
 /** As `checkSubmitted`, of one that was stored while it came. */
 export async function checkStored(question: BatchQuestion, payloads: Payloads, payload: Payload): Promise<void> {
-  if (question.deployed.takes === 'rows') checkSubmitted(question, await readFor(question.deployed, payloads, payload));
+  const { deployed, input } = question;
+  if (deployed.takes === 'rows')
+    checkSubmitted(question, await readFor(deployed, input.contentType, payloads, payload));
 }
 
 /** What was fetched is no table that the model could be given; the message says why. */
@@ -65,7 +68,7 @@ export async function checkFetched(
   if (deployed.takes !== 'rows') return;
   const unread = tableFormatOf(contentType) === 'csv' ? unreadParameter(contentType) : null;
   if (unread !== null) throw new InputUnfit(`The Content-Type of the fetched input says ${unread}.`);
-  const bytes = content instanceof Uint8Array ? content : await readFor(deployed, payloads, content);
+  const bytes = content instanceof Uint8Array ? content : await readFor(deployed, contentType, payloads, content);
   try {
     checkWhole(deployed, contentType, bytes);
   } catch (error) {
@@ -74,7 +77,7 @@ export async function checkFetched(
   }
 }
 
-function readFor(deployed: Deployed, payloads: Payloads, payload: Payload): Promise<Uint8Array> {
+function readFor(deployed: Deployed, contentType: string, payloads: Payloads, payload: Payload): Promise<Uint8Array> {
   const beginning = { from: 0, to: Math.min(BEGINNING_BYTES, payload.bytes) };
-  return needsAllRows(deployed) ? payloads.read(payload) : payloads.read(payload, beginning);
+  return needsAllRows(deployed, contentType) ? payloads.read(payload) : payloads.read(payload, beginning);
 }

@@ -1,13 +1,19 @@
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { tableFromArrays, tableFromIPC, tableToIPC } from 'apache-arrow';
 import { asDeclared } from '../../src/engine/feature-names.ts';
-import { serviceForTest, type TestService } from '../support/service.ts';
+import { FIXTURES, serviceForTest, type TestService } from '../support/service.ts';
+
+const PROGRAM = [process.execPath, join(FIXTURES, 'program.ts')];
 
 let service: TestService;
 beforeAll(async () => {
   service = await serviceForTest(
     {
-      endpoints: { lengths: { model: './smiles-length.ts', features: ['smiles'], batchSize: 2, replicas: { max: 1 } } },
+      endpoints: {
+        lengths: { model: './smiles-length.ts', features: ['smiles'], batchSize: 2, replicas: { max: 1 } },
+        program: { model: PROGRAM, env: { MEASURES: '1' }, features: ['smiles'] },
+      },
     },
     afterAll,
   );
@@ -49,6 +55,26 @@ describe('a required feature that the caller spells in another case is found by 
   test('in a table that goes to the model whole', async () => {
     const { text } = await output('text/csv', 'SMILES\nCC\n', '?batch=false');
     expect(text).toBe('SMILES,length\nCC,2\n');
+  });
+
+  test.each([
+    ['a row', '{"SMILES":"CC"}', '{"SMILES":"CC","length":2}'],
+    ['rows', '[{"SMILES":"CC"},{"SMILES":"C"}]', '[{"SMILES":"CC","length":2},{"SMILES":"C","length":1}]'],
+    ['what has none', '[{"id":1}]', '[{"id":1,"length":0}]'],
+  ])('by a program that is called with %s', async (_, body, answer) => {
+    const { json } = await service.postRaw('/endpoints/program/invoke', 'application/json', `{"input":${body}}`);
+    expect(json).toMatchObject({ status: 'succeeded', outputs: JSON.parse(answer) as unknown });
+  });
+
+  test('by a program that is called with a long table', async () => {
+    const rows = Array.from({ length: 2 ** 17 }, () => '{"SMILES":"CC"}');
+    const { json } = await service.postRaw(
+      '/endpoints/program/invoke',
+      'application/json',
+      `{"input":[${rows.join(',')}]}`,
+    );
+    const { text } = await service.get(`/runs/${json.run_id}/output`);
+    expect(text.slice(0, 30)).toBe('[{"SMILES":"CC","length":2},{"');
   });
 
   test('in Arrow, with its type', async () => {
