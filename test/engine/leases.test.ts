@@ -1,7 +1,8 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { newRunId, systemClock } from '../../src/clock.ts';
+import type { RunId } from '../../src/domain/ids.ts';
 import { seconds } from '../../src/domain/time.ts';
-import { LEASE, Leases } from '../../src/engine/leases.ts';
+import { Leases } from '../../src/engine/leases.ts';
 import { observeWith } from '../../src/engine/observer.ts';
 import { RunEvents } from '../../src/engine/run-events.ts';
 import { Sweeper } from '../../src/engine/sweeper.ts';
@@ -10,46 +11,59 @@ import { openLog } from '../../src/log.ts';
 import { ManualClock } from '../ledger/manual-clock.ts';
 import { batch, call, chunk, deployment } from '../ledger/runs.ts';
 import { claimedRun } from '../support/claimed.ts';
+import { faulty } from '../support/faulty.ts';
 import { until } from '../support/until.ts';
 
-test('a server that stood still for longer than its leases loses none of its runs to itself', async () => {
+/** A server with a run at work and one that was taken and let go of, and its sweeper, on a clock that the test moves. */
+async function sweptForTest() {
   const clock = new ManualClock();
-  const ledger = await openSqliteLedger(':memory:', clock);
-  onTestFinished(() => ledger.close());
-  await ledger.deploy(deployment());
-  await ledger.enqueue([call(), call()]);
-  const slots = [{ replica: 'one', coldStart: null }];
-  const asked = {
-    endpoint: 'echo',
-    version: 1,
-    lane: 'replica',
-    slots,
-    alone: true,
-    owner: 'me',
-    lease: LEASE,
-  } as const;
+  const { store: ledger, failNext } = faulty(await openSqliteLedger(':memory:', clock));
   const leases = new Leases(ledger, openLog('silent'), clock);
-  onTestFinished(() => leases.close());
-  const [held] = await ledger.claim(asked);
-  leases.hold(held!.claim);
-  const [dropped] = await ledger.claim(asked);
-  leases.hold(dropped!.claim).release();
-  clock.advance(seconds(36));
-  const swept: (string | undefined)[] = [];
-  const observer = observeWith([]);
+  onTestFinished(async () => {
+    leases.close();
+    await ledger.close();
+  });
+  await ledger.deploy(deployment());
+  const [atWork, dropped] = [await claimedRun(ledger, call()), await claimedRun(ledger, call())];
+  const held = leases.hold(atWork.claim);
+  leases.hold(dropped.claim).release();
+  const swept: RunId[] = [];
   const sweeper = new Sweeper({
     ledger,
     leases,
     owner: 'me',
     events: new RunEvents(() => {}),
-    observer: { ...observer, reclaimed: ({ runId }) => swept.push(runId) },
+    observer: { ...observeWith([]), reclaimed: ({ runId }) => swept.push(runId) },
     log: openLog('silent'),
     onSwept: () => {},
   });
+  return { clock, ledger, leases, failNext, sweeper, swept, held, dropped: dropped.claim.runId };
+}
+
+test('a server that stood still for longer than its leases loses none of its runs to itself', async () => {
+  const { clock, ledger, sweeper, swept, held, dropped } = await sweptForTest();
+  clock.advance(seconds(36));
   await sweeper.sweep();
   // What nobody works on any more is taken back as ever.
-  expect(swept).toEqual([dropped!.claim.runId]);
-  expect(await ledger.run(held!.claim.runId)).toMatchObject({ status: 'running', attempt: 1 });
+  expect(swept).toEqual([dropped]);
+  expect(await ledger.run(held.claim.runId)).toMatchObject({ status: 'running', attempt: 1 });
+});
+
+test('a server that cannot renew its leases goes on with its runs, and takes none back before it can', async () => {
+  const { clock, ledger, failNext, sweeper, swept, held, dropped } = await sweptForTest();
+  clock.advance(seconds(36));
+  failNext('renew');
+  await sweeper.sweep();
+  expect([swept, held.signal.aborted]).toEqual([[], false]);
+  await sweeper.sweep();
+  expect(swept).toEqual([dropped]);
+  expect(await ledger.run(held.claim.runId)).toMatchObject({ status: 'running', attempt: 1 });
+});
+
+test('leases that were renewed a moment ago are not renewed with every sweep', async () => {
+  const { leases, failNext } = await sweptForTest();
+  failNext('renew', Infinity);
+  expect(await leases.renewOverdue()).toBe(true);
 });
 
 test('a server that stops at once does not wait for ever for a run that it was claiming', async () => {

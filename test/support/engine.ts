@@ -35,6 +35,8 @@ export interface TestEngine {
   readonly clock: ManualClock;
   /** Lets the next calls of a verb of the ledger fail. */
   readonly failNext: Faulty<Ledger>['failNext'];
+  /** Lets the next call of a verb of the ledger do its work without an answer. */
+  readonly loseNext: Faulty<Ledger>['loseNext'];
   readonly failuresLeft: Faulty<Ledger>['failuresLeft'];
   readonly blobs: Faulty<BlobStore>;
   /** What the endpoints were started with. */
@@ -51,7 +53,7 @@ export async function engineForTest(
 ): Promise<TestEngine> {
   const clock = new ManualClock();
   const data = await folderForTest(whenDone);
-  const { store: ledger, failNext, failuresLeft } = faulty(await openSqliteLedger(':memory:', clock));
+  const { store: ledger, failNext, loseNext, failuresLeft } = faulty(await openSqliteLedger(':memory:', clock));
   const blobs = faulty(await openBlobDirectory(join(data, 'blobs')));
   const written = Object.entries(endpoints).map(
     ([name, endpoint]) => [name, { ...endpoint, model: './anything.ts' }] as const,
@@ -97,6 +99,7 @@ export async function engineForTest(
     ledger,
     clock,
     failNext,
+    loseNext,
     failuresLeft,
     blobs,
     deployed,

@@ -3,30 +3,41 @@
 /** A store, and how its calls are made to fail. */
 export interface Faulty<Store> {
   readonly store: Store;
-  /** The next calls of a verb, one unless told, reject and change nothing. */
-  failNext(verb: keyof Store, calls?: number): void;
+  /** The next calls of a verb, one unless told, reject and change nothing; with an error of the test's own unless told. */
+  failNext(verb: keyof Store, calls?: number, error?: Error): void;
+  /** The next call of a verb does what it does, and its answer is lost: it rejects with an error. */
+  loseNext(verb: keyof Store, error: Error): void;
   /** How many of those calls have not come yet. */
   failuresLeft(verb: keyof Store): number;
 }
 
 /** Wraps a store. */
 export function faulty<Store extends object>(real: Store): Faulty<Store> {
-  const failing = new Map<PropertyKey, number>();
+  const failing = new Map<PropertyKey, { left: number; readonly error: Error }>();
+  const losing = new Map<PropertyKey, Error>();
   const store = new Proxy(real, {
     get(target, verb) {
       const value: unknown = Reflect.get(target, verb, target);
       if (typeof value !== 'function') return value;
       return (...args: unknown[]) => {
-        const left = failing.get(verb) ?? 0;
-        if (left === 0) return Reflect.apply(value, target, args) as unknown;
-        failing.set(verb, left - 1);
-        return Promise.reject(new Error(`The test lets ${String(verb)} fail.`));
+        const fault = failing.get(verb);
+        if (fault !== undefined && fault.left > 0) {
+          fault.left -= 1;
+          return Promise.reject(fault.error);
+        }
+        const answer = Reflect.apply(value, target, args) as unknown;
+        const lost = losing.get(verb);
+        if (lost === undefined) return answer;
+        losing.delete(verb);
+        return Promise.resolve(answer).then(() => Promise.reject(lost));
       };
     },
   });
   return {
     store,
-    failNext: (verb, calls = 1) => void failing.set(verb, calls),
-    failuresLeft: (verb) => failing.get(verb) ?? 0,
+    failNext: (verb, calls = 1, error = new Error(`The test lets ${String(verb)} fail.`)) =>
+      void failing.set(verb, { left: calls, error }),
+    loseNext: (verb, error) => void losing.set(verb, error),
+    failuresLeft: (verb) => failing.get(verb)?.left ?? 0,
   };
 }

@@ -1,0 +1,100 @@
+// What is told of a run is what was written of it; what a store says is no outcome.
+
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { ANYBODY } from '../../src/domain/access.ts';
+import { StorageFull, StorageUnavailable } from '../../src/domain/errors.ts';
+import { minutes } from '../../src/domain/time.ts';
+import { handedBack } from '../../src/engine/finish.ts';
+import { LEASE } from '../../src/engine/leases.ts';
+import type { ClaimedRun } from '../../src/ledger/ledger.ts';
+import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
+import { openLog } from '../../src/log.ts';
+import { ManualClock } from '../ledger/manual-clock.ts';
+import { call, deployment } from '../ledger/runs.ts';
+import { claimedRun } from '../support/claimed.ts';
+import { engineForTest } from '../support/engine.ts';
+import { folderForTest } from '../support/folder.ts';
+import { Gates } from '../support/gate.ts';
+import { until } from '../support/until.ts';
+
+const ONE = { replicas: { min: 1, max: 1, concurrency: 1 } } as const;
+const AWAY = new StorageUnavailable('The test lets the store be away.');
+/** Too large for the ledger. */
+const LARGE = 'x'.repeat(20_000);
+
+describe('an outcome that cannot be written', () => {
+  test('is told to nobody before it is', async ({ onTestFinished: whenDone }) => {
+    const gates = new Gates(await folderForTest(whenDone));
+    const { engine, submit, ledger, failNext, failuresLeft } = await engineForTest(whenDone, { jobs: ONE });
+    const runId = await submit({ do: 'say', value: 'done', path: gates.path('on') });
+    const waiting = engine.runs.waitForEnd(runId, ANYBODY, minutes(5), new AbortController().signal);
+    failNext('finish', 2, AWAY);
+    gates.open('on');
+    const told = await waiting;
+    expect(failuresLeft('finish')).toBe(0);
+    expect(told.run.status).toBe('succeeded');
+    expect((await ledger.run(runId))?.status).toBe('succeeded');
+  });
+
+  test('for all that is known, and was, is what became of its run, with its output', async ({
+    onTestFinished: whenDone,
+  }) => {
+    const { engine, submit, ended, loseNext } = await engineForTest(whenDone, { jobs: ONE });
+    loseNext('finish', AWAY);
+    const { run } = await ended(await submit({ do: 'say', value: LARGE }));
+    expect(run).toMatchObject({ status: 'succeeded', attempt: 1 });
+    const output = await engine.runs.output(run);
+    expect(Buffer.from(output!.content).toString()).toBe(JSON.stringify(LARGE));
+  });
+
+  test('for a fault of our own ends its attempt, and its run is made again once its lease is over', async ({
+    onTestFinished: whenDone,
+  }) => {
+    const { submit, ended, ledger, failNext, failuresLeft, clock } = await engineForTest(whenDone, { jobs: ONE });
+    failNext('finish');
+    const runId = await submit({ do: 'say', value: 'done' });
+    await until('it could not be written', () => failuresLeft('finish') === 0);
+    await until('it is taken back', async () => {
+      clock.advance(LEASE);
+      return (await ledger.run(runId))?.attempt === 2;
+    });
+    expect((await ended(runId)).run).toMatchObject({ status: 'succeeded', attempt: 2 });
+  });
+});
+
+describe('a run that is put back', () => {
+  const claimed = async (): Promise<ClaimedRun> => {
+    const ledger = await openSqliteLedger(':memory:', new ManualClock());
+    onTestFinished(() => ledger.close());
+    await ledger.deploy(deployment());
+    return claimedRun(ledger, call());
+  };
+  const log = openLog('silent');
+
+  test.each<[string, Error]>([
+    ['a store that is away', AWAY],
+    ['a disk that is full', new StorageFull('The test lets the disk be full.')],
+    ['a disk that does not work', Object.assign(new Error('EIO'), { code: 'EIO', syscall: 'read' })],
+    ['too many open files', Object.assign(new Error('EMFILE'), { code: 'EMFILE' })],
+  ])('because of %s does not end', async (_, error) => {
+    expect(handedBack(error, await claimed(), log).kind).toBe('released');
+  });
+
+  test('waits longer each time, and never for more than half a minute', async () => {
+    const taken = await claimed();
+    const delays = [0, 1, 2, 3, 10, 1_000].map((before) => {
+      const { runId } = taken.claim;
+      const again = { ...taken, claim: { runId, attempt: 1 + before }, countedAttempts: 1 };
+      return handedBack(AWAY, again, log);
+    });
+    expect(delays.map((result) => 'delay' in result && result.delay)).toEqual([
+      500, 1_000, 2_000, 4_000, 30_000, 30_000,
+    ]);
+  });
+
+  test('is none where the fault is our own: it is thrown', async () => {
+    const bug = new TypeError('a bug');
+    const taken = await claimed();
+    expect(() => handedBack(bug, taken, log)).toThrow(bug);
+  });
+});
