@@ -1,7 +1,7 @@
 // Clients that leave while their request is still looked up: what is held for their answers is let go of.
 
 import { once } from 'node:events';
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { PassThrough } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
@@ -9,7 +9,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { ServiceError } from '../../src/domain/errors.ts';
 import { bodyReader } from '../../src/http/incoming-body.ts';
 import { DEFAULT_LIMITS } from '../../src/http/limits.ts';
-import { whenOver } from '../../src/http/over.ts';
+import { whenHalfClosed, whenOver } from '../../src/http/over.ts';
 import { until } from '../support/until.ts';
 
 /** The answers to so many requests on one connection, whose client is gone. */
@@ -32,6 +32,28 @@ test('an answer that is over before anybody asks is over, also behind another on
     whenOver(answer, () => (told += 1));
     expect(told).toBe(1);
   }
+});
+
+test('a client that has said that it sends nothing more is heard, also where it said so before anybody asks', async () => {
+  const answers: ServerResponse[] = [];
+  const server = createServer((_request, answer) => void answers.push(answer));
+  (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const socket = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true });
+  onTestFinished(() => void socket.destroy());
+  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  const answer = await until('it was asked', () => answers[0] ?? null);
+  let told = 0;
+  whenHalfClosed(answer, () => (told += 1));
+  expect(told).toBe(0);
+  socket.end();
+  await until('it is heard', () => told === 1);
+  whenHalfClosed(answer, () => (told += 1));
+  expect(told).toBe(2);
 });
 
 test('a body whose client hung up before it was read is not waited for', () => {

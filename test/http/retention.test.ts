@@ -65,6 +65,13 @@ test('the output is a 410 that says when the run ended and how long it was kept'
   }
 });
 
+test('the output is a 410 as well for whoever asks for no bytes of it, or has them already', async () => {
+  const path = `/runs/${large.run_id}/output`;
+  expect((await server.send('HEAD', path)).status).toBe(410);
+  const known = { 'if-none-match': `"${large.output.sha256}"` };
+  expect((await server.send('GET', path, { headers: known })).status).toBe(410);
+});
+
 test('the logs are a 410 too', async () => {
   expect((await server.get(`/runs/${small.run_id}/logs`)).json).toMatchObject({
     status: 410,

@@ -1,10 +1,13 @@
 // Who is believed at a replica's port: on Linux alone can it be found out.
 
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
+import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '../../../src/clock.ts';
+import { PortPeer } from '../../../src/replicas/peers/port.ts';
 import { startReplica, type Replica } from '../../../src/replicas/replica.ts';
 import { launchCommand } from '../../../src/replicas/runtimes/command.ts';
 import type { ProcessLaunch } from '../../../src/replicas/runtimes/launch.ts';
@@ -58,8 +61,9 @@ describe.skipIf(process.platform !== 'linux')('at the port of a replica', () => 
     async (host) => {
       const { launch, port } = await launchForTest(['sleep', '600']);
       const { requests } = await strangerAt(port, host);
+      // Long before startTimeout, of which the message would speak.
       await expect(startForTest(launch)).rejects.toThrow(
-        `port ${port}, which PORT told it to listen on, is held by process ${process.pid} (`,
+        `600: port ${port}, which PORT told it to listen on, is held by process ${process.pid} (`,
       );
       expect(requests).toEqual([]);
     },
@@ -79,6 +83,11 @@ describe.skipIf(process.platform !== 'linux')('at the port of a replica', () => 
     [
       'in a session of its own whose parent has gone',
       ['sh', '-c', `(setsid ${NODE} ${PROGRAM} &) ; exec sleep 600`],
+      {},
+    ],
+    [
+      'of its session whose parent has gone and that has kept nothing of its environment',
+      ['sh', '-c', `(env -i PORT="$PORT" ${NODE} ${PROGRAM} &) ; exec sleep 600`],
       {},
     ],
   ] as const)('a program %s is believed', async (_, argv, env) => {
@@ -103,5 +112,70 @@ describe.skipIf(process.platform !== 'linux')('at the port of a replica', () => 
     const { requests } = await strangerAt(port, '127.0.0.1');
     expect(await ask(replica, { do: 'pid' })).toMatchObject({ kind: 'crashed' });
     expect(requests).toEqual([]);
+  });
+});
+
+describe.skipIf(process.platform !== 'linux')('a connection to the port of a replica', () => {
+  /** Has a program listen on a port that others may listen on as well; answers its process. */
+  async function listener(port: number): Promise<ChildProcess & { readonly pid: number }> {
+    const listen = `require('node:net').createServer().listen({ port: ${port}, host: '127.0.0.1', reusePort: true }, () => console.log('up'))`;
+    const child = spawn(NODE, ['-e', listen], { detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    await once(child.stdout, 'data');
+    return child as ChildProcess & { readonly pid: number };
+  }
+
+  /** A program that listens, taken for a replica, and the connections that were opened to it. */
+  async function replicaForTest() {
+    const { port, letGo } = await new Ports().give();
+    const { pid } = await listener(port);
+    let isAlive = true;
+    const family = { replicaId: 'r-1', pid, port, isAlive: () => isAlive, processes: () => [] };
+    const peer = new PortPeer(family, () => {});
+    const opened: Socket[] = [];
+    onTestFinished(() => {
+      opened.forEach((socket) => socket.destroy());
+      letGo();
+    });
+    const connect = async (): Promise<Socket> => {
+      const socket = createConnection(port, '127.0.0.1').on('error', () => {});
+      opened.push(socket);
+      await once(socket, 'connect');
+      return socket;
+    };
+    return { port, peer, connect, opened, end: () => (isAlive = false) };
+  }
+
+  test('is its where it alone listens there', async () => {
+    const { peer, connect, opened } = await replicaForTest();
+    expect(await peer.reach(connect)).toBe(opened[0]);
+    expect(opened[0]!.destroyed).toBe(false);
+  });
+
+  test('is not opened where a stranger listens beside it, though that is younger than the replica', async () => {
+    const { peer, port, connect, opened } = await replicaForTest();
+    await peer.reach(connect);
+    const { pid } = await listener(port);
+    await expect(peer.reach(connect)).rejects.toThrow(`is held by process ${pid} (`);
+    expect(opened.length).toBe(1);
+  });
+
+  test('is closed where a stranger has come while it was opened: it may be his', async () => {
+    const { peer, port, connect, opened } = await replicaForTest();
+    const connectLate = async (): Promise<Socket> => {
+      const socket = await connect();
+      await listener(port);
+      return socket;
+    };
+    await expect(peer.reach(connectLate)).rejects.toThrow('has changed hands while it was connected to');
+    expect(opened[0]!.destroyed).toBe(true);
+  });
+
+  test('is not opened once the replica has ended, whoever listens there', async () => {
+    const { peer, connect, opened, end } = await replicaForTest();
+    await peer.reach(connect);
+    end();
+    await expect(peer.reach(connect)).rejects.toThrow('has ended');
+    expect(opened.length).toBe(1);
   });
 });
