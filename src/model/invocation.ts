@@ -7,6 +7,7 @@ import { CONTENT_TYPES, TableError, tableFormatOf, type TableFormat } from '../t
 import { OPEN_BRACE } from '../table/json-scan.ts';
 import { decodeRows, encodeRows } from '../table/rows.ts';
 import { indexTable } from '../table/split.ts';
+import { isTypedArray, lostAsJson } from '../table/value-text.ts';
 import type { InvokeModel, Model, ModelContext, Row, RowModel } from './define-model.ts';
 import { rowsWithDigits, valueWithDigits } from './kept-digits.ts';
 import { takesRows } from './load-model.ts';
@@ -222,11 +223,11 @@ function checkMember(key: string, member: unknown, before: unknown): unknown {
   if (member === null && before !== null)
     throw new InvalidOutput(`The output has a date at "${key}" that is not valid; return a valid one or null.`);
   if (typeof member !== 'object' || member === null || Array.isArray(member)) return member;
-  const tag = Object.prototype.toString.call(member).slice('[object '.length, -1);
-  if (ArrayBuffer.isView(member) && tag !== 'DataView') return Array.from(member as Float64Array);
-  if (tag !== 'Object' && Object.keys(member).length === 0) {
+  if (isTypedArray(member)) return Array.from(member);
+  const lost = lostAsJson(member);
+  if (lost !== null) {
     throw new InvalidOutput(
-      `The output has a ${tag} at "${key}", which JSON would write as {}; await it, or turn it into an array or a plain object.`,
+      `The output has a ${lost.kind} at "${key}", which JSON would write ${lost.written}; await it, or turn it into an array or a plain object.`,
     );
   }
   return member;

@@ -96,15 +96,39 @@ function jsonMember(member: unknown, before: unknown, place: ValuePlace): unknow
   if (member === null && before !== null)
     throw valueFault(place, 'holds a date that is not valid; return a valid one or null.');
   if (typeof member !== 'object' || member === null || Array.isArray(member)) return member;
-  const tag = Object.prototype.toString.call(member).slice('[object '.length, -1);
-  if (ArrayBuffer.isView(member) && tag !== 'DataView') return Array.from(member as Float64Array);
-  if (tag !== 'Object' && Object.keys(member).length === 0) {
+  if (isTypedArray(member)) return Array.from(member);
+  const lost = lostAsJson(member);
+  if (lost !== null)
     throw valueFault(
       place,
-      `holds a ${tag}, which JSON would write as {}; await it, or turn it into an array or a plain object.`,
+      `holds a ${lost.kind}, which JSON would write ${lost.written}; await it, or turn it into an array or a plain object.`,
     );
-  }
   return member;
+}
+
+/** Whether a value is one of the arrays of numbers; of each, JSON would make an object of their places. */
+export const isTypedArray = (value: object): value is Float64Array =>
+  ArrayBuffer.isView(value) && !(value instanceof DataView);
+
+/** What holds its content where JSON does not look, whatever members it has besides. */
+const HOLDERS: ReadonlySet<string> = new Set(['Map', 'Set', 'WeakMap', 'WeakSet', 'Promise', 'Error']);
+
+/** What an object is, and how JSON would write it, where that leaves out all that it holds: a Map, a promise, nothing but getters. Null for any other. */
+export function lostAsJson(value: object): { readonly kind: string; readonly written: string } | null {
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  if (prototype === null) return null;
+  const tag = Object.prototype.toString.call(value).slice('[object '.length, -1);
+  // Plain in whichever realm it was made.
+  if (tag === 'Object' && Object.getPrototypeOf(prototype) === null) return null;
+  const isEmpty = Object.keys(value).length === 0;
+  if (!isEmpty && !HOLDERS.has(tag)) return null;
+  const kind = tag === 'Object' ? `${classOf(value)} without members of its own` : tag;
+  return { kind, written: isEmpty ? 'as {}' : 'without what it holds' };
+}
+
+function classOf(value: object): string {
+  const { constructor } = value as { readonly constructor?: unknown };
+  return typeof constructor === 'function' && constructor.name !== '' ? constructor.name : 'object';
 }
 
 /** An error about one value of rows given as objects. */
@@ -117,15 +141,23 @@ export function valueFault(place: ValuePlace, fault: string, cause?: unknown): T
   });
 }
 
-/** Rows must be objects: an array or a bare value would lose its columns' names. */
+/** Rows must be objects: an array or a bare value would lose its columns' names, and a Map or a promise every column. */
 export function checkRow(value: unknown, row: number): void {
-  const kind =
-    value === null ? 'null' : Array.isArray(value) || ArrayBuffer.isView(value) ? 'an array' : `a ${typeof value}`;
-  if (kind === 'a object') return;
+  const kind = kindOfNoRow(value);
+  if (kind === null) return;
   throw new TableError(`Row ${row + 1} is ${kind}; every row must be an object, {column: value, ...}.`, {
     row: row + 1,
     pointer: `/rows/${row}`,
   });
+}
+
+function kindOfNoRow(value: unknown): string | null {
+  if (value === null) return 'null';
+  if (typeof value !== 'object') return `a ${typeof value}`;
+  if (Array.isArray(value) || ArrayBuffer.isView(value)) return 'an array';
+  const lost = lostAsJson(value);
+  if (lost === null) return null;
+  return lost.kind === 'Promise' ? 'a Promise that nobody has awaited (await Promise.all(rows))' : `a ${lost.kind}`;
 }
 
 /** A row's own value: a column named `constructor` must not find the one every object inherits. */

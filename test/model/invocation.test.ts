@@ -126,6 +126,7 @@ describe('a model that takes rows', () => {
     ['no rows', () => undefined, 'array of rows'],
     ['an object', () => ({ length: 2 }), 'array of rows'],
     ['what is no row', () => [{ a: 1 }, 7], 'ow 2'],
+    ['promises of rows', (given: Row[]) => given.map(async (row) => row), 'ow 1 is a Promise that nobody has awaited'],
     ['NaN', () => [{ a: 1 }, { a: 1, score: Number.NaN }], 'score'],
     ['an infinite number', () => [{ a: 1 }, { a: Number.POSITIVE_INFINITY }], 'a'],
   ])('that returns %s has an invalid output, and the place is named', async (_, predict, says) => {
@@ -275,6 +276,12 @@ describe('a model that takes anything', () => {
     ).toBe('1');
   });
 
+  class Hidden {
+    readonly #a = 1;
+    get a(): number {
+      return this.#a;
+    }
+  }
   const circle: unknown[] = [];
   circle.push(circle);
   test.each([
@@ -291,6 +298,8 @@ describe('a model that takes anything', () => {
     ['a map', { counts: new Map([['a', 1]]) }, 'a Map at "counts"'],
     ['a set in a list', [new Set([1])], 'a Set at "0"'],
     ['a promise', { later: Promise.resolve(1) }, 'a Promise at "later"'],
+    ['an object that has getters alone', { a: new Hidden() }, 'a Hidden without members of its own at "a"'],
+    ['an error with a code', { e: Object.assign(new Error('no'), { code: 1 }) }, 'a Error at "e", which JSON would'],
     ['a function inside', { f: () => 1 }, 'a function at "f", which JSON would leave out'],
   ])('that returns %s has an invalid output, and the place is named', async (_, value, says) => {
     expect(

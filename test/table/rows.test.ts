@@ -170,6 +170,14 @@ describe('encodeRows', () => {
   });
 });
 
+/** Has its value where JSON does not look. */
+class Hidden {
+  readonly #a = 1;
+  get a(): number {
+    return this.#a;
+  }
+}
+
 describe('a value that would be lost', () => {
   const circular: Record<string, unknown> = {};
   circular['self'] = circular;
@@ -191,6 +199,7 @@ describe('a value that would be lost', () => {
     ['a nested set', { s: new Set([1]) }, 'Set'],
     ['an error', new Error('secret'), 'Error'],
     ['an ArrayBuffer', new ArrayBuffer(8), 'ArrayBuffer'],
+    ['an object that has getters alone', new Hidden(), 'Hidden without members of its own'],
     ['an object that holds itself', circular, 'itself'],
   ])('%s is refused in every format, with the row and the column', (_what, value, says) => {
     for (const format of FORMATS) {
@@ -219,12 +228,24 @@ describe('a value that would be lost', () => {
     ['a typed array', Float32Array.of(1), 'an array'],
     ['a number', 0.5, 'a number'],
     ['undefined', undefined, 'a undefined'],
+    ['a promise', Promise.resolve({ a: 1 }), 'a Promise that nobody has awaited'],
+    ['a map', new Map([['a', 1]]), 'a Map'],
+    ['a set', new Set([1]), 'a Set'],
+    ['a date', new Date(0), 'a Date'],
+    ['an error with a code', Object.assign(new Error('no'), { code: 1 }), 'a Error'],
+    ['an object that has getters alone', new Hidden(), 'a Hidden without members of its own'],
+    ['an object that inherits all', Object.create({ a: 1 }), 'a Object without members of its own'],
   ])('a row that is %s is refused in every format', (_what, row, says) => {
     for (const format of FORMATS) {
-      const error = thrownBy(() => encodeRows([{ a: 1 }, row as unknown as Row], format));
+      const error = thrownBy(() => encodeRows([{ a: 1 }, row as Row], format));
       expect(error).toMatchObject({ row: 2, pointer: '/rows/1' });
       expect((error as TableError).message).toContain(`Row 2 is ${says}`);
     }
+  });
+
+  test('a row may be of any class, as long as it has members of its own', () => {
+    const made = [Object.assign(new Hidden(), { b: 1 }), Object.assign(Object.create(null) as object, { a: 2 }), {}];
+    expect(encode(made, 'jsonl')).toBe('{"b":1}\n{"a":2}\n{}\n');
   });
 
   test('CSV refuses names a reader would refuse', () => {
