@@ -330,8 +330,12 @@ ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",",
 def first_fault(value, path=(), above=()):
     """The first value that JSON cannot hold: its path, what is wrong with it, and what to return instead (None for the usual); None where
     there is none."""
-    if value is None or isinstance(value, (str, int)):
+    if value is None or isinstance(value, str):
         return None
+    if isinstance(value, int):
+        if is_written(value):
+            return None
+        return path, "an integer of more digits than Python writes", "return a float, or fewer digits"
     if isinstance(value, float):
         if math.isfinite(value):
             return None
@@ -356,13 +360,21 @@ def first_fault(value, path=(), above=()):
         return path, error.what, error.advice
 
 
+def is_written(integer):
+    """Whether Python writes an integer: none of more than 4,300 digits, unless it is told to."""
+    try:
+        return int.__repr__(integer) != ""
+    except ValueError:
+        return False
+
+
 def key_fault(members, path):
     """A key that is none in JSON, or two that would be one: what JSON names is a text."""
     texts = {}
     for key in members:
         if isinstance(key, str):
             text = key
-        elif key is None or isinstance(key, (bool, int)) or (isinstance(key, float) and math.isfinite(key)):
+        elif key is None or (isinstance(key, int) and is_written(key)) or (isinstance(key, float) and math.isfinite(key)):
             text = json.dumps(key)
         else:
             return path, f"a {type(key).__name__} as a key", "return keys that are strings"

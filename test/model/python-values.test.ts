@@ -52,6 +52,11 @@ const OF_PYTHON: readonly Case[] = [
   ['[{"a": {1: "one", "1": "two"}}]', /^invalid-output: .*the key "1" twice, as 1 and as '1' at \/0\/a: .*differ/],
   ['Point({True: 1, "true": 2})', /the key "true" twice, as True and as 'true' at \/x/],
   ['{(1, 2): 3}', /a tuple as a key: .*strings/],
+  [
+    '{"a": [1, 10 ** 5_000]}',
+    /^invalid-output: .*an integer of more digits than Python writes at \/a\/1: .*return a float/,
+  ],
+  ['{10 ** 5_000: 1}', /a int as a key/],
   ['[float("nan")]', /^invalid-output: The output has NaN at \/0/],
   ['{"a": [1, float("-inf")]}', /has -Infinity at \/a\/1/],
   ['[decimal.Decimal("sNaN")]', /has sNaN at \/0/],

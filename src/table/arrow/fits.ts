@@ -10,8 +10,8 @@ import { indexTable } from '../split.ts';
 import { forEachRowText, textOf } from '../text-window.ts';
 import { Digits, type Value, valueOf } from './values.ts';
 
-/** What a text has in it where it may hold such a value: the escape of a surrogate, an exponent of three digits, or very many digits. */
-const MAY_NOT_FIT = /\\u[dD][89a-fA-F]|\d[eE]\+?\d{3}|\d[\d.]{308}/;
+/** What a text has in it where it may hold such a value: the escape of a surrogate, an exponent of three digits, or more digits than a smaller one makes up for. */
+const MAY_NOT_FIT = /\\u[dD][89a-fA-F]|\d[eE]\+?\d{3}|\d[\d.]{200}/;
 
 /** Why a value fits no column; null where it does. */
 export function unfitness(value: Value): string | null {

@@ -26,6 +26,7 @@ describe('a value that no Arrow column holds', () => {
       /^Row 1, column "\\ud800": .*name .*half of a surrogate pair/,
     ],
     ['a number beyond any double', '{"a":1}\n{"a":[-1e400]}\n', /^Row 2, column "a": .*no float holds/],
+    ['one of 300 digits and an exponent', `{"a":${'9'.repeat(300)}e20}\n`, /^Row 1, column "a": .*no float holds/],
     ['one of 400 digits', `{"a":${'9'.repeat(400)}}\n`, /^Row 1, column "a": .*no float holds/],
   ])('is named with its row before the table is made: %s', (_, lines, message) => {
     expect(() => checkFits(bytes(lines))).toThrow(message);
