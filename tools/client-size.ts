@@ -24,9 +24,9 @@ const PACKAGES = /(?:^|\/)node_modules\/(?:eventsource-parser|picocolors|@uwdata
  * Most that the entry may weigh, minified and gzipped, in bytes: what is loaded at once, and what is loaded besides where it is used. Set with a
  * small margin over what it weighed when this was written; raise it with a reason. Raised last for what tables say of separators, columns in
  * order and rows that Arrow cannot hold, where before a value was changed in silence or the whole table refused; and
- * for waiting for servers that come up again.
+ * for waiting for servers that come up again; and last for rows that are promises or Maps, and for names that only quotes keep from being values.
  */
-const BUDGET = { atOnce: 32_500, later: 35_000 } as const;
+const BUDGET = { atOnce: 33_000, later: 35_000 } as const;
 
 /** How often Node imports the client, each time in a process of its own. */
 const IMPORTS = 7;

@@ -104,6 +104,8 @@ export function checkNames(columns: readonly string[], line: number | null): voi
       );
     }
   }
+  if (/^sep=$/i.test(columns[0] ?? '') && columns.length === 2 && empty.length === 1)
+    throw new TableError('The first line, "sep=,", is a word to Excel and no header; leave it out.', { line });
   if (empty.length > 0) {
     throw new TableError(
       `${empty.length === 1 ? 'Column' : 'Columns'} ${listed(empty.map(String))} of the header ${empty.length === 1 ? 'has' : 'have'} no name; ` +

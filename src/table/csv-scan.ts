@@ -4,6 +4,7 @@
 // does not start with one is text. Where they do not, the table is refused, since a row would shift or split in one of them:
 // a carriage return alone, text after a closing quote, NUL, bytes that are not UTF-8.
 import { COMMA, CR, LF, lineAt, NUL, QUOTE, utf8End } from './bytes.ts';
+import { SEPARATED_BY_COMMAS, separatorAt } from './csv-separators.ts';
 import { TableError } from './format.ts';
 
 /** A place in a CSV table, and the row read last. Value k of it is bytes[valueStart, valueEnd), quotes included. */
@@ -144,7 +145,14 @@ function afterQuote(cursor: CsvCursor, at: number): number {
   if (next === undefined || next === COMMA || next === LF) return at;
   if (next === CR && cursor.bytes[at + 1] === LF) return at;
   if (next === CR) throw csvFault(cursor, at, LONE_RETURN);
-  throw csvFault(cursor, at, 'has text after a closing quote; write a quote inside a value as two quotes.');
+  const separator = separatorAt(String.fromCharCode(next));
+  throw csvFault(
+    cursor,
+    at,
+    separator === null
+      ? 'has text after a closing quote; write a quote inside a value as two quotes.'
+      : `has text after a closing quote, and seems to be separated by ${separator}; ${SEPARATED_BY_COMMAS}.`,
+  );
 }
 
 const LONE_RETURN =

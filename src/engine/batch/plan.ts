@@ -4,7 +4,7 @@ import type { BatchOptions, BatchPlan } from '../../domain/batch.ts';
 import { DEFAULT_BATCH_SIZE } from '../../domain/endpoint.ts';
 import { ServiceError } from '../../domain/errors.ts';
 import type { Payload } from '../../domain/payload.ts';
-import { checkLook } from '../../table/csv-look.ts';
+import { checkLook, LOOKED_AT_ROWS } from '../../table/csv-look.ts';
 import { BORDER_TYPES, type BorderFormat, borderFormatOf, TableError } from '../../table/format.ts';
 import { isJsonTable } from '../../table/json.ts';
 import { isByLines } from '../../table/survey.ts';
@@ -87,7 +87,7 @@ export async function planStored(
 /** A table that came, if it looks like what it says that it is. */
 async function withLook(table: BatchTable): Promise<BatchTable> {
   if (table.format === 'csv')
-    checkLook(await table.slice({ from: 0, to: Math.min(1, table.rows) }), table.columns ?? []);
+    checkLook(await table.slice({ from: 0, to: Math.min(LOOKED_AT_ROWS, table.rows) }), table.columns ?? []);
   return table;
 }
 
