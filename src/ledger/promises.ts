@@ -109,10 +109,13 @@ function endPromises({ table, sha256, isTrue, includes }: Dialect): TablePromise
       sql: `SELECT r.run_id AS place FROM ${runs} r WHERE ${ended('r')} <> (r.kept_until_ms IS NOT NULL)`,
     },
     {
-      promise: 'Whoever asked to hear of a run’s end has one delivery, written when it ended.',
+      promise:
+        'Whoever asked to hear of a run’s end has one delivery, written when it ended, that says how and goes where it was asked for.',
       sql: `SELECT r.run_id AS place FROM ${runs} r
-        WHERE (SELECT count(*) FROM ${table('deliveries')} d WHERE d.run_seq = r.seq)
-          <> CASE WHEN r.callback_url IS NOT NULL AND ${ended('r')} AND ${includes('r.callback_events', `'run.' || r.status`)} THEN 1 ELSE 0 END`,
+        WHERE (SELECT count(*) FROM ${table('deliveries')} d
+            WHERE d.run_seq = r.seq AND d.event = 'run.' || r.status AND d.url = r.callback_url)
+          <> CASE WHEN r.callback_url IS NOT NULL AND ${ended('r')} AND ${includes('r.callback_events', `'run.' || r.status`)} THEN 1 ELSE 0 END
+        UNION ALL SELECT r.run_id FROM ${runs} r JOIN ${table('deliveries')} d ON d.run_seq = r.seq GROUP BY r.run_id HAVING count(*) > 1`,
     },
     {
       promise: 'A delivery has every attempt at it in its log, counted from 1 without a gap.',
@@ -128,9 +131,9 @@ function endPromises({ table, sha256, isTrue, includes }: Dialect): TablePromise
         GROUP BY r.endpoint, r.tenant, r.concurrency_key HAVING count(*) > 1`,
     },
     {
-      promise: 'An idempotency key stands for a run that is there.',
+      promise: 'An idempotency key stands for a run that is there, of the tenant whose key it is.',
       sql: `SELECT k.run_id AS place FROM ${table('idempotency_keys')} k
-        WHERE NOT EXISTS (SELECT 1 FROM ${runs} r WHERE r.run_id = k.run_id)`,
+        WHERE NOT EXISTS (SELECT 1 FROM ${runs} r WHERE r.run_id = k.run_id AND r.tenant = k.tenant)`,
     },
   ];
 }
@@ -145,7 +148,8 @@ export const TABLE_PROMISES: readonly string[] = [
 ];
 
 /** What a ledger in a file promises beside its tables. */
-export const FILE_PROMISE = 'The file’s pages, rows and indexes agree with each other.';
+export const FILE_PROMISE =
+  'The file’s pages, rows and indexes agree with each other, none is gone, and every row keeps to the conditions of its table.';
 
 /** Places named for each promise at the most: whoever reads them wants to know that it is broken, and where to begin. */
 export const PLACES_MAX = 20;

@@ -274,6 +274,21 @@ const ROWS: readonly (readonly [what: string, sql: string, words: RegExp])[] = [
   ],
   ['an attempt at a delivery that is gone', `DELETE FROM {t:delivery_attempts}`, /every attempt at it in its log/],
   [
+    'a delivery of another end',
+    `UPDATE {t:deliveries} SET event = 'run.failed'`,
+    /Whoever asked to hear of a run’s end.*LARGE/,
+  ],
+  [
+    'a delivery to somebody else',
+    `UPDATE {t:deliveries} SET url = 'https://example.org/hook'`,
+    /Whoever asked to hear of a run’s end.*LARGE/,
+  ],
+  [
+    'a key of another tenant’s run',
+    `UPDATE {t:idempotency_keys} SET tenant = 'another'`,
+    /An idempotency key stands for a run that is there.*LARGE/,
+  ],
+  [
     'a key that stands for no run',
     `UPDATE {t:idempotency_keys} SET run_id = 'nobody'`,
     /idempotency key stands for a run.*nobody/,
@@ -300,6 +315,46 @@ const ROWS: readonly (readonly [what: string, sql: string, words: RegExp])[] = [
     /are not of the same time.*claimcheck restore/,
   ],
   ['another ledger', `UPDATE {t:identity} SET ledger = 'another'`, /belongs to another ledger/],
+];
+
+/** What the constraints of the tables forbid. Only in a file can somebody write it without taking a constraint away. */
+const FORBIDDEN: typeof ROWS = [
+  ['a kind that there is not', `UPDATE runs SET kind = 'oops' WHERE run_id = 'QUEUED'`, /runs QUEUED breaks: kind = /],
+  [
+    'a running run that nobody holds',
+    `UPDATE runs SET lease_until_ms = NULL WHERE run_id = 'BATCH'`,
+    /runs BATCH breaks: a running run is leased/,
+  ],
+  [
+    'a run that ended at no time',
+    `UPDATE runs SET finished_at_ms = NULL WHERE ${LARGE}`,
+    /runs LARGE breaks: an ended run has its time/,
+  ],
+  [
+    'a run that succeeded without an output',
+    `UPDATE runs SET output_sha256 = NULL, output_bytes = NULL, output_type = NULL, output_blob = NULL WHERE ${LARGE}`,
+    /runs LARGE breaks: a succeeded run has an output/,
+  ],
+  [
+    'a chunk of no rows',
+    `UPDATE runs SET row_to = -1 WHERE run_id = 'CHUNK'`,
+    /runs CHUNK breaks: a chunk has a parent/,
+  ],
+  [
+    'an error of a run that goes on',
+    `UPDATE runs SET error_type = 'x' WHERE run_id = 'QUEUED'`,
+    /QUEUED breaks: a failed/,
+  ],
+  ['a queue for fewer than nobody', `UPDATE endpoints SET queue_limit = -1`, /endpoints echo breaks: queue_limit >= 0/],
+  ['a version in no state', `UPDATE deployments SET state = 'oops'`, /deployments echo 1 breaks: state IN/],
+  [
+    'a delivery with no outcome that there is',
+    `UPDATE deliveries SET outcome = 'oops'`,
+    /deliveries \S+ breaks: outcome = /,
+  ],
+  ['two identities', `UPDATE identity SET one = 2`, /identity 2 breaks: one = 1/],
+  ['an index that is gone', 'DROP INDEX runs_of_concurrency_key', /the index runs_of_concurrency_key is gone/],
+  ['a table that is gone', 'DROP TABLE delivery_attempts', /delivery_attempts/],
 ];
 
 const named = (text: string, names: Names): string =>
@@ -334,7 +389,7 @@ describe('in a ledger in a file', () => {
     expect(await diagnosis(await copied(), null)).toBe('');
   });
 
-  test.each(ROWS)('%s is named', async (_, sql, words) => {
+  test.each([...ROWS, ...FORBIDDEN])('%s is named', async (_, sql, words) => {
     const data = await copied();
     changeFile(
       ledgerFile(data),

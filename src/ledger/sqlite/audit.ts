@@ -12,6 +12,8 @@ import {
   TEXT_PROMISE,
   TEXTS_AT_A_TIME,
 } from '../record-promises.ts';
+import { openDatabase } from './open.ts';
+import { brokenChecks } from './constraints.ts';
 import { Query } from './query.ts';
 import type { Dialect, TablePromise } from '../dialect.ts';
 import { FILE_PROMISE, PLACES_MAX, tablePromises } from '../promises.ts';
@@ -27,6 +29,8 @@ const DIALECT: Dialect = {
 
 const TEXTS = `SELECT ${textColumns('runs')} FROM runs r WHERE r.seq > $after ORDER BY r.seq LIMIT ${TEXTS_AT_A_TIME}`;
 const SPECS = `SELECT 'version ' || version || ' of ' || endpoint AS place, spec FROM deployments`;
+
+const NAMES = `SELECT type || ' ' || name AS place FROM sqlite_schema WHERE sql IS NOT NULL`;
 
 /** Audits a database. Reads all of it. */
 export class Audit {
@@ -68,7 +72,23 @@ export class Audit {
     const strangers = this.#places(
       `SELECT "table" || ' ' || rowid AS place FROM pragma_foreign_key_check LIMIT ${PLACES_MAX}`,
     );
-    return [...said.filter((line) => line !== 'ok'), ...strangers].map((where) => ({ promise: FILE_PROMISE, where }));
+    const broken = brokenChecks(this.#db, PLACES_MAX);
+    // Where the file may be written, SQLite says of the same rows that there are some.
+    const damages = said.filter((line) => line !== 'ok' && !line.startsWith('CHECK constraint failed'));
+    return [...this.#gone(), ...damages, ...strangers, ...broken].map((where) => ({ promise: FILE_PROMISE, where }));
+  }
+
+  /** Tables and indexes that a new ledger has and this one has not. */
+  #gone(): string[] {
+    const known = openDatabase(':memory:');
+    try {
+      const there = new Set(this.#places(NAMES));
+      return (known.prepare(NAMES).all() as { place: string }[])
+        .filter(({ place }) => !there.has(place))
+        .map(({ place }) => `the ${place} is gone`);
+    } finally {
+      known.close();
+    }
   }
 
   #places(sql: string): string[] {

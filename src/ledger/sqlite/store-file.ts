@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { makeFolder } from '../../folders.ts';
 import { isNoDatabase } from './failures.ts';
 import { assertLocal } from './file-system.ts';
+import { brokenChecks } from './constraints.ts';
 import { Query } from './query.ts';
 import { type OpenedDatabase, openReadOnly } from './read-only.ts';
 
@@ -154,8 +155,14 @@ function contentMistakes(db: DatabaseSync, file: string, { checks = [] }: StoreF
   const said = new Query<{ place: string }>(db, `SELECT integrity_check AS place FROM pragma_integrity_check`).all();
   const damages = said.filter(({ place }) => place !== 'ok');
   // What is read through damaged pages says nothing.
-  const places = damages.length > 0 ? damages : checks.flatMap((sql) => new Query<{ place: string }>(db, sql).all());
-  return places.slice(0, limit).map(({ place }) => `${file}: ${place}`);
+  const places =
+    damages.length > 0
+      ? damages.map(({ place }) => place)
+      : [
+          ...checks.flatMap((sql) => new Query<{ place: string }>(db, sql).all()).map(({ place }) => place),
+          ...brokenChecks(db, limit),
+        ];
+  return places.slice(0, limit).map((place) => `${file}: ${place}`);
 }
 
 /**
