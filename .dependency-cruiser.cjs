@@ -198,7 +198,7 @@ module.exports = {
     may('a-backup-knows-the-stores-and-no-server', room('backup'), [
       room('domain'),
       '^src/ledger/ledger\\.ts$',
-      '^src/ledger/sqlite/(?:copy|driver)\\.ts$',
+      '^src/ledger/(?:sqlite/(?:copy|driver)|postgres/to-read)\\.ts$',
       '^src/captures/(?:captures|sqlite)\\.ts$',
       '^src/belonging\\.ts$',
       '^src/config/config\\.ts$',
@@ -219,7 +219,7 @@ module.exports = {
         pathNot: [
           '^src/stores\\.ts$',
           '^src/doctor/store\\.ts$',
-          '^src/backup/backup\\.ts$',
+          '^src/backup/(?:backup|its-ledger)\\.ts$',
           '^src/ledger/[^/]+/',
           '^src/blobs/directory\\.ts$',
           '^src/(?:vault|captures|cache)/(?:sqlite|postgres)\\.ts$',

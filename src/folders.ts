@@ -1,6 +1,6 @@
 // Folders whose names survive a power cut: a folder's name is kept by the folder around it, which has to be told to write it down.
 
-import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { reasonOf } from './domain/system-error.ts';
 
@@ -21,12 +21,26 @@ export function makeFolder(path: string): void {
   for (let made = folder; made.length >= first.length; made = dirname(made)) syncFolder(dirname(made));
 }
 
-/** The first folder that was not there. */
+/** The first folder that was not there. One by one: asked for all at once, Node tries for ever where nobody can make a folder, as in /proc. */
 function makeAll(folder: string): string | undefined {
+  const missing: string[] = [];
+  for (let path = folder; !existsSync(path); path = dirname(path)) missing.unshift(path);
   try {
-    return mkdirSync(folder, { recursive: true, mode: 0o700 });
+    // What is there already may be a file.
+    for (const path of missing.length === 0 ? [folder] : missing) make(path);
   } catch (cause) {
     throw new FolderError(folder, cause);
+  }
+  return missing[0];
+}
+
+/** Makes one folder, unless somebody else was faster. */
+function make(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !existsSync(path) || !statSync(path).isDirectory())
+      throw error;
   }
 }
 

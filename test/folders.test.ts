@@ -25,6 +25,13 @@ test.each([
   );
 });
 
+test.skipIf(process.platform !== 'linux')(
+  'a folder where nobody can make one is refused, and not tried for ever',
+  () => {
+    expect(() => makeFolder('/proc/claimcheck/a')).toThrow('cannot be made: there is no such file or folder');
+  },
+);
+
 test.skipIf(noFaultyDisk !== null).for(['', '/a', '/a/b'])(
   'the name of every folder that is made is made durable: an fsync of the folder%s that fails is an error',
   async (part) => {

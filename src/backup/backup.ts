@@ -3,10 +3,8 @@
 // The order is what makes it one. A store that names what is in another one is copied before it: the cache and the captures before the ledger, whose
 // versions they speak of, and every store before the blobs that it names. Servers delete no blob meanwhile (attendant.ts).
 
-import { randomUUID } from 'node:crypto';
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
-import { join, resolve, sep } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { type FolderIdentity, readIdentity, writeIdentity } from '../belonging.ts';
 import { blobsOf, type CaptureRecord, everyCapture } from '../captures/captures.ts';
 import { readSqliteCaptures } from '../captures/sqlite.ts';
@@ -21,13 +19,15 @@ import {
   logFolder,
   vaultFile,
 } from '../config/config.ts';
-import { type Instant, seconds, toRfc3339 } from '../domain/time.ts';
-import { makeFolder, syncFolder } from '../folders.ts';
+import { reasonOf } from '../domain/system-error.ts';
+import { toRfc3339 } from '../domain/time.ts';
+import { FolderError, makeFolder, syncFolder } from '../folders.ts';
 import { copyHeldLedger, copyIdleLedger, copyStoreFile } from '../ledger/sqlite/copy.ts';
 import { openSqliteLedger } from '../ledger/sqlite/driver.ts';
-import { type Copied, copyAll, filesIn, makeDurable } from './files.ts';
+import { type Copied, type CopiedNamed, copyAll, filesIn, isWithin, makeDurable } from './files.ts';
 import { dump } from './postgres-tools.ts';
-import { BEAT, LOOK_EVERY, readAnswer, readRequest, removeRequest, writeRequest } from './request.ts';
+import { Hold } from './hold.ts';
+import { assertItsLedger } from './its-ledger.ts';
 
 /** What is to be backed up, and where to. */
 export interface BackupOrder {
@@ -47,12 +47,12 @@ export interface Manifest {
   readonly database: boolean | null;
   readonly blobs: Copied;
   readonly captureBlobs: Copied;
+  /** Payloads that a run or a capture names and that were not there to be copied: they were lost before. */
+  readonly missing: readonly string[];
 }
 
 const MANIFEST = 'backup-manifest.json';
 const DUMP = 'database.dump';
-/** How long a server may take to answer: a look, and the writing of its log. */
-const ANSWER_WITHIN = seconds(60);
 /** Names asked of a ledger at a time. */
 const NAMES = 100_000;
 /** How often the captures are copied anew where some were deleted meanwhile. */
@@ -74,62 +74,96 @@ export async function backUp(order: BackupOrder): Promise<Manifest> {
   const identity = readIdentity(data);
   if (identity === null)
     throw new Error(`${data} has nothing to back up yet: no server of this version has worked in it.`);
+  await assertWhole(order, identity);
   assertEmpty(to, data);
-  makeFolder(to);
+  makeTarget(to);
   const startedAt = systemClock.now();
-  const request = new Request(data);
+  const hold = await Hold.of(data);
   try {
-    const parts = database === null ? await fromFiles(data, to, request) : await fromDatabase(order, to);
-    await copyAll(logFolder(data), logFolder(to), await filesIn(logFolder(data)), true);
+    const parts = database === null ? await fromFiles(data, to, hold) : await fromDatabase(order, to);
+    await copyAll(logFolder(data), logFolder(to), await filesIn(logFolder(data)));
+    hold.assert();
     writeIdentity(to, { ...identity, ...parts.belongs, next: null, complete: true });
     return writeManifest(to, { madeAt: toRfc3339(startedAt), kind: identity.kind, ...parts.manifest });
   } finally {
-    request.end();
+    hold.end();
   }
 }
 
+/** A copy of what is not whole, or does not belong together, is made by nobody who knows it. */
+async function assertWhole({ place, withoutDatabase }: BackupOrder, identity: FolderIdentity): Promise<void> {
+  const { data, database } = place;
+  if ((identity.kind === 'postgres') !== (database !== null))
+    throw new Error(
+      identity.kind === 'postgres'
+        ? `The runs of ${data} are in ${identity.place}: name that database in the configuration or in CLAIMCHECK_DATABASE_URL.`
+        : `The runs of ${data} are in a file in it, and the configuration names a database.`,
+    );
+  if (database !== null) {
+    if (!withoutDatabase) await assertItsLedger(database, data, identity);
+    return;
+  }
+  const gone = [ledgerFile, ...(identity.complete ? [vaultFile, capturesFile] : [])]
+    .map((of) => of(data))
+    .filter((file) => !existsSync(file));
+  if (gone.length > 0)
+    throw new Error(
+      `${gone.join(' and ')} ${gone.length === 1 ? 'is' : 'are'} gone, so there is no whole copy to make.`,
+    );
+}
+
 function assertEmpty(to: string, data: string): void {
-  if (to === resolve(data) || to.startsWith(`${resolve(data)}${sep}`))
+  if (isWithin(to, data))
     throw new Error(`${to} lies in the data folder itself. Name a folder elsewhere, best on another disk.`);
-  if (existsSync(to) && readdirSync(to).length > 0)
+  if (!existsSync(to)) return;
+  if (!statSync(to).isDirectory()) throw new Error(`${to} is a file. Name a folder that is empty, or not there yet.`);
+  if (readdirSync(to).length > 0)
     throw new Error(`${to} is not empty. Name a folder that is, or one that is not there yet.`);
 }
 
+function makeTarget(to: string): void {
+  try {
+    makeFolder(to);
+  } catch (error) {
+    if (!(error instanceof FolderError)) throw error;
+    throw new Error(`The folder ${to} cannot be made: ${reasonOf(error.cause)}. Name another one.`, { cause: error });
+  }
+}
+
 interface Parts {
-  readonly manifest: Pick<Manifest, 'database' | 'blobs' | 'captureBlobs'>;
+  readonly manifest: Pick<Manifest, 'database' | 'blobs' | 'captureBlobs' | 'missing'>;
   /** What the ledger's copy says it belongs to. */
   readonly belongs: Partial<Pick<FolderIdentity, 'folder' | 'mark'>>;
 }
 
-async function fromFiles(data: string, to: string, request: Request): Promise<Parts> {
+async function fromFiles(data: string, to: string, hold: Hold): Promise<Parts> {
   const stores = [
     [cacheFile(data), cacheFile(to)],
     [vaultFile(data), vaultFile(to)],
   ] as const;
   for (const [from, copy] of stores) if (existsSync(from)) await copyStoreFile(from, copy);
-  const captureBlobs = await copyCaptures(data, to);
+  const captured = await copyCaptures(data, to);
   if (!(await copyIdleLedger(ledgerFile(data), ledgerFile(to)))) {
-    await request.answered();
+    await hold.answered();
     await copyHeldLedger(ledgerFile(data), ledgerFile(to));
   }
   const { names, belongs } = await readLedger(ledgerFile(to));
-  const blobs = await copyAll(blobFolder(data), blobFolder(to), names, false);
+  const { missing, ...blobs } = await copyAll(blobFolder(data), blobFolder(to), names);
   for (const file of [cacheFile, vaultFile, capturesFile, ledgerFile].map((of) => of(to)))
     if (existsSync(file)) await makeDurable(file);
-  return { manifest: { database: null, blobs, captureBlobs }, belongs };
+  const { missing: lost, ...captureBlobs } = captured;
+  return { manifest: { database: null, blobs, captureBlobs, missing: [...missing, ...lost] }, belongs };
 }
 
-/** A capture that is deleted meanwhile takes its blobs with it: then they are copied anew. */
-async function copyCaptures(data: string, to: string): Promise<Copied> {
-  for (let tries = 1; existsSync(capturesFile(data)); tries += 1) {
+/** A capture that is deleted meanwhile takes its blobs with it: then they are copied anew. What is missing every time was lost. */
+async function copyCaptures(data: string, to: string): Promise<CopiedNamed> {
+  let copied: CopiedNamed = { files: 0, bytes: 0, missing: [] };
+  if (!existsSync(capturesFile(data))) return copied;
+  for (let tries = 0; tries < CAPTURE_TRIES && (tries === 0 || copied.missing.length > 0); tries += 1) {
     await copyStoreFile(capturesFile(data), capturesFile(to));
-    try {
-      return await copyAll(capturesFolder(data), capturesFolder(to), await captureBlobs(capturesFile(to)), false);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || tries >= CAPTURE_TRIES) throw error;
-    }
+    copied = await copyAll(capturesFolder(data), capturesFolder(to), await captureBlobs(capturesFile(to)));
   }
-  return { files: 0, bytes: 0 };
+  return copied;
 }
 
 async function captureBlobs(file: string): Promise<string[]> {
@@ -168,9 +202,13 @@ async function fromDatabase({ place, withoutDatabase, environment }: BackupOrder
     await makeDurable(dumpFile(to));
   }
   // All there are: those that the dump names are among them, since none is deleted meanwhile.
-  const blobs = await copyAll(blobFolder(data), blobFolder(to), await filesIn(blobFolder(data)), true);
-  const kept = await copyAll(capturesFolder(data), capturesFolder(to), await filesIn(capturesFolder(data)), true);
-  return { manifest: { database: !withoutDatabase, blobs, captureBlobs: kept }, belongs: {} };
+  const all = async (folder: (root: string) => string): Promise<Copied> => {
+    // One that is gone by now is a payload of a capture that was deleted meanwhile.
+    const { files, bytes } = await copyAll(folder(data), folder(to), await filesIn(folder(data)));
+    return { files, bytes };
+  };
+  const [blobs, captureBlobs] = [await all(blobFolder), await all(capturesFolder)];
+  return { manifest: { database: !withoutDatabase, blobs, captureBlobs, missing: [] }, belongs: {} };
 }
 
 function writeManifest(to: string, said: Omit<Manifest, 'about'>): Manifest {
@@ -179,53 +217,4 @@ function writeManifest(to: string, said: Omit<Manifest, 'about'>): Manifest {
   writeFileSync(manifestFile(to), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600, flush: true });
   syncFolder(to);
   return manifest;
-}
-
-/** What asks the servers of a data folder to keep still, for as long as it is not ended. */
-class Request {
-  readonly #data: string;
-  readonly #id = randomUUID();
-  readonly #timer: NodeJS.Timeout;
-  #beat = 0;
-
-  /** @throws Error when another backup is being made */
-  constructor(data: string) {
-    this.#data = data;
-    if (readRequest(data) !== null)
-      throw new Error(
-        `Another backup of ${data} is being made, or was cut off less than half a minute ago; with no server running, remove ${join(data, 'backup.json')}.`,
-      );
-    this.#say();
-    this.#timer = setInterval(() => this.#say(), BEAT);
-  }
-
-  /**
-   * Waits until the server of a ledger in a file keeps it as it is.
-   *
-   * @throws Error when it cannot, or nobody answers
-   */
-  async answered(): Promise<void> {
-    const until: Instant = systemClock.now();
-    for (const startedMs = performance.now(); performance.now() - startedMs < ANSWER_WITHIN;) {
-      const answer = readAnswer(this.#data);
-      if (answer?.id === this.#id) {
-        if (answer.trouble === null) return;
-        throw new Error(`The server cannot keep its ledger still: ${answer.trouble}`);
-      }
-      await pause(LOOK_EVERY);
-    }
-    throw new Error(
-      `Another process has the ledger in ${this.#data}, and has not answered since ${toRfc3339(until)}: it is no server of this version. Stop it and try again.`,
-    );
-  }
-
-  end(): void {
-    clearInterval(this.#timer);
-    removeRequest(this.#data);
-  }
-
-  #say(): void {
-    this.#beat += 1;
-    writeRequest(this.#data, { id: this.#id, beat: this.#beat });
-  }
 }

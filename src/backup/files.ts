@@ -1,8 +1,8 @@
 // Copying files so that they are on the disk when it is said that they are.
 
-import { constants } from 'node:fs';
+import { constants, existsSync, realpathSync } from 'node:fs';
 import { chmod, copyFile, mkdir, open, readdir, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join, resolve, sep } from 'node:path';
 import { makeFolder, syncFolder } from '../folders.ts';
 
 /** Files copied at a time. */
@@ -12,6 +12,25 @@ const AT_ONCE = 4;
 export interface Copied {
   readonly files: number;
   readonly bytes: number;
+}
+
+/** What was copied of files that were named. */
+export interface CopiedNamed extends Copied {
+  /** Those that were not there, by their paths. */
+  readonly missing: readonly string[];
+}
+
+/** Whether a path is a folder, or lies in it, whatever links lead there. */
+export function isWithin(path: string, folder: string): boolean {
+  const [inner, outer] = [realPath(path), realPath(folder)];
+  return inner === outer || inner.startsWith(`${outer}${sep}`);
+}
+
+/** The path without links, as far as it is there. */
+function realPath(path: string): string {
+  const whole = resolve(path);
+  if (existsSync(whole)) return realpathSync(whole);
+  return join(realPath(dirname(whole)), basename(whole));
 }
 
 /** Copies a file for this user alone; durable, but for its name, when it resolves. Answers its bytes. */
@@ -33,33 +52,38 @@ export async function makeDurable(file: string): Promise<void> {
   }
 }
 
-/**
- * Copies files of a folder, named by their paths in it.
- *
- * @param mayBeGone whether one that is gone by now is left out
- */
-export async function copyAll(from: string, to: string, paths: Iterable<string>, mayBeGone: boolean): Promise<Copied> {
+/** Copies files of a folder, named by their paths in it. */
+export async function copyAll(from: string, to: string, paths: Iterable<string>): Promise<CopiedNamed> {
   const folders = new Set<string>();
+  const missing: string[] = [];
   let [files, bytes] = [0, 0];
   const iterator = paths[Symbol.iterator]();
   makeFolder(to);
   const work = async (): Promise<void> => {
     for (let next = iterator.next(); next.done !== true; next = iterator.next()) {
-      const folder = dirname(join(to, next.value));
+      const [source, copy] = [join(from, next.value), join(to, next.value)];
+      if (!existsSync(source)) {
+        missing.push(next.value);
+        continue;
+      }
+      const folder = dirname(copy);
       if (!folders.has(folder)) await mkdir(folder, { recursive: true, mode: 0o700 });
       folders.add(folder);
-      const copied = await copyDurably(join(from, next.value), join(to, next.value)).catch((error: unknown) => {
-        if (mayBeGone && (error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-        throw error;
+      const copied = await copyDurably(source, copy).catch((error: unknown) => {
+        // Of the two it may be the copy whose folder somebody has removed.
+        if (existsSync(source)) throw error;
+        return null;
       });
-      if (copied === null) continue;
-      files += 1;
-      bytes += copied;
+      if (copied === null) missing.push(next.value);
+      else {
+        files += 1;
+        bytes += copied;
+      }
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
   for (const folder of [...folders, to]) syncFolder(folder);
-  return { files, bytes };
+  return { files, bytes, missing };
 }
 
 /** The paths of every file that is in a folder of folders now, as blobs and logs are kept; none where it is not there. */

@@ -3,7 +3,7 @@
 //   backup.json          the request, with a number that goes up for as long as the command lives
 //   backup-answer.json   what the server of a ledger in a file answers: its file stays as it is now, or why it cannot
 
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { milliseconds, seconds } from '../domain/time.ts';
 
@@ -26,6 +26,9 @@ export interface BackupAnswer {
   readonly trouble: string | null;
 }
 
+/** A request that cannot be read, which stands still like one whose command was killed. */
+const UNREADABLE: BackupRequest = { id: 'unreadable', beat: 0 };
+
 const requestFile = (data: string): string => join(data, 'backup.json');
 const answerFile = (data: string): string => join(data, 'backup-answer.json');
 
@@ -33,14 +36,28 @@ const answerFile = (data: string): string => join(data, 'backup-answer.json');
 export const isAsked = (data: string): boolean => existsSync(requestFile(data));
 
 /** The request in a data folder; null where there is none. */
-export const readRequest = (data: string): BackupRequest | null => read<BackupRequest>(requestFile(data));
-/** The answer in a data folder; null where there is none. */
-export const readAnswer = (data: string): BackupAnswer | null => read<BackupAnswer>(answerFile(data));
+export const readRequest = (data: string): BackupRequest | null =>
+  read<BackupRequest>(requestFile(data), ['id', 'beat'], UNREADABLE);
+/** The answer in a data folder; null where there is none that can be read. */
+export const readAnswer = (data: string): BackupAnswer | null =>
+  read<BackupAnswer>(answerFile(data), ['id', 'trouble'], null);
 
 /** Writes a request, whole or not at all. */
-export const writeRequest = (data: string, request: BackupRequest): void => write(requestFile(data), request);
+export const writeRequest = (data: string, request: BackupRequest): void => replace(data, requestFile(data), request);
+
+/** Writes a request where there is none; false, and nothing was done, where there is one. */
+export function placeRequest(data: string, request: BackupRequest): boolean {
+  try {
+    write(data, requestFile(data), request, 'wx');
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
 /** Writes an answer, whole or not at all. */
-export const writeAnswer = (data: string, answer: BackupAnswer): void => write(answerFile(data), answer);
+export const writeAnswer = (data: string, answer: BackupAnswer): void => replace(data, answerFile(data), answer);
 
 /** Removes a request and what was answered. */
 export function removeRequest(data: string): void {
@@ -48,16 +65,25 @@ export function removeRequest(data: string): void {
   rmSync(answerFile(data), { force: true });
 }
 
-function read<Content>(file: string): Content | null {
+function read<Content>(file: string, members: readonly string[], unreadable: Content | null): Content | null {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Content;
+    const content: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    const isOurs = typeof content === 'object' && content !== null && members.every((name) => name in content);
+    return isOurs ? (content as Content) : unreadable;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? null : unreadable;
   }
 }
 
-function write(file: string, content: object): void {
-  writeFileSync(`${file}.unfinished`, `${JSON.stringify(content)}\n`, { mode: 0o600 });
-  renameSync(`${file}.unfinished`, file);
+function replace(data: string, file: string, content: object): void {
+  const whole = `${file}.unfinished`;
+  write(data, whole, content, 'w');
+  renameSync(whole, file);
+}
+
+/** The file is the folder's owner's: root asks the server of another user. */
+function write(data: string, file: string, content: object, flag: 'w' | 'wx'): void {
+  writeFileSync(file, `${JSON.stringify(content)}\n`, { mode: 0o600, flag });
+  const { uid, gid } = statSync(data);
+  if (process.getuid?.() === 0 && uid !== 0) chownSync(file, uid, gid);
 }

@@ -1,7 +1,7 @@
 // Putting a backup back into a data folder that has nothing yet, and where the ledger is a database into one that has nothing either.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { readIdentity } from '../belonging.ts';
 import {
   blobFolder,
@@ -15,7 +15,8 @@ import {
 } from '../config/config.ts';
 import { makeFolder, syncFolder } from '../folders.ts';
 import { dumpFile, type Manifest, manifestFile } from './backup.ts';
-import { copyAll, copyDurably, filesIn } from './files.ts';
+import { copyAll, copyDurably, filesIn, isWithin } from './files.ts';
+import { assertItsLedger } from './its-ledger.ts';
 import { restoreDump } from './postgres-tools.ts';
 
 /** What is to be put back, and where. */
@@ -36,10 +37,16 @@ export async function putBack({ from, place, withoutDatabase, environment }: Res
   const { data, database } = place;
   const manifest = readManifest(from);
   assertPlace(manifest, { from, place, withoutDatabase, environment });
+  const said = readIdentity(from);
+  if (said === null) throw new Error(`${from} does not say which ledger it belongs to: its identity.json is gone.`);
+  if (database !== null && withoutDatabase) await assertItsLedger(database, from, said);
   makeFolder(data);
-  if (database !== null && !withoutDatabase) await restoreDump(database, dumpFile(from), environment);
+  if (database !== null && !withoutDatabase) {
+    await restoreDump(database, dumpFile(from), environment);
+    await assertItsLedger(database, from, said);
+  }
   for (const folder of [blobFolder, capturesFolder, logFolder])
-    await copyAll(folder(from), folder(data), await filesIn(folder(from)), false);
+    await copyAll(folder(from), folder(data), await filesIn(folder(from)));
   for (const file of [cacheFile, vaultFile, capturesFile, ledgerFile])
     if (existsSync(file(from))) await copyDurably(file(from), file(data));
   await copyDurably(join(from, 'identity.json'), join(data, 'identity.json'));
@@ -57,8 +64,8 @@ function readManifest(from: string): Manifest {
 
 function assertPlace({ kind, database: hasDump }: Manifest, { from, place, withoutDatabase }: RestoreOrder): void {
   const { data, database } = place;
-  if (resolve(from) === resolve(data))
-    throw new Error(`${data} is the backup itself. Name another folder with --data.`);
+  if (isWithin(data, from))
+    throw new Error(`${data} is the backup itself, or lies in it. Name another folder with --data.`);
   if ((kind === 'postgres') !== (database !== null))
     throw new Error(
       kind === 'postgres'
@@ -69,7 +76,6 @@ function assertPlace({ kind, database: hasDump }: Manifest, { from, place, witho
     throw new Error(
       `${from} has no dump of the database: put that back by your own means first, then give --without-database.`,
     );
-  readIdentity(from);
   const there = existsSync(data) ? readdirSync(data) : [];
   const ours = there.filter((name) =>
     /^(?:ledger|vault|captures|cache)\.sqlite|^(?:blobs|captures|logs)$|^identity\.json$/.test(name),

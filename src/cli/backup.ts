@@ -1,9 +1,13 @@
 // claimcheck backup
 
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { Command } from 'commander';
 import { formatBytes } from '../domain/bytes.ts';
+import { EXIT } from './failure.ts';
 import { jsonText, plainLine, write } from './text.ts';
+
+/** Missing payloads that are named; the manifest has all of them. */
+const MISSING_NAMED = 5;
 
 interface BackupOptions {
   readonly config?: string;
@@ -50,5 +54,16 @@ async function backup(folder: string, options: BackupOptions): Promise<void> {
   const counts = `${payloads} ${payloads === 1 ? 'payload' : 'payloads'} (${formatBytes(blobs.bytes + captureBlobs.bytes)}) beside the stores`;
   const rest = manifest.database === false ? ' The database is not in it.' : '';
   const text = `${plainLine(data)} is backed up in ${plainLine(to)}: ${counts}.${rest}\n`;
+  if (manifest.missing.length > 0) {
+    process.exitCode = EXIT.failed;
+    await write(process.stderr, `${missingText(manifest.missing, data)}\n`);
+  }
   await write(process.stdout, options.json === true ? jsonText({ folder: to, ...manifest }) : text);
+}
+
+/** A backup with less than it should have is one all the same: what is lost was lost before. */
+function missingText(missing: readonly string[], data: string): string {
+  const few = missing.slice(0, MISSING_NAMED).map((path) => basename(path));
+  const more = missing.length > few.length ? ` and ${missing.length - few.length} more` : '';
+  return `${missing.length} ${missing.length === 1 ? 'payload is' : 'payloads are'} missing in ${plainLine(data)}, and so in the backup: ${few.join(', ')}${more}. claimcheck doctor names the runs and captures that are broken by it.`;
 }

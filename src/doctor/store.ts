@@ -52,9 +52,6 @@ export interface OpenStore extends ExaminedStore {
   close(): Promise<void>;
 }
 
-/** PostgreSQL's code for a write in a session that must not write (read_only_sql_transaction). */
-const READ_ONLY_TRANSACTION = '25006';
-
 /**
  * Opens a store.
  *
@@ -65,7 +62,7 @@ export async function openStore(place: StorePlace): Promise<OpenStore> {
   const { ledger: where } = place;
   const ledger =
     'url' in where
-      ? await openPostgresToRead(where.url)
+      ? await (await import('../ledger/postgres/to-read.ts')).openPostgresToRead(where.url)
       : await openSqliteLedger(where.file, systemClock, { access: 'read' });
   try {
     const captures = await openCapturesToRead(place);
@@ -113,33 +110,12 @@ async function strangersIn(place: StorePlace, ledger: Ledger, limit: number): Pr
 
 async function openCapturesToRead({ ledger, captures }: StorePlace): Promise<CaptureReader | null> {
   if ('file' in ledger) return readSqliteCaptures(captures);
-  const { readPostgresCaptures } = await import('../captures/postgres.ts');
-  return readPostgresCaptures(readOnly(ledger.url));
-}
-
-/** Postgres itself is told to refuse every write of these connections. */
-async function openPostgresToRead(url: string): Promise<Ledger> {
   // Imported here, since most have no use for it.
-  const { openPostgresLedger } = await import('../ledger/postgres/driver.ts');
-  try {
-    return await openPostgresLedger(readOnly(url));
-  } catch (error) {
-    const { cause } = error as { cause?: { code?: unknown } };
-    if (cause?.code !== READ_ONLY_TRANSACTION) throw error;
-    throw new Error(
-      'The database was written by an older claimcheck, or by none. Check it with that version, or bring it up to date first, with claimcheck migrate.',
-      { cause: error },
-    );
-  }
-}
-
-function readOnly(url: string): string {
-  // What is no URL is refused by the driver, which says what it needs.
-  if (!URL.canParse(url)) return url;
-  const reading = new URL(url);
-  const options = reading.searchParams.get('options') ?? '';
-  reading.searchParams.set('options', `${options} -c default_transaction_read_only=on`.trim());
-  return reading.href;
+  const [{ readPostgresCaptures }, { readOnly }] = await Promise.all([
+    import('../captures/postgres.ts'),
+    import('../ledger/postgres/to-read.ts'),
+  ]);
+  return readPostgresCaptures(readOnly(ledger.url));
 }
 
 async function blobsIn(folder: string): Promise<ReadBlobs | null> {

@@ -1,13 +1,25 @@
-import { appendFileSync, existsSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  appendFileSync,
+  chownSync,
+  existsSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { Attendant } from '../../src/backup/attendant.ts';
 import { manifestFile } from '../../src/backup/backup.ts';
-import { isAsked, writeRequest } from '../../src/backup/request.ts';
+import { Hold } from '../../src/backup/hold.ts';
+import { isAsked, readRequest, removeRequest, writeRequest } from '../../src/backup/request.ts';
+import { readIdentity, writeIdentity } from '../../src/belonging.ts';
 import { inputKey } from '../../src/blobs/blobs.ts';
 import { captureKey } from '../../src/captures/captures.ts';
 import { newRunId, systemClock } from '../../src/clock.ts';
-import { blobFolder, capturesFile, ledgerFile } from '../../src/config/config.ts';
+import { blobFolder, capturesFile, ledgerFile, vaultFile } from '../../src/config/config.ts';
 import { sha256 } from '../../src/domain/digest.ts';
 import type { RunId } from '../../src/domain/ids.ts';
 import { instant, milliseconds } from '../../src/domain/time.ts';
@@ -184,6 +196,41 @@ describe('while a folder is copied', () => {
     expect(existsSync(join(data, 'backup-answer.json'))).toBe(false);
   });
 
+  test.each<[string, (data: string) => void]>([
+    ['was removed, since its command stood still', (data) => removeRequest(data)],
+    ['is another one’s by now', (data) => writeRequest(data, { id: 'another', beat: 1 })],
+    ['cannot be read any more', (data) => writeFileSync(join(data, 'backup.json'), '{')],
+  ])('by a command whose request %s, what was copied is no backup', async (_, lose) => {
+    const data = await folderForTest();
+    const hold = await Hold.of(data);
+    expect(() => hold.assert()).not.toThrow();
+    lose(data);
+    expect(() => hold.assert()).toThrow(/stood still for so long.*no backup\. Try again/);
+    hold.end();
+    // Whoever has it now keeps it.
+    expect(isAsked(data)).toBe(readRequest(data) !== null);
+  });
+
+  test.each([
+    ['of a command that was killed', '{"id":"killed","beat":7}'],
+    ['that nobody can read', 'nonsense'],
+  ])('a request %s is in nobody’s way, with no server to remove it', async (_, content) => {
+    const data = await folderForTest();
+    writeFileSync(join(data, 'backup.json'), content);
+    const hold = await Hold.of(data, milliseconds(1));
+    onTestFinished(() => hold.end());
+    hold.assert();
+    await expect(Hold.of(data)).rejects.toThrow(/Another backup of .* is being made/);
+  });
+
+  test.skipIf(process.getuid?.() !== 0)('by root, the server of another user can read what it is asked', async () => {
+    const data = await folderForTest();
+    chownSync(data, 12_345, 12_345);
+    const hold = await Hold.of(data);
+    onTestFinished(() => hold.end());
+    expect(statSync(join(data, 'backup.json'))).toMatchObject({ uid: 12_345, gid: 12_345 });
+  });
+
   test('a ledger whose file is written all the same is no backup', async () => {
     const data = await folderForTest();
     await (await open(data)).close();
@@ -226,18 +273,56 @@ describe('what cannot be', () => {
     [
       'a backup beside another one',
       async (data) => {
-        writeRequest(data, { id: 'another', beat: 1 });
+        const other = await Hold.of(data);
+        onTestFinished(() => other.end());
         return ['backup', join(await folderForTest(), 'b'), '--data', data];
       },
       /Another backup of .* is being made/,
     ],
     [
-      'a backup that lacks a payload',
+      'a backup over a file',
       async (data) => {
-        rmSync(blobFolder(data), { recursive: true });
+        const file = join(await folderForTest(), 'file');
+        writeFileSync(file, '');
+        return ['backup', file, '--data', data];
+      },
+      /file is a file\. Name a folder/,
+    ],
+    [
+      'a backup below a file',
+      async (data) => {
+        const file = join(await folderForTest(), 'file');
+        writeFileSync(file, '');
+        return ['backup', join(file, 'b'), '--data', data];
+      },
+      /cannot be made: a part of its path is no folder\. Name another one\.\n/,
+    ],
+    [
+      'a backup into the folder itself, through a link',
+      async (data) => {
+        const link = join(await folderForTest(), 'link');
+        symlinkSync(data, link);
+        return ['backup', join(link, 'b'), '--data', data];
+      },
+      /lies in the data folder itself/,
+    ],
+    ...[ledgerFile, vaultFile, capturesFile].map((file): [string, (data: string) => Promise<string[]>, RegExp] => [
+      `a backup of a folder without ${basename(file(''))}`,
+      async (data) => {
+        for (const end of ['', '-wal', '-shm']) rmSync(`${file(data)}${end}`, { force: true });
         return ['backup', join(await folderForTest(), 'b'), '--data', data];
       },
-      /ENOENT|no such file/,
+      /is gone, so there is no whole copy to make/,
+    ]),
+    [
+      'a backup of a folder whose runs are in a database that is not named',
+      async (data) => {
+        const said = readIdentity(data)!;
+        writeIdentity(data, { ...said, kind: 'postgres', place: 'postgres://there/it' });
+        rmSync(ledgerFile(data));
+        return ['backup', join(await folderForTest(), 'b'), '--data', data];
+      },
+      /are in postgres:\/\/there\/it: name that database/,
     ],
     [
       'a restore of what is no backup',
@@ -267,6 +352,38 @@ describe('what cannot be', () => {
     expect(stderr).toMatch(words);
     expect(stderr).not.toContain('please report it');
     expect(code).not.toBe(0);
+  });
+
+  test('a folder without its ledger gets none from a backup, which would hide that it is gone', async () => {
+    const data = await used();
+    rmSync(ledgerFile(data));
+    await claimcheck(['backup', join(await folderForTest(), 'b'), '--data', data]);
+    expect(existsSync(ledgerFile(data))).toBe(false);
+  });
+
+  test('a payload that was lost keeps nobody from a backup of everything else, and is named', async () => {
+    const data = await used();
+    const [lost] = readdirSync(blobFolder(data), { recursive: true, encoding: 'utf8' }).filter((name) =>
+      name.endsWith('.input'),
+    );
+    rmSync(join(blobFolder(data), lost!));
+    const copy = join(await folderForTest(), 'copy');
+    const made = await claimcheck(['backup', copy, '--data', data, '--json']);
+    expect(made.stderr).toContain(`1 payload is missing in ${data}, and so in the backup: ${basename(lost!)}.`);
+    expect(made.code).toBe(1);
+    expect(JSON.parse(made.stdout)).toMatchObject({ blobs: { files: 0 }, captureBlobs: { files: 1 }, missing: [lost] });
+    const put = await claimcheck(['restore', copy, '--data', join(await folderForTest(), 'data')]);
+    expect(put.stdout).toMatch(/✗ Every payload.*is missing/s);
+    expect(put.code).toBe(1);
+  });
+
+  test('a restore into its own backup is refused, and the backup stays as it is', async () => {
+    const data = await used();
+    const copy = join(await folderForTest(), 'copy');
+    await claimcheck(['backup', copy, '--data', data]);
+    const { stderr } = await claimcheck(['restore', copy, '--data', join(copy, 'data')]);
+    expect(stderr).toMatch(/is the backup itself, or lies in it/);
+    expect(existsSync(join(copy, 'data'))).toBe(false);
   });
 
   test('a backup that was damaged is put back, and what is damaged is named', async () => {
@@ -315,6 +432,35 @@ describe('a ledger in Postgres', () => {
     await stores.blobs.verify(inputKey(runId), FACTS);
     expect(await stores.ledger.run(runId)).not.toBeNull();
   });
+
+  test.each(['another ledger', 'nothing yet'])(
+    'is not put back beside a database with %s, whose payloads would be deleted',
+    async (what) => {
+      const [database, other] = [await postgres.newDatabase(), await postgres.newDatabase()];
+      const data = await folderForTest();
+      const server = await open(data, database);
+      await submit(server);
+      await server.close();
+      const copy = join(await folderForTest(), 'copy');
+      const environment = { CLAIMCHECK_DATABASE_URL: database };
+      expect((await claimcheck(['backup', copy, '--data', data, '--without-database'], environment)).code).toBe(0);
+      if (what === 'another ledger') await (await open(await folderForTest(), other)).close();
+      const place = join(await folderForTest(), 'data');
+      const put = await claimcheck(['restore', copy, '--data', place, '--without-database'], {
+        CLAIMCHECK_DATABASE_URL: other,
+      });
+      expect(put.stderr).toMatch(
+        what === 'another ledger' ? /is not the one that .*copy belongs to/ : /older claimcheck, or by none/,
+      );
+      expect(put.code).toBe(1);
+      expect(existsSync(place)).toBe(false);
+      // And no such backup is made.
+      const made = await claimcheck(['backup', join(await folderForTest(), 'b'), '--data', data], {
+        CLAIMCHECK_DATABASE_URL: other,
+      });
+      expect(made.stderr).toMatch(/is not the one that .* belongs to|older claimcheck, or by none/);
+    },
+  );
 
   test('is dumped with pg_dump and put back with pg_restore', async (context) => {
     const [database, restored] = [await postgres.newDatabase(), await postgres.newDatabase()];
