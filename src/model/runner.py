@@ -103,6 +103,10 @@ class Call:
         self.headers = headers
         self.rows = int(headers[ROWS_HEADER]) if ROWS_HEADER in headers else None
         """How many rows a chunk of a table has; None where the input is none."""
+        self.worker = None
+        self.is_begun = False
+        self.answer = None
+        self.is_handed_on = False
         run = Run(headers)
         self.reports = Reports(workers.channel, f"{run.id}.{run.attempt}")
         self.context = Context(workers.loaded, workers.state, run, self.reports)
@@ -1567,65 +1571,89 @@ class Workers:
         self.channel = channel
         self.loaded = loaded
         self.state = state
-        self.calls = queue.SimpleQueue()
+        self.open = {}
+        """The calls that have not been answered, in their order."""
         self.lock = threading.Lock()
-        self.free = 1
-        self.busy = 0
+        self.count = 1
+        self.hints = queue.SimpleQueue()
+        """One for each call that came. A hint may be lost: who has none yet looks for itself before it waits."""
+        self.answered = queue.SimpleQueue()
 
     def hand(self, call):
-        with self.lock:
-            self.busy += 1
-            is_short = self.free <= 0
-            self.free -= 1
-        if is_short and self.start_worker():
-            with self.lock:
-                self.free += 1
-        self.calls.put(call)
+        self.open[call] = True
+        if len(self.open) > self.count and self.start_worker():
+            self.count += 1
+        self.hints.put(None)
 
     def start_worker(self):
         try:
-            threading.Thread(target=or_die, args=(self.work,), daemon=True).start()
+            threading.Thread(target=or_die, args=(self.work, self.finish), daemon=True).start()
             return True
         except RuntimeError:
             # The replica has as many threads as it may have: the call waits for one of those that there are.
             return False
 
-    def work(self):
-        task = Task()
+    def work_here(self):
+        """Works in the main thread, where an alarm or an interrupt that the model has asked for may break in between any two steps: also in the
+        midst of an answer that is being sent, of which nobody would know how much had gone. So another thread sends it."""
+        threading.Thread(target=or_die, args=(self.send_answers,), daemon=True).start()
+        self.work(self.answered.put)
+
+    def send_answers(self):
+        while True:
+            self.finish(self.answered.get())
+
+    def work(self, hand_on):
+        """Calls from their beginning to their end. Whatever breaks in, a call goes on from what is written down of it."""
+        worker = Worker()
         while True:
             try:
-                self.go_on(task)
+                # A step of this loop, and what is written down when one alarm has rung: the next may ring at any of them.
+                while True:
+                    try:
+                        while True:
+                            self.go_on(worker, hand_on)
+                    except BaseException as error:
+                        worker.error = error
             except BaseException as error:
-                # What comes here came from outside of the model's work: an alarm that it has set, or an interrupt that it has asked for.
-                task.error = error
+                worker.error = error
 
-    def go_on(self, task):
-        """The next call from its beginning to its end, or from where an error has broken in."""
-        if task.call is None:
-            task.error = None
-            task.call = self.calls.get()
-        if task.response is None:
-            task.response = reply(self.model, task.call) if task.error is None else failed(task.error)
-        if not task.is_counted:
-            task.is_counted = True
+    def go_on(self, worker, hand_on):
+        call = self.call_of(worker)
+        if call is None:
+            self.hints.get()
+            return
+        if call.answer is None:
+            if call.is_begun:
+                call.answer = failed(worker.error)
+            else:
+                worker.error = None
+                call.is_begun = True
+                call.answer = reply(self.model, call)
+        hand_on(call)
+        call.is_handed_on = True
+
+    def call_of(self, worker):
+        """The call that a worker has begun and not handed on, or else the first that nobody works on; None where there is none."""
+        for call in list(self.open):
             with self.lock:
-                # Before the answer is sent: who has it and pings finds it no longer at work.
-                self.busy -= 1
-                self.free += 1
-        call, answer = task.call, task.response
-        call.reports.is_over = True
-        task.__init__()
-        call.connection.finish(answer)
+                call.worker = call.worker or worker
+            if call.worker is worker and not call.is_handed_on:
+                return call
+        return None
+
+    def finish(self, call):
+        """Answers a call, and does so once however often it is handed on."""
+        # Before the answer is sent: who has it and pings finds the call no longer at work.
+        if self.open.pop(call, False):
+            call.reports.is_over = True
+            call.connection.finish(call.answer)
 
 
-class Task:
-    """How far a thread has come with a call."""
+class Worker:
+    """One of the threads, and what broke into its work last: what comes from outside of it, as an alarm that the model has set."""
 
-    def __init__(self):
-        self.call = None
-        self.response = None
-        self.is_counted = False
-        self.error = None
+    error = None
 
 
 def reply(model, call):
@@ -1734,7 +1762,7 @@ class Connection:
             self.workers.hand(self.call)
             return True
         if target == "GET /ping":
-            return self.send(response("200 OK", b"", (BUSY_HEADER, str(self.workers.busy))))
+            return self.send(response("200 OK", b"", (BUSY_HEADER, str(len(self.workers.open)))))
         return self.send(response("404 Not Found", b""))
 
     def finish(self, data):
@@ -1898,7 +1926,7 @@ def serve(file):
     listener.listen(128)
     workers = Workers(model, channel, loaded, state)
     threading.Thread(target=or_die, args=(listen, listener, workers), daemon=True).start()
-    or_die(workers.work)
+    or_die(workers.work_here)
 
 
 def inspect(file):

@@ -70,6 +70,15 @@ describe.skipIf(!hasPython)(`in Python (${NO_PYTHON} where this is skipped)`, ()
   ]);
 });
 
+test.skipIf(!hasPython)('an alarm that rings while an answer is made or sent loses no answer', async () => {
+  const fleet = await fleetForTest({ model: './hostile.py', replicas: { min: 1 } });
+  for (let asked = 0; asked < 500; asked += 1) {
+    const reply = await ask(await fleet.slot(), 'rings at once');
+    // An alarm that rings before the model has returned is the model's own error.
+    expect(shown(reply)).toMatchObject(reply.kind === 'output' ? answers('set') : failed('The alarm rang.'));
+  }
+});
+
 describe('in TypeScript', () => {
   heldTo('./hostile.ts', [
     ['no text', failed('The model threw a value of type object that has no text.')],
