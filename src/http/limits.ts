@@ -12,6 +12,9 @@ export interface ServerLimits {
   readonly envelopeBytes: number;
   /** How long nothing of a body may come. */
   readonly bodyIdle: Duration;
+  /** How long, and how many bytes, a body is read on whose request was answered before it had come. */
+  readonly refusedBodyTime: Duration;
+  readonly refusedBodyBytes: number;
   /** How long a client may take nothing of what is there for it. */
   readonly readerIdle: Duration;
   /** How many runs may be followed at once, over all clients. */
@@ -28,7 +31,8 @@ export interface ServerLimits {
 /**
  * `bodyBytes`: 2 GiB. It costs no memory, since a raw body flows to the disk, and the disk's room is watched while it flows.
  * `tableBytes`: 256 MiB. `envelopeBytes`: 64 MiB, since its input is cut out of it, checked and sent on, which holds it twice for a moment.
- * `bodyIdle`: 30 s (B21 of the reliability page), `readerIdle` as long. `streams`: 512, each of which asks the ledger once a second. `streamsPerClient`: 32, so that eight clients find a place though one takes all it can.
+ * `bodyIdle`: 30 s (B21 of the reliability page), `readerIdle` as long.
+ * `refusedBodyTime`: 30 s, as nginx has it (lingering_time). `refusedBodyBytes`: 256 MiB, four times the longest envelope. `streams`: 512, each of which asks the ledger once a second. `streamsPerClient`: 32, so that eight clients find a place though one takes all it can.
  * `connections`: an idle one takes about 10 KB. `connectionsPerAddress`: the address of a proxy may be that of everybody.
  * `keepAlive`: 15 s, which the standard of server-sent events recommends for proxies that cut silent connections.
  */
@@ -37,6 +41,8 @@ export const DEFAULT_LIMITS: ServerLimits = {
   tableBytes: 2 ** 28,
   envelopeBytes: 2 ** 26,
   bodyIdle: seconds(30),
+  refusedBodyTime: seconds(30),
+  refusedBodyBytes: 2 ** 28,
   readerIdle: seconds(30),
   streams: 512,
   streamsPerClient: 32,

@@ -39,6 +39,7 @@ import { LongEnvelopes } from './long-envelope.ts';
 import { whenHalfClosed, whenOver } from './over.ts';
 import type { AboutServer, HttpParts } from './parts.ts';
 import { sendProblem } from './problem.ts';
+import { RefusedBodies } from './refused-body.ts';
 import { baseFinder, basePathOf, type PublicAddress, trustOf, withoutBase } from './public-address.ts';
 import { parseQuery } from './query.ts';
 import { registerCors } from './cors.ts';
@@ -116,12 +117,16 @@ export function buildServer(given: ServerParts): HttpServer {
     },
     frameworkErrors: (error, request, reply) => sendError(log, error, request, reply as FastifyReply),
     clientErrorHandler(error, socket) {
+      // Its request was answered already.
+      if (refusedBodies.has(socket)) return;
       const problem = socket.writable ? problemOfBrokenBytes(error) : null;
       if (problem === null) return void socket.destroy();
       metrics.refused(problem.slug);
       answerBytes(socket, problem, newRequestId());
+      refusedBodies.readBytes(socket);
     },
   });
+  const refusedBodies = new RefusedBodies(app.server, limits);
   // A client that says that nothing more will come waits for its answer all the same.
   (app.server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
   // Those above the limit would be left out without a word; the guard counts them.
@@ -135,6 +140,8 @@ export function buildServer(given: ServerParts): HttpServer {
   // With a callback and not a promise: this is on the path of every submit.
   findBases(app, address);
   app.addHook('onRequest', (request, reply, done) => {
+    // It came behind a request that was the last of its connection, as its answer said.
+    if (request.raw.socket.writableEnded) return void request.raw.socket.destroy();
     reply.headers(SAFE_HEADERS);
     guard(request);
     // Before its body is waited for: the framework knows some methods that no path has.
@@ -153,11 +160,7 @@ export function buildServer(given: ServerParts): HttpServer {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', bodyReader(limits));
   app.setErrorHandler(errorHandler(engine, log));
-  app.setNotFoundHandler((request, reply) =>
-    request.raw.url === WHOLE_SERVER
-      ? reply.code(204).header('allow', METHODS.join(', ')).send()
-      : sendProblem(reply, unknownPath(request)),
-  );
+  app.setNotFoundHandler(answerUnknownPath);
   const parts = partsOf(given, waits);
   registerRoutes(app, parts);
   if (corsOrigins.length > 0) registerCors(app, corsOrigins);
@@ -275,6 +278,13 @@ class Waits {
     this.#closed = true;
     for (const wait of this.#waiting) wait.abort();
   }
+}
+
+/** Whoever asks for the options of the whole server is told its methods. */
+function answerUnknownPath(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  return request.raw.url === WHOLE_SERVER
+    ? reply.code(204).header('allow', METHODS.join(', ')).send()
+    : sendProblem(reply, unknownPath(request));
 }
 
 function unknownPath({ url, method }: FastifyRequest): ServiceError {
