@@ -1,7 +1,7 @@
 // A score, or why there can be none, in a form that crosses from one thread to another.
 
 import { type FieldError, ServiceError } from '../domain/errors.ts';
-import type { TableBytes } from '../scoring/columns.ts';
+import type { TableBytes } from '../table/columns.ts';
 import { type ScoredTable, type ScoreRequest, scoreTable } from '../scoring/score.ts';
 import { textTable } from '../table/border.ts';
 import { type BorderFormat, TableError } from '../table/format.ts';

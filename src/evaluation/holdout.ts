@@ -1,6 +1,6 @@
 // The rows of evaluation data that a model was not trained on, and a choice of them. Pure.
 
-import { openColumns, type TableBytes } from '../scoring/columns.ts';
+import { openColumns, type TableBytes } from '../table/columns.ts';
 import { columnNamed, listed, missingFrom } from '../table/column-names.ts';
 import { type MergePart, mergeTables } from '../table/merge.ts';
 import { indexTable, sliceTable } from '../table/split.ts';

@@ -5,11 +5,11 @@ import { ServiceError } from '../domain/errors.ts';
 import type { Metrics, Score, ScoringChoice, Task } from '../domain/scoring.ts';
 import { ERROR_COLUMN } from '../table/codec.ts';
 import { CLASSES_MAX, classificationMetrics, labelsOf, type ScoresOf } from './classification.ts';
-import { type ColumnTable, openColumns, type TableBytes } from './columns.ts';
+import { type ColumnTable, openColumns, type TableBytes } from '../table/columns.ts';
 import { columnNamed } from '../table/column-names.ts';
 import { predictionColumn } from './prediction-column.ts';
 import { regressionMetrics } from './regression.ts';
-import { isEmpty, isTruth, labelOf, numberLabelOf, numberOf } from './values.ts';
+import { isCode, isEmpty, isTruth, labelOf, numberLabelOf, numberOf } from './values.ts';
 
 /** What is to be scored. */
 export interface ScoreRequest {
@@ -131,13 +131,15 @@ function metricsOf({ targets, predictions, rows }: Pairs, output: ColumnTable, t
   const [targetNumbers, predictedNumbers] = [targets.map(numberOf), predictions.map(numberOf)];
   const odd = oddOne('target', targetNumbers, rows) ?? oddOne('prediction', predictedNumbers, rows);
   if (task === 'regression' && odd !== null) return without(`This is no regression: ${odd}.`);
-  if (task !== 'classification' && odd === null)
+  const code =
+    task === null ? (codeAmong('target', targets, rows) ?? codeAmong('prediction', predictions, rows)) : null;
+  if (task !== 'classification' && odd === null && code === null)
     return told(regressionMetrics(targetNumbers as number[], predictedNumbers as number[]));
   const label = odd === null ? numberLabelOf : [...targets, ...predictions].every(isTruth) ? truthLabel : labelOf;
   const [wanted, got] = [targets.map(label), predictions.map(label)];
   const labels = labelsOf(wanted, got);
   if (labels.length <= CLASSES_MAX) return told(classificationMetrics(wanted, got, scoresIn(output, labels, rows)));
-  const taken = task === null ? `This was taken for a classification, since ${odd!}; it` : 'The classification';
+  const taken = task === null ? `This was taken for a classification, since ${odd ?? code!}; it` : 'The classification';
   return without(`${taken} has ${labels.length} classes, and at most ${CLASSES_MAX} are scored.`);
 }
 
@@ -148,6 +150,12 @@ const truthLabel = (value: unknown): string => labelOf(value).toLowerCase();
 function oddOne(what: string, numbers: readonly (number | null)[], rows: readonly number[]): string | null {
   const at = numbers.indexOf(null);
   return at < 0 ? null : `the ${what} in row ${rows[at]! + 1} of the output is no number`;
+}
+
+/** The first value that is a code and no amount, as 02134 is, as a part of a sentence; null where there is none. */
+function codeAmong(what: string, values: readonly unknown[], rows: readonly number[]): string | null {
+  const at = values.findIndex(isCode);
+  return at < 0 ? null : `the ${what} in row ${rows[at]! + 1} of the output has a zero in front, as codes have`;
 }
 
 /** Scores in columns of the output, of the rows that are compared; null where no class has a column. */

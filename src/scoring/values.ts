@@ -15,6 +15,9 @@ export function numberOf(value: unknown): number | null {
   return number !== null && Number.isFinite(number) ? number : null;
 }
 
+/** Whether a text is a number with zeros in front, which amounts do not have: a postal code, a code of classes. */
+export const isCode = (value: unknown): boolean => typeof value === 'string' && /^\s*[+-]?0\d+\s*$/.test(value);
+
 /** The class that a value names. Texts as they are; what is no text as JSON writes it. */
 export function labelOf(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);

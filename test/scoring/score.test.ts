@@ -197,6 +197,34 @@ describe('what is scored', () => {
     ).toMatchObject({ metrics: { task: 'regression', rmse: 0, r2: 1 } });
   });
 
+  test('is a classification where numbers have zeros in front, since codes have them and amounts do not', () => {
+    const { metrics } = score({ input: csv('y\n00501\n02134\n'), output: csv('y_pred\n00501\n2134\n') });
+    expect(metrics).toMatchObject({ task: 'classification', accuracy: 0.5 });
+    const codes = Array.from({ length: 1_001 }, (_, code) => `0${code}`).join('\n');
+    expect(score({ input: csv(`y\n${codes}\n`), output: csv(`y_pred\n${codes}\n`) }).reason).toMatch(
+      /^This was taken for a classification, since the target in row 1 of the output has a zero in front, as codes have; it has/,
+    );
+    expect(score({ input: csv('y\n0.5\n0\n-0\n'), output: csv('y_pred\n0\n0e1\n1\n') })).toMatchObject({
+      metrics: { task: 'regression' },
+    });
+  });
+
+  test.each(['jsonl', 'json'] as const)('tells whole numbers apart that are one as doubles, and ids: %s', (format) => {
+    const text = (rows: readonly string[]): string => (format === 'json' ? `[${rows.join(',')}]` : rows.join('\n'));
+    const table = (...rows: string[]) => ({ bytes: new TextEncoder().encode(text(rows)), format });
+    const input = table('{"y":9007199254740993,"id":9007199254740993}', '{"y":1,"id":9007199254740992}', '{"id":3}');
+    const output = table('{"y_pred":9007199254740992}', '{"y_pred":1.0}', '{"y_pred":[1,{"a":9007199254740993}]}');
+    const scored = score({ input, output, idColumn: 'id' }, { task: 'classification' });
+    expect(scored).toMatchObject({
+      metrics: { accuracy: 0.5, confusion: { labels: ['1', '9007199254740993', '9007199254740992'] } },
+      rows: { withoutTarget: 1 },
+      ids: { values: ['9007199254740993', 9007199254740992, 3] },
+    });
+    expect(score({ input: table('{"y":1e400}'), output: table('{"y_pred":1}') }).metrics).toMatchObject({
+      classes: [{ label: '1' }, { label: '1e400' }],
+    });
+  });
+
   test('is a classification of numbers where that is said; 1 and 1.0 are one class', () => {
     const { metrics } = score(
       { input: csv('y\n0\n1\n'), output: csv('prediction\n0.0\n1.0\n') },

@@ -18,6 +18,30 @@ test('rows in another order are told of, with the first that is out of place', (
   expect(error!.detail).toContain('"c", and came with "b"');
 });
 
+/** JSON Lines as they are written elsewhere, with whole numbers that no double is. */
+const long = (...ids: string[]) => ({
+  bytes: new TextEncoder().encode(ids.map((id) => `{"id":${id}}\n`).join('')),
+  contentType: 'application/jsonlines',
+});
+
+test.each([
+  [
+    'two ids that are one as doubles',
+    ['9007199254740993', '9007199254740992'],
+    ['9007199254740992', '9007199254740993'],
+  ],
+  [
+    'ids that have lost their digits',
+    ['9007199254740993', '9007199254740997'],
+    ['9007199254740996', '9007199254740992'],
+  ],
+])('rows in another order are told of by %s', (_what, given, answered) => {
+  const error = disorderIn(long(...given), long(...answered), 'id');
+  expect(error?.detail).toContain(`row 1 of the chunk has the id "${answered[0]!}", and came with "${given[0]!}"`);
+  expect(disorderIn(csv(`id\n${given.join('\n')}\n`), long(...answered), 'id')).not.toBeNull();
+  expect(disorderIn(long(...given), long(...given), 'id')).toBeNull();
+});
+
 test.each([
   ['in their order', csv('id\n1\n2\n'), lines({ id: 1 }, { id: '2' })],
   ['with the column in another case', csv('ID\n1\n2\n'), lines({ id: 1 }, { id: 2 })],
