@@ -5,7 +5,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test 
 import { StorageUnavailable } from '../../src/domain/errors.ts';
 import { milliseconds, seconds } from '../../src/domain/time.ts';
 import type { ClaimedRun, FinishedAttempt, Ledger, NewRun } from '../../src/ledger/ledger.ts';
+import { Connections } from '../../src/ledger/postgres/connections.ts';
 import { openPostgresLedger, type PostgresOptions } from '../../src/ledger/postgres/driver.ts';
+import { driverFor } from '../../src/ledger/postgres/open.ts';
 import { ask, type Network, networkTo, type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { until } from '../support/until.ts';
 import { batch, call, chunk, deployment, inline } from './runs.ts';
@@ -201,6 +203,33 @@ describe('while Postgres is away', () => {
     }
     between.mend();
     expect(await ledger.enqueue([call()])).toMatchObject([{ result: 'enqueued' }]);
+  });
+});
+
+describe('while Postgres stands still, and keeps its connections open,', () => {
+  test('a call ends once nothing has come for as long as anybody waits, though nobody else asks how Postgres is', async () => {
+    const between = await network(await newDatabase());
+    const ledger = await open(between.url, { patience: seconds(2) });
+    await ledger.depths();
+    const goOn = between.freeze();
+    const answers = await Promise.allSettled([ledger.depths(), ledger.enqueue([call()])]);
+    for (const answer of answers) {
+      expect(answer).toMatchObject({ status: 'rejected', reason: expect.any(StorageUnavailable) });
+      // By a time-out of its own each would have ended as well, after a minute.
+      expect(String((answer as PromiseRejectedResult).reason)).not.toMatch(/read timeout/);
+    }
+    await expect(ledger.depths()).rejects.toThrow(/has not answered for \d+ s/);
+    goOn();
+    await until('it is heard', () => ledger.depths().catch(() => null));
+    expect(await ledger.enqueue([call()])).toMatchObject([{ result: 'enqueued' }]);
+  });
+
+  test('a statement that takes longer than anybody waits is not taken for that', async () => {
+    const url = await newDatabase();
+    const connections = new Connections(await driverFor(url), url, { connectionsMax: 1, patience: seconds(1) });
+    cleanUps.push(() => connections.close());
+    const answer = await connections.write({ name: '', text: `SELECT 'here' AS it FROM pg_sleep(4)` }, []);
+    expect(answer).toEqual([{ it: 'here' }]);
   });
 });
 

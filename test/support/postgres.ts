@@ -153,6 +153,8 @@ export interface Network {
   /** Cuts every connection, and lets none through until it is mended. */
   cut(): void;
   mend(): void;
+  /** Holds everything back, and keeps connections open, as a machine does that stands still; answers how it goes on. */
+  freeze(): () => void;
   /** Connections that were tried while it was cut. */
   refusals(): number;
   /** From now on keeps back whatever Postgres says without having been asked, as a pooler in transaction mode does. */
@@ -171,11 +173,14 @@ export async function networkTo(url: string, refused: string | null = null): Pro
   let state: 'whole' | 'losing' | 'cut' = 'whole';
   let afterLoss: 'whole' | 'cut' = 'whole';
   let isMute = false;
+  let isFrozen = false;
   let refusals = 0;
   const server = createServer((near) => {
     const far = connect(Number(target.port), target.hostname);
     for (const socket of [near, far]) {
       sockets.add(socket);
+      // Before anybody listens to it: a stream that was told to stand still is not set in motion by that.
+      if (isFrozen) socket.pause();
       socket.on('error', () => {});
       socket.on('close', () => {
         sockets.delete(socket);
@@ -217,6 +222,14 @@ export async function networkTo(url: string, refused: string | null = null): Pro
       for (const socket of sockets) socket.destroy();
     },
     mend: () => (state = 'whole'),
+    freeze() {
+      isFrozen = true;
+      for (const socket of sockets) socket.pause();
+      return () => {
+        isFrozen = false;
+        for (const socket of sockets) socket.resume();
+      };
+    },
     refusals: () => refusals,
     mute: () => (isMute = true),
     async close() {

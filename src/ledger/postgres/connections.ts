@@ -7,9 +7,9 @@ import { steadyNow } from '../../clock.ts';
 import {
   type Duration,
   elapsed,
+  inSeconds,
   type Instant,
   instant,
-  later,
   milliseconds,
   type Moment,
   seconds,
@@ -25,6 +25,7 @@ import {
   Unreachable,
   wasNeverSent,
 } from './errors.ts';
+import { Silence } from './silence.ts';
 
 /** A statement of the ledger. */
 export interface Statement {
@@ -44,7 +45,10 @@ export interface Writer {
 export interface ConnectionOptions {
   /** Connections for writing and as many for reading, so that neither waits for the other. */
   readonly connectionsMax: number;
-  /** How long a call waits for Postgres to come back, in all, before it is told that it is not there. */
+  /**
+   * How long a call waits for Postgres to come back, in all, before it is told that it is not there. What makes several calls does not wait
+   * several times: once Postgres is known to have said nothing for so long, nobody waits until it speaks.
+   */
   readonly patience: Duration;
 }
 
@@ -81,8 +85,7 @@ export class Connections implements Writer {
   readonly #plannedAtMs = new WeakMap<pg.PoolClient, number>();
   /** Connections that somebody uses. */
   readonly #lent = new Set<pg.PoolClient>();
-  /** When Postgres has answered anything last. */
-  #heardAt = steadyNow();
+  readonly #silence: Silence;
   #commits = 0;
   /** Calls that have not been answered. */
   #underway = 0;
@@ -91,6 +94,8 @@ export class Connections implements Writer {
   constructor(driver: typeof pg, url: string, { connectionsMax, patience }: ConnectionOptions) {
     this.#url = url;
     this.#patience = patience;
+    const ask = (): Promise<void> => this.#underwayWhile(() => this.#question(askAnything)).then(doNothing, doNothing);
+    this.#silence = new Silence({ ask, patience, endWaits: () => this.#cut() });
     this.#readers = openPool(driver, url, connectionsMax);
     this.#writers = openPool(driver, url, connectionsMax);
   }
@@ -111,26 +116,22 @@ export class Connections implements Writer {
   }
 
   /**
-   * Asks for the time, without patience. Where nothing has come from Postgres for as long as anybody waits, though it was asked, the
-   * connections that wait for it are cut: a database that stands still holds them open, and says nothing.
+   * Asks for the time, without patience.
    *
    * @throws Unreachable
    */
   async ask(): Promise<Instant> {
     try {
-      const now = await this.#underwayWhile(() => this.#with(this.#readers, steadyNow(), askTime));
-      this.#heardAt = steadyNow();
-      return now;
+      return await this.#underwayWhile(() => this.#question(askTime));
     } catch (error) {
-      if (elapsed(this.#heardAt, steadyNow()) >= this.#patience) this.#cut();
       throw this.#asTrouble(error);
     }
   }
 
   /** Reads; where the connection is lost, it is asked again on another. */
   read<Row>(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
-    return this.#untilDone((end) =>
-      this.#with(this.#readers, end, async (client) => {
+    return this.#untilDone((begin) =>
+      this.#with(this.#readers, begin, async (client) => {
         await this.#forgetOldPlans(client);
         return ask<Row>(client, statement, values);
       }),
@@ -144,8 +145,8 @@ export class Connections implements Writer {
    * @throws StorageFull when Postgres has no room for it
    */
   async write<Row>(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
-    const rows = await this.#untilDone((end) =>
-      this.#with(this.#writers, end, async (client) => {
+    const rows = await this.#untilDone((begin) =>
+      this.#with(this.#writers, begin, async (client) => {
         await this.#forgetOldPlans(client);
         return ask<Row>(client, statement, values).catch((error: unknown) => {
           throw this.#asUnknown(error);
@@ -158,12 +159,12 @@ export class Connections implements Writer {
 
   /** Does a write that may as well be done twice: where nobody knows whether it was done, it is done again. */
   async untilKnown<Result>(write: () => Promise<Result>): Promise<Result> {
-    const end = this.#endOfPatience();
+    const begin = steadyNow();
     for (let tries = 1; ; tries += 1) {
       try {
         return await write();
       } catch (error) {
-        if (!(error instanceof OutcomeUnknown) || tries >= TRIES_MAX || isPast(end)) throw error;
+        if (!(error instanceof OutcomeUnknown) || tries >= TRIES_MAX || this.#isPatienceOver(begin)) throw error;
       }
     }
   }
@@ -175,8 +176,8 @@ export class Connections implements Writer {
    * @throws StorageFull when Postgres has no room for it
    */
   async transaction<Result>(work: (writer: Writer) => Promise<Result>): Promise<Result> {
-    const result = await this.#untilDone((end) =>
-      this.#with(this.#writers, end, async (client) => {
+    const result = await this.#untilDone((begin) =>
+      this.#with(this.#writers, begin, async (client) => {
         await this.#forgetOldPlans(client);
         await client.query(BEGIN);
         const done = await work({ write: (statement, values) => ask(client, statement, values) }).catch(
@@ -199,17 +200,22 @@ export class Connections implements Writer {
   async close(): Promise<void> {
     // The pools would never serve who still waits for a connection.
     if (this.#underway > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
+    this.#silence.stop();
     await Promise.all([this.#readers.end(), this.#writers.end()]);
   }
 
   /** Counts what has not been answered. */
   async #underwayWhile<Result>(work: () => Promise<Result>): Promise<Result> {
     this.#underway += 1;
+    this.#silence.begin();
     try {
       return await work();
     } finally {
       this.#underway -= 1;
-      if (this.#underway === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
+      if (this.#underway === 0) {
+        this.#silence.end();
+        for (const resolve of this.#whenIdle.splice(0)) resolve();
+      }
     }
   }
 
@@ -217,27 +223,43 @@ export class Connections implements Writer {
    * Tries again what was certainly not done: Postgres has undone it, or the connection was lost before anything was committed, and patience
    * has not ended since.
    */
-  #untilDone<Result>(attempt: (end: Moment) => Promise<Result>): Promise<Result> {
+  #untilDone<Result>(attempt: (begin: Moment) => Promise<Result>): Promise<Result> {
     return this.#underwayWhile(async () => {
-      const end = this.#endOfPatience();
+      const begin = steadyNow();
       for (let tries = 1; ; tries += 1) {
         try {
-          return await attempt(end);
+          return await attempt(begin);
         } catch (error) {
           if (isDiskFull(error)) throw this.#asFull(error);
-          const mayBeDone = isUndone(error) || (isConnectionLost(error) && !isPast(end));
+          const mayBeDone = isUndone(error) || (isConnectionLost(error) && !this.#isPatienceOver(begin));
           if (!mayBeDone || tries >= TRIES_MAX) throw this.#asTrouble(error);
         }
       }
     });
   }
 
-  async #with<Result>(pool: pg.Pool, end: Moment, work: (client: pg.PoolClient) => Promise<Result>): Promise<Result> {
-    const client = await this.#take(pool, end);
+  /** Asks at once, however long Postgres has said nothing, and remembers whether an answer came. */
+  async #question<Answer>(ask: (client: pg.PoolClient) => Promise<Answer>): Promise<Answer> {
+    const askedAt = steadyNow();
+    try {
+      return await this.#lend(await this.#readers.connect(), ask);
+    } catch (error) {
+      // An error of its own is an answer.
+      if (isConnectionLost(error)) this.#silence.unanswered(askedAt);
+      else this.#silence.heard();
+      throw error;
+    }
+  }
+
+  async #with<Result>(pool: pg.Pool, begin: Moment, work: (client: pg.PoolClient) => Promise<Result>): Promise<Result> {
+    return this.#lend(await this.#take(pool, begin), work);
+  }
+
+  async #lend<Result>(client: pg.PoolClient, work: (client: pg.PoolClient) => Promise<Result>): Promise<Result> {
     this.#lent.add(client);
     try {
       const result = await work(client);
-      this.#heardAt = steadyNow();
+      this.#silence.heard();
       client.release();
       return result;
     } catch (error) {
@@ -254,20 +276,29 @@ export class Connections implements Writer {
     for (const client of this.#lent) void (client as pg.PoolClient & pg.Client).end().catch(() => {});
   }
 
-  async #take(pool: pg.Pool, end: Moment): Promise<pg.PoolClient> {
+  async #take(pool: pg.Pool, begin: Moment): Promise<pg.PoolClient> {
     for (let wait: number = PAUSE_MIN; ; wait = Math.min(wait * 2, PAUSE_MAX)) {
+      this.#assertNotSilent();
       try {
         return await pool.connect();
       } catch (cause) {
-        if (!isConnectionLost(cause) || isPast(end))
+        if (!isConnectionLost(cause) || this.#isPatienceOver(begin))
           throw new Unreachable(notOpened(cause, this.#url).message, { cause });
       }
       await pause(wait);
     }
   }
 
-  #endOfPatience(): Moment {
-    return later(steadyNow(), this.#patience);
+  /** @throws Unreachable where Postgres has said nothing for as long as anybody waits */
+  #assertNotSilent(): void {
+    const { tooLong } = this.#silence;
+    if (tooLong === null) return;
+    const lasts = Math.round(inSeconds(tooLong));
+    throw new Unreachable(`Postgres at ${placeOf(this.#url)} has not answered for ${lasts} s.`);
+  }
+
+  #isPatienceOver(begin: Moment): boolean {
+    return elapsed(this.#silence.patientSince(begin), steadyNow()) >= this.#patience;
   }
 
   async #forgetOldPlans(client: pg.PoolClient): Promise<void> {
@@ -297,7 +328,7 @@ export class Connections implements Writer {
   }
 }
 
-const isPast = (end: Moment): boolean => steadyNow() >= end;
+const doNothing = (): void => {};
 
 function openPool(driver: typeof pg, url: string, max: number): pg.Pool {
   const pool = new driver.Pool({
@@ -307,7 +338,7 @@ function openPool(driver: typeof pg, url: string, max: number): pg.Pool {
     keepAlive: true,
     connectionTimeoutMillis: CONNECT_TIMEOUT,
     query_timeout: STATEMENT_TIMEOUT,
-    onConnect: (client) => client.query(ON_CONNECT),
+    onConnect: (client) => client.query(within(CONNECT_TIMEOUT, ON_CONNECT)),
     types: {
       // Every BIGINT of the ledger is a count or a time in milliseconds, far below 2^53.
       getTypeParser: ((oid, format) =>
@@ -322,14 +353,22 @@ function openPool(driver: typeof pg, url: string, max: number): pg.Pool {
   return pool;
 }
 
-/** How long Postgres may take to say what time it is. */
-const TIME_TIMEOUT = seconds(3);
+/** How long Postgres may take to answer what it need not look up. */
+const QUESTION_TIMEOUT = seconds(3);
 const TIME = 'SELECT claimcheck.now_ms() AS now_ms';
+const ANYTHING = 'SELECT 1';
 
 async function askTime(client: pg.PoolClient): Promise<Instant> {
-  const query = { text: TIME, query_timeout: TIME_TIMEOUT } satisfies pg.QueryConfig & { query_timeout: number };
-  return instant((await client.query<{ now_ms: number }>(query)).rows[0]!.now_ms);
+  return instant((await client.query<{ now_ms: number }>(within(QUESTION_TIMEOUT, TIME))).rows[0]!.now_ms);
 }
+
+const askAnything = (client: pg.PoolClient): Promise<unknown> => client.query(within(QUESTION_TIMEOUT, ANYTHING));
+
+/** A statement that is waited for so long: the types of pg know of no such limit. */
+const within = (timeout: Duration, text: string): pg.QueryConfig & { readonly query_timeout: number } => ({
+  text,
+  query_timeout: timeout,
+});
 
 async function ask<Row>(
   client: pg.PoolClient,
