@@ -207,7 +207,7 @@ export class Deployer {
     const { config, users } = this.#parts;
     const configured = config.endpoints.find(({ name }) => name === spec.name) ?? null;
     return isOperator === true
-      ? permitOperator(spec, configured, config.deploy)
+      ? permitOperator(spec, configured, config.deploy, users.arePossible)
       : permit(spec, configured, config.deploy, users.arePossible);
   }
 
@@ -257,7 +257,7 @@ export class Deployer {
 function whyForbidden({ name }: EndpointSpec, refused: readonly FieldError[], { isOperator }: Principal): string {
   const sentences = refused.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ');
   if (isOperator === true)
-    return `Over HTTP an endpoint gets the server's own user only where the server's configuration says so: ${sentences}. Write deploy: { users: [own, server] } there, or isolation: { user: server } under endpoints.${name}, and start the server anew; or deploy it without isolation.user.`;
+    return `Over HTTP an endpoint gets the server's own user only where the server's configuration says so: ${sentences}. Write deploy: { users: [own, server] } there, or isolation: { user: server } under endpoints.${name}, and start the server anew; or deploy it without ${refused.map(({ pointer }) => pointer).join(' and ')}.`;
   // The operator's token helps with everything but the server's user.
   const orToken = refused.some(({ pointer }) => pointer === 'isolation.user')
     ? ''

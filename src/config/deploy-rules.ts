@@ -99,14 +99,22 @@ export function permit(
   return { spec: hasOwnUsers && spec.model.runtime !== 'remote' ? { ...spec, user: 'own' } : spec };
 }
 
-/** What the holder of the operator's token may deploy: any model, and as the server's user what the configuration has run as that, by its name. */
+/**
+ * What the holder of the operator's token may deploy: any model, and as the server's user what the configuration has run as that, by its name.
+ * No other gets what steers the programs that are still the server's user's when they start it.
+ */
 export function permitOperator(
   spec: EndpointSpec,
   configured: EndpointSpec | null,
   { users }: Pick<DeploySettings, 'users'>,
+  hasOwnUsers: boolean,
 ): Permitted {
-  const isAllowed = spec.user !== 'server' || configured?.user === 'server' || users.includes('server');
-  return isAllowed ? { spec } : { refused: [SERVER_USER] };
+  if (configured?.user === 'server' || users.includes('server')) return { spec };
+  if (spec.user === 'server') return { refused: [SERVER_USER] };
+  const steering = Object.entries(spec.env)
+    .filter(([name, value]) => hasOwnUsers && STEERING.test(name) && configured?.env[name] !== value)
+    .map(([name]) => ({ pointer: `env.${name}`, detail: "steers what starts a replica with the server's rights" }));
+  return steering.length === 0 ? { spec } : { refused: steering };
 }
 
 const SERVER_USER: FieldError = {

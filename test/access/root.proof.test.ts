@@ -109,6 +109,14 @@ describe.skipIf(!users)(`on a server of root without keys${WITHOUT_USERS}`, () =
       },
     });
     expect((await put('asks', AS_ROOT)).status).toBe(403);
+    const preloaded = { model: ['sh'], env: { LD_PRELOAD: '/tmp/any.so' } };
+    expect(await put('evil', preloaded)).toMatchObject({
+      status: 403,
+      json: {
+        errors: [{ pointer: '/env/LD_PRELOAD' }],
+        detail: expect.stringContaining('or deploy it without env.LD_PRELOAD.') as string,
+      },
+    });
     const file = join(folder, 'models', 'asks.mjs');
     const cwd = join(folder, 'models');
     expect((await put('other', { model: file, cwd, env: { ANY: '1' }, mode: 'sync' })).status).toBe(201);

@@ -127,7 +127,7 @@ describe('what is allowed under deploy', () => {
 
 describe("with the operator's token", () => {
   const AS_SERVER: EndpointFile = { ...SERVED, isolation: { user: 'server' } };
-  const COMMAND: EndpointFile = { model: ['sh', '-c', 'id'], env: { PATH: '/tmp' }, cwd: '/tmp' };
+  const COMMAND: EndpointFile = { model: ['sh', '-c', 'id'], env: { THREADS: '2' }, cwd: '/tmp' };
 
   test.each<[string, EndpointFile, EndpointFile | null, DeployFile]>([
     ['any program', COMMAND, SERVED, {}],
@@ -137,7 +137,27 @@ describe("with the operator's token", () => {
   ])('%s is let through as it is', (_what, written, configured, deploy) => {
     const spec = specOf(written);
     const there = configured === null ? null : specOf(configured);
-    expect(permitOperator(spec, there, readDeploySettings(deploy, folder))).toEqual({ spec });
+    expect(permitOperator(spec, there, readDeploySettings(deploy, folder), true)).toEqual({ spec });
+  });
+
+  const LOADED: EndpointFile = { ...COMMAND, env: { LD_PRELOAD: '/tmp/any.so', PATH: '/tmp' } };
+  const permitLoaded = (configured: EndpointFile | null, hasOwnUsers: boolean) =>
+    permitOperator(
+      specOf(LOADED),
+      configured === null ? null : specOf(configured),
+      readDeploySettings({}, folder),
+      hasOwnUsers,
+    );
+
+  test('nobody loads or finds what starts a replica while it is the server’s user, where replicas have their own', () => {
+    expect(permitLoaded(null, true)).toMatchObject({
+      refused: [{ pointer: 'env.LD_PRELOAD' }, { pointer: 'env.PATH' }],
+    });
+    expect(permitLoaded({ ...COMMAND, env: { PATH: '/tmp' } }, true)).toMatchObject({
+      refused: [{ pointer: 'env.LD_PRELOAD' }],
+    });
+    expect(permitLoaded(LOADED, true)).toEqual({ spec: specOf(LOADED) });
+    expect(permitLoaded(null, false)).toEqual({ spec: specOf(LOADED) });
   });
 
   test.each<[string, EndpointFile | null]>([
@@ -146,7 +166,7 @@ describe("with the operator's token", () => {
     ['for one that has its own there', { ...SERVED, isolation: { user: 'own' } }],
   ])("nobody gets the server's user %s", (_what, configured) => {
     const there = configured === null ? null : specOf(configured);
-    expect(permitOperator(specOf(AS_SERVER), there, readDeploySettings({}, folder))).toMatchObject({
+    expect(permitOperator(specOf(AS_SERVER), there, readDeploySettings({}, folder), true)).toMatchObject({
       refused: [{ pointer: 'isolation.user', detail: expect.stringContaining('deploy.users') as string }],
     });
   });
