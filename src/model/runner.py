@@ -16,7 +16,6 @@ if sys.version_info < (3, 9):
     sys.exit("Models in Python need Python 3.9 or newer; this is " + sys.version.split()[0] + ".")
 
 import io
-import json
 import math
 import os
 import queue
@@ -29,6 +28,11 @@ from contextvars import ContextVar
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import cached_property
+
+# By names of its own: a model may put others in the place of json's, for speed.
+from json import JSONDecodeError, JSONEncoder
+from json import dumps as json_dumps
+from json import loads as json_loads
 from json.encoder import encode_basestring_ascii as json_string
 from time import monotonic, sleep
 
@@ -63,7 +67,7 @@ class Run:
     @cached_property
     def metadata(self):
         """What whoever submitted the run has said about it; {} where nothing was. A chunk of a batch has none."""
-        return json.loads(self.metadata_text)
+        return json_loads(self.metadata_text)
 
 
 class Context:
@@ -328,7 +332,7 @@ def holds_missing(value):
     return getattr(getattr(value, "dtype", None), "kind", None) in ("m", "M") and bool((value != value).any())
 
 
-ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain)
+ENCODER = JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain)
 
 
 def first_fault(value, path=(), above=()):
@@ -379,11 +383,11 @@ def key_fault(members, path):
         if isinstance(key, str):
             text = key
         elif key is None or (isinstance(key, int) and is_written(key)) or (isinstance(key, float) and math.isfinite(key)):
-            text = json.dumps(key)
+            text = json_dumps(key)
         else:
             return path, f"a {type(key).__name__} as a key", "return keys that are strings"
         if text in texts:
-            what = f"the key {json.dumps(text)} twice, as {texts[text]!r} and as {key!r}"
+            what = f"the key {json_dumps(text)} twice, as {texts[text]!r} and as {key!r}"
             return path, what, "return keys that differ as strings"
         texts[text] = key
     return None
@@ -449,7 +453,7 @@ def no_cell(path, what, advice=None):
     row, *column = path
     if not column:
         return InvalidOutput(f"Row {row + 1} has {what}; return strings, numbers, booleans, None, lists and dicts.")
-    place = f"Row {row + 1}, column {json.dumps(str(column[0]))}: the value is or holds {what}"
+    place = f"Row {row + 1}, column {json_dumps(str(column[0]))}: the value is or holds {what}"
     if advice is not None:
         return InvalidOutput(f"{place}, which JSON has no form for; {advice}.")
     return InvalidOutput(
@@ -543,7 +547,7 @@ def numbers_in(text, table_format):
             for row in read_csv(text)
         ]
     texts = text.split("\n") if table_format == "jsonl" else [text]
-    values = [json.loads(one, parse_float=float_digits, parse_int=Digits) for one in texts if one.strip(" \t\r\n") != ""]
+    values = [json_loads(one, parse_float=float_digits, parse_int=Digits) for one in texts if one.strip(" \t\r\n") != ""]
     if table_format == "jsonl":
         return values
     value = values[0]
@@ -592,7 +596,7 @@ class Reports:
 
     def __init__(self, channel, of):
         self.channel = channel
-        self.head = f'{{"of":{json.dumps(of)},'.encode()
+        self.head = f'{{"of":{json_dumps(of)},'.encode()
         self.process = os.getpid()
         self.lock = threading.RLock()
         self.is_over = channel.descriptor is None
@@ -837,8 +841,8 @@ def parsed(text, what, first_line=1, parse_float=None):
         raise BadInput(f"{what} holds {name}, which is no JSON; send null or a string.")
 
     try:
-        return json.loads(text, parse_constant=refuse, parse_float=parse_float)
-    except json.JSONDecodeError as error:
+        return json_loads(text, parse_constant=refuse, parse_float=parse_float)
+    except JSONDecodeError as error:
         line = error.lineno + first_line - 1
         raise BadInput(f"{what} cannot be read: {error.msg} (line {line}, column {error.colno}).") from None
     except RecursionError:
@@ -861,7 +865,7 @@ def read_json(text, parse_float=None):
         if len(value) > 1:
             other = next(name for name in value if name != "instances")
             raise BadInput(
-                f'The JSON table has {json.dumps(other)} beside "instances", which nothing would read; leave it out.'
+                f'The JSON table has {json_dumps(other)} beside "instances", which nothing would read; leave it out.'
             )
         value, where = value["instances"], "/instances"
     if not isinstance(value, list):
@@ -976,7 +980,7 @@ def check_names(names, error, place=""):
         if "\0" in name:
             raise error(f"The name of column {position}{place} holds a NUL character; rename the column.")
         if name in seen:
-            raise error(f"The header{place} names {json.dumps(name)} more than once; give every column a name of its own.")
+            raise error(f"The header{place} names {json_dumps(name)} more than once; give every column a name of its own.")
         seen.add(name)
 
 
@@ -1072,7 +1076,7 @@ def no_missing(row, name, column):
     kind = getattr(column.dtype, "kind", "")
     what = "NaT" if kind in ("m", "M") else "NaN" if kind == "O" or str(column.dtype).startswith("float") else "NA"
     return InvalidOutput(
-        f"Row {row + 1}, column {json.dumps(str(name))}: the value is missing ({what}), which would hide an error; return a finite "
+        f"Row {row + 1}, column {json_dumps(str(name))}: the value is missing ({what}), which would hide an error; return a finite "
         "number, or where you mean null, rows that hold None: frame.astype(object).where(frame.notna(), None), in Polars frame.to_dicts()."
     )
 
@@ -1132,7 +1136,7 @@ def csv_text(value, row, column):
         if not value.startswith('"'):
             return value
         # A date, and all else that becomes a JSON string, is that string.
-        value = json.loads(value)
+        value = json_loads(value)
     if "\0" in value:
         raise no_cell((row, column), "a NUL character")
     return value
@@ -1578,6 +1582,7 @@ class Workers:
         self.hints = queue.SimpleQueue()
         """One for each call that came. A hint may be lost: who has none yet looks for itself before it waits."""
         self.answered = queue.SimpleQueue()
+        self.process = os.getpid()
 
     def hand(self, call):
         self.open[call] = True
@@ -1630,6 +1635,9 @@ class Workers:
                 worker.error = None
                 call.is_begun = True
                 call.answer = reply(self.model, call)
+        if os.getpid() != self.process:
+            # A fork that the model has let return, and that has no call of its own: a second answer could be taken for that of another run.
+            os._exit(1)
         hand_on(call)
         call.is_handed_on = True
 
@@ -1689,7 +1697,7 @@ def type_hint(call):
     if is_told or len(call.body) > JSON_LOOKED_AT_MAX or call.body[:64].lstrip()[:1] not in (b"{", b"["):
         return ""
     try:
-        json.loads(call.body)
+        json_loads(call.body)
     except (ValueError, RecursionError):
         return ""
     return f" (The input looks like JSON but came as {media_type(call.content_type)}: send it with Content-Type: application/json.)"
@@ -1811,6 +1819,8 @@ def listen(listener, workers):
                         # The model has opened as many files as it may: the connection waits until it has closed some.
                         sleep(ACCEPT_PAUSE)
                         continue
+                    # Also where the model has set a limit for all sockets.
+                    peer.settimeout(None)
                     selector.register(peer, selectors.EVENT_READ, Connection(peer, workers))
                 elif not connection.receive():
                     selector.unregister(connection.peer)
@@ -1902,6 +1912,8 @@ def serve(file):
     ending = Ending()
     die_with_server(ending)
     keep_room_for_frames()
+    # Before the file is imported, which may clear its environment.
+    place = os.environ[SOCKET_VARIABLE]
     channel = Channel(int(os.environ[REPORTS_VARIABLE]) if REPORTS_VARIABLE in os.environ else None)
     # Before the file is imported: a logger keeps the stream that it finds.
     sys.stdout, sys.stderr = heard = Heard(sys.stdout, "stdout"), Heard(sys.stderr, "stderr")
@@ -1922,7 +1934,8 @@ def serve(file):
     if model.cleanup is not None:
         ending.clean_up_with(lambda: model.cleanup(state))
     listener = socket.socket(socket.AF_UNIX)
-    listener.bind(os.environ[SOCKET_VARIABLE])
+    listener.settimeout(None)
+    listener.bind(place)
     listener.listen(128)
     workers = Workers(model, channel, loaded, state)
     threading.Thread(target=or_die, args=(listen, listener, workers), daemon=True).start()
@@ -1930,16 +1943,17 @@ def serve(file):
 
 
 def inspect(file):
+    told = int(os.environ[REPORTS_VARIABLE]) if REPORTS_VARIABLE in os.environ else None
     try:
         inspection = {"kind": load_file(file).takes}
     except NoModel as error:
         inspection = {"error": str(error)}
     # A file may have printed, and started threads: the answer goes where it prints nothing, or is the last line, and nothing is waited for.
-    if REPORTS_VARIABLE in os.environ:
-        with open(int(os.environ[REPORTS_VARIABLE]), "w") as reports:
-            reports.write(f"{json.dumps(inspection)}\n")
+    if told is not None:
+        with open(told, "w") as reports:
+            reports.write(f"{json_dumps(inspection)}\n")
     else:
-        print(f"\n{json.dumps(inspection)}", flush=True)
+        print(f"\n{json_dumps(inspection)}", flush=True)
     os._exit(0)
 
 

@@ -67,6 +67,10 @@ describe.skipIf(!hasPython)(`in Python (${NO_PYTHON} where this is skipped)`, ()
     ['at exit', answers('registered')],
     ['patched', failed('patched')],
     ['elsewhere', answers('/')],
+    ['fork', answers("the parent's")],
+    ['other json', answers('patched')],
+    ['impatient', answers('x'.repeat(20_000_000))],
+    ['impatient again', answers('x'.repeat(20_000_000))],
   ]);
 });
 
