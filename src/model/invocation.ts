@@ -3,7 +3,7 @@
 import { isJson } from '../domain/payload.ts';
 import { afterByteOrderMark, plainBytes, utf8 } from '../table/bytes.ts';
 import { readHeader } from '../table/csv-header.ts';
-import { CONTENT_TYPES, TableError, tableFormatOf, type TableFormat } from '../table/format.ts';
+import { CONTENT_TYPES, shownName, TableError, tableFormatOf, type TableFormat } from '../table/format.ts';
 import { OPEN_BRACE } from '../table/json-scan.ts';
 import { decodeRows, encodeRows } from '../table/rows.ts';
 import { indexTable } from '../table/split.ts';
@@ -79,11 +79,24 @@ async function answerRows<Loaded, State>(
   if (returned.length !== rows.length)
     throw new InvalidOutput(`predict() was given ${givenText(rows)} and returned ${returned.length}.`);
   const outputs = await fittingOutputs(checks.output, returned);
+  refuseUndefined(outputs);
   const wanted = (accept === null ? null : tableFormatOf(accept)) ?? format;
   const kept = rowsWithDigits(outputs, table, format);
   if (single !== null && wanted === 'json') return json(kept[0]);
   const order = columnsInOrder(table, format, kept);
   return { kind: 'output', contentType: CONTENT_TYPES[wanted], bytes: encodeOutputs(kept, wanted, order) };
+}
+
+/** A lookup that found nothing would become null, or an empty value, without a word: as hidden as a NaN. */
+function refuseUndefined(outputs: readonly Row[]): void {
+  for (const [at, row] of outputs.entries()) {
+    if (typeof row !== 'object' || row === null) continue;
+    for (const column of Object.keys(row))
+      if (row[column] === undefined)
+        throw new InvalidOutput(
+          `${isAlone(outputs) ? 'The output row' : `Row ${at + 1}`}, column ${shownName(column)}: the value is undefined, which would hide an error; return null if you mean none, or leave the column out.`,
+        );
+  }
 }
 
 const WHOLE_NUMBER = /^(?:0|[1-9]\d*)$/;
@@ -191,6 +204,10 @@ function json(value: unknown): Answer {
 function jsonText(value: unknown): string | undefined {
   try {
     return JSON.stringify(value, function (this: unknown, key: string, member: unknown) {
+      if (member === undefined && Array.isArray(this))
+        throw new InvalidOutput(
+          `The output has undefined at place ${key} of an array, which JSON would write as null.`,
+        );
       return checkMember(key, member, (this as Record<string, unknown>)[key]);
     });
   } catch (error) {

@@ -70,6 +70,11 @@ function csvSafe(text: string, place: ValuePlace): string {
 function nestedText(value: object, place: ValuePlace): string {
   try {
     const text = JSON.stringify(value, function (this: unknown, key: string, member: unknown) {
+      if (member === undefined && Array.isArray(this))
+        throw valueFault(
+          place,
+          'holds undefined in an array, which JSON would write as null; return null if you mean it.',
+        );
       return jsonMember(member, (this as Record<string, unknown>)[key], place);
     }) as string | undefined;
     if (text === undefined) throw valueFault(place, 'becomes undefined as JSON (its toJSON says so); return null.');

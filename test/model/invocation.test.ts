@@ -128,6 +128,8 @@ describe('a model that takes rows', () => {
     ['what is no row', () => [{ a: 1 }, 7], 'ow 2'],
     ['promises of rows', (given: Row[]) => given.map(async (row) => row), 'ow 1 is a Promise that nobody has awaited'],
     ['NaN', () => [{ a: 1 }, { a: 1, score: Number.NaN }], 'score'],
+    ['undefined', () => [{ a: 1 }, { a: 1, score: undefined }], 'Row 2, column "score": the value is undefined'],
+    ['undefined in an array', () => [{ a: 1 }, { a: [1, undefined] }], 'Row 2, column "a": the value holds undefined'],
     ['an infinite number', () => [{ a: 1 }, { a: Number.POSITIVE_INFINITY }], 'a'],
   ])('that returns %s has an invalid output, and the place is named', async (_, predict, says) => {
     for (const accept of ['text/csv', 'application/jsonlines', 'application/json'])
@@ -291,6 +293,7 @@ describe('a model that takes anything', () => {
     ['a bare NaN', Number.NaN, 'NaN'],
     ['a function', () => 1, 'function'],
     ['a symbol', Symbol('x'), 'symbol'],
+    ['undefined in an array', { scores: [1, undefined] }, 'undefined at place 1'],
     ['a number too large for JSON', { big: 2n ** 64n }, 'BigInt'],
     ['a circle', circle, 'circular'],
     ['a date that is not valid', { at: new Date(Number.NaN) }, 'a date at "at" that is not valid'],

