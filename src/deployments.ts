@@ -119,8 +119,12 @@ export class Deployer {
     return [...fromConfig, ...others.flat()];
   }
 
-  /** Deploying while the server runs. */
-  running(ledger: Ledger, engine: Engine): Deployments {
+  /**
+   * Deploying while the server runs.
+   *
+   * @param announce told of an endpoint's name before it is deployed
+   */
+  running(ledger: Ledger, engine: Engine, announce: (endpoint: string) => Promise<void>): Deployments {
     const changes = new Changes();
     const recordsOf = async (name: string): Promise<DeploymentRecord[]> =>
       (await ledger.deployments()).filter(({ endpoint }) => endpoint === name);
@@ -128,6 +132,7 @@ export class Deployer {
     const put = async (spec: EndpointSpec): Promise<Deploying> => {
       const found = await this.#examineNew(spec);
       if ('mistakes' in found) throw invalid(found.mistakes);
+      await announce(spec.name);
       assertOpen();
       const putThis = (): Promise<Deploying> => putToWork(ledger, engine, spec, found.shape);
       return spec.isDefault ? changes.ofDefault(putThis) : putThis();

@@ -34,6 +34,7 @@ import { type Isolation, openIsolation } from './replicas/isolation/isolation.ts
 import { gapsOf, levelsOf, thisMachine } from './replicas/isolation/machine.ts';
 import { Tracing } from './tracing/tracing.ts';
 import { openStores, placeOf } from './stores.ts';
+import type { Vault } from './vault/vault.ts';
 import { Deliverer, type DelivererParts } from './webhooks/deliverer.ts';
 import type { Launch } from './replicas/runtimes/launch.ts';
 import { Ports } from './replicas/runtimes/ports.ts';
@@ -119,7 +120,7 @@ export async function startService(
     const cacheFiller = undo.adopt(new CacheFiller({ cache, runs: engine.runs, room, log }), close);
     const server = buildServer({
       engine,
-      deployments: deployer.running(ledger, engine),
+      deployments: deployer.running(ledger, engine, await announcer(vault, clock, endpoints)),
       cache,
       cacheFiller,
       authenticator,
@@ -153,6 +154,17 @@ export async function startService(
     await undo.disposeAsync();
     throw error;
   }
+}
+
+/** Tells the vault of every endpoint, which has a secret in it from then on; answers what tells it of those that are deployed later. */
+async function announcer(
+  vault: Vault,
+  clock: Clock,
+  endpoints: readonly Deployed[],
+): Promise<(endpoint: string) => Promise<void>> {
+  const announce = async (endpoint: string): Promise<void> => void (await vault.signingSecrets(endpoint, clock.now()));
+  for (const { spec } of endpoints) await announce(spec.name);
+  return announce;
 }
 
 /** What the server takes, lowered to what this process may have open; with a sentence where it was. */

@@ -8,10 +8,11 @@ import { type Scope, SCOPES, TENANT_NAME } from '../domain/access.ts';
 import { ENDPOINT_NAME } from '../domain/endpoint.ts';
 import { DEFAULT_TENANT } from '../domain/ids.ts';
 import { after, type Duration, parseDuration, toRfc3339 } from '../domain/time.ts';
-import type { KeyRecord, Vault } from '../vault/vault.ts';
+import type { KeyRecord } from '../vault/vault.ts';
 import { asCalled } from './called-as.ts';
 import { UsageError } from './failure.ts';
 import { columns, jsonText, plainLine, write } from './text.ts';
+import { knownText, withVault } from './with-vault.ts';
 
 /** What a key is good for where nobody says: to hand work in, and to see what became of it. */
 const DEFAULT_SCOPES: readonly Scope[] = ['invoke', 'read'];
@@ -105,18 +106,26 @@ async function create(options: CreateOptions): Promise<void> {
     expiresAt: expires === undefined ? null : after(createdAt, expires),
     revokedAt: null,
   };
-  await withVault(options, (vault) => vault.addKey(record));
+  const known = await withVault(options, async (vault, knownEndpoints) => {
+    await vault.addKey(record);
+    return knownEndpoints();
+  });
   await write(process.stdout, options.json === true ? jsonText({ key, ...keyBody(record) }) : `${key}\n`);
-  await write(process.stderr, createdText(record));
+  await write(process.stderr, createdText(record, known));
 }
 
-function createdText({ keyId, name, tenant, scopes, endpoints, expiresAt }: KeyRecord): string {
+function createdText(
+  { keyId, name, tenant, scopes, endpoints, expiresAt }: KeyRecord,
+  known: readonly string[],
+): string {
   const where = endpoints === null ? 'all endpoints' : endpoints.join(', ');
   const until = expiresAt === null ? 'until it is revoked' : `until ${toRfc3339(expiresAt)}`;
+  const unknown = (endpoints ?? []).filter((endpoint) => !known.includes(endpoint));
   return [
     `Key ${keyId} (${plainLine(name)}): ${scopes.join(' and ')} at ${where}, for tenant ${tenant}, ${until}.`,
     'It is not shown again. The command line and the client take it from CLAIMCHECK_API_KEY; anything else sends it as',
     '"Authorization: Bearer <key>". Servers ask for keys from now on, within 5 seconds.',
+    ...(unknown.length === 0 ? [] : [`No endpoint is called ${unknown.join(' or ')} so far: ${knownText(known)}.`]),
     '',
   ].join('\n');
 }
@@ -173,17 +182,6 @@ function keyBody(key: KeyRecord) {
 function stateOf(key: KeyRecord): 'usable' | 'revoked' | 'expired' {
   if (key.revokedAt !== null) return 'revoked';
   return isUsable(key, systemClock.now()) ? 'usable' : 'expired';
-}
-
-async function withVault<Result>(options: StoreOptions, work: (vault: Vault) => Promise<Result>): Promise<Result> {
-  // Imported here, so that every other command starts without the server's code.
-  const [{ locateStore }, { openVault }] = await Promise.all([import('../config/config.ts'), import('../stores.ts')]);
-  const vault = await openVault(await locateStore(options));
-  try {
-    return await work(vault);
-  } finally {
-    await vault.close();
-  }
 }
 
 function readName(text: string): string {

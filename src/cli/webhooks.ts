@@ -7,6 +7,7 @@ import { after, type Duration, hours, parseDuration, toRfc3339 } from '../domain
 import type { SigningSecret } from '../vault/vault.ts';
 import { UsageError } from './failure.ts';
 import { jsonText, write } from './text.ts';
+import { knownText, withVault } from './with-vault.ts';
 
 /** How long receivers have to change over, where nobody says. */
 const KEEP_DEFAULT: Duration = hours(24);
@@ -64,16 +65,16 @@ async function secretsOf(
   endpoint: string,
   { rotate = false, keep = KEEP_DEFAULT, ...place }: SecretOptions,
 ): Promise<readonly SigningSecret[]> {
-  // Imported here, so that every other command starts without the server's code.
-  const [{ locateStore }, { openVault }] = await Promise.all([import('../config/config.ts'), import('../stores.ts')]);
-  const vault = await openVault(await locateStore(place));
-  try {
+  return withVault(place, async (vault, knownEndpoints) => {
+    const known = await knownEndpoints();
+    if (!known.includes(endpoint))
+      throw new UsageError(
+        `No endpoint is called ${endpoint}: ${knownText(known)}. One that is deployed through a server is known from then on.`,
+      );
     const now = systemClock.now();
     if (rotate) await vault.rotateSigningSecret(endpoint, now, after(now, keep));
-    return await vault.signingSecrets(endpoint, now);
-  } finally {
-    await vault.close();
-  }
+    return vault.signingSecrets(endpoint, now);
+  });
 }
 
 const body = ({ endpoint, secret, createdAt, expiresAt }: SigningSecret) => ({

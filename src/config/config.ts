@@ -205,16 +205,17 @@ export async function readEndpoints(
 }
 
 /**
- * Where a store is, for whoever needs nothing else: a folder that is named needs no configuration beside it.
+ * Where a store is, and the endpoints of the configuration that says so, for whoever needs nothing else: a folder that is named needs no
+ * configuration beside it, and has no endpoints then.
  *
  * @throws as `loadConfig` does where no folder is named
  */
 export async function locateStore(
   overrides: Pick<ConfigOverrides, 'config' | 'data'>,
-): Promise<Pick<Config, 'data' | 'database'>> {
+): Promise<Pick<Config, 'data' | 'database' | 'endpoints'>> {
   const data = overrides.data ?? process.env['CLAIMCHECK_DATA'];
   if (data === undefined || overrides.config !== undefined) return loadConfig(overrides);
-  return { data: resolve(data), database: process.env['CLAIMCHECK_DATABASE_URL'] ?? null };
+  return { data: resolve(data), database: process.env['CLAIMCHECK_DATABASE_URL'] ?? null, endpoints: [] };
 }
 
 function findFile(given: string | undefined): string {

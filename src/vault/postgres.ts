@@ -59,6 +59,10 @@ const SECRETS: Statement = {
   WHERE endpoint = $1 AND (expires_at_ms IS NULL OR expires_at_ms > $2)
   ORDER BY expires_at_ms IS NULL DESC, created_at_ms DESC, expires_at_ms DESC`,
 };
+const ENDPOINTS: Statement = {
+  name: 'claimcheck_signing_endpoints',
+  text: `SELECT DISTINCT endpoint FROM claimcheck_vault.signing_secrets ORDER BY endpoint`,
+};
 const LOCK_VAULT: Statement = { name: 'claimcheck_lock_vault', text: LOCK };
 const ADD_SECRET: Statement = {
   name: 'claimcheck_add_signing_secret',
@@ -113,6 +117,10 @@ class PostgresVault implements Vault {
     const rows = await this.#connections.untilKnown(() => this.#connections.write(REVOKE, [keyId, at]));
     if (rows.length === 1) return 'revoked';
     return (await this.key(keyId)) === null ? 'unknown' : 'already-revoked';
+  }
+
+  async signingEndpoints(): Promise<readonly string[]> {
+    return (await this.#connections.read<{ endpoint: string }>(ENDPOINTS, [])).map(({ endpoint }) => endpoint);
   }
 
   async signingSecrets(endpoint: string, now: Instant): Promise<readonly SigningSecret[]> {

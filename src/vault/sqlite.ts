@@ -61,6 +61,7 @@ const SECRETS = `
   SELECT endpoint, secret, created_at_ms, expires_at_ms FROM signing_secrets
   WHERE endpoint = $endpoint AND (expires_at_ms IS NULL OR expires_at_ms > $now)
   ORDER BY expires_at_ms IS NULL DESC, created_at_ms DESC, expires_at_ms DESC`;
+const ENDPOINTS = `SELECT DISTINCT endpoint FROM signing_secrets ORDER BY endpoint`;
 const ADD_SECRET = `INSERT INTO signing_secrets (endpoint, secret, created_at_ms) VALUES ($endpoint, $secret, $now)`;
 const EXPIRE_SECRET = `UPDATE signing_secrets SET expires_at_ms = $until WHERE endpoint = $endpoint AND expires_at_ms IS NULL`;
 
@@ -81,6 +82,7 @@ class SqliteVault implements Vault {
   readonly #keys;
   readonly #revoke;
   readonly #secrets;
+  readonly #endpoints;
   readonly #addSecret;
   readonly #expireSecret;
 
@@ -91,6 +93,7 @@ class SqliteVault implements Vault {
     this.#keys = new Query<KeyRow>(db, KEYS);
     this.#revoke = db.prepare(REVOKE);
     this.#secrets = new Query<SecretRow>(db, SECRETS);
+    this.#endpoints = new Query<{ endpoint: string }>(db, ENDPOINTS);
     this.#addSecret = db.prepare(ADD_SECRET);
     this.#expireSecret = db.prepare(EXPIRE_SECRET);
   }
@@ -111,6 +114,10 @@ class SqliteVault implements Vault {
   async revokeKey(keyId: string, at: Instant): Promise<Revoked> {
     if (this.#revoke.run({ keyId, at }).changes === 1) return 'revoked';
     return this.#key.first({ keyId }) === undefined ? 'unknown' : 'already-revoked';
+  }
+
+  async signingEndpoints(): Promise<readonly string[]> {
+    return this.#endpoints.all().map(({ endpoint }) => endpoint);
   }
 
   async signingSecrets(endpoint: string, now: Instant): Promise<readonly SigningSecret[]> {

@@ -41,6 +41,8 @@ export interface Vault {
   /** Every key, oldest first, those that were revoked or have expired among them. */
   keys(): Promise<readonly KeyRecord[]>;
   revokeKey(keyId: string, at: Instant): Promise<Revoked>;
+  /** Names of the endpoints that have a secret, as has each that a server was started with or that was deployed through one; in their order. */
+  signingEndpoints(): Promise<readonly string[]>;
   /** The secrets of an endpoint that are signed with now, newest first; one is made and kept where there is none. */
   signingSecrets(endpoint: string, now: Instant): Promise<readonly SigningSecret[]>;
   /** Makes a new secret for an endpoint; those before it are signed with until `until`, so that receivers have time to change over. */

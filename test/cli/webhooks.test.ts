@@ -78,6 +78,20 @@ describe('the secret of an endpoint', () => {
     ]);
   });
 
+  test('is not made for an endpoint that there is not: those that there are are named', async () => {
+    for (const rotate of [[], ['--rotate']]) {
+      const refused = await claimcheck(['webhooks', 'secret', 'nosuch', '--data', server.data, ...rotate]);
+      expect(refused).toMatchObject({ code: 2, stdout: '' });
+      expect(refused.stderr).toContain('No endpoint is called nosuch: there is jobs');
+    }
+    const deployed = await server.send('PUT', '/endpoints/nosuch', {
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model: './anything.ts', mode: 'async' }),
+    });
+    expect(deployed.status).toBe(201);
+    expect(await claimcheck(['webhooks', 'secret', 'nosuch', '--data', server.data])).toMatchObject({ code: 0 });
+  });
+
   test('is of an endpoint with a name, and kept only where another takes its place', async () => {
     expect(await secret('--keep', '1d')).toMatchObject({ code: 2, stderr: expect.stringContaining('--rotate') });
     expect(await claimcheck(['webhooks', 'secret', '../jobs', '--data', server.data])).toMatchObject({ code: 2 });

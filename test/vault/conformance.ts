@@ -79,6 +79,14 @@ export function describeVault(name: string, open: () => Promise<Vault>): void {
       expect(another!.secret).not.toBe(secret!.secret);
     });
 
+    test('knows the endpoints that have a secret, once each', async () => {
+      expect(await vault.signingEndpoints()).toEqual([]);
+      await vault.signingSecrets('scores', NOW);
+      await vault.rotateSigningSecret('scores', NOW, LATER);
+      await vault.signingSecrets('other', NOW);
+      expect(await other.signingEndpoints()).toEqual(['other', 'scores']);
+    });
+
     test('makes one signing secret, however many ask for the first at once', async () => {
       const asked = await Promise.all(
         [...Array(20).keys()].map((at) => [vault, other][at % 2]!.signingSecrets('scores', NOW)),
