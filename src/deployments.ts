@@ -13,6 +13,7 @@ import { resolveEndpoint } from './config/endpoint.ts';
 import type { Principal } from './domain/access.ts';
 import type { EndpointSpec } from './domain/endpoint.ts';
 import { type FieldError, ServiceError } from './domain/errors.ts';
+import { isLack, isSystemError } from './domain/system-error.ts';
 import type { Deployed, Deploying, Deployments, ModelShape } from './engine/deployment.ts';
 import type { Engine } from './engine/engine.ts';
 import { Sequence } from './engine/sequence.ts';
@@ -174,18 +175,13 @@ export class Deployer {
 
   /** A version of before, if it is still what it was. */
   async #standing(record: DeploymentRecord): Promise<{ deployed: Deployed } | { reason: string }> {
-    const { endpoint, version, fingerprint, spec: text } = record;
-    const spec = JSON.parse(text) as EndpointSpec | null;
-    const again = `Deploy ${endpoint} again, which makes a new version.`;
-    if (spec === null)
-      return {
-        reason: `Version ${version} was deployed by an older claimcheck, which kept no specification. ${again}`,
-      };
-    if (currentFingerprint(spec) !== fingerprint)
-      return { reason: `The model of version ${version} has changed since it was deployed, or is gone. ${again}` };
+    const kept = keptSpec(record);
+    if ('reason' in kept) return kept;
+    const { spec } = kept;
+    const { version } = record;
     const examined = await this.#examine(spec);
     return 'mistakes' in examined
-      ? { reason: `Version ${version} can no longer be used: ${examined.mistakes[0]!.detail}. ${again}` }
+      ? { reason: `Version ${version} can no longer be used: ${examined.mistakes[0]!.detail}. ${again(record)}` }
       : { deployed: { spec, version, ...examined.shape } };
   }
 
@@ -220,9 +216,13 @@ export class Deployer {
    * Whoever deployed a version that is there was entitled to, and its model is what it was: anybody may go back to it. Not so to the server's
    * user, to whom the configuration may have said no since.
    */
-  #assertMayReturn({ spec: text, version }: DeploymentRecord, principal: Principal): void {
-    const spec = JSON.parse(text) as EndpointSpec | null;
-    if (spec === null || spec.model.runtime === 'remote' || !this.#wouldBeServers(spec, principal)) return;
+  #assertMayReturn(record: DeploymentRecord, principal: Principal): void {
+    const kept = keptSpec(record);
+    // What cannot be gone back to is refused with its reason, before anything of it runs.
+    if ('reason' in kept) return;
+    const { spec } = kept;
+    const { version } = record;
+    if (spec.model.runtime === 'remote' || !this.#wouldBeServers(spec, principal)) return;
     const permitted = this.#permit(spec, principal);
     if ('refused' in permitted || permitted.spec.user !== spec.user)
       throw new ServiceError(
@@ -343,15 +343,28 @@ function fingerprintOf(spec: EndpointSpec): string {
   return digest.digest('hex');
 }
 
-/** Null where the model file is gone. */
-function currentFingerprint(spec: EndpointSpec): string | null {
+/** The specification of a version that is what it was, or why it is not: one that somebody has damaged keeps no server from its other endpoints. */
+function keptSpec(record: DeploymentRecord): { readonly spec: EndpointSpec } | { readonly reason: string } {
+  const { version, fingerprint, spec: text } = record;
   try {
-    return fingerprintOf(spec);
+    const spec = JSON.parse(text) as EndpointSpec | null;
+    if (spec === null)
+      return {
+        reason: `Version ${version} was deployed by an older claimcheck, which kept no specification. ${again(record)}`,
+      };
+    if (fingerprintOf(spec) === fingerprint) return { spec };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
+    if (!isSystemError(error))
+      return { reason: `What the ledger says of version ${version} cannot be read any more. ${again(record)}` };
+    // Another time it may be read.
+    if (isLack(error)) throw error;
   }
+  return {
+    reason: `The model of version ${version} has changed since it was deployed, or is gone, or cannot be read. ${again(record)}`,
+  };
 }
+
+const again = ({ endpoint }: DeploymentRecord): string => `Deploy ${endpoint} again, which makes a new version.`;
 
 /** Keys as they stand in a file are pointers in a request. */
 const pointersOf = (mistakes: readonly FieldError[]): FieldError[] =>

@@ -59,7 +59,14 @@ function readManifest(from: string): Manifest {
     throw new Error(
       `${from} is no backup, or one that was cut off before it was whole: it has no ${manifestFile('')}. Name a folder that claimcheck backup has made.`,
     );
-  return JSON.parse(readFileSync(manifestFile(from), 'utf8')) as Manifest;
+  try {
+    return JSON.parse(readFileSync(manifestFile(from), 'utf8')) as Manifest;
+  } catch (cause) {
+    throw new Error(
+      `${manifestFile(from)} cannot be read: ${(cause as Error).message}. It was written when the backup was whole, and damaged since.`,
+      { cause },
+    );
+  }
 }
 
 function assertPlace({ kind, database: hasDump }: Manifest, { from, place, withoutDatabase }: RestoreOrder): void {

@@ -17,8 +17,10 @@ import {
   CAPTURE_COLUMNS,
   type CaptureRow,
   captureValues,
+  isReadable,
   mistakesIn,
   NEW_COLUMNS,
+  newestReadable,
   readableOf,
   toCapture,
 } from './rows.ts';
@@ -168,8 +170,9 @@ class PostgresCaptures implements CaptureStore {
   }
 
   async list({ tenant, endpoint, name, before, limit }: CaptureFilter): Promise<readonly CaptureRecord[]> {
-    const values = [tenant, endpoint, name ?? null, before ?? null, limit];
-    return (await this.#connections.read<CaptureRow>(LIST, values)).map(toCapture);
+    const read = (from: number | null, most: number): Promise<readonly CaptureRow[]> =>
+      this.#connections.read<CaptureRow>(LIST, [tenant, endpoint, name ?? null, from, most]);
+    return newestReadable(read, before ?? null, limit);
   }
 
   async all(after: number, limit: number): Promise<readonly CaptureRecord[]> {
@@ -183,7 +186,8 @@ class PostgresCaptures implements CaptureStore {
       this.#connections.transaction(async (writer) => {
         await writer.write(LOCK_NAME, [tenant, endpoint, name]);
         const rows = await writer.write<CaptureRow>(DELETE, [tenant, endpoint, name, version]);
-        for (const row of rows) deleted.set(row.sequence, toCapture(row));
+        // Where the blobs of any other are, nobody can say: they are left over.
+        for (const row of rows.filter(isReadable)) deleted.set(row.sequence, toCapture(row));
       }),
     );
     return [...deleted.values()];

@@ -105,6 +105,25 @@ export async function mistakesIn(
   return mistakes.slice(0, limit);
 }
 
+/**
+ * The newest captures before a place, without those that cannot be read: they keep nobody from the others, and `claimcheck doctor` names them.
+ *
+ * @param read so many rows before a place, the newest first
+ */
+export async function newestReadable(
+  read: (before: number | null, limit: number) => Promise<readonly CaptureRow[]>,
+  from: number | null,
+  limit: number,
+): Promise<CaptureRecord[]> {
+  const found: CaptureRecord[] = [];
+  for (let before = from; ;) {
+    const rows = await read(before, limit);
+    found.push(...rows.filter(isReadable).map(toCapture));
+    if (found.length >= limit || rows.length < limit) return found.slice(0, limit);
+    before = rows.at(-1)!.sequence;
+  }
+}
+
 /** A page of captures without those that cannot be read; empty at the end alone. */
 export async function readableOf(
   read: (after: number, limit: number) => Promise<readonly CaptureRow[]>,

@@ -21,7 +21,9 @@ import {
   CAPTURE_COLUMNS,
   type CaptureRow,
   captureValues,
+  isReadable,
   mistakesIn,
+  newestReadable,
   NEW_COLUMNS,
   readableOf,
   toCapture,
@@ -178,7 +180,12 @@ class SqliteCaptures implements CaptureStore {
   }
 
   async list({ tenant, endpoint, name, before, limit }: CaptureFilter): Promise<readonly CaptureRecord[]> {
-    return this.#list.all({ tenant, endpoint, name: name ?? null, before: before ?? null, limit }).map(toCapture);
+    const place = { tenant, endpoint, name: name ?? null };
+    return newestReadable(
+      async (from, most) => this.#list.all({ ...place, before: from, limit: most }),
+      before ?? null,
+      limit,
+    );
   }
 
   async all(after: number, limit: number): Promise<readonly CaptureRecord[]> {
@@ -189,10 +196,11 @@ class SqliteCaptures implements CaptureStore {
     const place = { tenant, endpoint, name };
     return orFull('the deletion of a capture', () =>
       transaction(this.#db, () => {
-        const deleted = this.#delete.all({ ...place, version }).map(toCapture);
-        if (deleted.length === 0) return deleted;
-        this.#keepNumber.run({ ...place, newest: Math.max(...deleted.map((one) => one.version)) });
-        return deleted;
+        const deleted = this.#delete.all({ ...place, version });
+        if (deleted.length > 0)
+          this.#keepNumber.run({ ...place, newest: Math.max(...deleted.map((one) => one.version)) });
+        // Where the blobs of any other are, nobody can say: they are left over.
+        return deleted.filter(isReadable).map(toCapture);
       }),
     );
   }

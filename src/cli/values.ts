@@ -12,7 +12,8 @@ export function readCount(text: string): number {
 
 /** Reads an option that must be a duration; answers seconds. */
 export function readSeconds(text: string): number {
-  const duration = parseDuration(/^\d+(?:\.\d+)?$/.test(text) ? Number(text) : text);
+  // Programs write numbers with an exponent as well.
+  const duration = parseDuration(/^\d+(?:\.\d+)?(?:e[+-]?\d+)?$/i.test(text) ? Number(text) : text);
   if (duration === null)
     throw new InvalidArgumentError(
       "It must be a duration: '90s', '10m', '1h' or a number of seconds, and at most '36500d'.",

@@ -47,9 +47,16 @@ export function traceText(headers: TraceHeaders): TraceText | null {
   return text === '{}' || text.length > TRACE_TEXT_MAX ? null : text;
 }
 
-/** The headers of a run's trace, for whoever is told of the run over HTTP; none where it has no trace. */
-export const traceHeaders = (text: TraceText | null): TraceHeaders =>
-  text === null ? {} : (JSON.parse(text) as TraceHeaders);
+/** The headers of a run's trace, for whoever is told of the run over HTTP; none where it has no trace, or none that can still be read. */
+export function traceHeaders(text: TraceText | null): TraceHeaders {
+  if (text === null) return {};
+  try {
+    const headers = JSON.parse(text) as TraceHeaders | null;
+    return typeof headers === 'object' && headers !== null ? headers : {};
+  } catch {
+    return {};
+  }
+}
 
 /** The id of a run's trace, for a line of a log; null where it has none in the W3C form. */
 export const traceIdOf = (text: TraceText | null): string | null =>

@@ -38,12 +38,22 @@ export function toKeyRecord(row: KeyRow): KeyRecord {
     digest: row.digest,
     name: row.name,
     tenant: row.tenant,
-    scopes: JSON.parse(row.scopes) as Scope[],
-    endpoints: row.endpoints === null ? null : (JSON.parse(row.endpoints) as string[]),
+    scopes: namesIn(row.scopes) as Scope[],
+    endpoints: row.endpoints === null ? null : namesIn(row.endpoints),
     createdAt: instant(row.created_at_ms),
     expiresAt: row.expires_at_ms === null ? null : instant(row.expires_at_ms),
     revokedAt: row.revoked_at_ms === null ? null : instant(row.revoked_at_ms),
   };
+}
+
+/** A list that is stored; none where it was damaged since. Then its key may do nothing, and the others all that they could. */
+function namesIn(text: string): string[] {
+  try {
+    const names: unknown = JSON.parse(text);
+    return Array.isArray(names) ? names.filter((name) => typeof name === 'string') : [];
+  } catch {
+    return [];
+  }
 }
 
 /** A key's values, in the order of `KEY_COLUMNS`. */

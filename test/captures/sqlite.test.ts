@@ -4,6 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { openSqliteCaptures, readSqliteCaptures } from '../../src/captures/sqlite.ts';
 import { newFolder, removeFolder } from '../support/folder.ts';
+import { changeFile } from '../support/store-files.ts';
 import { describeCaptureStore, newCapture, PLACE } from './conformance.ts';
 
 let folder: string;
@@ -53,6 +54,21 @@ async function writeTwo(): Promise<void> {
   for (let count = 0; count < 2; count += 1) await store.add(newCapture());
   await store.close();
 }
+
+test('a capture that nobody can read keeps nobody from the others, and can be deleted', async () => {
+  const store = await openSqliteCaptures(file());
+  onTestFinished(() => store.close());
+  for (let one = 0; one < 5; one += 1) await store.add(newCapture());
+  changeFile(file(), `UPDATE captures SET content = '{' WHERE version IN (3, 4)`);
+  const versions = async (limit: number, before?: number): Promise<number[]> =>
+    (await store.list({ ...PLACE, limit, ...(before !== undefined && { before }) })).map(({ version }) => version);
+  expect(await versions(10)).toEqual([5, 2, 1]);
+  expect(await versions(2)).toEqual([5, 2]);
+  expect(await versions(2, 5)).toEqual([2, 1]);
+  await store.delete(PLACE, 4);
+  await store.delete(PLACE, 3);
+  expect(await store.all(0, 10)).toHaveLength(3);
+});
 
 describe('a file that is only read', () => {
   test('is left as it was', async () => {

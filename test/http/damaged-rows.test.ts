@@ -8,6 +8,7 @@ import { folderForTest } from '../support/folder.ts';
 import { Gates } from '../support/gate.ts';
 import { ask } from '../support/postgres.ts';
 import { startTestService, type TestService } from '../support/service.ts';
+import { until } from '../support/until.ts';
 
 const ENDPOINTS = {
   jobs: { model: './anything.ts', mode: 'async', replicas: { max: 1 } },
@@ -18,11 +19,17 @@ const ENDPOINTS = {
 async function damage(data: string, sql: string): Promise<void> {
   const database = await databaseOf(data);
   if (database !== null)
-    return void (await ask(database, sql.replaceAll(/\b(open_runs|runs|inputs)\b/g, 'claimcheck.$1')));
+    return void (await ask(database, sql.replaceAll(/\b(open_runs|runs|inputs|deployments)\b/g, 'claimcheck.$1')));
   const db = new DatabaseSync(ledgerFile(data));
   db.exec(`PRAGMA ignore_check_constraints = ON; ${sql.replaceAll('open_runs', 'runs')}`);
   db.close();
 }
+
+const deploy = (server: TestService, endpoint: object) =>
+  server.send('PUT', '/endpoints/extra', {
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(endpoint),
+  });
 
 test('one run that nobody can read any more keeps nobody from the others', async () => {
   const data = await folderForTest();
@@ -79,3 +86,38 @@ test('a run whose input, or whose batch’s options, are gone from the ledger fa
   for (const id of [broken, table])
     expect(await server.ended(id)).toMatchObject({ status: 'failed', error: { type: 'payload-damaged' } });
 });
+
+test.each([
+  ['no JSON', 'oops'],
+  ['no specification', '{}'],
+  ['none of its model', '{"model":{}}'],
+])(
+  'versions whose specification is %s any more keep a server from no other endpoint, and nobody goes back to them',
+  async (_, spec) => {
+    const data = await folderForTest();
+    onTestFinished(() => dropDatabase(data));
+    const start = async (): Promise<TestService> => {
+      const started = await startTestService({ endpoints: ENDPOINTS, data });
+      onTestFinished(() => started.stop());
+      return started;
+    };
+    const first = await start();
+    expect((await deploy(first, { model: './anything.ts' })).status).toBe(201);
+    await deploy(first, { model: './anything.ts', timeout: 7 });
+    await until('version 2 is active', async () => (await first.endpoint('extra')).version === 2);
+    await first.stop();
+    await damage(data, `UPDATE deployments SET spec = '${spec}' WHERE endpoint = 'extra' AND version = 1`);
+    const second = await start();
+    expect(await second.post('/endpoints/extra/rollback', {})).toMatchObject({
+      status: 422,
+      json: { detail: expect.stringMatching(/version 1 (?:cannot be read any more|has changed)/) as string },
+    });
+    await second.stop();
+    await damage(data, `UPDATE deployments SET spec = '${spec}'`);
+    const third = await start();
+    expect(await third.ended(await third.submit('jobs', { do: 'say', value: 1 }))).toMatchObject({ outputs: 1 });
+    expect((await third.get('/endpoints/extra')).status).toBe(404);
+    // Deployed again it is another version, with a specification.
+    expect((await deploy(third, { model: './anything.ts', timeout: 8 })).status).toBe(201);
+  },
+);

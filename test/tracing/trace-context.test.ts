@@ -65,6 +65,8 @@ test('nothing is kept of no trace, nor of one that is too long', () => {
   expect(traceText({})).toBeNull();
   expect(traceText({ traceparent, baggage: 'b'.repeat(TRACE_TEXT_MAX) })).toBeNull();
   expect(traceHeaders(null)).toEqual({});
+  // Somebody has damaged what was stored: the run is told of without.
+  for (const text of ['{', '7', 'null']) expect(traceHeaders(text)).toEqual({});
   expect(traceIdOf(null)).toBeNull();
   expect(traceIdOf(traceText({ b3: '1-2-1' }))).toBeNull();
 });

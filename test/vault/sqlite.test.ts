@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openSqliteVault } from '../../src/vault/sqlite.ts';
 import { newFolder, removeFolder } from '../support/folder.ts';
+import { changeFile } from '../support/store-files.ts';
 import { describeVault, keyRecord } from './conformance.ts';
 
 let folder: string;
@@ -79,4 +80,18 @@ test('a vault of a newer claimcheck is left alone', async () => {
   db.exec('PRAGMA user_version = 99');
   db.close();
   await expect(openSqliteVault(file())).rejects.toThrow(/newer claimcheck \(schema 99; this one knows 1\)/);
+});
+
+test('a key of which nobody can read what it may do may nothing, and the others all that they could', async () => {
+  const vault = await openSqliteVault(file());
+  for (const keyId of ['broken', 'bound', 'whole'])
+    await vault.addKey({ ...keyRecord(), keyId, digest: keyId, endpoints: ['echo'] });
+  changeFile(file(), `UPDATE keys SET scopes = '["invoke"' WHERE key_id = 'broken'`);
+  changeFile(file(), `UPDATE keys SET endpoints = '"echo"' WHERE key_id = 'bound'`);
+  const keys = new Map((await vault.keys()).map((key) => [key.keyId, key]));
+  expect(keys.get('broken')).toMatchObject({ scopes: [] });
+  // None at all, and not every one as where there is no list.
+  expect(keys.get('bound')).toMatchObject({ endpoints: [] });
+  expect(keys.get('whole')).toMatchObject({ scopes: keyRecord().scopes, endpoints: ['echo'] });
+  await vault.close();
 });

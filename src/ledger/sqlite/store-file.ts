@@ -58,7 +58,7 @@ export function openStoreFile(file: string, store: StoreFile, ledger: string | n
   const db = new DatabaseSync(file, { timeout: store.busyTimeoutMs });
   try {
     // Looked at first, since settings are written into the file.
-    isNew(db, file, store);
+    transaction(db, () => isNew(db, file, store), 'BEGIN');
     for (const setting of store.settings) db.exec(`PRAGMA ${setting}`);
     transaction(db, () => {
       const { schema, applicationId, version } = store;
@@ -89,7 +89,7 @@ export function openStoreFile(file: string, store: StoreFile, ledger: string | n
 export function openStoreFileToRead(file: string, store: StoreFile): OpenedDatabase | null {
   const opened = openReadOnly(file);
   try {
-    if (!isNew(opened.db, file, store)) return opened;
+    if (!transaction(opened.db, () => isNew(opened.db, file, store), 'BEGIN')) return opened;
   } catch (cause) {
     opened.close();
     if (cause instanceof OtherFile) throw cause;
@@ -202,7 +202,7 @@ export function makePrivate(file: string): void {
 }
 
 /**
- * Whether nothing is in the file yet.
+ * Whether nothing is in the file yet. To be asked in a transaction: what another process makes of it in between would be taken for somebody else's.
  *
  * @throws OtherFile where it is not this store's
  */
