@@ -17,6 +17,7 @@ import { scale } from './scale.ts';
 import type { BenchOptions } from './support/options.ts';
 import { sync } from './sync.ts';
 import { waiters } from './waiters.ts';
+import { webhooks } from './webhooks.ts';
 
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<void>>> = {
   accept,
@@ -33,6 +34,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<void>>
   client,
   scale,
   cache,
+  webhooks,
 };
 
 const { values: options, positionals: asked } = parseArgs({

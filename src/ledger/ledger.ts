@@ -494,6 +494,11 @@ export interface Ledger {
    * host. It need not find all that there is for it in one call: whoever wants everything asks until there is nothing.
    */
   claimDeliveries(limit: number, lease: Duration, places?: HostPlaces): Promise<ClaimedDelivery[]>;
+  /**
+   * Takes deliveries that are due for a few hosts (`example.com:8080`), for each as many as it has places free, the longest due first. What is due
+   * for others is not even looked at, so it costs no more where that is much.
+   */
+  claimDeliveriesTo(free: Readonly<Record<string, number>>, lease: Duration): Promise<ClaimedDelivery[]>;
   /** Writes what became of deliveries; each one's answer stands at its place. A claim from before a redelivery is lost. */
   finishDeliveries(finished: readonly FinishedDelivery[]): Promise<Recorded[]>;
   /** Makes a delivery due now, whatever became of it, and begins another series of attempts; false where the run has no such delivery. */

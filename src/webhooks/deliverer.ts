@@ -1,7 +1,9 @@
 // Carries deliveries out: claims what is due in the ledger, sends it, and writes down what became of it. At least once: whatever was sent and
 // not written down, because a server died in between, is sent again under the same id.
 //
-// A run that ends wakes the deliverer; what is due later, or was left behind by another server, is looked for now and then.
+// A run that ends wakes the deliverer; what is due later, or was left behind by another server, is looked for now and then. A look is at what
+// is due for all hosts, and dear where that is much. So a host that has let go of a place is not left to the next look: what is due for it
+// alone is cheap to find, and is asked for in the commit that writes down what became of its last ones.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Clock, jitter } from '../clock.ts';
@@ -12,6 +14,7 @@ import { type Egress, type EgressAnswer, NoAnswer } from '../egress/egress.ts';
 import type { ClaimedDelivery, DeliveryResult, Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import type { Vault } from '../vault/vault.ts';
+import { Hosts, PLACES_MIN } from './hosts.ts';
 import { type MessageParts, messageOf } from './message.ts';
 import { outcomeOf } from './outcome.ts';
 
@@ -21,10 +24,11 @@ const ATTEMPT_MAX: Duration = seconds(20);
 const LEASE: Duration = seconds(60);
 /** How much of an answer is read, in bytes; a few words of it are kept. */
 const ANSWER_BYTES_MAX = 4_096;
-/** Deliveries on their way at once, in all and to one host: a receiver that hangs holds its own places and nobody else's. */
+/** Deliveries on their way at once: a receiver that hangs holds its own places and nobody else's. */
 const UNDERWAY_MAX = 256;
-const PER_HOST_MAX = 4;
-/** A backlog, as after a restart, is taken up this many at a time, with a pause in between: 640 a second at the most. */
+/** Where more are, none is claimed but by a look, which gives a host few places and begins with who has waited longest. */
+const FREELY_UNDERWAY_MAX = 128;
+/** What a look finds is taken up this many at a time, with a pause in between. */
 const CLAIM_MAX = 32;
 const CLAIM_PAUSE: Duration = milliseconds(50);
 /**
@@ -54,15 +58,18 @@ export interface DelivererParts {
 /** Delivers until it is stopped. */
 export class Deliverer {
   readonly #parts: DelivererParts;
-  /** Deliveries on their way, and how many of them lead to each host. */
   readonly #underway = new Set<Promise<void>>();
-  readonly #taken = new Map<string, number>();
+  readonly #hosts = new Hosts();
   readonly #cut = new AbortController();
   readonly #stopping = new AbortController();
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> = Promise.resolve();
   #isLooking = false;
   #looksAgain = false;
+  #following: Promise<void> = Promise.resolve();
+  #isFollowing = false;
+  /** Claims come one after the other: each has to know what the last one has begun. */
+  #claiming: Promise<void> = Promise.resolve();
 
   constructor(parts: DelivererParts) {
     this.#parts = parts;
@@ -74,7 +81,7 @@ export class Deliverer {
     this.wake();
   }
 
-  /** Something may be due: a run has ended, a delivery was asked for again, a place has become free. */
+  /** Something may be due: a run has ended, a delivery was asked for again. */
   wake(): void {
     this.#looksAgain = true;
     if (this.#isLooking) return;
@@ -89,34 +96,71 @@ export class Deliverer {
     const cut = (): void => this.#cut.abort();
     graceOver.addEventListener('abort', cut, { once: true });
     if (graceOver.aborted) cut();
-    await this.#looking;
+    await Promise.all([this.#looking, this.#following]);
     await Promise.all(this.#underway);
     graceOver.removeEventListener('abort', cut);
   }
 
   /** Claims until there is nothing that can be begun. */
   async #look(): Promise<void> {
-    const { clock } = this.#parts;
     const { signal } = this.#stopping;
     while (this.#looksAgain && !signal.aborted) {
       this.#looksAgain = false;
-      const askedAt = clock.steady();
-      const claimed = await this.#claim();
-      for (const delivery of claimed) this.#begin(delivery);
-      this.#looksAgain ||= claimed.length > 0;
-      const pause = Math.max(CLAIM_PAUSE, PAUSE_PER_CLAIM * elapsed(askedAt, clock.steady()));
+      const { claimed, took } = await this.#oneByOne(() => this.#claimDue());
+      this.#looksAgain ||= claimed > 0;
+      this.#follow();
+      const pause = Math.max(CLAIM_PAUSE, PAUSE_PER_CLAIM * took);
       await sleep(Math.min(pause, LOOK_PAUSE), null, { signal }).catch(() => {});
     }
     // In the same breath as the last question above: what is asked for after this begins another look.
     this.#isLooking = false;
   }
 
-  async #claim(): Promise<ClaimedDelivery[]> {
+  async #claimDue(): Promise<{ readonly claimed: number; readonly took: Duration }> {
+    const { clock, ledger } = this.#parts;
+    const askedAt = clock.steady();
     const limit = Math.min(CLAIM_MAX, UNDERWAY_MAX - this.#underway.size);
-    if (limit === 0) return [];
+    const places = { perHost: PLACES_MIN, taken: this.#hosts.walkedPast() };
+    const claimed = limit === 0 ? [] : await this.#claim(() => ledger.claimDeliveries(limit, LEASE, places));
+    return { claimed: claimed.length, took: elapsed(askedAt, clock.steady()) };
+  }
+
+  /** A host has let go of a place, and may have more: claims for such hosts until they have nothing more that can be begun. */
+  #follow(): void {
+    if (this.#isFollowing) return;
+    this.#isFollowing = true;
+    const claimAll = async (): Promise<void> => {
+      while (this.#isFollowing) await this.#oneByOne(() => this.#claimNext());
+    };
+    this.#following = claimAll();
+  }
+
+  async #claimNext(): Promise<void> {
+    const free = this.#hosts.free(this.#stopping.signal.aborted ? 0 : FREELY_UNDERWAY_MAX - this.#underway.size);
+    if (Object.keys(free).length === 0) {
+      // In the same breath as the question: a place that is let go of after this is followed up anew.
+      this.#isFollowing = false;
+      return;
+    }
+    const claimed = await this.#claim(() => this.#parts.ledger.claimDeliveriesTo(free, LEASE));
+    this.#hosts.found(
+      free,
+      claimed.map(({ url }) => hostOf(url)),
+    );
+  }
+
+  #oneByOne<Result>(claim: () => Promise<Result>): Promise<Result> {
+    const mine = this.#claiming.then(claim);
+    this.#claiming = mine.then(() => {});
+    return mine;
+  }
+
+  /** Begins whatever is claimed; where the ledger could not be asked, that is nothing. */
+  async #claim(ask: () => Promise<ClaimedDelivery[]>): Promise<ClaimedDelivery[]> {
     try {
-      const places = { perHost: PER_HOST_MAX, taken: Object.fromEntries(this.#taken) };
-      return await this.#parts.ledger.claimDeliveries(limit, LEASE, places);
+      const claimed = await ask();
+      for (const delivery of claimed) this.#begin(delivery);
+      return claimed;
     } catch (error) {
       this.#parts.log.error({ err: error }, 'deliveries could not be claimed');
       return [];
@@ -124,8 +168,7 @@ export class Deliverer {
   }
 
   #begin(delivery: ClaimedDelivery): void {
-    const host = hostOf(delivery.url);
-    this.#taken.set(host, this.#takenBy(host) + 1);
+    this.#hosts.take(hostOf(delivery.url));
     const underway = this.#deliver(delivery)
       // The delivery itself is safe: its claim lapses and it is due again.
       .catch((error: unknown) =>
@@ -135,33 +178,45 @@ export class Deliverer {
         ),
       )
       .finally(() => {
-        const wasFull = this.#takenBy(host) === PER_HOST_MAX || this.#underway.size === UNDERWAY_MAX;
+        const wasFull = this.#underway.size === UNDERWAY_MAX;
         this.#underway.delete(underway);
-        if (this.#takenBy(host) === 1) this.#taken.delete(host);
-        else this.#taken.set(host, this.#takenBy(host) - 1);
         if (wasFull) this.wake();
       });
     this.#underway.add(underway);
   }
 
-  #takenBy(host: string): number {
-    return this.#taken.get(host) ?? 0;
-  }
-
   async #deliver(delivery: ClaimedDelivery): Promise<void> {
-    const { ledger, log, clock } = this.#parts;
-    const { claim, runId, tries } = delivery;
-    const startedAt = clock.steady();
-    const answer = await this.#send(delivery);
-    if (answer === null) return;
-    const now = clock.now();
-    const latency = milliseconds(Math.round(elapsed(startedAt, clock.steady())));
-    const result = outcomeOf({ answer, latency, tries, now, jitter: jitter() });
+    const { ledger, log } = this.#parts;
+    const { claim, runId } = delivery;
+    let result: DeliveryResult | null = null;
+    try {
+      result = await this.#attempt(delivery);
+    } finally {
+      this.#giveBack(hostOf(delivery.url), result);
+    }
+    if (result === null) return;
     await ledger.finishDeliveries([{ claim, result }]);
     this.#parts.onAttempt?.(result.kind);
     if (result.kind === 'abandoned')
       log.warn({ delivery_id: claim.deliveryId, run_id: runId, status: result.status }, 'a delivery was given up');
     this.#awaitRetry(result);
+  }
+
+  /** The place is free once there is an answer: the receiver need not wait until that is written down. */
+  #giveBack(host: string, result: DeliveryResult | null): void {
+    if (!this.#hosts.giveBack(host, result)) return;
+    if (this.#underway.size < FREELY_UNDERWAY_MAX) this.#follow();
+    else this.wake();
+  }
+
+  /** What the attempt came to; null where it was cut off, of which nothing is known. */
+  async #attempt(delivery: ClaimedDelivery): Promise<DeliveryResult | null> {
+    const { clock } = this.#parts;
+    const startedAt = clock.steady();
+    const answer = await this.#send(delivery);
+    if (answer === null) return null;
+    const latency = milliseconds(Math.round(elapsed(startedAt, clock.steady())));
+    return outcomeOf({ answer, latency, tries: delivery.tries, now: clock.now(), jitter: jitter() });
   }
 
   /** The answer, or why there was none; null where it was cut off, of which nothing is known. */

@@ -573,6 +573,54 @@ export function describeLife(
         expect(await claimed(10, {})).toHaveLength(2);
       });
 
+      test('is claimed for its host alone, as many as that has places free, the longest due first', async () => {
+        const to = async (url: string): Promise<void> => {
+          const { runId } = await enqueue({ callback: { ...CALLBACK, url } });
+          await ledger.cancel(runId);
+          await advance(seconds(1));
+        };
+        for (const count of [1, 2, 3]) await to(`https://one.example/${count}`);
+        for (const count of [1, 2]) await to(`https://one.example:8443/${count}`);
+        await to('https://other.example/1');
+        const claimed = async (free: Record<string, number>): Promise<string[]> =>
+          (await ledger.claimDeliveriesTo(free, LEASE)).map(({ url }) => url).toSorted();
+        expect(await claimed({ 'nobody.example': 5 })).toEqual([]);
+        expect(await claimed({ 'one.example': 2, 'one.example:8443': 1 })).toEqual([
+          'https://one.example/1',
+          'https://one.example/2',
+          'https://one.example:8443/1',
+        ]);
+        expect(await claimed({ 'one.example': 2 })).toEqual(['https://one.example/3']);
+        expect(await claimed({ 'one.example': 2 })).toEqual([]);
+        await advance(LEASE);
+        const [again] = await ledger.claimDeliveriesTo({ 'one.example': 1 }, LEASE);
+        expect(again).toMatchObject({
+          endpoint: 'echo',
+          url: 'https://one.example/1',
+          tries: 2,
+          claim: { attempt: 2 },
+        });
+        const result = { kind: 'delivered', ...answered(200) } as const;
+        expect(await ledger.finishDeliveries([{ claim: again!.claim, result }])).toEqual(['recorded']);
+        await advance(days(1));
+        expect(await claimed({ 'one.example': 9 })).toEqual(['https://one.example/2', 'https://one.example/3']);
+      });
+
+      test('shares the commit of what became of it with all others that end then', async () => {
+        for (let count = 0; count < 20; count += 1) await ledger.cancel((await enqueue({ callback: CALLBACK })).runId);
+        const claimed = await ledger.claimDeliveries(20, LEASE);
+        const results = claimed.map(({ claim: { attempt, deliveryId } }, place) => ({
+          // One of them is of nobody's.
+          claim: { deliveryId, attempt: place === 7 ? attempt + 1 : attempt },
+          result: { kind: 'delivered', ...answered(200) } as const,
+        }));
+        const before = ledger.stats();
+        const recorded = await Promise.all(results.map((one) => ledger.finishDeliveries([one])));
+        const { calls, commits } = ledger.stats();
+        expect([calls - before.calls, commits - before.commits]).toEqual([20, 1]);
+        expect(recorded).toEqual(results.map((_, place) => [place === 7 ? 'lost' : 'recorded']));
+      });
+
       test('that is still on its way keeps its run’s line', async () => {
         const run = await enqueue({ callback: CALLBACK, retention: days(1) });
         await ledger.cancel(run.runId);

@@ -5,6 +5,7 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import { newRunId } from '../../src/clock.ts';
+import { hostOf } from '../../src/domain/delivery.ts';
 import { IDEMPOTENCY_KEY_KEPT, LINE_KEPT } from '../../src/domain/retention.ts';
 import { days, type Duration, milliseconds, minutes, seconds } from '../../src/domain/time.ts';
 import type { Progress } from '../../src/domain/batch.ts';
@@ -471,13 +472,15 @@ const LET_GO = fc.constant(
 );
 
 const CLAIM_DELIVERIES = fc
-  .record({ limit: fc.integer({ min: 1, max: 3 }), lease: oneOf(...LEASES) })
-  .map(({ limit, lease }) =>
-    command(`claim ${limit} deliveries for ${lease} ms`, async (model, ledger) => {
+  .record({ limit: fc.integer({ min: 1, max: 3 }), lease: oneOf(...LEASES), isOfHost: fc.boolean() })
+  .map(({ limit, lease, isOfHost }) =>
+    command(`claim ${limit} deliveries${isOfHost ? ' of the host' : ''} for ${lease} ms`, async (model, ledger) => {
       const due = model.dueDeliveries().toSorted((a, b) => a.dueAt - b.dueAt);
       const expected = due.slice(0, limit);
       const dueAts = new Map(due.map(({ deliveryId, dueAt }) => [deliveryId, dueAt]));
-      const answer = await ledger.claimDeliveries(limit, lease);
+      const answer = isOfHost
+        ? await ledger.claimDeliveriesTo({ [hostOf(CALLBACK_URL)]: limit }, lease)
+        : await ledger.claimDeliveries(limit, lease);
       const taken = answer.map(({ claim }) => claim.deliveryId);
       expect(new Set(taken).size).toBe(taken.length);
       // Which ones are taken is only decided where they have been due for different times.

@@ -292,6 +292,7 @@ describe('a database', () => {
       { number: 5, name: '0005_delivery_attempts.sql' },
       { number: 6, name: '0006_trace.sql' },
       { number: 7, name: '0007_identity.sql' },
+      { number: 8, name: '0008_deliveries_of_host.sql' },
     ]);
   });
 

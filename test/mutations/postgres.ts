@@ -543,6 +543,36 @@ const OUTBOX: readonly Mutation[] = [
     replace: 'row_number()',
   },
   {
+    breaks: 'A host is given what is due for others',
+    file: 'outbox.ts',
+    find: 'WHERE d.host = free.host AND',
+    replace: 'WHERE',
+  },
+  {
+    breaks: 'A host is given what is not due',
+    file: 'outbox.ts',
+    find: ' AND d.due_at_ms <= (SELECT c.now_ms FROM clock c)',
+    replace: '',
+  },
+  {
+    breaks: 'A host is given what has ended',
+    file: 'outbox.ts',
+    find: 'WHERE d.host = free.host AND d.outcome IS NULL',
+    replace: 'WHERE d.host = free.host',
+  },
+  {
+    breaks: 'A host is given the newest first',
+    file: 'outbox.ts',
+    find: 'ORDER BY d.due_at_ms LIMIT free.places',
+    replace: 'ORDER BY d.due_at_ms DESC LIMIT free.places',
+  },
+  {
+    breaks: 'What is due for a host is given to two at once',
+    file: 'outbox.ts',
+    find: 'free.places::integer\n      FOR UPDATE OF d SKIP LOCKED',
+    replace: 'free.places::integer',
+  },
+  {
     breaks: 'A claim from before a redelivery still counts',
     file: 'outbox.ts',
     find: ' AND d.series_from < d.attempt AS holds',

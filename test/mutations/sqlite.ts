@@ -492,6 +492,30 @@ const OUTBOX: readonly Mutation[] = [
     replace: 'row_number()',
   },
   {
+    breaks: 'A host is given what is due for others',
+    file: 'outbox.ts',
+    find: 'WHERE host = $host AND outcome IS NULL',
+    replace: 'WHERE $host IS NOT NULL AND outcome IS NULL',
+  },
+  {
+    breaks: 'A host is given what is not due',
+    file: 'outbox.ts',
+    find: 'outcome IS NULL AND due_at_ms <= $now\n    ORDER BY',
+    replace: 'outcome IS NULL AND $now IS NOT NULL\n    ORDER BY',
+  },
+  {
+    breaks: 'A host is given what has ended',
+    file: 'outbox.ts',
+    find: 'WHERE host = $host AND outcome IS NULL',
+    replace: 'WHERE host = $host',
+  },
+  {
+    breaks: 'A host is given the newest first',
+    file: 'outbox.ts',
+    find: 'ORDER BY due_at_ms LIMIT $places',
+    replace: 'ORDER BY due_at_ms DESC LIMIT $places',
+  },
+  {
     breaks: 'A claim from before a redelivery puts it off',
     file: 'outbox.ts',
     find: 'SET due_at_ms = $dueAt, detail = $detail\n  WHERE delivery_id = $deliveryId AND attempt = $attempt AND outcome IS NULL AND series_from < attempt',

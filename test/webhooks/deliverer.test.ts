@@ -14,6 +14,7 @@ import { openLog } from '../../src/log.ts';
 import { openSqliteVault } from '../../src/vault/sqlite.ts';
 import type { Vault } from '../../src/vault/vault.ts';
 import { Deliverer, type DelivererParts } from '../../src/webhooks/deliverer.ts';
+import { PLACES_MAX, PLACES_MIN } from '../../src/webhooks/hosts.ts';
 import { ManualClock } from '../ledger/manual-clock.ts';
 import { answered, call, deployment } from '../ledger/runs.ts';
 import {
@@ -61,6 +62,12 @@ function delivererForTest(changes: Partial<DelivererParts> = {}): Deliverer {
   deliverer.start();
   onTestFinished(() => deliverer.stop(AT_ONCE));
   return deliverer;
+}
+
+/** The looks that nothing has asked for never come, since the clock that they hang on is left behind. */
+function withoutLooksOfItsOwn(): void {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
 }
 
 /** A run that was cancelled, and whose end somebody is to be told of. */
@@ -274,10 +281,11 @@ describe('a delivery', () => {
   };
 
   const NOT_FOLLOWED = '302: redirects are not followed';
+  const LATE = 'The URL did not answer within 0.3 s.';
   const FAILURES: [string, Behaviour, number | null, string][] = [
     ['is led elsewhere', answering(302, { location: 'http://169.254.169.254/latest/' }), 302, NOT_FOLLOWED],
-    ['is never answered', hanging, null, 'The URL did not answer within 0.3 s.'],
-    ['is answered a byte at a time', trickling, null, 'The URL did not answer within 0.3 s.'],
+    ['is never answered', hanging, null, LATE],
+    ['is answered a byte at a time', trickling, null, LATE],
     ['dies with its receiver', dying, null, 'The URL hung up before it had answered.'],
     ['is answered without an end', endless(500), 500, `500: ${'x'.repeat(251)}`],
     ['is refused', answering(404, {}, ''), 404, '404'],
@@ -291,7 +299,7 @@ describe('a delivery', () => {
   test.each(FAILURES)('that %s is tried again', async (_what, behave, status, detail) => {
     const hook = await badHookForTest(behave);
     const runId = await cancelled(hook.url);
-    delivererForTest({ attemptMax: milliseconds(300) });
+    delivererForTest(detail === LATE ? { attemptMax: milliseconds(300) } : {});
     const delivery = await attempted(runId, 1);
     expect(delivery).toMatchObject({ outcome: null, detail, attempts: [{ answer: { status, detail } }] });
     expect(delivery.dueAt).toBeGreaterThan(clock.now());
@@ -321,9 +329,8 @@ describe('a delivery', () => {
   });
 
   test('that is to be tried again soon is waited for by itself, and not left to the next look', async () => {
-    // The deliverer's looks never come, since the clock that they hang on is left behind; what it waits for by itself hangs on another.
-    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-    onTestFinished(() => void vi.useRealTimers());
+    // What it waits for by itself hangs on another clock.
+    withoutLooksOfItsOwn();
     const hook = await badHookForTest((response, _request, count) => response.writeHead(count < 1 ? 500 : 200).end());
     const runId = await cancelled(hook.url);
     const { promise: tried, resolve } = Promise.withResolvers<void>();
@@ -368,6 +375,100 @@ describe('a receiver that hangs', () => {
     delivererForTest();
     for (const runId of runs) await settled(runId);
     expect(hook.requests).toHaveLength(50);
+  });
+});
+
+describe('a receiver that takes what comes', () => {
+  beforeEach(() => open(clock));
+
+  /** A receiver that holds back its answers from one request on, once those before have had theirs. */
+  async function holdingForTest(from: number, before: (count: number) => number = () => 200) {
+    const held: (() => void)[] = [];
+    const hook = await badHookForTest((response, _request, count) => {
+      if (count < from) response.writeHead(before(count)).end();
+      else held.push(() => response.writeHead(200).end());
+    });
+    return { hook, held };
+  }
+
+  const cancelledTimes = (count: number, url: string): Promise<RunId[]> =>
+    Promise.all(Array.from({ length: count }, () => cancelled(url)));
+
+  test('has its next ones as soon as it lets go of one, and not with the next look', async () => {
+    withoutLooksOfItsOwn();
+    const { hook, held } = await holdingForTest(0);
+    const runs = await cancelledTimes(40, hook.url);
+    const { store, failNext } = faulty(ledger);
+    delivererForTest({ ledger: store });
+    await until('it has its first ones', () => held.length === PLACES_MIN);
+    failNext('claimDeliveries', 1_000);
+    await until('it has all of them', () => {
+      for (const answer of held.splice(0)) answer();
+      return hook.requests.length === runs.length;
+    });
+    for (const runId of runs) expect(await settled(runId)).toMatchObject({ outcome: 'delivered', attempt: 1 });
+  });
+
+  test('has more of them at a time, up to sixteen', async () => {
+    const { hook, held } = await holdingForTest(40);
+    await cancelledTimes(100, hook.url);
+    const deliverer = delivererForTest();
+    await until('sixteen wait for an answer', () => held.length === PLACES_MAX);
+    await deliverer.stop(AT_ONCE);
+    expect(hook.requests).toHaveLength(40 + PLACES_MAX);
+  });
+
+  test('has few at a time again once it does not', async () => {
+    const { hook, held } = await holdingForTest(40 + PLACES_MAX, (count) => (count < 40 ? 200 : 500));
+    await cancelledTimes(100, hook.url);
+    const deliverer = delivererForTest();
+    await until('four wait for an answer', () => held.length === PLACES_MIN);
+    await deliverer.stop(AT_ONCE);
+    expect(hook.requests).toHaveLength(40 + PLACES_MAX + PLACES_MIN);
+  });
+
+  test('is told of what has ended since, though a look gives it no more than it has', async () => {
+    const { hook, held } = await holdingForTest(0);
+    await cancelledTimes(PLACES_MIN, hook.url);
+    const { promise: walkedPast, resolve } = Promise.withResolvers<void>();
+    let isNews = false;
+    let isOver = false;
+    const claimDeliveries: Ledger['claimDeliveries'] = async (...asked) => {
+      // A look that comes later than the one that walked past the host finds nothing.
+      const claimed = isOver ? [] : await ledger.claimDeliveries(...asked);
+      isOver ||= isNews;
+      if (isOver) resolve();
+      return claimed;
+    };
+    const deliverer = delivererForTest({ ledger: { ...ledger, claimDeliveries } });
+    await until('its places are taken', () => held.length === PLACES_MIN);
+    const runId = await cancelled(hook.url);
+    isNews = true;
+    deliverer.wake();
+    await walkedPast;
+    held.shift()!();
+    await until('it has come', () => hook.requests.length === PLACES_MIN + 1);
+    held.splice(0).forEach((answer) => answer());
+    expect(await settled(runId)).toMatchObject({ outcome: 'delivered' });
+  });
+
+  test('has all of them though half of all places are taken by receivers that hang', async () => {
+    withoutLooksOfItsOwn();
+    const slow = await badHookForTest(hanging, '0.0.0.0');
+    const names = Array.from({ length: 33 }, (_, place) => `http://127.0.0.${2 + place}:${slow.port}`);
+    for (const url of names) await cancelledTimes(PLACES_MIN + 1, url);
+    const egress = new Egress({ settings: { httpsOnly: false, allow: ['127.0.0.0/8'] }, ownPort: () => null });
+    const { store, failNext, failuresLeft } = faulty(ledger);
+    const deliverer = delivererForTest({ ledger: store, egress });
+    await until('they hang', () => slow.requests.length === names.length * PLACES_MIN);
+    failNext('claimDeliveriesTo', 1_000);
+    const quick = await badHookForTest(answering(200));
+    const runs = await cancelledTimes(3 * PLACES_MIN, quick.url);
+    deliverer.wake();
+    for (const runId of runs) expect(await settled(runId)).toMatchObject({ outcome: 'delivered' });
+    expect(slow.requests).toHaveLength(names.length * PLACES_MIN);
+    // The other half is given away by looks alone, which begin with who has waited longest.
+    expect(failuresLeft('claimDeliveriesTo')).toBe(1_000);
   });
 });
 

@@ -121,6 +121,7 @@ class PostgresLedger implements Ledger {
   readonly #requests: Lane<ClaimRequest, ClaimedRun[]>;
   readonly #renewals: Lane<Renewal, Recorded[]>;
   readonly #endings: Lane<Ending, Recorded[] | Cancelled>;
+  readonly #deliveryEndings: Lane<readonly FinishedDelivery[], Recorded[]>;
   readonly #lookUps: Lane<AskedRun, RunRecord | null>;
   readonly #details: Lane<AskedRun, RunDetails | null>;
   /** Calls that are not grouped. */
@@ -182,6 +183,14 @@ class PostgresLedger implements Ledger {
           : sum(ending.attempts.map(({ result }) => 1 + (result.kind === 'succeeded' ? weightOf(result.output) : 0))),
       together: (first, ending) =>
         first.verb === ending.verb && !('time' in first && 'time' in ending && first.time !== ending.time),
+      underwayMax: 1,
+    });
+    this.#deliveryEndings = new Lane({
+      write: async (calls) => {
+        const recorded = await this.#outbox.finish(calls.flat());
+        return calls.map(({ length }) => recorded.splice(0, length));
+      },
+      weigh: ({ length }) => length,
       underwayMax: 1,
     });
     this.#lookUps = new Lane({ write: (asked) => this.#reader.byId(asked), weigh: () => 1, underwayMax: 2 });
@@ -274,8 +283,12 @@ class PostgresLedger implements Ledger {
     return this.#single(() => this.#outbox.claim(limit, lease, places));
   }
 
+  claimDeliveriesTo(free: Readonly<Record<string, number>>, lease: Duration): Promise<ClaimedDelivery[]> {
+    return this.#single(() => this.#outbox.claimTo(free, lease));
+  }
+
   finishDeliveries(finished: readonly FinishedDelivery[]): Promise<Recorded[]> {
-    return this.#single(() => this.#outbox.finish(finished));
+    return this.#grouped(this.#deliveryEndings, finished);
   }
 
   redeliver(runId: RunId, deliveryId: DeliveryId): Promise<boolean> {
@@ -361,7 +374,14 @@ class PostgresLedger implements Ledger {
 
   /** Reads are not counted: they commit nothing. */
   stats(): LedgerStats {
-    const grouped = [this.#enqueues, this.#lockedEnqueues, this.#requests, this.#renewals, this.#endings];
+    const grouped = [
+      this.#enqueues,
+      this.#lockedEnqueues,
+      this.#requests,
+      this.#renewals,
+      this.#endings,
+      this.#deliveryEndings,
+    ];
     const calls = this.#singleCalls + sum(grouped.map((lane) => lane.calls));
     return { calls, commits: this.#connections.commits, lost: this.#lost };
   }
@@ -392,6 +412,7 @@ class PostgresLedger implements Ledger {
       this.#requests,
       this.#renewals,
       this.#endings,
+      this.#deliveryEndings,
       this.#lookUps,
       this.#details,
     ];

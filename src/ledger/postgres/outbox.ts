@@ -16,6 +16,20 @@ import type { Connections, Statement } from './connections.ts';
 /** How many of the deliveries that are due are looked at, and locked meanwhile, for one claim where their hosts matter. */
 const LOOK_MAX = 256;
 
+// What was chosen is claimed, for a time ($2).
+const TAKE_CHOSEN = `
+  taken AS (
+    UPDATE claimcheck.deliveries d SET attempt = d.attempt + 1, due_at_ms = clock.now_ms + $2
+    FROM chosen n CROSS JOIN clock
+    WHERE d.delivery_id = n.delivery_id
+    RETURNING d.*, n.due_at_ms AS was_due_at_ms),
+  logged AS (
+    INSERT INTO claimcheck.delivery_attempts (delivery_id, attempt, started_at_ms)
+    SELECT t.delivery_id, t.attempt, clock.now_ms FROM taken t CROSS JOIN clock)
+  SELECT t.delivery_id, t.attempt, t.series_from, t.event, t.url, t.created_at_ms, r.run_id, r.endpoint
+  FROM taken t JOIN claimcheck.ended_runs r ON r.seq = t.run_seq
+  ORDER BY t.was_due_at_ms, t.delivery_id`;
+
 // Hosts that are busy ($4) are walked past; of what is due for the others, each has as many as it has places left.
 const CLAIM: Statement = {
   name: 'claimcheck_claim_deliveries',
@@ -34,17 +48,23 @@ const CLAIM: Statement = {
     SELECT n.*, n.taken + row_number() OVER (PARTITION BY n.host ORDER BY n.due_at_ms) AS place FROM due n),
   chosen AS (
     SELECT p.delivery_id, p.due_at_ms FROM placed p WHERE p.place <= $3 ORDER BY p.due_at_ms LIMIT $1),
-  taken AS (
-    UPDATE claimcheck.deliveries d SET attempt = d.attempt + 1, due_at_ms = clock.now_ms + $2
-    FROM chosen n CROSS JOIN clock
-    WHERE d.delivery_id = n.delivery_id
-    RETURNING d.*, n.due_at_ms AS was_due_at_ms),
-  logged AS (
-    INSERT INTO claimcheck.delivery_attempts (delivery_id, attempt, started_at_ms)
-    SELECT t.delivery_id, t.attempt, clock.now_ms FROM taken t CROSS JOIN clock)
-  SELECT t.delivery_id, t.attempt, t.series_from, t.event, t.url, t.created_at_ms, r.run_id, r.endpoint
-  FROM taken t JOIN claimcheck.ended_runs r ON r.seq = t.run_seq
-  ORDER BY t.was_due_at_ms, t.delivery_id`,
+  ${TAKE_CHOSEN}`,
+};
+
+// Host by host, each as many as it has places free ($1).
+const CLAIM_TO: Statement = {
+  name: 'claimcheck_claim_deliveries_to',
+  text: `
+  WITH
+  clock AS MATERIALIZED (SELECT claimcheck.now_ms() AS now_ms),
+  chosen AS MATERIALIZED (
+    SELECT n.delivery_id, n.due_at_ms
+    FROM jsonb_each_text($1::jsonb) AS free (host, places) CROSS JOIN LATERAL (
+      SELECT d.delivery_id, d.due_at_ms FROM claimcheck.deliveries d
+      WHERE d.host = free.host AND d.outcome IS NULL AND d.due_at_ms <= (SELECT c.now_ms FROM clock c)
+      ORDER BY d.due_at_ms LIMIT free.places::integer
+      FOR UPDATE OF d SKIP LOCKED) n),
+  ${TAKE_CHOSEN}`,
 };
 
 // Where it is not known whether it was written ($8), what stands there already was written by this. Others that have an outcome are not
@@ -109,6 +129,11 @@ export class Outbox {
     const look = places === undefined ? limit : LOOK_MAX;
     const values = [limit, lease, perHost, JSON.stringify(taken), look];
     return (await this.#connections.write<ClaimedDeliveryRow>(CLAIM, values)).map(toClaimedDelivery);
+  }
+
+  async claimTo(free: Readonly<Record<string, number>>, lease: Duration): Promise<ClaimedDelivery[]> {
+    const rows = await this.#connections.write<ClaimedDeliveryRow>(CLAIM_TO, [JSON.stringify(free), lease]);
+    return rows.map(toClaimedDelivery);
   }
 
   /** Of two results of the same claim the first counts. */

@@ -138,6 +138,7 @@ class GroupCommit {
       letGo: verb('letGo'),
       unreferenced: verb('unreferenced'),
       claimDeliveries: verb('claimDeliveries'),
+      claimDeliveriesTo: verb('claimDeliveriesTo'),
       finishDeliveries: verb('finishDeliveries'),
       redeliver: verb('redeliver'),
       deliveries: verb('deliveries'),

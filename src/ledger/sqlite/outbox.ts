@@ -22,6 +22,10 @@ const LOOK_MAX = 256;
 const WRITE = `
   INSERT INTO deliveries (delivery_id, run_seq, event, url, created_at_ms, due_at_ms)
   VALUES ($deliveryId, $seq, $event, $url, $now, $now)`;
+const TAKE = `UPDATE deliveries SET attempt = attempt + 1, due_at_ms = $leaseUntil`;
+const TAKEN = `
+  RETURNING delivery_id, attempt, series_from, event, url, created_at_ms,
+    (SELECT run_id FROM runs r WHERE r.seq = run_seq) AS run_id, (SELECT endpoint FROM runs r WHERE r.seq = run_seq) AS endpoint`;
 // Hosts that are busy are walked past; of what is due for the others, each has as many as it has places left.
 const CLAIM = `
   WITH
@@ -33,10 +37,13 @@ const CLAIM = `
     ORDER BY d.due_at_ms
     LIMIT $look),
   placed AS (SELECT *, taken + row_number() OVER (PARTITION BY host ORDER BY due_at_ms) AS place FROM due)
-  UPDATE deliveries SET attempt = attempt + 1, due_at_ms = $leaseUntil
-  WHERE delivery_id IN (SELECT delivery_id FROM placed WHERE place <= $perHost ORDER BY due_at_ms LIMIT $limit)
-  RETURNING delivery_id, attempt, series_from, event, url, created_at_ms,
-    (SELECT run_id FROM runs r WHERE r.seq = run_seq) AS run_id, (SELECT endpoint FROM runs r WHERE r.seq = run_seq) AS endpoint`;
+  ${TAKE}
+  WHERE delivery_id IN (SELECT delivery_id FROM placed WHERE place <= $perHost ORDER BY due_at_ms LIMIT $limit) ${TAKEN}`;
+const CLAIM_TO = `
+  ${TAKE}
+  WHERE delivery_id IN (
+    SELECT delivery_id FROM deliveries WHERE host = $host AND outcome IS NULL AND due_at_ms <= $now
+    ORDER BY due_at_ms LIMIT $places) ${TAKEN}`;
 const LOG = `INSERT INTO delivery_attempts (delivery_id, attempt, started_at_ms) VALUES ($deliveryId, $attempt, $now)`;
 const NOTE = `
   UPDATE delivery_attempts SET finished_at_ms = $now, status = $status, latency_ms = $latency, detail = $detail
@@ -72,6 +79,7 @@ export interface EndedRow {
 export class Outbox {
   readonly #write;
   readonly #claim;
+  readonly #claimTo;
   readonly #log;
   readonly #note;
   readonly #end;
@@ -83,6 +91,7 @@ export class Outbox {
   constructor(db: DatabaseSync) {
     this.#write = db.prepare(WRITE);
     this.#claim = new Query<ClaimedDeliveryRow>(db, CLAIM);
+    this.#claimTo = new Query<ClaimedDeliveryRow>(db, CLAIM_TO);
     this.#log = db.prepare(LOG);
     this.#note = db.prepare(NOTE);
     this.#end = db.prepare(END);
@@ -105,9 +114,13 @@ export class Outbox {
     const { perHost = limit, taken = {} } = places ?? {};
     const look = places === undefined ? limit : LOOK_MAX;
     const values = { now, limit, perHost, taken: JSON.stringify(taken), look, leaseUntil: after(now, lease) };
-    const claimed = this.#claim.all(values).map(toClaimedDelivery);
-    for (const { claim } of claimed) this.#log.run({ ...claim, now });
-    return claimed;
+    return this.#logged(now, this.#claim.all(values));
+  }
+
+  claimTo(now: Instant, free: Readonly<Record<string, number>>, lease: Duration): ClaimedDelivery[] {
+    const leaseUntil = after(now, lease);
+    const rows = Object.entries(free).flatMap(([host, places]) => this.#claimTo.all({ now, host, places, leaseUntil }));
+    return this.#logged(now, rows);
   }
 
   finish(now: Instant, finished: readonly FinishedDelivery[]): Recorded[] {
@@ -123,6 +136,12 @@ export class Outbox {
       const attempts = this.#attempts.all({ deliveryId: row.delivery_id });
       return toDeliveryRecord(row, attempts);
     });
+  }
+
+  #logged(now: Instant, rows: readonly ClaimedDeliveryRow[]): ClaimedDelivery[] {
+    const claimed = rows.map(toClaimedDelivery);
+    for (const { claim } of claimed) this.#log.run({ ...claim, now });
+    return claimed;
   }
 
   /** What an attempt met with is noted also where it came too late, as long as the delivery goes on. */

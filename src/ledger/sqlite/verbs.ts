@@ -92,6 +92,8 @@ function prepareVerbs(db: DatabaseSync, counters: Counters) {
     unreferenced: (_now: Instant, blobs: readonly BlobKey[]) => retention.unreferenced(blobs),
     claimDeliveries: (now: Instant, limit: number, lease: Duration, places?: HostPlaces) =>
       outbox.claim(now, limit, lease, places),
+    claimDeliveriesTo: (now: Instant, free: Readonly<Record<string, number>>, lease: Duration) =>
+      outbox.claimTo(now, free, lease),
     finishDeliveries: (now: Instant, finished: readonly FinishedDelivery[]) => outbox.finish(now, finished),
     redeliver: (now: Instant, runId: RunId, deliveryId: DeliveryId) => outbox.redeliver(now, runId, deliveryId),
     deliveries: (_now: Instant, runId: RunId) => outbox.deliveries(runId),
