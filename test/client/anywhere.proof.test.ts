@@ -10,7 +10,7 @@ import { rolldown } from 'rolldown';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { folderForTest } from '../support/folder.ts';
 import { orWhy, whyNot } from '../support/optional.ts';
-import { startTestService, type TestService } from '../support/service.ts';
+import { operatorHeaders, startTestService, type TestService } from '../support/service.ts';
 import { ROWS } from './anywhere/walk.ts';
 
 const fileOf = (name: string): string => fileURLToPath(new URL(`anywhere/${name}`, import.meta.url));
@@ -98,7 +98,8 @@ test.skipIf(noChromium !== null)(
       });
     });
     const profile = `--user-data-dir=${await folderForTest()}`;
-    const page = `${origin}/?server=${encodeURIComponent(server.url)}`;
+    const token = operatorHeaders(server.data).authorization!.replace('Bearer ', '');
+    const page = `${origin}/?${new URLSearchParams({ server: server.url, token }).toString()}`;
     const browser = spawn('chromium', [...CHROMIUM, profile, page], { stdio: 'ignore', detached: true });
     const gone = once(browser, 'exit').then(([code]) => ({ error: `Chromium ended with ${code}.` }));
     onTestFinished(async () => {
