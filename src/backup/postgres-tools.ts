@@ -52,10 +52,14 @@ async function run(
     env: { ...environment, ...(password !== '' && { PGPASSWORD: password }) },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
+  try {
+    await once(child, 'spawn');
+  } catch (error) {
+    // Then it may have no streams.
+    throw new Error(`${program} cannot be started: ${(error as Error).message}. ${BY_HAND}`, { cause: error });
+  }
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
-  const failed = once(child, 'error').then(([error]) => error as Error);
-  const code = await Promise.race([once(child, 'close').then(([exitCode]) => exitCode as number | null), failed]);
-  if (code instanceof Error) throw new Error(`${program} cannot be started: ${code.message}. ${BY_HAND}`);
+  const [code] = (await once(child, 'close')) as [number | null];
   if (code !== 0) throw new Error(`${program} ended with ${code}: ${said.trim().replaceAll('\n', ' ')}. ${BY_HAND}`);
 }
