@@ -5,7 +5,7 @@ import { ServiceError } from '../domain/errors.ts';
 import { headersTooLarge } from './connections.ts';
 import { HEADERS_MAX } from './limits.ts';
 import { type PublicAddress, trustOf } from './public-address.ts';
-import { hostsIn, WHOLE_SERVER } from './request-target.ts';
+import { repeatedIn, WHOLE_SERVER } from './request-target.ts';
 
 /** Hosts that always mean this machine. */
 const LOOPBACK_HOSTS = ['localhost', '127.0.0.1', '[::1]'];
@@ -28,8 +28,9 @@ export function requestGuard(address: PublicAddress, origins: readonly string[])
     const target = request.raw.url!;
     if (!target.startsWith('/') && !(target === WHOLE_SERVER && request.method === 'OPTIONS'))
       throw new ServiceError('malformed-body', 'The request line must name a path.');
-    if (hostsIn(request.raw) > 1)
-      throw new ServiceError('malformed-body', 'The request has more than one Host header.');
+    const repeated = repeatedIn(request.raw);
+    if (repeated !== null)
+      throw new ServiceError('malformed-body', `The request has more than one ${repeated} header.`);
     if (CODED.test(request.headers['transfer-encoding'] ?? '')) throw unknownCoding();
     // Before HTTP/1.1 there was no Host; no browser speaks that, and HAProxy's plain health check does.
     const isWithoutHost = host === '' && request.raw.httpVersion === '1.0';

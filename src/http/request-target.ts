@@ -1,4 +1,5 @@
-// The forms of a request's target beside a path (RFC 9112, section 3.2): a whole URL, as for a proxy, and the asterisk of OPTIONS.
+// The forms of a request's target beside a path (RFC 9112, section 3.2): a whole URL, as for a proxy, and the asterisk of OPTIONS. And what a request
+// may say once alone.
 
 import type { IncomingMessage } from 'node:http';
 
@@ -21,9 +22,17 @@ export function pathOfTarget(request: Pick<IncomingMessage, 'url' | 'headers'>):
   return path.startsWith('/') ? path : `/${path}`;
 }
 
-/** How many Host headers a request has: of two, one reader takes the first and another the last. */
-export function hostsIn({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): number {
-  let hosts = 0;
-  for (let at = 0; at < rawHeaders.length; at += 2) if (rawHeaders[at]!.toLowerCase() === 'host') hosts += 1;
-  return hosts;
+/** Headers of which one reader takes the first and another the last: whose request it is, what it is, and where it goes would be two things. */
+const ONCE: ReadonlySet<string> = new Set(['host', 'authorization', 'content-type', 'content-encoding', 'origin']);
+
+/** The name of such a header that a request has more than once, as it is written there; null where there is none. */
+export function repeatedIn({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): string | null {
+  const seen = new Set<string>();
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]!.toLowerCase();
+    if (!ONCE.has(name)) continue;
+    if (seen.has(name)) return rawHeaders[at]!;
+    seen.add(name);
+  }
+  return null;
 }
