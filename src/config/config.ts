@@ -122,22 +122,26 @@ export async function readConfig(overrides: ConfigOverrides): Promise<ReadConfig
   const endpoints = Object.entries((content as Partial<ConfigFile> | null)?.endpoints ?? {}).map(([name, endpoint]) =>
     resolveEndpoint(name, endpoint, dirname(file)),
   );
+  const sound = soundPart(content, dotted(shape));
   const mistakes = [
     ...withPlaces(dotted(shape), content),
     ...endpoints.flatMap((endpoint) => endpoint.mistakes),
     ...environmentMistakes(environment),
     ...databaseMistakes('CLAIMCHECK_DATABASE_URL', environment['CLAIMCHECK_DATABASE_URL']),
     ...databaseMistakes('database', (content as Partial<ConfigFile> | null)?.database),
+    ...mistakesBetween((content as Partial<ConfigFile> | null)?.endpoints),
+    ...egressMistakes(sound),
+    ...cacheMistakes(sound),
+    ...deployMistakes(sound.deploy),
+    ...addressMistakes(sound),
   ];
-  if (shape.length === 0)
-    mistakes.push(
-      ...mistakesBetween(written),
-      ...egressMistakes(written),
-      ...cacheMistakes(written),
-      ...deployMistakes(written.deploy),
-      ...addressMistakes(written),
-    );
   return { config: configOf(written, { file, overrides, environment, endpoints }), mistakes: oncePerPlace(mistakes) };
+}
+
+/** What of a configuration is as the schema has it: its keys without those that have mistakes, and no endpoints, so that one of them hides none of another. */
+function soundPart(content: unknown, mistakes: readonly FieldError[]): ConfigFile {
+  const broken = new Set(['endpoints', ...mistakes.map(({ pointer }) => pointer.split('.', 1)[0]!)]);
+  return { ...Object.fromEntries(Object.entries(content ?? {}).filter(([key]) => !broken.has(key))), endpoints: {} };
 }
 
 /** What the schema says of a place, and then again what a key means: the first is enough. */
@@ -248,9 +252,12 @@ async function readConfigFile(file: string): Promise<unknown> {
 }
 
 /** Mistakes that no single key shows. */
-function mistakesBetween({ endpoints }: ConfigFile): FieldError[] {
+function mistakesBetween(
+  endpoints: Readonly<Record<string, Partial<EndpointFile> | null>> | null | undefined,
+): FieldError[] {
+  if (typeof endpoints !== 'object' || endpoints === null) return [];
   const names = Object.keys(endpoints);
-  const defaults = names.filter((name) => endpoints[name]!.default === true);
+  const defaults = names.filter((name) => endpoints[name]?.default === true);
   return [
     ...(names.length === 0 ? [{ pointer: 'endpoints', detail: 'must name at least one endpoint' }] : []),
     ...defaults.slice(1).map((name) => ({

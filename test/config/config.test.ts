@@ -527,6 +527,28 @@ describe('a configuration with many mistakes', () => {
     expect(mistakes).toContainEqual({ pointer: 'port', detail: 'must be a whole number, and is "x"' });
   });
 
+  test('has those of each part named, whatever is wrong with another', async () => {
+    const { mistakes } = await refusal({
+      port: 'x',
+      publicUrl: 'ftp://x',
+      hosts: ['a b'],
+      egress: { allow: ['nonsense host'] },
+      cache: { unusedFor: 'x' },
+      endpoints: { a: { model: './a.ts', default: true, batchSize: 'x' }, b: { model: './b.ts', default: true } },
+    });
+    expect(mistakes.map(({ pointer }) => pointer)).toEqual(
+      expect.arrayContaining([
+        'port',
+        'publicUrl',
+        'hosts.0',
+        'egress.allow.0',
+        'cache.unusedFor',
+        'endpoints.a.batchSize',
+        'endpoints.b.default',
+      ]),
+    );
+  });
+
   test.each<[object, string, string]>([
     [{ ...endpoint(), batchSize: 3 }, 'batchSize', 'under endpoints.<name>'],
     [{ ...endpoint(), concurrency: 3 }, 'concurrency', 'under endpoints.<name>.replicas'],
