@@ -163,8 +163,8 @@ export const HTTP_MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'Two Host headers are one',
     file: 'guard.ts',
-    find: 'if (hostsIn(request.raw) > 1)',
-    replace: 'if (hostsIn(request.raw) > 2)',
+    find: 'if (repeated !== null)',
+    replace: 'if (repeated === "")',
   },
   {
     breaks: 'A coding that is not read is stored',
