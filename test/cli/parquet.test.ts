@@ -75,6 +75,20 @@ describe('a file that Polars wrote', () => {
     );
   });
 
+  test('with a compression of a number that nobody has given is refused in words', async () => {
+    const file = new Uint8Array(parquetWriteBuffer({ columnData: [{ name: 'x', data: [1, 2] }], codec: 'SNAPPY' }));
+    const refused = await Promise.all(
+      [...file.keys()].map((at) =>
+        arrowFromParquet(file.with(at, file[at]! ^ 0x10)).then(
+          () => '',
+          (error: Error) => error.message,
+        ),
+      ),
+    );
+    expect(refused.filter((message) => message.includes('is compressed with what is not known here'))).not.toEqual([]);
+    expect(refused.filter((message) => /undefined|\bnull\b/.test(message))).toEqual([]);
+  });
+
   test.each(['snappy', 'lz4'] as const)(
     'with %s and bytes changed is read as some table, or refused as none',
     async (compression) => {

@@ -50,6 +50,12 @@ export class BatchParts {
     this.#body = body;
   }
 
+  /** The next column is one of the batch's own, and no part of another: one with values beyond its rows would lose them unsaid. */
+  beginColumn(): void {
+    const [length] = this.#nodes[this.#node] ?? [];
+    if (length !== undefined && length > this.length) throw new BadFlatbuffer('it has more values than there are rows');
+  }
+
   /** The next column's counts; it must have at least so many values. */
   node(lengthMin: number): BatchNode {
     const [length, nulls] = this.#nodes[this.#node] ?? [];

@@ -48,7 +48,13 @@ export function extended(text: string, more: string): string {
 const tooLong = (cause?: unknown): CellFault =>
   new CellFault('makes the row longer than 128 MiB as JSON; send shorter ones.', { cause });
 
-/** How the values of a batch's next column are read. `lengthMin` is how many there must be. */
+/** How the values of a batch's next column are read, of which it has one for each row. */
+export function readColumn(parts: BatchParts, type: ArrowType, dictionaries: Dictionaries): CellText {
+  parts.beginColumn();
+  return readCells(parts, type, parts.length, dictionaries);
+}
+
+/** How the values of a column, or of the next part of one, are read. `lengthMin` is how many there must be. */
 export function readCells(parts: BatchParts, type: ArrowType, lengthMin: number, dictionaries: Dictionaries): CellText {
   const node = parts.node(lengthMin);
   if (type.kind === 'null') return () => 'null';

@@ -2,7 +2,7 @@
 
 import { shownName, TableError } from '../format.ts';
 import { openBatch } from './batch.ts';
-import { CellFault, type CellText, type Dictionaries, readCells } from './cells.ts';
+import { CellFault, type CellText, type Dictionaries, readColumn } from './cells.ts';
 import { columnFault } from './schema.ts';
 import { type ArrowMessage, broken, wellFormed } from './stream.ts';
 import type { ArrowSchema, ArrowType } from './types.ts';
@@ -42,13 +42,14 @@ export class DictionaryReader {
       'a dictionary cannot be read',
     );
     const used = this.#types.get(known.id);
-    if (used === undefined) return;
+    // What was damaged may be a batch of rows, which would be lost unsaid.
+    if (used === undefined) throw broken('it has a dictionary that none of its columns has');
     if (known.data === null) throw broken('it has a dictionary without values');
     const parts = openBatch(known.data, body);
     // Compressed or not: values that differ have a bit each at least.
     if (parts.length > body.length * 8 + 1) throw broken('it has a dictionary without values');
     const cells = wellFormed(
-      () => readCells(parts, used.type, parts.length, new Map()),
+      () => readColumn(parts, used.type, new Map()),
       `the dictionary of column ${shownName(used.column)} cannot be read`,
     );
     const values = Array.from({ length: parts.length }, (_, at) => this.#value(cells, at, used.column));

@@ -56,10 +56,11 @@ function readStream(bytes: Uint8Array): ArrowMessage[] {
 function readFile(bytes: Uint8Array): ArrowMessage[] {
   const footer = readFooter(bytes);
   const messages = messagesBefore(bytes, footer);
-  const named = footer.starts.map((start) => {
+  const named = footer.blocks.map(({ start, kind }) => {
     const message = messages.get(start);
     messages.delete(start);
     if (message === undefined) throw broken(`its footer names a message at byte ${start + 1}, and there is none`);
+    if (message.kind !== kind) throw broken(`its footer names a message at byte ${start + 1} as what it is not`);
     return message;
   });
   // A footer that was damaged may name fewer than there are, and part of a table would pass for all of it.
@@ -72,7 +73,7 @@ interface FileFooter {
   readonly start: number;
   readonly schema: ArrowMessage;
   /** Where the dictionaries and then the batches of rows start. */
-  readonly starts: readonly number[];
+  readonly blocks: readonly { readonly start: number; readonly kind: 'dictionary' | 'rows' }[];
 }
 
 function readFooter(bytes: Uint8Array): FileFooter {
@@ -87,16 +88,21 @@ function readFooter(bytes: Uint8Array): FileFooter {
     checkVersion(root);
     const header = root.table(1);
     if (header === null) throw new BadFlatbuffer('it has no schema');
-    const starts = [2, 3].flatMap((field) => root.sizes(field, WORDS_PER_BLOCK).map(([offset]) => offset!));
-    return { start, schema: { kind: 'schema', header, headerBytes, body: new Uint8Array() }, starts };
+    const blocksOf = (field: number, kind: 'dictionary' | 'rows') =>
+      root.sizes(field, WORDS_PER_BLOCK).map(([offset]) => ({ start: offset!, kind }));
+    const blocks = [...blocksOf(2, 'dictionary'), ...blocksOf(3, 'rows')];
+    return { start, schema: { kind: 'schema', header, headerBytes, body: new Uint8Array() }, blocks };
   }, 'its footer cannot be read');
 }
 
 /** The messages of a file by where they start. What is empty among them is the mark of their end, or what a writer has filled up with. */
-function messagesBefore(bytes: Uint8Array, { start: end, starts }: FileFooter): Map<number, ArrowMessage> {
+function messagesBefore(bytes: Uint8Array, { start: end, blocks }: FileFooter): Map<number, ArrowMessage> {
   const messages = new Map<number, ArrowMessage>();
   const body = bytes.subarray(0, end);
-  let at = firstMessage(body, starts);
+  let at = firstMessage(
+    body,
+    blocks.map(({ start }) => start),
+  );
   while (at < end) {
     const { message, next } = readMessage(body, at);
     if (message !== null) messages.set(at, message);

@@ -3,7 +3,7 @@
 import { finishBytes, openWriter, utf8, writeAll } from '../bytes.ts';
 import { shownName, TableError } from '../format.ts';
 import { type BatchParts, openBatch } from './batch.ts';
-import { CellFault, type Dictionaries, extended, readCells } from './cells.ts';
+import { CellFault, type Dictionaries, extended, readColumn } from './cells.ts';
 import { bodySize, type BodySize } from './compression.ts';
 import { DictionaryReader } from './dictionaries.ts';
 import { readSchema } from './schema.ts';
@@ -143,7 +143,7 @@ function* batchPieces(
     name,
     label: `${k === 0 ? '{' : ','}${JSON.stringify(name)}:`,
     cells: wellFormed(
-      () => readCells(parts, type, parts.length, dictionaries),
+      () => readColumn(parts, type, dictionaries),
       `column ${shownName(name)} cannot be read in the batch that starts with row ${rowsBefore + 1}`,
     ),
   }));
