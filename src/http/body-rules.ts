@@ -91,21 +91,26 @@ const JSON_TABLE = Type.Unsafe<unknown>({
     'A table without an envelope, for an endpoint or a request that runs it as a batch; options are in the query then. What came as instances is answered as {"predictions": […]}.',
 });
 
+/**
+ * Bytes as the document describes them. Most generators of clients leave out content types that they do not know, and an operation that has
+ * no other; what every one of them knows is `application/octet-stream`.
+ */
+export const bytesSchema = (description: string): TSchema =>
+  Type.Unsafe<Uint8Array>({ type: 'string', format: 'binary', contentEncoding: 'binary', description });
+
 /** The input of a run: an envelope, or bytes of any other content type, which are not read yet where they may be many. What they mean depends on the headers as well. */
 export function inputBody(envelope: TSchema): BodyRule<Uint8Array | IncomingBody> {
-  const bytes = Type.Unsafe<Uint8Array>({ type: 'string', contentEncoding: 'binary', description: 'Raw bytes.' });
   return {
     required: true,
     content: {
       'application/json': Type.Union([envelope, JSON_TABLE]),
       'text/csv': Type.String({ description: 'A table: a header line, then a row per line.' }),
       'application/jsonlines': Type.String({ description: 'A table: a JSON object per line.' }),
-      'application/vnd.apache.arrow.stream': Type.Unsafe<Uint8Array>({
-        type: 'string',
-        contentEncoding: 'binary',
-        description: 'A table: an Arrow stream, whose buffers may be compressed with LZ4 or ZSTD.',
-      }),
-      '*/*': bytes,
+      'application/vnd.apache.arrow.stream': bytesSchema(
+        'A table: an Arrow stream, whose buffers may be compressed with LZ4 or ZSTD.',
+      ),
+      'application/octet-stream': bytesSchema('Raw bytes.'),
+      '*/*': bytesSchema('Raw bytes of any other type, which the model is told.'),
     },
     bytesMax: null,
     read: (body: Uint8Array | IncomingBody = EMPTY) => body,

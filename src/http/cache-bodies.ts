@@ -7,7 +7,7 @@ import { formatBytes } from '../domain/bytes.ts';
 import { type FieldError, ServiceError } from '../domain/errors.ts';
 import { FAILED, OPEN_BRACE, OPEN_BRACKET, openScan, scanObject, skipSpace } from '../table/json-scan.ts';
 import { compileCheck } from '../validation.ts';
-import type { BodyRule } from './body-rules.ts';
+import { type BodyRule, bytesSchema } from './body-rules.ts';
 import { readEnvelope } from './envelope.ts';
 import { invalidRequest } from './problem.ts';
 
@@ -46,6 +46,7 @@ export const ENTRIES_BODY: BodyRule<readonly Answered[]> = {
       description:
         'A line for every answer: `{"key": "<32 hexadecimal digits>", "answer": <an object or an array>}`. 32 MiB at the most, and 4 MiB an answer.',
     }),
+    'application/octet-stream': bytesSchema('The same lines, for clients that know no JSON Lines.'),
   },
   bytesMax: ENTRIES_BYTES_MAX,
   read(bytes = EMPTY) {

@@ -1,5 +1,10 @@
 // The headers that mean something here, once: routes name them, and the OpenAPI document describes them.
 
+import { CAPTURE_NAME } from '../captures/captures.ts';
+import { ENDPOINT_NAME } from '../domain/endpoint.ts';
+import { CALLER } from '../wire/cache.ts';
+import { IDEMPOTENCY_KEY } from './idempotency.ts';
+
 /** Headers of requests. */
 export const REQUEST_HEADERS = {
   'Last-Event-ID': 'The id of the last event that the client has seen: those after it follow.',
@@ -15,6 +20,29 @@ export const REQUEST_HEADERS = {
 } as const;
 /** A header of a request. */
 export type RequestHeader = keyof typeof REQUEST_HEADERS;
+
+/** What the text of a header must be, where it is more than a text. */
+export const HEADER_SCHEMAS: Partial<Record<RequestHeader, object>> = {
+  'Idempotency-Key': { type: 'string', minLength: 1, maxLength: 255, pattern: IDEMPOTENCY_KEY.source },
+};
+
+/** Parameters of paths. The forms are those that something can be known by: any other text names nothing, which is a 404. */
+export const PATH_PARAMETERS: Readonly<Record<string, { readonly description: string; readonly schema: object }>> = {
+  endpoint: {
+    description: 'The name of the endpoint.',
+    schema: { type: 'string', maxLength: 63, pattern: ENDPOINT_NAME.source },
+  },
+  id: { description: 'The id of the run.', schema: { type: 'string', format: 'uuid' } },
+  capture: {
+    description: 'The name of the capture.',
+    schema: { type: 'string', maxLength: 64, pattern: CAPTURE_NAME.source },
+  },
+  caller: {
+    description: 'Whoever computes: an id of the client’s own making, new for every table.',
+    schema: { type: 'string', minLength: 8, maxLength: 64, pattern: CALLER.source },
+  },
+  delivery_id: { description: 'The id of the delivery, as the run’s deliveries have it.', schema: { type: 'string' } },
+};
 
 /** Headers of answers. */
 export const RESPONSE_HEADERS = {

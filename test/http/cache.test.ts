@@ -52,6 +52,13 @@ test('answers are looked up, kept to the last digit, shown and forgotten', async
   expect((await server.send('POST', '/endpoints/rows/cache/compact')).json.freed_bytes).toBeGreaterThanOrEqual(0);
 });
 
+test('answers are taken as bytes as well, from clients that were generated and know no JSON Lines', async () => {
+  const path = `/endpoints/rows/cache/entries?version=1&caller=${CALLER}`;
+  const kept = await server.postRaw(path, 'application/octet-stream', lineOf(7, '[7]'));
+  expect([kept.status, kept.json]).toEqual([200, { kept: 1 }]);
+  expect((await lookUp([7])).text).toBe('[7]\n');
+});
+
 test('claims are renewed, and let go of', async () => {
   await lookUp([11, 12]);
   const claims = `/endpoints/rows/cache/claims/${CALLER}`;

@@ -1,12 +1,13 @@
 // The OpenAPI document: the table of routes and the table of problems, in the words of OpenAPI 3.1.
 
 import manifest from '../../../package.json' with { type: 'json' };
+import { formatBytes } from '../../domain/bytes.ts';
 import { PROBLEMS, type ProblemSlug } from '../../domain/errors.ts';
 import { InvokedBody } from '../../wire/zenml.ts';
 import { WebhookBody } from '../../wire/deliveries.ts';
 import { RunBody } from '../../wire/runs.ts';
 import { PROBLEM_BASE, PROBLEM_TYPE } from '../../wire/problems.ts';
-import { REQUEST_HEADERS, RESPONSE_HEADERS, type ResponseHeader } from '../headers.ts';
+import { HEADER_SCHEMAS, PATH_PARAMETERS, REQUEST_HEADERS, RESPONSE_HEADERS, type ResponseHeader } from '../headers.ts';
 import type { TSchema } from 'typebox';
 import { type Answer, type Route, TAGS } from '../route.ts';
 import { schemaInDocument, schemasOfComponents } from './components.ts';
@@ -101,13 +102,7 @@ function operationOf(route: Route): Operation {
 }
 
 const pathParameters = ({ path }: Route): object[] =>
-  [...path.matchAll(/:(\w+)/g)].map(([, name]) => ({
-    name,
-    in: 'path',
-    required: true,
-    schema: { type: 'string' },
-    description: name === 'endpoint' ? 'The name of the endpoint.' : 'The id of the run.',
-  }));
+  [...path.matchAll(/:(\w+)/g)].map(([, name]) => ({ name, in: 'path', required: true, ...PATH_PARAMETERS[name!]! }));
 
 function queryParameters({ query }: Route): object[] {
   const required = new Set((query as { required?: readonly string[] }).required);
@@ -121,12 +116,21 @@ const headerParameters = ({ headers = [] }: Route): object[] =>
   headers
     // OpenAPI leaves Accept to the content types of the answers.
     .filter((name) => name !== 'Accept')
-    .map((name) => ({ name, in: 'header', description: REQUEST_HEADERS[name], schema: { type: 'string' } }));
+    .map((name) => ({
+      name,
+      in: 'header',
+      description: REQUEST_HEADERS[name],
+      schema: HEADER_SCHEMAS[name] ?? { type: 'string' },
+    }));
 
 function requestBodyOf({ body }: Route): { requestBody?: object } {
   const types = Object.entries(body.content);
   if (types.length === 0) return {};
-  return { requestBody: { required: body.required, content: contentOf(body.content) } };
+  const description =
+    body.bytesMax === null
+      ? 'As long as `limits` of the server’s configuration allows.'
+      : `${formatBytes(body.bytesMax)} at the most.`;
+  return { requestBody: { description, required: body.required, content: contentOf(body.content) } };
 }
 
 const contentOf = (content: NonNullable<Answer['content']>): object =>

@@ -2,6 +2,7 @@ import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { expect, test } from 'vitest';
 import { PROBLEMS } from '../../../src/domain/errors.ts';
 import { openApiDocument, problemsOf, templateOf } from '../../../src/http/openapi/document.ts';
+import { idempotencyKeyOf } from '../../../src/http/idempotency.ts';
 import { ROUTES } from '../../../src/http/routes.ts';
 import { serviceForTest } from '../../support/service.ts';
 
@@ -28,6 +29,41 @@ test('the document has every route with every status that it may answer', () => 
     const statuses = [...problemsOf(route)].map((slug) => String(PROBLEMS[slug].status));
     expect(new Set(Object.keys(responses))).toEqual(new Set([...Object.keys(route.answers), ...statuses]));
   }
+});
+
+test('every operation that takes a body takes it as a type that generators of clients know', () => {
+  const { paths } = openApiDocument(ROUTES, [priced]);
+  const bodies = Object.values(paths).flatMap((operations) =>
+    Object.values(operations).flatMap(({ operationId, requestBody }) =>
+      requestBody === undefined
+        ? []
+        : [{ operationId, types: Object.keys((requestBody as { content: object }).content) }],
+    ),
+  );
+  expect(bodies.map(({ operationId }) => operationId)).toEqual(
+    expect.arrayContaining(['invokeEndpoint', 'keepAnswers', 'invoke_priced']),
+  );
+  const known = ['application/json', 'application/octet-stream'];
+  expect(bodies.filter(({ types }) => !known.some((type) => types.includes(type)))).toEqual([]);
+});
+
+test('what a path’s parameters and the headers must be is in the document as the server asks it', () => {
+  const { paths } = openApiDocument(ROUTES, []);
+  const operation = paths['/endpoints/{endpoint}/invoke']!['post']!;
+  const schemaOf = (name: string): unknown =>
+    (operation.parameters as { name: string; schema: unknown }[]).find((one) => one.name === name)!.schema;
+  expect(schemaOf('endpoint')).toMatchObject({ maxLength: 63 });
+  const key = new RegExp((schemaOf('Idempotency-Key') as { pattern: string }).pattern);
+  for (const text of ['a', 'a b', 'a,b', 'a, b', 'x'.repeat(255), 'x'.repeat(256), '', ' a', 'ä']) {
+    const isTaken = (): string | null => idempotencyKeyOf({ 'idempotency-key': text });
+    // Spaces around the value of a header are none of it.
+    if (key.test(text.trim())) expect(isTaken()).toBe(text.trim());
+    else expect(isTaken).toThrow('Idempotency-Key');
+  }
+  const parameters = Object.values(paths).flatMap((operations) =>
+    Object.values(operations).flatMap((one) => one.parameters as { in: string; name: string; description?: string }[]),
+  );
+  expect(parameters.filter((one) => one.in === 'path' && one.description === undefined)).toEqual([]);
 });
 
 test('an endpoint has an operation of its own, with what its model takes and gives', () => {
