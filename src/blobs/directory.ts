@@ -99,7 +99,7 @@ class BlobDirectory implements BlobStore {
       await this.#writeDurably(key, unfinished, write);
       await storing(key, () => rename(unfinished, this.#fileOf(key)));
     } catch (error) {
-      // Its folder may be what is not there: the next blob makes sure of it.
+      // Its folder may be what is not there, or could not be made: the next blob makes sure of it.
       this.#shards.delete(shardOf(key));
       // What is left of it, should it stay, is removed by the next start.
       await rm(unfinished, { force: true }).catch(() => {});
@@ -119,13 +119,10 @@ class BlobDirectory implements BlobStore {
     }
   }
 
-  /** Blobs that come together share one making. One that failed, as for want of room, is tried again. */
+  /** Blobs that come together share one making. */
   #shardIsThere(shard: string): Promise<void> {
-    const there = this.#shards.get(shard);
-    if (there !== undefined) return there;
-    const making = this.#makeShard(shard);
+    const making = this.#shards.get(shard) ?? this.#makeShard(shard);
     this.#shards.set(shard, making);
-    making.catch(() => this.#shards.delete(shard));
     return making;
   }
 
