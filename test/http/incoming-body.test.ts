@@ -4,8 +4,12 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { milliseconds } from '../../src/domain/time.ts';
+import { PassThrough } from 'node:stream';
+import type { FastifyRequest } from 'fastify';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { milliseconds, seconds } from '../../src/domain/time.ts';
+import { bodyReader } from '../../src/http/incoming-body.ts';
+import { DEFAULT_LIMITS } from '../../src/http/limits.ts';
 import { someBytes } from '../blobs/conformance.ts';
 import { startTestService, type TestService } from '../support/service.ts';
 import { until } from '../support/until.ts';
@@ -198,4 +202,50 @@ test.each(BEGINNINGS)('of a body whose client hangs up in the middle nothing is 
   await until('it is gone', () => files().length === before.length);
   expect(files()).toEqual(before);
   expect(await runs()).toEqual(runsBefore);
+});
+
+describe('a short body', () => {
+  const IDLE = seconds(30);
+
+  /** One that is read as it comes, on timers that the test moves. */
+  function bodyForTest() {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const payload = new PassThrough();
+    const request = { headers: {}, routeOptions: { config: { route: { body: { bytesMax: 100 } } } } };
+    const ends: [Error | null, unknown][] = [];
+    const read = bodyReader({ ...DEFAULT_LIMITS, bodyIdle: IDLE });
+    read(request as FastifyRequest, payload, (error, body) => ends.push([error, body]));
+    const send = async (text: string): Promise<void> => {
+      payload.write(text);
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    return { payload, ends, send };
+  }
+
+  test('that comes slowly is whole in the end, as long as something of it comes in time', async () => {
+    const { payload, ends, send } = bodyForTest();
+    for (const piece of ['a', 'b', 'c']) {
+      vi.advanceTimersByTime(IDLE - 1);
+      await send(piece);
+    }
+    payload.end();
+    await once(payload, 'end');
+    expect(ends).toEqual([[null, Buffer.from('abc')]]);
+  });
+
+  test('of which nothing comes in time is not waited for', async () => {
+    const { ends, send } = bodyForTest();
+    await send('a');
+    vi.advanceTimersByTime(IDLE);
+    expect(ends).toMatchObject([[{ slug: 'request-timeout' }, undefined]]);
+  });
+
+  test('of unknown length is refused as soon as it is too long', async () => {
+    const { ends, send } = bodyForTest();
+    await send('x'.repeat(100));
+    expect(ends).toEqual([]);
+    await send('x');
+    expect(ends).toMatchObject([[{ slug: 'payload-too-large' }, undefined]]);
+  });
 });

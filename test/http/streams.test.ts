@@ -56,3 +56,12 @@ test('a place that is given back is taken by whoever has none', () => {
     false,
   ]);
 });
+
+test('a client that gives places back has its share again', () => {
+  const follow = follower(new Streams({ streams: 20, streamsPerClient: 2 }));
+  expect(taken(() => follow('192.0.2.1'))).toBe(10);
+  const [first] = [follow('192.0.2.2'), follow('192.0.2.2')];
+  expect(follow('192.0.2.2')).toBeNull();
+  first!();
+  expect(taken(() => follow('192.0.2.2'))).toBe(1);
+});

@@ -8,13 +8,37 @@ const chunk = (text: string): Buffer => Buffer.from(text);
 
 test('everybody gets all of his own, in its order, however many read at once', async () => {
   const turns = new Turns();
-  const read = await Promise.all(
-    Array.from({ length: 50 }, (_, reader) =>
-      buffer(turns.of(Readable.from(Array.from({ length: 20 }, (__, place) => chunk(`${reader}.${place} `))))),
-    ),
-  );
+  const read: (Buffer | null)[] = Array.from({ length: 50 }, () => null);
+  for (const reader of read.keys()) {
+    const own = Array.from({ length: 20 }, (_, place) => chunk(`${reader}.${place} `));
+    void buffer(turns.of(Readable.from(own))).then((bytes) => (read[reader] = bytes));
+  }
+  await until('everybody has it', () => !read.includes(null));
   for (const [reader, bytes] of read.entries())
-    expect(bytes.toString()).toBe(Array.from({ length: 20 }, (_, place) => `${reader}.${place} `).join(''));
+    expect(bytes!.toString()).toBe(Array.from({ length: 20 }, (_, place) => `${reader}.${place} `).join(''));
+});
+
+test('of many readers a few have their turn at a time, and the others wait for it', async () => {
+  const turns = new Turns();
+  const begun = new Set<Readable>();
+  const streams = Array.from(
+    { length: 50 },
+    () =>
+      new Readable({
+        read() {
+          begun.add(this);
+        },
+      }),
+  );
+  const reading = streams.map((stream) => buffer(turns.of(stream)));
+  await until('the first have their turn', () => begun.size > 0);
+  for (let round = 0; round < 20; round += 1) await new Promise((resolve) => setImmediate(resolve));
+  expect(begun.size).toBeLessThan(10);
+  for (const stream of streams) {
+    stream.push('x');
+    stream.push(null);
+  }
+  expect((await Promise.all(reading)).join('')).toBe('x'.repeat(50));
 });
 
 test('readers that take nothing hold nobody up', async () => {

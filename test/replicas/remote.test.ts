@@ -91,18 +91,28 @@ describe('a server that fails', () => {
 
   test('and is well in between is no trouble', async () => {
     const { remote, fleet } = await remoteForTest();
+    const connectedTo = new Set<string>();
     for (const manner of ['status 500', 'status 500', 'echo', 'status 500', 'status 500', 'echo'] as const) {
       remote.manner = manner;
-      await ask(await fleet.slot(), {});
+      const slot = await fleet.slot();
+      connectedTo.add(slot.replica);
+      await ask(slot, {});
     }
+    expect(connectedTo.size).toBe(1);
     expect(fleet.supervisor.health()).toMatchObject({ state: 'ready', trouble: null });
   });
 
   test('because its model says so is well, however often', async () => {
     const { remote, fleet } = await remoteForTest();
     remote.manner = 'declared failure';
-    for (let count = 0; count < 5; count += 1)
-      expect(await ask(await fleet.slot(), {})).toEqual({ kind: 'model-error', detail: 'not this one' });
+    const connectedTo = new Set<string>();
+    for (let count = 0; count < 5; count += 1) {
+      const slot = await fleet.slot();
+      connectedTo.add(slot.replica);
+      expect(await ask(slot, {})).toEqual({ kind: 'model-error', detail: 'not this one' });
+    }
+    // Never given up and connected to anew.
+    expect(connectedTo.size).toBe(1);
     expect(fleet.supervisor.health()).toMatchObject({ state: 'ready', trouble: null });
   });
 

@@ -74,6 +74,9 @@ describe.concurrent.for(MODELS)('a model ($model) whose run is cancelled', ({ mo
     await until('the model works on both', () => ['working', 'hanging'].every((name) => existsSync(gates.path(name))));
     cancel.abort();
     expect(await hang).toEqual({ kind: 'stopped' });
+    // It works on nothing that was stopped, and takes others in its place.
+    const [another] = supervisor.reserve(1);
+    expect(await ask(another!, { do: 'say', value: 'in its place' })).toMatchObject({ kind: 'output' });
     gates.open('open');
     expect(await work).toMatchObject({ kind: 'output' });
   });

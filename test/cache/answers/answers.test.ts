@@ -52,3 +52,34 @@ test('a column that the model drops is dropped from every row', () => {
   const { answers, columns } = answersOf([{ n: 1, id: 'a', note: 'x' }], [{ id: 'a', y: 1 }]);
   expect(answered({ n: 1, id: 'b', note: 'y', more: 0 }, answers[0]!, columns)).toEqual({ id: 'b', y: 1 });
 });
+
+test('rows that came back in another number are kept for none', () => {
+  const rows = [{ n: 1 }, { n: 2 }];
+  expect(() => answersOf(rows, rows.slice(1))).toThrow('2 rows were sent, and 1 came back; nothing of them is kept.');
+  expect(() => answersOf(rows, [...rows, { n: 3 }])).toThrow('2 rows were sent, and 3 came back');
+});
+
+test('a row that failed is no answer, and says why', () => {
+  const columns = new Columns();
+  const sent = textRowsFrom([{ n: 1 }, { n: 2 }]);
+  const back = encodeRows(
+    [
+      { n: 1, y: 2, inference_error: null },
+      { n: 2, y: null, inference_error: 'no' },
+    ],
+    'jsonl',
+  );
+  const outcomes = outcomesOf(sent, back, { places: [0, 1], keyColumns: ['n'], check: null, columns });
+  expect(outcomes).toEqual([{ answer: { handedOn: true, made: { y: '2' }, alike: {}, filled: [] } }, { reason: 'no' }]);
+});
+
+test('a row that came back with another key than it was sent with is kept for none', () => {
+  const check = { keyColumn: 'n', outputKeyColumn: 'was' };
+  const outcome = (was: unknown) => {
+    const back = encodeRows([{ n: 'standardised', was }], 'jsonl');
+    const rules = { places: [6], keyColumns: ['n'], check, columns: new Columns() };
+    return outcomesOf(textRowsFrom([{ n: 1 }]), back, rules);
+  };
+  expect(outcome(1)).toMatchObject([{ answer: {} }]);
+  expect(() => outcome(2)).toThrow('came back with another key');
+});
