@@ -56,8 +56,8 @@ export const BLOBS_MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'A folder that could not be made is never tried again',
     file: 'directory.ts',
-    find: '    making.catch(() => this.#shards.delete(shard));\n',
-    replace: '    making.catch(() => {});\n',
+    find: '      this.#shards.delete(shardOf(key));\n',
+    replace: '',
     tests: ['directory', 'directory-disk'],
   },
   {

@@ -1,5 +1,5 @@
 // `npm run mutations [-- --short] [-- --room name] [-- --only text] [-- --check]`: breaks one place of a room after the other, and shows
-// which test of which file notices, and by what. A breakage that none notices is a hole in the tests, or a guard that guards nothing.
+// which test of which file notices, and by what; `text` is in its sentence or in the path of its file. A breakage that none notices is a hole in the tests, or a guard that guards nothing.
 //
 // The tree is copied, each breakage is made in the copy, and the room's tests run there until the first one fails: two files at a time,
 // so that the one that notices first spares the rest of the other.
@@ -20,8 +20,19 @@ import { ROOMS } from './rooms.ts';
 const ROOT = join(import.meta.dirname, '../..');
 /** What the tests need of the tree. */
 const COPIED = 'src test tools bin docs examples README.md package.json tsconfig.json vitest.config.ts'.split(' ');
-/** A guard against a breakage that makes the tests wait for ever, which notices it as well. */
-const GIVE_UP_AFTER_MS = 240_000;
+/** How long tests are waited for, in milliseconds. */
+interface Patience {
+  /** With a condition, and with a test; null for as long as ever. */
+  readonly conditionMs: number | null;
+  readonly testMs: number | null;
+  /** With all tests of a run: a guard against one that does not come to an end. */
+  readonly runMs: number;
+}
+
+/** Of a room in which nothing is broken. */
+const WHOLE: Patience = { conditionMs: null, testMs: null, runMs: 3_600_000 };
+/** Of a room in which something is, which may be waited for in vain: that notices it as well. */
+const BROKEN: Patience = { conditionMs: 60_000, testMs: 120_000, runMs: 240_000 };
 
 /** How many characters of a failure are shown: enough to tell what was expected from a time-out. */
 const MESSAGE_LENGTH = 160;
@@ -34,7 +45,7 @@ const { values } = parseArgs({
   options: {
     short: { type: 'boolean', default: false },
     room: { type: 'string' },
-    only: { type: 'string' },
+    only: { type: 'string', multiple: true, default: [''] },
     check: { type: 'boolean', default: false },
   },
 });
@@ -49,7 +60,7 @@ const pathOf = ({ room, mutation }: Trial): string => `${room.sources}/${mutatio
 
 const chosen = ROOMS.filter(({ name }) => values.room === undefined || values.room === name)
   .flatMap((room) => room.mutations.map((mutation): Trial => ({ room, mutation })))
-  .filter(({ mutation }) => mutation.breaks.includes(values.only ?? ''));
+  .filter((trial) => values.only.some((text) => `${pathOf(trial)}: ${trial.mutation.breaks}`.includes(text)));
 const trials = values.short
   ? [...chosen.filter(isClassic), ...todays(chosen.filter((trial) => !isClassic(trial)))]
   : chosen;
@@ -70,7 +81,8 @@ async function rotten(): Promise<string[]> {
   const found = await Promise.all(
     trials.map(async (trial) => {
       const { breaks, find } = trial.mutation;
-      const count = (await readFile(join(ROOT, pathOf(trial)), 'utf8')).split(find).length - 1;
+      const file = join(ROOT, pathOf(trial));
+      const count = existsSync(file) ? (await readFile(file, 'utf8')).split(find).length - 1 : 0;
       const gone = testsOf(trial.room, trial.mutation).filter((test) => !existsSync(join(ROOT, test)));
       return [
         ...(count === 1 ? [] : [`${pathOf(trial)} has it ${count} times: ${breaks}\n${find}`]),
@@ -93,8 +105,10 @@ async function firstFailure(
   copy: string,
   tests: readonly string[],
   environment: NodeJS.ProcessEnv,
+  { conditionMs, testMs, runMs }: Patience,
 ): Promise<string | null> {
   const report = join(copy, 'report.json');
+  const patience = conditionMs === null ? {} : { CLAIMCHECK_TEST_PATIENCE_MS: String(conditionMs) };
   const child = spawn(
     process.execPath,
     [
@@ -103,15 +117,16 @@ async function firstFailure(
       ...tests,
       '--bail=1',
       '--maxWorkers=2',
+      ...(testMs === null ? [] : [`--testTimeout=${testMs}`, `--hookTimeout=${testMs}`]),
       '--reporter=json',
       `--outputFile=${report}`,
     ],
-    { cwd: copy, stdio: 'ignore', env: environment },
+    { cwd: copy, stdio: 'ignore', env: { ...environment, ...patience } },
   );
   const { promise: ended, resolve, reject } = Promise.withResolvers<number | null>();
   child.on('exit', resolve);
   child.on('error', reject);
-  const timer = setTimeout(() => child.kill('SIGKILL'), GIVE_UP_AFTER_MS);
+  const timer = setTimeout(() => child.kill('SIGKILL'), runMs);
   const code = await ended;
   clearTimeout(timer);
   if (code === null) return '(the tests did not come to an end)';
@@ -150,7 +165,7 @@ async function killerOf(copy: string, trial: Trial, environment: NodeJS.ProcessE
     whole.replace(trial.mutation.find, () => trial.mutation.replace),
   );
   try {
-    return await firstFailure(copy, testsOf(trial.room, trial.mutation), environment);
+    return await firstFailure(copy, testsOf(trial.room, trial.mutation), environment, BROKEN);
   } finally {
     await writeFile(file, whole);
   }
@@ -192,7 +207,7 @@ async function main(): Promise<boolean> {
     for (const room of new Set(trials.map((trial) => trial.room))) {
       const ofRoom = trials.filter((trial) => trial.room === room);
       const files = new Set(ofRoom.flatMap(({ mutation }) => testsOf(room, mutation)));
-      const broken = await firstFailure(copy, [...files], environment);
+      const broken = await firstFailure(copy, [...files], environment, WHOLE);
       if (broken === null) continue;
       process.stdout.write(`The tests of ${room.name} fail before anything is broken: ${broken}\n`);
       return false;

@@ -1,7 +1,16 @@
 // A deliberate breakage of a room: what its tests must notice.
 
 /** The rooms that can be broken: each ledger driver is one of its own. */
-export type RoomName = 'sqlite' | 'postgres' | 'engine' | 'blobs' | 'replicas' | 'http' | 'client' | 'webhooks';
+export type RoomName =
+  | 'sqlite'
+  | 'postgres'
+  | 'engine'
+  | 'blobs'
+  | 'cache'
+  | 'replicas'
+  | 'http'
+  | 'client'
+  | 'webhooks';
 
 /** One breakage. */
 export interface Mutation {
