@@ -37,3 +37,20 @@ test('runs that arrive while others are being claimed wait for no sweep', async 
     for (const run of runs) expect((await ended(await run)).run.status).toBe('succeeded');
   }
 });
+
+test('a run that arrives while another is being claimed does not wait for that one to end', async ({
+  onTestFinished: whenDone,
+}) => {
+  const gates = new Gates(await folderForTest(whenDone));
+  const jobs = { replicas: { min: 1, max: 1, concurrency: 2 } };
+  const { submit, ended, holdNext } = await engineForTest(whenDone, { jobs }, 'without-sweeps');
+  await ended(await submit({}));
+  const claim = holdNext('claim');
+  const first = await submit({ do: 'say', path: gates.path('on') });
+  await until('it is being claimed', claim.isHeld);
+  const second = await submit({});
+  claim.letGo();
+  expect((await ended(second)).run.status).toBe('succeeded');
+  gates.open('on');
+  expect((await ended(first)).run.status).toBe('succeeded');
+});

@@ -1,6 +1,7 @@
 // What is told of a run is what was written of it; what a store says is no outcome.
 
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { inputKey } from '../../src/blobs/blobs.ts';
 import { ANYBODY } from '../../src/domain/access.ts';
 import { StorageFull, StorageUnavailable } from '../../src/domain/errors.ts';
 import { minutes } from '../../src/domain/time.ts';
@@ -59,6 +60,21 @@ describe('an outcome that cannot be written', () => {
       return (await ledger.run(runId))?.attempt === 2;
     });
     expect((await ended(runId)).run).toMatchObject({ status: 'succeeded', attempt: 2 });
+  });
+});
+
+test('an output whose run was cancelled while it was stored is let go of', async ({ onTestFinished: whenDone }) => {
+  const gates = new Gates(await folderForTest(whenDone));
+  const { engine, submit, blobs } = await engineForTest(whenDone, { jobs: ONE });
+  const runId = await submit({ do: 'say', value: LARGE, path: gates.path('on') });
+  const stored = blobs.holdNext('put');
+  gates.open('on');
+  await until('its output is there', stored.isHeld);
+  await engine.cancel(runId, ANYBODY);
+  stored.letGo();
+  await until('its input alone is left', async () => {
+    const kept = await Array.fromAsync(blobs.store.list(), ({ key }) => key);
+    return kept.length === 1 && kept[0] === inputKey(runId);
   });
 });
 

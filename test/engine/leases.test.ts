@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { newRunId, systemClock } from '../../src/clock.ts';
 import type { RunId } from '../../src/domain/ids.ts';
 import { seconds } from '../../src/domain/time.ts';
@@ -102,6 +102,9 @@ test('of two attempts at a run that this server has in hand the earlier one is l
 });
 
 test('work on a run that somebody else has ended is stopped, and with a batch that on its chunks', async () => {
+  // The renewals that come by themselves never do.
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
   const { ledger, leases } = await leasesForTest();
   const parent = await claimedRun(ledger, batch(), 'engine');
   const atWork = await claimedRun(ledger, chunk(parent.claim, 0, 1));

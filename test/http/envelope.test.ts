@@ -118,6 +118,13 @@ describe('a body that is no envelope is refused', () => {
     expect(refusal(body).message).toContain('is empty');
   });
 
+  test('one with more members than any has, however many they are', () => {
+    const members = (count: number): string =>
+      `{${Array.from({ length: count }, (_, place) => `"m${place}":${place}`).join()}}`;
+    expect(Object.keys(readEnvelope(Buffer.from(members(100))).value)).toHaveLength(100);
+    expect(refusal(members(101)).message).toContain('more than 100 members');
+  });
+
   test('a member that is there twice, with its name', () => {
     expect(refusal('{"input":1,"input":2}').message).toContain('"input" twice');
     expect(refusal('{"input":1,"\\u0069nput":2}').message).toContain('"input" twice');

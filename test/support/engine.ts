@@ -38,6 +38,8 @@ export interface TestEngine {
   /** Lets the next call of a verb of the ledger do its work without an answer. */
   readonly loseNext: Faulty<Ledger>['loseNext'];
   readonly failuresLeft: Faulty<Ledger>['failuresLeft'];
+  /** Has the answer to the next call of a verb of the ledger come late. */
+  readonly holdNext: Faulty<Ledger>['holdNext'];
   readonly blobs: Faulty<BlobStore>;
   /** What the endpoints were started with. */
   readonly deployed: readonly Deployed[];
@@ -53,7 +55,13 @@ export async function engineForTest(
 ): Promise<TestEngine> {
   const clock = new ManualClock();
   const data = await folderForTest(whenDone);
-  const { store: ledger, failNext, loseNext, failuresLeft } = faulty(await openSqliteLedger(':memory:', clock));
+  const {
+    store: ledger,
+    failNext,
+    loseNext,
+    holdNext,
+    failuresLeft,
+  } = faulty(await openSqliteLedger(':memory:', clock));
   const blobs = faulty(await openBlobDirectory(join(data, 'blobs')));
   const written = Object.entries(endpoints).map(
     ([name, endpoint]) => [name, { ...endpoint, model: './anything.ts' }] as const,
@@ -100,6 +108,7 @@ export async function engineForTest(
     clock,
     failNext,
     loseNext,
+    holdNext,
     failuresLeft,
     blobs,
     deployed,

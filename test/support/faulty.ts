@@ -7,14 +7,24 @@ export interface Faulty<Store> {
   failNext(verb: keyof Store, calls?: number, error?: Error): void;
   /** The next call of a verb does what it does, and its answer is lost: it rejects with an error. */
   loseNext(verb: keyof Store, error: Error): void;
+  /** The next call of a verb does what it does, and its answer comes when it is let go of. */
+  holdNext(verb: keyof Store): HeldAnswer;
   /** How many of those calls have not come yet. */
   failuresLeft(verb: keyof Store): number;
+}
+
+/** An answer that does not come before it is let go of. */
+export interface HeldAnswer {
+  /** Whether the call has come, and done what it does. */
+  isHeld(): boolean;
+  letGo(): void;
 }
 
 /** Wraps a store. */
 export function faulty<Store extends object>(real: Store): Faulty<Store> {
   const failing = new Map<PropertyKey, { left: number; readonly error: Error }>();
   const losing = new Map<PropertyKey, Error>();
+  const holding = new Map<PropertyKey, (answer: unknown) => Promise<unknown>>();
   const store = new Proxy(real, {
     get(target, verb) {
       const value: unknown = Reflect.get(target, verb, target);
@@ -26,6 +36,11 @@ export function faulty<Store extends object>(real: Store): Faulty<Store> {
           return Promise.reject(fault.error);
         }
         const answer = Reflect.apply(value, target, args) as unknown;
+        const hold = holding.get(verb);
+        if (hold !== undefined) {
+          holding.delete(verb);
+          return hold(answer);
+        }
         const lost = losing.get(verb);
         if (lost === undefined) return answer;
         losing.delete(verb);
@@ -38,6 +53,17 @@ export function faulty<Store extends object>(real: Store): Faulty<Store> {
     failNext: (verb, calls = 1, error = new Error(`The test lets ${String(verb)} fail.`)) =>
       void failing.set(verb, { left: calls, error }),
     loseNext: (verb, error) => void losing.set(verb, error),
+    holdNext(verb) {
+      const { promise: letGo, resolve } = Promise.withResolvers<void>();
+      let isHeld = false;
+      holding.set(verb, async (answer) => {
+        const held = await answer;
+        isHeld = true;
+        await letGo;
+        return held;
+      });
+      return { isHeld: () => isHeld, letGo: resolve };
+    },
     failuresLeft: (verb) => failing.get(verb)?.left ?? 0,
   };
 }

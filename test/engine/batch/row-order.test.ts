@@ -18,6 +18,10 @@ test('rows in another order are told of, with the first that is out of place', (
   expect(error!.detail).toContain('"c", and came with "b"');
 });
 
+test('rows in another order are told of where a model makes numbers of the texts that they are known by', () => {
+  expect(disorderIn(csv('id\n1\n2\n'), lines({ id: 2 }, { id: 1 }), 'id')).not.toBeNull();
+});
+
 /** JSON Lines as they are written elsewhere, with whole numbers that no double is. */
 const long = (...ids: string[]) => ({
   bytes: new TextEncoder().encode(ids.map((id) => `{"id":${id}}\n`).join('')),
