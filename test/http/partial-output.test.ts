@@ -14,7 +14,7 @@ beforeAll(async () => {
   gates = new Gates(folder);
   server = await startTestService({
     endpoints: {
-      rows: { model: './careful-rows.ts', mode: 'async', batchSize: 1, maxInFlight: 1 },
+      rows: { model: './careful-rows.ts', mode: 'async', batchSize: 1, maxInFlight: 1, replicas: { concurrency: 4 } },
       whole: { model: './anything.ts', mode: 'async' },
     },
   });
@@ -59,6 +59,21 @@ test('of a batch that was cancelled as well, also by the client; and of one that
     '3,,not-done: The batch has not come to this row.',
   ]);
   gates.open('open');
+});
+
+test('of a batch whose rows are done in another order, each row stands at its place', async () => {
+  const held = [gates.path('second'), gates.path('fourth')] as const;
+  const runId = await submit(`id,gate\n1,\n2,${held[0]}\n3,\n4,${held[1]}\n`, '?max_in_flight=4');
+  await until('two are done', async () => (await server.run(runId)).progress.done === 2);
+  const lines = (await partial(runId)).text.trimEnd().split('\n');
+  expect(lines).toEqual([
+    'id,gate,inference_error',
+    '1,,',
+    `2,${held[0]},not-done: The batch has not come to this row.`,
+    '3,,',
+    `4,${held[1]},not-done: The batch has not come to this row.`,
+  ]);
+  for (const name of ['second', 'fourth']) gates.open(name);
 });
 
 test('leaves the others out where failed rows are left out, and is the output of a batch that has succeeded', async () => {

@@ -1,8 +1,10 @@
 import { createServer } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
+import type { FastifyRequest } from 'fastify';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { connect } from '../../src/client/connect.ts';
+import { baseFinder, DIRECT, trustOf } from '../../src/http/public-address.ts';
 import { exchange } from '../support/http.ts';
 import { operatorHeaders, serviceForTest, type TestServiceOptions } from '../support/service.ts';
 
@@ -107,6 +109,23 @@ describe.each<[string, Partial<TestServiceOptions>, Record<string, string>]>([
     const problem = await server.post('/endpoints/jobs/invoke', { input: { do: 'throw' }, async: false }, headers);
     expect(problem.headers.location).toMatch(/^\/models\/runs\//);
   });
+});
+
+test.each<[boolean | readonly string[], string, boolean]>([
+  [false, '127.0.0.1', false],
+  [true, '192.0.2.1', true],
+  [['10.0.0.0/8', '192.0.2.1', '2001:db8::/32'], '10.1.2.3', true],
+  [['10.0.0.0/8', '192.0.2.1', '2001:db8::/32'], '192.0.2.1', true],
+  [['10.0.0.0/8', '192.0.2.1', '2001:db8::/32'], '192.0.2.2', false],
+  [['10.0.0.0/8', '192.0.2.1', '2001:db8::/32'], '2001:db8::7', true],
+  // An IPv4 peer, on a socket for both.
+  [['10.0.0.0/8'], '::ffff:10.1.2.3', true],
+  [['10.0.0.0/8'], '::ffff:11.1.2.3', false],
+])('where the configuration trusts %j, it is %s that is believed: %s', (trustProxy, peer, isBelieved) => {
+  const address = { ...DIRECT, trustProxy };
+  expect(trustOf(address)(peer)).toBe(isBelieved);
+  const request = { headers: { 'x-forwarded-prefix': '/models' }, socket: { remoteAddress: peer } };
+  expect(baseFinder(address)(request as unknown as FastifyRequest)).toBe(isBelieved ? '/models' : '');
 });
 
 test('a header of nobody who is believed, or that is no path, changes nothing', async () => {

@@ -163,7 +163,7 @@ export const BATCH_MUTATIONS: readonly Mutation[] = [
     file: 'batch/batch.ts',
     find: "result === 'refused')) this.#held.stop('lost');",
     replace: "result === 'key-reused')) this.#held.stop('lost');",
-    tests: ['batch/batch'],
+    tests: ['batch/lane'],
   },
   {
     breaks: 'Rows that shall be dropped are in the output',

@@ -11,6 +11,8 @@ export interface Faulty<Store> {
   holdNext(verb: keyof Store): HeldAnswer;
   /** How many of those calls have not come yet. */
   failuresLeft(verb: keyof Store): number;
+  /** How often a verb was called. */
+  calls(verb: keyof Store): number;
 }
 
 /** An answer that does not come before it is let go of. */
@@ -24,12 +26,14 @@ export interface HeldAnswer {
 export function faulty<Store extends object>(real: Store): Faulty<Store> {
   const failing = new Map<PropertyKey, { left: number; readonly error: Error }>();
   const losing = new Map<PropertyKey, Error>();
+  const called = new Map<PropertyKey, number>();
   const holding = new Map<PropertyKey, (answer: unknown) => Promise<unknown>>();
   const store = new Proxy(real, {
     get(target, verb) {
       const value: unknown = Reflect.get(target, verb, target);
       if (typeof value !== 'function') return value;
       return (...args: unknown[]) => {
+        called.set(verb, (called.get(verb) ?? 0) + 1);
         const fault = failing.get(verb);
         if (fault !== undefined && fault.left > 0) {
           fault.left -= 1;
@@ -64,6 +68,7 @@ export function faulty<Store extends object>(real: Store): Faulty<Store> {
       });
       return { isHeld: () => isHeld, letGo: resolve };
     },
+    calls: (verb) => called.get(verb) ?? 0,
     failuresLeft: (verb) => failing.get(verb)?.left ?? 0,
   };
 }

@@ -384,3 +384,16 @@ describe('a batch that is cancelled', () => {
     expect(run.outputs[1].inference_error).toBeNull();
   });
 });
+
+test('a batch has no more chunks at work than it may, also once some have ended', async () => {
+  const gate = gates.path('in flight');
+  const table = `id,gate\n1,\n${[2, 3, 4, 5].map((id) => `${id},${gate}\n`).join('')}`;
+  const { json } = await server.postRaw('/endpoints/steps/invoke?max_in_flight=2', 'text/csv', table);
+  const chunks = await until('the first has ended, and others are there', async () => {
+    const { runs } = (await server.get(`/runs?parent_id=${json.run_id}`)).json;
+    return runs.length > 2 ? (runs as unknown[]) : null;
+  });
+  expect(chunks).toHaveLength(3);
+  gates.open('in flight');
+  expect(await server.ended(json.run_id)).toMatchObject({ status: 'succeeded' });
+});
