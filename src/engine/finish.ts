@@ -15,7 +15,7 @@ const PAUSE_MAX = seconds(30);
 
 /** What it takes to write an outcome. */
 export interface FinishParts {
-  readonly ledger: Ledger;
+  readonly ledger: Pick<Ledger, 'finish'>;
   readonly room: DiskRoom;
 }
 

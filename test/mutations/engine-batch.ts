@@ -237,7 +237,7 @@ export const BATCH_MUTATIONS: readonly Mutation[] = [
     file: 'batch/output.ts',
     find: 'else if (accept === null && table.isInstances)',
     replace: 'else if (accept !== null && table.isInstances)',
-    tests: ['batch/batch', '../http/invoke'],
+    tests: ['batch/long-tables'],
   },
   {
     breaks: 'A batch that has ended keeps its place',

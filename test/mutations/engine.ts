@@ -226,14 +226,14 @@ export const ENGINE_MUTATIONS: readonly Mutation[] = [
     file: 'cancel.ts',
     find: "for (const claim of cancelled.stopped) leases.stop(claim, 'cancelled');",
     replace: '',
-    tests: ['engine'],
+    tests: ['cancel'],
   },
   {
     breaks: 'A cancel tells nobody who waits',
     file: 'cancel.ts',
     find: "  events.ended({ runId, parentId, rows, status: 'cancelled', error: null, hasCallback: run.callback !== null });\n",
     replace: '',
-    tests: ['engine'],
+    tests: ['cancel'],
   },
   {
     breaks: 'A purge takes runs that arrive meanwhile',

@@ -334,9 +334,13 @@ describe('a delivery', () => {
     const hook = await badHookForTest((response, _request, count) => response.writeHead(count < 1 ? 500 : 200).end());
     const runId = await cancelled(hook.url);
     const { promise: tried, resolve } = Promise.withResolvers<void>();
-    delivererForTest({ onAttempt: () => resolve() });
+    const { store, calls } = faulty(ledger);
+    delivererForTest({ ledger: store, onAttempt: () => resolve() });
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     await tried;
+    // It looks once more after every look that has found something.
+    await until('it has looked for more', () => calls('claimDeliveries') > 1);
+    await ledger.deliveries(runId);
     clock.advance(seconds(6));
     vi.advanceTimersByTime(seconds(6));
     expect(await settled(runId)).toMatchObject({ outcome: 'delivered', attempt: 2 });

@@ -397,3 +397,10 @@ test('a batch has no more chunks at work than it may, also once some have ended'
   gates.open('in flight');
   expect(await server.ended(json.run_id)).toMatchObject({ status: 'succeeded' });
 });
+
+test('the chunks of a batch have its priority', async () => {
+  const { json } = await server.postRaw('/endpoints/steps/invoke?priority=7', 'text/csv', 'id\n1\n2\n');
+  await server.ended(json.run_id);
+  const { runs } = (await server.get(`/runs?parent_id=${json.run_id}`)).json as { runs: { priority: number }[] };
+  expect(runs.map(({ priority }) => priority)).toEqual([7, 7]);
+});

@@ -73,3 +73,13 @@ test('a table that could not be read is read again for the next chunk', async ()
   await restore(table);
   expect(await text(table)).toBe('id,text\n2,short\n');
 });
+
+test('a batch whose table could not be read opens it anew', async () => {
+  const { inputs, add, take, restore, text } = await tablesOfBatches();
+  const table = await add();
+  await take(table);
+  await expect(inputs.open(table)).rejects.toThrow(BlobDamaged);
+  await restore(table);
+  expect((await inputs.open(table)).rows).toBe(2);
+  expect(await text(table)).toBe('id,text\n2,short\n');
+});

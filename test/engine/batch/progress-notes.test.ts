@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { ProgressNotes } from '../../../src/engine/batch/progress-notes.ts';
 import { until } from '../../support/until.ts';
 
@@ -33,6 +33,20 @@ test('the first change is written at once, and of many that follow the last, wit
   expect(written).toEqual([1]);
   await until('the last is written', () => written.at(-1) === 500);
   expect(written).toEqual([1, 500]);
+});
+
+test('changes that come one after the other are noted together, once the pause is over', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { written, rise } = notesOf();
+  for (let k = 0; k < 20; k += 1) {
+    rise();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(written).toEqual([1]);
+  vi.advanceTimersByTime(100);
+  await until('the last is written', () => written.at(-1) === 20);
+  expect(written).toEqual([1, 20]);
 });
 
 test('what changes while a note is being written is in the next', async () => {
