@@ -70,7 +70,10 @@ test('of a batch each chunk that has ended is told once, and none that goes on',
   await ticksUntil('the first is found', () => ends.length > 0);
   await succeed(second);
   await ticksUntil('the second is found', () => ends.some(({ runId }) => runId === second.runId));
-  expect(ends.map(({ runId }) => runId)).toEqual([first.runId, second.runId]);
+  expect(ends.map(({ runId, status }) => [runId, status])).toEqual([
+    [first.runId, 'succeeded'],
+    [second.runId, 'succeeded'],
+  ]);
 });
 
 test('nothing is looked for once nobody waits', () => {

@@ -51,7 +51,7 @@ export const TABLES_MUTATIONS: readonly Mutation[] = [
     file: 'start.ts',
     find: '(error instanceof WaitExceededError || error instanceof DrainingError)',
     replace: 'error instanceof WaitExceededError',
-    tests: ['client', 'flaky', 'submission'],
+    tests: ['transport'],
   },
   {
     breaks: 'Parts come again after a break',
