@@ -53,6 +53,26 @@ describe('the parts of a batch', () => {
     );
   });
 
+  test('are fetched a few at a time, however many there are', async () => {
+    const run = await client.endpoint('rows').submit(rowsOf(51), { batch: true, batchSize: 1 });
+    await run.wait();
+    const { promise: letGo, resolve } = Promise.withResolvers<void>();
+    let underway = 0;
+    const holding: typeof fetch = async (input, init) => {
+      if (String(input instanceof Request ? input.url : input).includes('/output')) {
+        underway += 1;
+        await letGo;
+      }
+      return fetch(input, init);
+    };
+    const parts = partsOf(connect({ url: server.url, fetch: holding }).run(run.id));
+    await until('some are fetched', () => underway >= 8);
+    for (let turn = 0; turn < 50; turn += 1) await new Promise((then) => setImmediate(then));
+    expect(underway).toBe(8);
+    resolve();
+    expect(ids(await parts)).toEqual(rowsOf(51).map(({ id }) => id));
+  });
+
   test('come again, whole, when the batch has ended', async () => {
     const run = await client.endpoint('rows').submit(rowsOf(51), { batch: true, batchSize: 1 });
     await run.wait();

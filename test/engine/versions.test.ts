@@ -1,12 +1,14 @@
 // What becomes of versions where the ledger has a bad moment. Nobody waits for the regular look here: the test has the engine look.
 
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { DeploymentState } from '../../src/ledger/ledger.ts';
 import type { Deployed } from '../../src/engine/deployment.ts';
 import { engineForTest } from '../support/engine.ts';
 import { folderForTest } from '../support/folder.ts';
+import { Gates } from '../support/gate.ts';
+import { isAlive } from '../support/processes.ts';
 import { until } from '../support/until.ts';
 
 type Tested = Awaited<ReturnType<typeof engineForTest>>;
@@ -48,14 +50,22 @@ test('a version that was given up leaves no replica and does not stay "starting"
   onTestFinished: whenDone,
 }) => {
   const tested = await engineForTest(whenDone, { jobs: {} }, 'without-sweeps');
-  const file = join(await folderForTest(whenDone), 'slow.mjs');
-  writeFileSync(file, 'export const model = { load: () => new Promise(() => setInterval(() => {}, 1_000)) };');
+  const folder = await folderForTest(whenDone);
+  const [file, started] = [join(folder, 'slow.mjs'), join(folder, 'pid')];
+  writeFileSync(
+    file,
+    `import { writeFileSync } from 'node:fs';
+    writeFileSync(${JSON.stringify(started)}, String(process.pid));
+    export const model = { load: () => new Promise(() => setInterval(() => {}, 1_000)) };`,
+  );
   const slow = await staged(tested, file);
   await tested.engine.endpoints.deploy(slow);
   const versions = tested.engine.endpoints.versionsOf('jobs')!;
   const tried = versions.current.at(-1)!;
+  const pid = await until('its replica starts', () => existsSync(started) && Number(readFileSync(started, 'utf8')));
   tested.failNext('settle');
   expect(await versions.keep(1)).toBe(true);
+  expect(isAlive(pid)).toBe(false);
   expect(await states(tested)).toEqual(['active', 'starting']);
   expect(versions.all.map(({ deployed }) => deployed.version)).toEqual([1]);
   expect(tested.engine.endpoints.atWork).not.toContain(tried);
@@ -64,6 +74,27 @@ test('a version that was given up leaves no replica and does not stay "starting"
     { state: 'active' },
     { state: 'failed', reason: 'Version 1 was deployed again before it was ready.' },
   ]);
+});
+
+test('what was handed in to a version before another took over is executed by it, also what waits', async ({
+  onTestFinished: whenDone,
+}) => {
+  const gates = new Gates(await folderForTest(whenDone));
+  const jobs = { replicas: { min: 1, max: 1, concurrency: 1 } };
+  const tested = await engineForTest(whenDone, { jobs }, 'without-sweeps');
+  const { endpoints } = tested.engine;
+  const working = await tested.submit({ do: 'say', path: gates.path('on') });
+  await until('it is at work', async () => (await tested.ledger.run(working))?.status === 'running');
+  const waiting = await tested.submit({ do: 'run' });
+  await endpoints.deploy(await staged(tested));
+  await until('the next version takes over', async () => {
+    await endpoints.tidy();
+    return endpoints.versionsOf('jobs')!.active.deployed.version === 2;
+  });
+  await endpoints.tidy();
+  gates.open('on');
+  for (const runId of [working, waiting])
+    expect((await tested.ended(runId)).run).toMatchObject({ status: 'succeeded', version: 1 });
 });
 
 test('the version that is active here is not opened twice, whatever another server has made of the ledger', async ({

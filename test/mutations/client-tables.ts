@@ -131,13 +131,6 @@ export const TABLES_MUTATIONS: readonly Mutation[] = [
     tests: ['tables', 'client', 'submission'],
   },
   {
-    breaks: 'Any object with a method is a table of a library',
-    file: 'tables.ts',
-    find: '  if (!Array.isArray(schema?.fields)) return null;\n',
-    replace: '',
-    tests: ['tables'],
-  },
-  {
     breaks: 'A table is put together out of two versions',
     file: 'cache/cached-table.ts',
     find: 'return version !== this.#version && !this.#parts.anyVersion;',
