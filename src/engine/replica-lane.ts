@@ -11,6 +11,7 @@
 
 import { type Clock, jitter, startTimer } from '../clock.ts';
 import { BlobDamaged, fetchedKey, outputKey } from '../blobs/blobs.ts';
+import type { ModelSource } from '../domain/endpoint.ts';
 import type { RunError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import { HELD_PAYLOAD_BYTES_MAX, LOCATION_TYPE, type Payload } from '../domain/payload.ts';
@@ -38,6 +39,7 @@ import type { Deployed } from './deployment.ts';
 import type { Lane } from './dispatcher.ts';
 import type { DrainRates } from './drain-rate.ts';
 import { asDeclared, type Declared } from './feature-names.ts';
+import { digitsOf } from './handed-numbers.ts';
 import type { HeldClaim, StopReason } from './leases.ts';
 import { attemptAttributes, outcomeOf, type RunObserver } from './observer.ts';
 import { fetchInput, type FetchParts, InputUnavailable } from './located-input.ts';
@@ -193,7 +195,7 @@ async function attemptResult(
     await payloads
       .discard(input.fetched)
       .catch((err: unknown) => parts.log.warn({ err, run_id: runId }, 'a fetched input could not be deleted'));
-  const reply = asCallerNames(input, invoked);
+  const reply = asGivenBack(input, invoked);
   if (reply.kind === 'own-fault') {
     if (reply.of === 'output' || isTroubleOfServer(reply.cause)) throw reply.cause;
     return unreadableInput(parts.log, runId, reply.cause);
@@ -253,13 +255,15 @@ interface Beside {
 interface Input {
   readonly body: Invocation['body'];
   readonly contentType: string;
-  /** Gives an output the caller's names for columns, where the model was given others; null where it was not. */
-  readonly giveBack: Declared['giveBack'] | null;
+  /** Gives an output the digits that a program may have lost, and the caller's names for columns; null where it has them. */
+  readonly giveBack: GiveBack | null;
   /** How much of the attempt's time went by until it was there. */
   readonly took: Duration;
   /** What was stored for this attempt alone, and goes with it; null where that is nothing. */
   readonly fetched: Payload | null;
 }
+
+type GiveBack = Declared['giveBack'];
 
 /** A chunk's input is its rows of the parent's table; a call's is its own. Both under the names that the endpoint declares. */
 async function inputOf(parts: ReplicaLaneParts, claimed: ClaimedRun, held: HeldClaim): Promise<Input> {
@@ -318,13 +322,23 @@ function declaredInput(
 ): Omit<Input, 'took' | 'fetched'> {
   const { bytes, contentType } = content;
   const declared = asDeclared(content, spec.features, columns);
-  return { body: declared?.bytes ?? bytes, contentType, giveBack: declared?.giveBack ?? null };
+  const body = declared?.bytes ?? bytes;
+  // Our runners know what was a double, and have written the digits.
+  const keepDigits = isOurRunner(spec.model) ? null : digitsOf({ bytes: body, contentType });
+  return { body, contentType, giveBack: inTurn(keepDigits, declared?.giveBack ?? null) };
 }
 
-const asCallerNames = ({ giveBack }: Input, reply: Reply): Reply =>
+const isOurRunner = ({ runtime }: ModelSource): boolean => runtime === 'node' || runtime === 'python';
+
+const inTurn = (first: GiveBack | null, then: GiveBack | null): GiveBack | null =>
+  first === null || then === null
+    ? (first ?? then)
+    : ({ bytes, contentType }) => then({ bytes: first({ bytes, contentType }), contentType });
+
+const asGivenBack = ({ giveBack }: Input, reply: Reply): Reply =>
   giveBack === null || reply.kind !== 'output' ? reply : { ...reply, bytes: giveBack(reply) };
 
-/** Stores the output of a call while it comes, where it is long; a chunk's is looked into, and held, and so is one whose columns are renamed. */
+/** Stores the output of a call while it comes, where it is long; a chunk's is looked into, and held, and so is one of which digits or columns are given back. */
 function keepOutput(
   { payloads, room, deployed }: ReplicaLaneParts,
   { run, claim }: ClaimedRun,
@@ -349,7 +363,7 @@ async function invoke(
 ): Promise<Reply> {
   const { run, claim } = claimed;
   const { replicas, model } = parts.deployed.spec;
-  const isOurRunner = model.runtime === 'node' || model.runtime === 'python';
+  const isOurs = isOurRunner(model);
   const timeout = run.timeout === null ? null : milliseconds(Math.max(1, run.timeout - took));
   const stopTimer = timeout === null ? null : startTimer(timeout, () => held.stop('timeout'));
   const headers: Record<string, string> = {
@@ -361,7 +375,7 @@ async function invoke(
     [CALLBACK_HEADER]: reports.url,
   };
   const metadata = inAscii(run.metadata);
-  if (isOurRunner || metadata.length <= METADATA_HEADER_MAX) headers[METADATA_HEADER] = metadata;
+  if (isOurs || metadata.length <= METADATA_HEADER_MAX) headers[METADATA_HEADER] = metadata;
   // A chunk of a table that is answered as Arrow is asked for as text.
   if (run.rows !== null) headers[ROWS_HEADER] = String(run.rows.to - run.rows.from);
   if (run.accept !== null) headers['accept'] = run.rows === null ? run.accept : textTypeOf(run.accept);
@@ -369,7 +383,7 @@ async function invoke(
   try {
     // Our runner says whose line it is, also where it works on several runs at once; a program's is certain by its author's word alone.
     const isAlone = replicas.concurrency === 1 || claimed.alone;
-    const ownsOutput = !isOurRunner && isAlone && replicas.flushes === true;
+    const ownsOutput = !isOurs && isAlone && replicas.flushes === true;
     const { reporter } = reports;
     const beside = { reporter, ownsOutput, tenant: run.tenant };
     return await slot.invoke(
