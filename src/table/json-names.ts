@@ -1,34 +1,61 @@
 // The names in JSON objects, decoded once: rows of one table name their columns in the same order, nearly always.
-import { startsWithBytes } from './bytes.ts';
+import { BACKSLASH, QUOTE, startsWithBytes } from './bytes.ts';
 import { COLUMNS_MAX } from './codec.ts';
 import { shownName, TableError } from './format.ts';
 import type { Member, VisitMember } from './json-scan.ts';
 
 /** The names met so far, by position in the row; the last one met stands for the next row. */
 export interface NameMemory {
-  readonly raw: Uint8Array[];
   readonly names: string[];
+  /** What each was read from; null for a plain one, which is compared itself. */
+  readonly raw: (Uint8Array | null)[];
 }
 
 /** A memory with nothing in it. */
 export function openNames(): NameMemory {
-  return { raw: [], names: [] };
+  return { names: [], raw: [] };
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** The name of a member. */
 export function nameOf(memory: NameMemory, bytes: Uint8Array, { position, nameStart, nameEnd }: Member): string {
-  const known = memory.raw[position];
-  // A name ends with its quote, so no name is the start of another.
-  if (known !== undefined && startsWithBytes(bytes, nameStart, known)) {
-    return memory.names[position] as string;
-  }
+  const known = memory.names[position];
+  if (known !== undefined && isThere(bytes, nameStart, known, memory.raw[position] ?? null)) return known;
+  const plain = plainName(bytes, nameStart, nameEnd);
+  if (plain !== null) return remember(memory, position, plain, null);
   // A copy: what the table is read from may be let go of.
   const raw = bytes.slice(nameStart, nameEnd);
-  const name = JSON.parse(decoder.decode(raw)) as string;
-  memory.raw[position] = raw;
+  return remember(memory, position, JSON.parse(decoder.decode(raw)) as string, raw);
+}
+
+function remember(memory: NameMemory, position: number, name: string, raw: Uint8Array | null): string {
   memory.names[position] = name;
+  memory.raw[position] = raw;
+  return name;
+}
+
+/** Whether a name stands at a place. A name ends with its quote, so no name is the start of another. */
+function isThere(bytes: Uint8Array, nameStart: number, name: string, raw: Uint8Array | null): boolean {
+  if (raw !== null) return startsWithBytes(bytes, nameStart, raw);
+  for (let at = 0; at < name.length; at += 1) if (bytes[nameStart + 1 + at] !== name.charCodeAt(at)) return false;
+  return bytes[nameStart + 1 + name.length] === QUOTE;
+}
+
+/** Longest name, with its quotes, that is put together by hand, in bytes: to ask a decoder costs more than a short name. */
+const BY_HAND_MAX = 32;
+const FIRST_PRINTED = 0x20;
+const LAST_PRINTED = 0x7e;
+
+/** A plain name: short, in ASCII, without escapes; null for any other. */
+function plainName(bytes: Uint8Array, nameStart: number, nameEnd: number): string | null {
+  if (nameEnd - nameStart > BY_HAND_MAX) return null;
+  let name = '';
+  for (let at = nameStart + 1; at < nameEnd - 1; at += 1) {
+    const code = bytes[at] as number;
+    if (code < FIRST_PRINTED || code > LAST_PRINTED || code === BACKSLASH) return null;
+    name += String.fromCharCode(code);
+  }
   return name;
 }
 
