@@ -1116,7 +1116,7 @@ def write_csv(rows, columns):
             return b""
         raise InvalidOutput("The rows have no columns, so a CSV table cannot hold them; return at least one column.")
     check_names(columns, InvalidOutput)
-    lines = [csv_line(columns)]
+    lines = [csv_header_line(columns)]
     for position, row in enumerate(rows):
         lines.append(csv_line([csv_text(row.get(column), position, column) for column in columns]))
     lines.append("")
@@ -1147,6 +1147,30 @@ def csv_line(texts):
     return ",".join([csv_field(text) for text in texts]) or '""'
 
 
+# The same as ODD_NAME in table/csv-look.ts, with what stands for a blank and for any character there.
+BLANK = r"[\t\n\v\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]"
+ANY = r"[^\n\r\u2028\u2029]"
+ODD_NAME = re.compile(
+    rf"^#{ANY}*{BLANK}|^##|[;\t|]|^{BLANK}*[-+]?(?:[0-9]*\.[0-9]*|[0-9]+[eE]{ANY}*){BLANK}*\Z|^{BLANK}*[-+][0-9]"
+)
+WHOLE_NAME = re.compile(r"[0-9]+")
+
+
+def may_be_mistaken(names):
+    """Whether names of columns, written without quotes, would be taken for something else than a header."""
+    if any(ODD_NAME.search(name) for name in names) or (len(names) == 1 and " " in names[0]):
+        return True
+    numbers = [float(name) for name in names if WHOLE_NAME.fullmatch(name)]
+    steps = [after - before for before, after in zip(numbers, numbers[1:])]
+    return not (all(step > 0 for step in steps) or all(step < 0 for step in steps))
+
+
+def csv_header_line(names):
+    if may_be_mistaken(names):
+        return ",".join([quoted_csv(name) for name in names])
+    return csv_line(names)
+
+
 def csv_field(text):
     """Quotes around what needs them, and around blanks at either side, because some readers trim those."""
     if text == "":
@@ -1160,7 +1184,11 @@ def csv_field(text):
         or "\n" in text
         or "\r" in text
     )
-    return '"' + text.replace('"', '""') + '"' if needs_quotes else text
+    return quoted_csv(text) if needs_quotes else text
+
+
+def quoted_csv(text):
+    return '"' + text.replace('"', '""') + '"'
 
 
 # The kinds of model.

@@ -63,7 +63,7 @@ describe('a request is refused with 401', () => {
     expect((await server.get('/runs', good.headers)).status).toBe(200);
   });
 
-  test('where it has no key, or anything else in its place, or two', async () => {
+  test('where it has no key, or anything else in its place', async () => {
     const server = await serviceWithKeys({ endpoints }, { good: {} });
     const { key } = server.keys.good;
     for (const authorization of [
@@ -74,8 +74,6 @@ describe('a request is refused with 401', () => {
       `Basic ${Buffer.from(`${key}:`).toString('base64')}`,
       `Token ${key}`,
       `Bearer:${key}`,
-      ['Bearer x', `Bearer ${key}`],
-      [`Bearer ${key}`, `Bearer ${key}`],
     ])
       expect([
         authorization,
