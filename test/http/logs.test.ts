@@ -99,7 +99,9 @@ describe('logs that are followed', () => {
     await server.inStatus(runId, 'running');
     await server.send('DELETE', `/runs/${runId}`);
     expect(await followed.ended).toBe(true);
-    expect(followed.text()).toMatch(/ stopped\n$/);
+    // Which of the two comes first is told by neither: the one is the model's, and the other the server's.
+    expect(followed.text()).toMatch(/ stopped\n/);
+    expect(followed.text()).toMatch(/ \[server\] attempt 1 cancelled\n/);
   });
 
   test('break off where the server stops first, since more lines may follow', async () => {
