@@ -37,10 +37,8 @@ export function trustOf({ trustProxy }: PublicAddress): (address: string) => boo
     if (bits === undefined) trusted.addAddress(address, family);
     else trusted.addSubnet(address, Number(bits), family);
   }
-  return (address) => {
-    const plain = address.replace(/^::ffff:(?=\d+\.)/, '');
-    return trusted.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4');
-  };
+  // A list knows an IPv4 peer on a socket for both, ::ffff:10.1.2.3, for what it is.
+  return (address) => trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
 }
 
 /** Longest prefix that is taken from a header. */

@@ -56,13 +56,17 @@ test('a version that was given up leaves no replica and does not stay "starting"
     file,
     `import { writeFileSync } from 'node:fs';
     writeFileSync(${JSON.stringify(started)}, String(process.pid));
-    export const model = { load: () => new Promise(() => setInterval(() => {}, 1_000)) };`,
+    await new Promise(() => setInterval(() => {}, 1_000));`,
   );
   const slow = await staged(tested, file);
   await tested.engine.endpoints.deploy(slow);
   const versions = tested.engine.endpoints.versionsOf('jobs')!;
   const tried = versions.current.at(-1)!;
-  const pid = await until('its replica starts', () => existsSync(started) && Number(readFileSync(started, 'utf8')));
+  const pid = await until(
+    'its replica starts',
+    () => existsSync(started) && (Number(readFileSync(started, 'utf8')) || null),
+  );
+  expect(isAlive(pid)).toBe(true);
   tested.failNext('settle');
   expect(await versions.keep(1)).toBe(true);
   expect(isAlive(pid)).toBe(false);

@@ -263,10 +263,10 @@ export const ANSWERS_MUTATIONS: readonly Mutation[] = [
     replace: 'url.length >= base.length',
   },
   {
-    breaks: 'An IPv4 peer on a socket for both is nobody who is believed',
+    breaks: 'Of a network that is trusted one address is believed',
     file: 'public-address.ts',
-    find: "address.replace(/^::ffff:(?=\\d+\\.)/, '')",
-    replace: 'address',
+    find: 'else trusted.addSubnet(address, Number(bits), family);',
+    replace: 'else trusted.addAddress(address, family);',
   },
   {
     breaks: 'The last line that was seen comes again',

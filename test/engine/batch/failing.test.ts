@@ -1,6 +1,8 @@
 // What becomes of the chunks of a batch that fails. No lease is ever renewed in this file, so it is the batch's end that tells them.
 
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { folderForTest } from '../../support/folder.ts';
+import { Gates } from '../../support/gate.ts';
 import { startTestService, type TestService } from '../../support/service.ts';
 import { until } from '../../support/until.ts';
 
@@ -17,13 +19,18 @@ afterAll(async () => {
 });
 
 test('a batch that its first failed row ends stops the chunks that run, at once', async () => {
-  const runId = await server.submit('rows', [{ fail: 'hang' }, { fail: 'throw' }], {
-    batch: { size: 1, on_row_error: 'fail' },
+  const gates = new Gates(await folderForTest());
+  // The second chunk fails once the first is at work.
+  const rows = [{ fail: 'hang' }, {}, { gate: gates.path('on') }, { fail: 'throw' }];
+  const runId = await server.submit('rows', rows, { batch: { size: 2, on_row_error: 'fail' } });
+  const hanging = await until('the first chunk is at work', async () => {
+    const [first] = await server.chunks(runId);
+    return first?.status === 'running' ? (first.run_id as string) : null;
   });
+  gates.open('on');
   expect(await server.ended(runId)).toMatchObject({ status: 'failed', error: { type: 'model-error' } });
-  const [hanging] = await server.chunks(runId);
-  await until('the other chunk was let go of', async () => {
-    const { status, attempts } = await server.run(hanging.run_id);
-    return status === 'cancelled' && attempts.every(({ stopped_at: at }: { stopped_at: string | null }) => at !== null);
+  await until('the first chunk was let go of', async () => {
+    const { status, attempts } = await server.run(hanging);
+    return status === 'cancelled' && attempts.length === 1 && attempts[0].stopped_at !== null;
   });
 });
