@@ -1,6 +1,8 @@
-// What becomes of the chunks of a batch that fails. No lease is ever renewed in this file, so it is the batch's end that tells them.
+// What becomes of the chunks of a batch that fails. No lease is ever renewed in this file, neither now and then nor because that is overdue (time
+// stands still), so it is the batch's end that tells them.
 
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { ManualClock } from '../../ledger/manual-clock.ts';
 import { folderForTest } from '../../support/folder.ts';
 import { Gates } from '../../support/gate.ts';
 import { startTestService, type TestService } from '../../support/service.ts';
@@ -10,6 +12,9 @@ let server: TestService;
 beforeAll(async () => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   server = await startTestService({
+    clock: new ManualClock(),
+    // Of a database elsewhere the time is its own.
+    database: null,
     endpoints: { rows: { model: './careful-rows.ts', replicas: { min: 2, max: 2 } } },
   });
 });
