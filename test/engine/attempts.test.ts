@@ -22,7 +22,6 @@ beforeAll(async () => {
       forgiving: {
         model: './anything.ts',
         mode: 'async',
-        timeout: '100ms',
         retry: { maxAttempts: 2, on: ['model-error', 'run-timeout'] },
       },
       month: { model: './anything.ts', timeout: '30d', syncTimeout: '30d' },
@@ -125,7 +124,7 @@ describe.concurrent('a run that outlasts its timeout', () => {
   });
 
   test('is tried again where the policy says so', async () => {
-    const run = await server.ended(await server.submit('forgiving', { do: 'hang' }));
+    const run = await server.ended(await server.submit('forgiving', { do: 'hang' }, { timeout: 0.1 }));
     expect(run).toMatchObject({ status: 'failed', error: { type: 'run-timeout' } });
     expect(run.attempts).toHaveLength(2);
   });
