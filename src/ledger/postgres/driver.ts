@@ -372,16 +372,21 @@ class PostgresLedger implements Ledger {
     this.#hints.listen(listener);
   }
 
-  /** Reads are not counted: they commit nothing. */
-  stats(): LedgerStats {
-    const grouped = [
+  /** The lanes of calls that are written in groups. */
+  #writeLanes() {
+    return [
       this.#enqueues,
       this.#lockedEnqueues,
       this.#requests,
       this.#renewals,
       this.#endings,
       this.#deliveryEndings,
-    ];
+    ] as const;
+  }
+
+  /** Reads are not counted: they commit nothing. */
+  stats(): LedgerStats {
+    const grouped = this.#writeLanes();
     const calls = this.#singleCalls + sum(grouped.map((lane) => lane.calls));
     return { calls, commits: this.#connections.commits, lost: this.#lost };
   }
@@ -406,16 +411,7 @@ class PostgresLedger implements Ledger {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    const lanes = [
-      this.#enqueues,
-      this.#lockedEnqueues,
-      this.#requests,
-      this.#renewals,
-      this.#endings,
-      this.#deliveryEndings,
-      this.#lookUps,
-      this.#details,
-    ];
+    const lanes = [...this.#writeLanes(), this.#lookUps, this.#details];
     await Promise.all(lanes.map((lane) => lane.idle()));
     await this.#connections.close();
     await this.#hints.close();
