@@ -31,7 +31,8 @@ const deploy = (server: TestService, endpoint: object) =>
     body: JSON.stringify(endpoint),
   });
 
-test('one run that nobody can read any more keeps nobody from the others', async () => {
+/** A store, and how a server is started on it, as often as is asked for. */
+async function storeForTest(): Promise<{ readonly data: string; readonly start: () => Promise<TestService> }> {
   const data = await folderForTest();
   onTestFinished(() => dropDatabase(data));
   const start = async (): Promise<TestService> => {
@@ -39,6 +40,11 @@ test('one run that nobody can read any more keeps nobody from the others', async
     onTestFinished(() => started.stop());
     return started;
   };
+  return { data, start };
+}
+
+test('one run that nobody can read any more keeps nobody from the others', async () => {
+  const { data, start } = await storeForTest();
   const first = await start();
   const table = (await first.postRaw('/endpoints/rows/invoke', 'text/csv', 'id\n1\n')).json.run_id as string;
   const call = await first.submit('jobs', { do: 'say', value: 1 }, { metadata: { a: 1 } });
@@ -94,13 +100,7 @@ test.each([
 ])(
   'versions whose specification is %s any more keep a server from no other endpoint, and nobody goes back to them',
   async (_, spec) => {
-    const data = await folderForTest();
-    onTestFinished(() => dropDatabase(data));
-    const start = async (): Promise<TestService> => {
-      const started = await startTestService({ endpoints: ENDPOINTS, data });
-      onTestFinished(() => started.stop());
-      return started;
-    };
+    const { data, start } = await storeForTest();
     const first = await start();
     expect((await deploy(first, { model: './anything.ts' })).status).toBe(201);
     await deploy(first, { model: './anything.ts', timeout: 7 });
