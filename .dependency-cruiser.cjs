@@ -8,12 +8,25 @@ const may = (name, from, allowed) => ({
   from: { path: from },
   to: { path: '^src/', pathNot: [from, ...allowed] },
 });
-const CLOCK = '^src/clock\\.ts$';
-const LOG = '^src/log\\.ts$';
-const THREADS = '^src/thread-queue\\.ts$';
-const FOLDERS = '^src/folders\\.ts$';
-const VALIDATION = '^src/validation\\.ts$';
-const PROTOCOL = '^src/model/protocol\\.ts$';
+
+const [DOMAIN, TABLE, WIRE, SYSTEM, CACHE, SCORING, EGRESS, REPLICAS, ENGINE, METRICS] = [
+  'domain',
+  'table',
+  'wire',
+  'system',
+  'cache',
+  'scoring',
+  'egress',
+  'replicas',
+  'engine',
+  'metrics',
+].map(room);
+const VALIDATION = '^src/wire/validation\\.ts$';
+/** The ports of the stores: what they can do, and nothing of how. */
+const port = (names) => `^src/stores/(?:${names})/(?:ledger|vault|captures|blobs)\\.ts$`;
+/** What picks a driver, or is one. */
+const DRIVERS =
+  '^src/stores/(?:ledger/[^/]+/|blobs/directory\\.ts|(?:vault|captures|cache)/(?:sqlite|postgres|thread)\\.ts)';
 
 module.exports = {
   forbidden: [
@@ -25,227 +38,107 @@ module.exports = {
       // Peers are declared as such, and are here for the tests alone.
       to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'unknown', 'undetermined'], dependencyTypesNot: ['npm-peer'] },
     },
-    may('domain-is-pure', room('domain'), []),
     {
       name: 'domain-and-table-do-no-io',
       severity: 'error',
-      from: { path: ['^src/domain/', '^src/table/'] },
+      from: { path: [DOMAIN, TABLE] },
       to: { dependencyTypes: ['core'], pathNot: '^crypto$' },
     },
-    may('table-stands-alone', room('table'), []),
-    may('wire-knows-only-domain', room('wire'), [room('domain')]),
-    may('the-ledger-port-knows-only-domain', '^src/ledger/ledger\\.ts$', [room('domain')]),
-    may('a-ledger-driver-knows-only-its-port', '^src/ledger/[^/]+/', [
-      room('domain'),
-      '^src/ledger/(?:ledger|rows|promises|record-promises|dialect)\\.ts$',
-      CLOCK,
-      FOLDERS,
+
+    // The rooms, from the ground up.
+    may('domain-is-pure', DOMAIN, []),
+    may('table-stands-alone', TABLE, []),
+    may('wire-knows-only-domain', WIRE, [DOMAIN]),
+    may('system-knows-only-domain', SYSTEM, [DOMAIN]),
+    may('the-cache-is-known-without-a-server', CACHE, [DOMAIN, TABLE]),
+    may('scoring-is-pure', SCORING, [DOMAIN, TABLE]),
+    may('egress-knows-no-caller', EGRESS, [DOMAIN]),
+    may('a-model-knows-no-server', room('model'), [TABLE, DOMAIN, VALIDATION]),
+    may('configuration-knows-only-rules', room('config'), [
+      DOMAIN,
+      VALIDATION,
+      '^src/egress/(?:rules|addresses)\\.ts$',
     ]),
-    may('the-vault-port-knows-only-domain', '^src/vault/vault\\.ts$', [room('domain')]),
-    may('a-vault-driver-knows-only-its-port-and-its-store', room('vault'), [
-      room('domain'),
-      '^src/ledger/sqlite/(?:failures|query|store-file)\\.ts$',
-      '^src/ledger/postgres/(?:connections|store-schema)\\.ts$',
-      FOLDERS,
+    may('stores-know-no-engine', room('stores'), [DOMAIN, SYSTEM, '^src/cache/port\\.ts$', '^src/config/config\\.ts$']),
+    may('replicas-know-no-ledger', REPLICAS, [DOMAIN, SYSTEM, '^src/model/(?:protocol|inspect)\\.ts$']),
+    may('webhooks-go-out-through-egress-alone', room('webhooks'), [DOMAIN, SYSTEM, EGRESS, port('ledger|vault')]),
+    may('the-engine-knows-no-transport-and-no-driver', ENGINE, [
+      DOMAIN,
+      TABLE,
+      SYSTEM,
+      CACHE,
+      SCORING,
+      REPLICAS,
+      '^src/egress/egress\\.ts$',
+      '^src/model/(?:protocol|load-model)\\.ts$',
+      '^src/stores/(?:disk|run-logs)/',
+      port('ledger|blobs|captures'),
     ]),
-    may('scoring-is-pure', room('scoring'), [room('domain'), room('table')]),
-    may('evaluation-data-are-tables', room('evaluation'), [room('domain'), room('table'), room('scoring')]),
-    may('the-captures-port-knows-only-domain', '^src/captures/captures\\.ts$', [room('domain')]),
-    may('a-captures-driver-knows-only-its-port-and-its-store', '^src/captures/(?:sqlite|postgres|rows)\\.ts$', [
-      room('domain'),
-      '^src/captures/captures\\.ts$',
-      '^src/ledger/sqlite/(?:failures|query|store-file)\\.ts$',
-      '^src/ledger/postgres/(?:connections|store-schema)\\.ts$',
-      FOLDERS,
+    may('metrics-read-what-the-engine-tells', METRICS, [
+      DOMAIN,
+      '^src/engine/(?:engine|observer|sights)\\.ts$',
+      port('ledger'),
     ]),
-    may('the-captures-keeper-knows-no-driver', '^src/captures/(?:keeper|orphans)\\.ts$', [
-      room('domain'),
-      '^src/captures/captures\\.ts$',
-      '^src/blobs/blobs\\.ts$',
-      CLOCK,
-      LOG,
+    may('http-goes-through-the-engine', room('http'), [
+      DOMAIN,
+      TABLE,
+      WIRE,
+      SYSTEM,
+      CACHE,
+      SCORING,
+      ENGINE,
+      METRICS,
+      '^src/config/config\\.ts$',
+      port('ledger|vault|captures'),
     ]),
-    may('captures-are-made-from-runs-that-are-stored', '^src/captures/(?:capturer|scor\\w+|score-\\w+)\\.ts$', [
-      room('domain'),
-      room('table'),
-      room('scoring'),
-      '^src/captures/captures\\.ts$',
-      '^src/engine/(?:runs|exchange|stored)\\.ts$',
-      '^src/storage/disk-room\\.ts$',
-      '^src/ledger/ledger\\.ts$',
-      '^src/blobs/blobs\\.ts$',
-      CLOCK,
-      LOG,
-      THREADS,
-    ]),
-    may('the-cache-port-knows-only-domain', '^src/cache/store\\.ts$', [room('domain')]),
-    // Made by clients, in pages too, and by the server where it fills the cache itself.
-    may('what-is-kept-of-an-answer-is-known-without-a-server', '^src/cache/answers/', [
-      room('table'),
-      '^src/cache/store\\.ts$',
-    ]),
-    may('a-cache-is-filled-from-parts-that-are-stored', '^src/cache/filler\\.ts$', [
-      room('domain'),
-      room('table'),
-      '^src/cache/(?:store\\.ts$|answers/)',
-      '^src/engine/(?:runs|parts)\\.ts$',
-      '^src/storage/disk-room\\.ts$',
-      '^src/ledger/ledger\\.ts$',
-      CLOCK,
-      LOG,
-    ]),
-    may('a-cache-driver-knows-only-its-port-and-its-store', '^src/cache/(?!answers/|filler\\.ts$)', [
-      room('domain'),
-      '^src/ledger/sqlite/(?:failures|query|store-file)\\.ts$',
-      '^src/ledger/postgres/(?:connections|store-schema)\\.ts$',
-      CLOCK,
-      LOG,
-      FOLDERS,
-    ]),
-    may('access-knows-no-driver', room('access'), [room('domain'), '^src/vault/vault\\.ts$', CLOCK]),
-    may('the-blob-port-knows-only-domain', '^src/blobs/blobs\\.ts$', [room('domain')]),
-    may('a-blob-driver-knows-only-its-port', room('blobs'), [room('domain'), FOLDERS]),
-    may('storage-knows-only-the-disk', room('storage'), [room('domain'), CLOCK, LOG]),
-    may('logs-know-only-the-disk', room('logs'), [room('domain'), CLOCK, LOG]),
-    may('a-model-knows-no-server', room('model'), [room('table'), room('domain'), VALIDATION]),
-    may('egress-knows-no-caller', room('egress'), [room('domain')]),
-    may('webhooks-go-out-through-egress-alone', room('webhooks'), [
-      room('domain'),
-      room('egress'),
-      '^src/tracing/trace-context\\.ts$',
-      '^src/ledger/ledger\\.ts$',
-      '^src/vault/vault\\.ts$',
-      CLOCK,
-      LOG,
-    ]),
+    may('the-client-imports-no-server-code', room('client'), [WIRE, TABLE, CACHE, '^src/domain/(?:errors|time)\\.ts$']),
+
+    // Inside of the stores: a store knows its port and the ground; the doctor and a backup know every store.
+    {
+      name: 'a-store-knows-its-port-and-the-ground',
+      severity: 'error',
+      from: { path: '^src/stores/(?!doctor/|backup/)([^/]+)/' },
+      // What a capture is made of lies among the blobs.
+      to: { path: '^src/stores/', pathNot: ['^src/stores/(?:$1|sqlite|postgres)/', '^src/stores/blobs/blobs\\.ts$'] },
+    },
+    may('a-port-knows-only-domain', port('[^/]+'), [DOMAIN]),
+    {
+      name: 'only-the-stores-pick-drivers',
+      severity: 'error',
+      from: { path: '^src/', pathNot: room('stores') },
+      to: { path: DRIVERS },
+    },
+
+    // What a single room alone may touch of the world.
+    {
+      name: 'sql-lives-in-the-stores',
+      severity: 'error',
+      from: { path: '^src/', pathNot: room('stores') },
+      to: { path: ['^(?:node:)?sqlite$', 'node_modules/pg/'] },
+    },
     {
       name: 'only-egress-goes-where-callers-say',
       severity: 'error',
-      from: { path: '^src/', pathNot: ['^src/egress/', '^src/replicas/'] },
+      from: { path: '^src/', pathNot: [EGRESS, REPLICAS] },
       to: { path: ['^undici$', 'node_modules/undici/', '^(?:node:)?(?:https|http2|tls|dns|dgram)(?:/promises)?$'] },
     },
-    may('replicas-know-no-ledger', room('replicas'), [
-      room('domain'),
-      '^src/model/(?:protocol|inspect)\\.ts$',
-      CLOCK,
-      LOG,
-    ]),
-    may('the-engine-knows-no-transport-and-no-driver', room('engine'), [
-      room('domain'),
-      room('table'),
-      '^src/ledger/ledger\\.ts$',
-      '^src/blobs/blobs\\.ts$',
-      '^src/egress/egress\\.ts$',
-      room('storage'),
-      room('logs'),
-      room('replicas'),
-      room('tracing'),
-      PROTOCOL,
-      '^src/model/load-model\\.ts$',
-      CLOCK,
-      LOG,
-      THREADS,
-    ]),
-    may('traces-know-no-runs', room('tracing'), []),
-    may('metrics-read-what-the-engine-tells', room('metrics'), [
-      room('domain'),
-      '^src/engine/(?:engine|observer|sights)\\.ts$',
-      '^src/ledger/ledger\\.ts$',
-    ]),
     {
       name: 'only-metrics-know-prometheus',
       severity: 'error',
-      from: { path: '^src/', pathNot: room('metrics') },
+      from: { path: '^src/', pathNot: METRICS },
       to: { path: 'node_modules/prom-client' },
     },
     {
       name: 'only-tracing-knows-opentelemetry',
       severity: 'error',
-      from: { path: '^src/', pathNot: room('tracing') },
+      from: { path: '^src/', pathNot: '^src/system/tracing\\.ts$' },
       to: { path: 'node_modules/@opentelemetry' },
-    },
-    may('http-goes-through-the-engine', room('http'), [
-      room('domain'),
-      room('table'),
-      room('wire'),
-      room('engine'),
-      room('access'),
-      '^src/captures/(?:captures|capturer)\\.ts$',
-      room('evaluation'),
-      room('metrics'),
-      room('tracing'),
-      '^src/ledger/ledger\\.ts$',
-      '^src/cache/(?:store|filler)\\.ts$',
-      '^src/thread-queue\\.ts$',
-      VALIDATION,
-      CLOCK,
-      LOG,
-    ]),
-    may('the-client-imports-no-server-code', room('client'), [
-      room('wire'),
-      room('table'),
-      '^src/domain/(?:errors|time)\\.ts$',
-      '^src/cache/(?:store\\.ts$|answers/)',
-    ]),
-    may('the-doctor-needs-no-server', room('doctor'), [
-      room('domain'),
-      room('ledger'),
-      room('blobs'),
-      '^src/captures/(?:captures|orphans|sqlite|postgres)\\.ts$',
-      '^src/(?:vault/sqlite|cache/sqlite-file|belonging)\\.ts$',
-      CLOCK,
-    ]),
-    may('a-backup-knows-the-stores-and-no-server', room('backup'), [
-      room('domain'),
-      '^src/ledger/ledger\\.ts$',
-      '^src/ledger/(?:sqlite/(?:copy|driver)|postgres/to-read)\\.ts$',
-      '^src/captures/(?:captures|sqlite)\\.ts$',
-      '^src/belonging\\.ts$',
-      '^src/config/config\\.ts$',
-      CLOCK,
-      LOG,
-      FOLDERS,
-    ]),
-    may('configuration-knows-only-rules', room('config'), [
-      room('domain'),
-      VALIDATION,
-      '^src/egress/(?:rules|addresses)\\.ts$',
-    ]),
-    {
-      name: 'only-the-root-and-the-doctor-pick-drivers',
-      severity: 'error',
-      from: {
-        path: '^src/',
-        pathNot: [
-          '^src/stores\\.ts$',
-          '^src/doctor/store\\.ts$',
-          '^src/backup/(?:backup|its-ledger)\\.ts$',
-          '^src/ledger/[^/]+/',
-          '^src/blobs/directory\\.ts$',
-          '^src/(?:vault|captures|cache)/(?:sqlite|postgres)\\.ts$',
-          '^src/cache/(?:sqlite-file|worker|local)\\.ts$',
-        ],
-      },
-      to: {
-        path: [
-          '^src/ledger/[^/]+/',
-          '^src/blobs/directory\\.ts$',
-          '^src/(?:vault|captures|cache)/(?:sqlite|postgres)\\.ts$',
-          '^src/cache/thread\\.ts$',
-        ],
-      },
-    },
-    {
-      name: 'sql-lives-in-the-rooms-of-stores',
-      severity: 'error',
-      from: { path: '^src/', pathNot: ['^src/(?:ledger|vault|captures|cache)/'] },
-      to: { path: '^(?:node:)?sqlite$' },
     },
     {
       name: 'processes-live-in-replicas',
       severity: 'error',
       // Postgres' own programs alone can dump a database.
-      from: { path: '^src/', pathNot: ['^src/replicas/', '^src/backup/postgres-tools\\.ts$'] },
+      from: { path: '^src/', pathNot: [REPLICAS, '^src/stores/backup/postgres-tools\\.ts$'] },
       to: { path: '^(?:node:)?child_process$' },
     },
     {

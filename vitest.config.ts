@@ -12,7 +12,7 @@ export const config = defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
     // `npm run test:postgres` is for those: most need a Postgres, which takes a while to start.
-    exclude: process.env['CLAIMCHECK_TEST_LEDGER'] === 'postgres' ? [] : ['test/ledger/postgres*'],
+    exclude: process.env['CLAIMCHECK_TEST_LEDGER'] === 'postgres' ? [] : ['test/stores/ledger/postgres*'],
     globalSetup: 'test/support/every-postgres.ts',
     pool: 'forks',
     // The files that one worker runs share what they import, since no module keeps anything that a test could notice.

@@ -2,10 +2,10 @@
 // without it, by the same model.
 
 import { join } from 'node:path';
-import { systemClock } from '../src/clock.ts';
-import { openSqliteCache } from '../src/cache/sqlite.ts';
-import type { CachePlace } from '../src/cache/store.ts';
-import { keysOf } from '../src/cache/answers/keys.ts';
+import { systemClock } from '../src/system/clock.ts';
+import { openSqliteCache } from '../src/stores/cache/sqlite.ts';
+import type { CachePlace } from '../src/cache/port.ts';
+import { keysOf } from '../src/cache/keys.ts';
 import { sha256Hex } from '../src/client/environment.ts';
 import { cacheFile } from '../src/config/config.ts';
 import { connect, type Endpoint, InferenceCache, type InferenceCacheOptions } from '../src/index.ts';

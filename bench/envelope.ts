@@ -9,9 +9,9 @@ import type { Deployed } from '../src/engine/deployment.ts';
 import { planHeld } from '../src/engine/batch/plan.ts';
 import { ArrowConverter } from '../src/engine/batch/arrow-converter.ts';
 import { DEFAULT_LIMITS } from '../src/http/limits.ts';
-import { isLongEnvelope, LongEnvelopes } from '../src/http/long-envelope.ts';
-import { problemBody } from '../src/http/problem.ts';
-import { readSubmission } from '../src/http/submission.ts';
+import { isLongEnvelope, LongEnvelopes } from '../src/http/request/long-envelope.ts';
+import { problemBody } from '../src/http/answer/problem.ts';
+import { readSubmission } from '../src/http/request/submission.ts';
 import type { BenchOptions } from './support/options.ts';
 import { count, ms, print } from './support/print.ts';
 

@@ -1,16 +1,16 @@
 // webhooks: how fast one receiver is told of a backlog of ended runs, against the same requests without a ledger, in turn.
 
 import { join } from 'node:path';
-import { systemClock } from '../src/clock.ts';
+import { systemClock } from '../src/system/clock.ts';
 import { hours, seconds } from '../src/domain/time.ts';
 import { Egress } from '../src/egress/egress.ts';
-import { runLineText } from '../src/http/run-view.ts';
-import type { Ledger } from '../src/ledger/ledger.ts';
-import { openLog } from '../src/log.ts';
-import { openSqliteVault } from '../src/vault/sqlite.ts';
-import type { Vault } from '../src/vault/vault.ts';
+import { runLineText } from '../src/http/answer/run-view.ts';
+import type { Ledger } from '../src/stores/ledger/ledger.ts';
+import { openLog } from '../src/system/log.ts';
+import { openSqliteVault } from '../src/stores/vault/sqlite.ts';
+import type { Vault } from '../src/stores/vault/vault.ts';
 import { Deliverer } from '../src/webhooks/deliverer.ts';
-import { call } from '../test/ledger/runs.ts';
+import { call } from '../test/stores/ledger/runs.ts';
 import type { BenchOptions } from './support/options.ts';
 import { openLedger, PortRuns } from './support/port.ts';
 import { count, print, ratio } from './support/print.ts';

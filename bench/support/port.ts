@@ -1,12 +1,12 @@
 // Runs at the ledger's port, without a server around it.
 
-import { systemClock } from '../../src/clock.ts';
+import { systemClock } from '../../src/system/clock.ts';
 import type { Payload } from '../../src/domain/payload.ts';
 import { days, minutes } from '../../src/domain/time.ts';
-import type { ClaimedRun, Ledger, NewRun } from '../../src/ledger/ledger.ts';
-import { openPostgresLedger } from '../../src/ledger/postgres/driver.ts';
-import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
-import { call, inline } from '../../test/ledger/runs.ts';
+import type { ClaimedRun, Ledger, NewRun } from '../../src/stores/ledger/ledger.ts';
+import { openPostgresLedger } from '../../src/stores/ledger/postgres/driver.ts';
+import { openSqliteLedger } from '../../src/stores/ledger/sqlite/driver.ts';
+import { call, inline } from '../../test/stores/ledger/runs.ts';
 import { BODY } from './load.ts';
 
 const INPUT: Payload = inline(JSON.stringify((JSON.parse(BODY) as { input: unknown }).input));

@@ -6,7 +6,7 @@ import { logLineText } from '../domain/log-line.ts';
 import type { RunBody } from '../wire/runs.ts';
 import { asCalled } from './called-as.ts';
 import { type ConnectionOptions, serverOption } from './connection.ts';
-import { plainLine, write } from './text.ts';
+import { plainLine, write } from './text/text.ts';
 
 /** Lines that are shown: where a model fails, the last ones say why. */
 const LINES_SHOWN = 5;

@@ -3,8 +3,8 @@
 import { ClaimcheckError, ConnectionError } from '../client/errors.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { StorageBroken } from '../domain/errors.ts';
-import { FolderError } from '../folders.ts';
-import { plain } from './text.ts';
+import { FolderError } from '../system/folders.ts';
+import { plain } from './text/text.ts';
 
 /**
  * Exit codes: 0 is success; a run that failed is not. A script tells apart what was decided (1, 65, 77) from what may go better later

@@ -7,7 +7,7 @@ import { buffer } from 'node:stream/consumers';
 import { type InputContent, isJsonType } from '../client/content.ts';
 import { reasonOf } from '../domain/system-error.ts';
 import { BORDER_TYPES, CONTENT_TYPES } from '../table/format.ts';
-import { jsonFaultIn } from '../table/json-text.ts';
+import { jsonFaultIn } from '../table/json/text.ts';
 import { UsageError } from './failure.ts';
 import { PARQUET_TYPE, sentTable, TABLE_EXTENSIONS } from './table-files.ts';
 

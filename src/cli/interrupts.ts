@@ -1,7 +1,7 @@
 // Ctrl-C, once and twice, and the signals that end a command at once: SIGTERM, and SIGHUP of a terminal that was closed.
 
 import { setTimeout as pause } from 'node:timers/promises';
-import { systemClock } from '../clock.ts';
+import { systemClock } from '../system/clock.ts';
 import { Interrupted, type StopSignal } from './failure.ts';
 
 /**

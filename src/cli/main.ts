@@ -4,7 +4,7 @@ import { CommanderError } from 'commander';
 import { asCalled } from './called-as.ts';
 import { EXIT, reportOf } from './failure.ts';
 import { program } from './program.ts';
-import { write } from './text.ts';
+import { write } from './text/text.ts';
 
 async function main(): Promise<number> {
   try {

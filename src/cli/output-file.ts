@@ -18,7 +18,7 @@ import { fileBytes, isConverted } from './table-files.ts';
 import { Interrupted, UsageError } from './failure.ts';
 import { Interrupts } from './interrupts.ts';
 import { placeOf } from './output-place.ts';
-import { plain, write } from './text.ts';
+import { plain, write } from './text/text.ts';
 
 /**
  * Writes the output of a run that has succeeded to a file, or to standard output: as it is into a pipe, as harmless text on a terminal. A file is

@@ -2,24 +2,24 @@
 
 import { Command } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
-import { backupCommand } from './backup.ts';
+import { backupCommand } from './commands/backup.ts';
 import { asCalled } from './called-as.ts';
-import { cacheCommand } from './cache.ts';
-import { capturesCommand } from './captures.ts';
-import { checkCommand } from './check.ts';
-import { completeCommand, completionCommand } from './completion.ts';
-import { deployCommand } from './deploy.ts';
-import { doctorCommand } from './doctor.ts';
-import { endpointsCommand } from './endpoints.ts';
-import { invokeCommand } from './invoke.ts';
-import { keysCommand } from './keys.ts';
-import { migrateCommand } from './migrate.ts';
-import { purgeCommand } from './purge.ts';
-import { restoreCommand } from './restore.ts';
-import { runsCommand } from './runs.ts';
-import { serveCommand } from './serve.ts';
-import { submitCommand } from './submit.ts';
-import { webhooksCommand } from './webhooks.ts';
+import { cacheCommand } from './commands/cache.ts';
+import { capturesCommand } from './commands/captures.ts';
+import { checkCommand } from './commands/check.ts';
+import { completeCommand, completionCommand } from './commands/completion.ts';
+import { deployCommand } from './commands/deploy.ts';
+import { doctorCommand } from './commands/doctor.ts';
+import { endpointsCommand } from './commands/endpoints.ts';
+import { invokeCommand } from './commands/invoke.ts';
+import { keysCommand } from './commands/keys.ts';
+import { migrateCommand } from './commands/migrate.ts';
+import { purgeCommand } from './commands/purge.ts';
+import { restoreCommand } from './commands/restore.ts';
+import { runsCommand } from './commands/runs.ts';
+import { serveCommand } from './commands/serve.ts';
+import { submitCommand } from './commands/submit.ts';
+import { webhooksCommand } from './commands/webhooks.ts';
 
 const EXAMPLES = `
 Examples:

@@ -3,7 +3,7 @@
 import { DeduplicatedError } from '../client/errors.ts';
 import type { Run } from '../client/run.ts';
 import { comeBack, type ConnectionOptions } from './connection.ts';
-import { jsonText, write } from './text.ts';
+import { jsonText, write } from './text/text.ts';
 
 /**
  * Refuses to wait for a run that was made for another input.

@@ -25,7 +25,7 @@ export const wireTypeOf = (contentType: string): string =>
 export async function sentTable(content: InputContent): Promise<InputContent> {
   const { bytes, contentType } = content;
   if (contentType !== PARQUET_TYPE) return content;
-  const { readParquetFile } = await import('./parquet-reader.ts');
+  const { readParquetFile } = await import('./parquet/reader.ts');
   const held = bytes instanceof Uint8Array ? bytes : new Uint8Array(await bytes.arrayBuffer());
   return { bytes: await readParquetFile(held), contentType: BORDER_TYPES.arrow };
 }
@@ -55,7 +55,7 @@ export async function fileBytes({ bytes, contentType }: Content, file: string, n
   const table = format === wanted ? bytes : await convertBorder(bytes, format, wanted);
   if (wanted !== 'arrow' || extname(file).toLowerCase() === '.arrows') return table;
   if (named !== PARQUET_TYPE) return arrowFile(table);
-  const { parquetFromArrow } = await import('./parquet.ts');
+  const { parquetFromArrow } = await import('./parquet/parquet.ts');
   return parquetFromArrow(table);
 }
 

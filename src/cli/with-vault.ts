@@ -1,7 +1,7 @@
 // Commands that open the vault themselves, whether a server runs or not: whoever can read it is the operator.
 
 import type { ConfigOverrides } from '../config/config.ts';
-import type { Vault } from '../vault/vault.ts';
+import type { Vault } from '../stores/vault/vault.ts';
 
 /**
  * Opens the vault of a store for some work, and closes it. The work may ask for the names of the endpoints that there are, in their order:
@@ -12,7 +12,10 @@ export async function withVault<Result>(
   work: (vault: Vault, knownEndpoints: () => Promise<readonly string[]>) => Promise<Result>,
 ): Promise<Result> {
   // Imported here, so that every other command starts without the server's code.
-  const [{ locateStore }, { openVault }] = await Promise.all([import('../config/config.ts'), import('../stores.ts')]);
+  const [{ locateStore }, { openVault }] = await Promise.all([
+    import('../config/config.ts'),
+    import('../stores/open.ts'),
+  ]);
   const store = await locateStore(place);
   const vault = await openVault(store);
   const configured = store.endpoints.map(({ name }) => name);

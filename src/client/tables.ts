@@ -4,7 +4,7 @@
 import type { Table as FlechetteTable } from '@uwdata/flechette';
 import { afterByteOrderMark, utf8 } from '../table/bytes.ts';
 import { BORDER_TYPES, borderFormatOf } from '../table/format.ts';
-import { namesInstances } from '../table/json.ts';
+import { namesInstances } from '../table/json/json.ts';
 import type { Row } from '../table/rows.ts';
 import { indexTable, sliceTable } from '../table/split.ts';
 import { type Content, type InputContent, isContent, isJsonType } from './content.ts';

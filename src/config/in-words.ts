@@ -2,7 +2,7 @@
 
 import type { TSchema } from 'typebox';
 import type { FieldError } from '../domain/errors.ts';
-import { type Check, compileCheck, type Misfit } from '../validation.ts';
+import { type Check, compileCheck, type Misfit } from '../wire/validation.ts';
 import { ConfigFile, EndpointFile } from './config-file.ts';
 
 /** Mistakes that are looked for: more than anybody makes. */

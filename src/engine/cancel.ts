@@ -1,6 +1,6 @@
 // Cancelling one run, or all that an endpoint has. The ledger decides at once; the replicas are told, and stopped when they do not listen.
 
-import type { Cancelled, RunRecord } from '../ledger/ledger.ts';
+import type { Cancelled, RunRecord } from '../stores/ledger/ledger.ts';
 import { purge, type PurgeParts } from './purge.ts';
 import { runNotFound } from './runs.ts';
 

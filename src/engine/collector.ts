@@ -4,14 +4,15 @@
 // and before it was deleted. Both leave a blob that no run names, and the hourly pass finds it. Logs go with the payloads of their run, and nobody is
 // shown them from then on; those that were left behind are found by that pass as well.
 
-import { type BlobStore, ORPHAN_AGE, runIdOf } from '../blobs/blobs.ts';
-import { type Clock, jitter, Rounds } from '../clock.ts';
+import { type BlobStore, ORPHAN_AGE, runIdOf } from '../stores/blobs/blobs.ts';
+import { type Clock, jitter, Rounds } from '../system/clock.ts';
 import { isEnded } from '../domain/run.ts';
 import type { BlobKey } from '../domain/payload.ts';
-import { between, type Duration, type Instant, milliseconds, minutes, seconds } from '../domain/time.ts';
-import type { Ledger, LogsOfRun } from '../ledger/ledger.ts';
-import type { Log } from '../log.ts';
-import type { RunLogs } from '../logs/run-logs.ts';
+import { between, type Duration, milliseconds, minutes, seconds } from '../domain/time.ts';
+import type { Ledger, LogsOfRun } from '../stores/ledger/ledger.ts';
+import type { Log } from '../system/log.ts';
+import type { FolderRights } from '../stores/disk/folder-rights.ts';
+import type { RunLogs } from '../stores/run-logs/run-logs.ts';
 
 /** Pause between two rounds: how much longer than it was promised a payload may be kept. */
 const PAUSE: Duration = minutes(1);
@@ -34,14 +35,6 @@ export interface CollectorParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly folder: FolderRights;
-}
-
-/** What may be deleted in the data folder. */
-export interface FolderRights {
-  /** Since when what lies in it is this ledger's; null where it is not any more, so that nothing may be deleted of which it knows nothing. */
-  since(): Instant | null;
-  /** Whether somebody copies it: what is deleted now is missing in the copy. */
-  isCopied(): boolean;
 }
 
 /** Collects until it is stopped. */

@@ -2,7 +2,7 @@
 
 import type { Principal } from '../domain/access.ts';
 import type { EndpointSpec } from '../domain/endpoint.ts';
-import type { DeploymentRecord } from '../ledger/ledger.ts';
+import type { DeploymentRecord } from '../stores/ledger/ledger.ts';
 import type { ModelKind } from '../model/load-model.ts';
 
 /** What the engine needs to know of an endpoint. */

@@ -1,11 +1,11 @@
 // Moves queued runs to where they can be executed. It claims only what a free slot can start now, so nothing waits in a server that might die.
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../system/clock.ts';
 import { between, milliseconds } from '../domain/time.ts';
-import type { ClaimedRun, Ledger, Slot } from '../ledger/ledger.ts';
-import type { Log } from '../log.ts';
-import type { DiskRoom } from '../storage/disk-room.ts';
+import type { ClaimedRun, Ledger, Slot } from '../stores/ledger/ledger.ts';
+import type { Log } from '../system/log.ts';
+import type { DiskRoom } from '../stores/disk/disk-room.ts';
 import { type HeldClaim, LEASE, type Leases } from './leases.ts';
 import type { RunObserver } from './observer.ts';
 

@@ -1,16 +1,16 @@
 // Everything that one endpoint has at work: its replicas, and the two lanes that feed them.
 
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../system/clock.ts';
 import type { RunKind } from '../domain/run.ts';
 import type { Duration } from '../domain/time.ts';
-import type { Ledger } from '../ledger/ledger.ts';
-import type { Log } from '../log.ts';
-import type { RunLogs } from '../logs/run-logs.ts';
+import type { Ledger } from '../stores/ledger/ledger.ts';
+import type { Log } from '../system/log.ts';
+import type { RunLogs } from '../stores/run-logs/run-logs.ts';
 import type { Callbacks } from '../replicas/callbacks.ts';
 import type { Launch } from '../replicas/runtimes/launch.ts';
 import { type ReservedSlot, Supervisor } from '../replicas/supervisor.ts';
-import type { DiskRoom } from '../storage/disk-room.ts';
-import type { Tracing } from '../tracing/tracing.ts';
+import type { DiskRoom } from '../stores/disk/disk-room.ts';
+import type { Tracing } from '../system/tracing.ts';
 import type { ArrowConverter } from './batch/arrow-converter.ts';
 import type { BatchInputs } from './batch/inputs.ts';
 import { batchLane } from './batch/lane.ts';

@@ -1,10 +1,10 @@
 // The endpoints that are deployed on this server: found by name, shown, and put to work or taken away.
 
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../system/clock.ts';
 import { mayUse, type Viewer } from '../domain/access.ts';
 import { ServiceError } from '../domain/errors.ts';
-import type { Ledger } from '../ledger/ledger.ts';
-import type { Log } from '../log.ts';
+import type { Ledger } from '../stores/ledger/ledger.ts';
+import type { Log } from '../system/log.ts';
 import type { Deployed } from './deployment.ts';
 import type { EndpointEngine } from './endpoint-engine.ts';
 import { type EndpointSight, endpointSightOf } from './sights.ts';

@@ -2,25 +2,26 @@
 // Transport is somebody else's business.
 
 import { randomUUID } from 'node:crypto';
-import { type BlobStore, inputKey } from '../blobs/blobs.ts';
-import { cautious, type Clock, newRunId, Rounds } from '../clock.ts';
+import { type BlobStore, inputKey } from '../stores/blobs/blobs.ts';
+import { cautious, type Clock, newRunId, Rounds } from '../system/clock.ts';
 import type { Principal, Viewer } from '../domain/access.ts';
 import { ServiceError } from '../domain/errors.ts';
 import type { DeliveryId } from '../domain/delivery.ts';
 import type { RunId } from '../domain/ids.ts';
 import { type Duration, seconds } from '../domain/time.ts';
-import type { DeliveryRecord, Ledger } from '../ledger/ledger.ts';
+import type { DeliveryRecord, Ledger } from '../stores/ledger/ledger.ts';
 import type { Egress } from '../egress/egress.ts';
-import type { Log } from '../log.ts';
-import type { RunLogs } from '../logs/run-logs.ts';
+import type { Log } from '../system/log.ts';
+import type { RunLogs } from '../stores/run-logs/run-logs.ts';
 import type { Callbacks } from '../replicas/callbacks.ts';
-import type { DiskRoom } from '../storage/disk-room.ts';
-import type { Tracing } from '../tracing/tracing.ts';
+import type { DiskRoom } from '../stores/disk/disk-room.ts';
+import type { Tracing } from '../system/tracing.ts';
 import { ArrowConverter } from './batch/arrow-converter.ts';
 import { BatchInputs } from './batch/inputs.ts';
 import { Suspects } from './batch/suspects.ts';
 import { cancelAll, cancelRun, type CancelResult } from './cancel.ts';
-import { Collector, type FolderRights } from './collector.ts';
+import { Collector } from './collector.ts';
+import type { FolderRights } from '../stores/disk/folder-rights.ts';
 import { redeliver } from './deliveries.ts';
 import type { Deployed } from './deployment.ts';
 import { EndpointEngine, type SharedParts } from './endpoint-engine.ts';

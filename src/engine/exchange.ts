@@ -1,7 +1,7 @@
 // What a run was given and what it answered, side by side, for whoever compares them.
 
 import type { RowRange } from '../domain/batch.ts';
-import type { RunRecord } from '../ledger/ledger.ts';
+import type { RunRecord } from '../stores/ledger/ledger.ts';
 import { ChunkPlan } from './batch/chunk-plan.ts';
 import { readStored, type Stored, type StoredParts } from './stored.ts';
 

@@ -4,9 +4,9 @@
 import { isStorageTrouble } from '../domain/errors.ts';
 import { isLack, isSystemError } from '../domain/system-error.ts';
 import { type Duration, milliseconds, seconds } from '../domain/time.ts';
-import type { AttemptResult, ClaimedRun, FinishedAttempt, Ledger, Recorded } from '../ledger/ledger.ts';
-import type { Log } from '../log.ts';
-import type { DiskRoom } from '../storage/disk-room.ts';
+import type { AttemptResult, ClaimedRun, FinishedAttempt, Ledger, Recorded } from '../stores/ledger/ledger.ts';
+import type { Log } from '../system/log.ts';
+import type { DiskRoom } from '../stores/disk/disk-room.ts';
 import type { HeldClaim } from './leases.ts';
 
 /** How long a run waits that was handed back: doubled with every time, up to the limit. */

@@ -5,14 +5,14 @@
 // second. Nothing is read, and no text is made, before whoever follows asks for more: one that reads slowly misses no event and no line, and
 // of progress, which has no history, it gets the newest.
 
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../system/clock.ts';
 import type { Progress } from '../domain/batch.ts';
 import type { RunError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import { isEnded, type RunStatus } from '../domain/run.ts';
 import { between, type Duration, elapsed, type Instant, milliseconds, type Moment, seconds } from '../domain/time.ts';
-import type { AttemptRecord, Ledger, RunDetails, RunRecord } from '../ledger/ledger.ts';
-import type { RunLogs } from '../logs/run-logs.ts';
+import type { AttemptRecord, Ledger, RunDetails, RunRecord } from '../stores/ledger/ledger.ts';
+import type { RunLogs } from '../stores/run-logs/run-logs.ts';
 import { historyOf, type HistoryEvent } from './history.ts';
 import type { RunEvents } from './run-events.ts';
 

@@ -15,7 +15,7 @@ import {
   writeBytes,
 } from '../table/bytes.ts';
 import { type TableFormat, tableFormatOf } from '../table/format.ts';
-import { type NameMemory, nameOf, openNames } from '../table/json-names.ts';
+import { type NameMemory, nameOf, openNames } from '../table/json/names.ts';
 import {
   CLOSE_BRACKET,
   FAILED,
@@ -26,7 +26,7 @@ import {
   scanObject,
   scanValue,
   skipSpace,
-} from '../table/json-scan.ts';
+} from '../table/json/scan.ts';
 
 /** What goes to a program, or comes from it. */
 interface Content {

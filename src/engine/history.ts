@@ -7,7 +7,7 @@ import type { RunError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import { type EndedStatus, isEnded, type RunStatus } from '../domain/run.ts';
 import type { Instant } from '../domain/time.ts';
-import type { AttemptRecord, Ledger, RunRecord } from '../ledger/ledger.ts';
+import type { AttemptRecord, Ledger, RunRecord } from '../stores/ledger/ledger.ts';
 
 /** Something that happened to a run. `status` is the one it left the run in; nothing follows a final one. */
 export type HistoryEvent =

@@ -1,8 +1,8 @@
 // From an invocation that somebody asks for to a run that is written down. Everything that can be refused is refused here, before anything is
 // stored; an input that is too large to be held was stored while it came, and is let go of again where no run comes of it.
 
-import { newRunId } from '../clock.ts';
-import { inputKey } from '../blobs/blobs.ts';
+import { newRunId } from '../system/clock.ts';
+import { inputKey } from '../stores/blobs/blobs.ts';
 import type { Principal } from '../domain/access.ts';
 import type { BatchPlan } from '../domain/batch.ts';
 import { sha256 } from '../domain/digest.ts';
@@ -14,9 +14,9 @@ import { fullHeaders } from '../domain/quota.ts';
 import { lostWorkersMax } from '../domain/retry.ts';
 import type { Duration } from '../domain/time.ts';
 import type { Egress } from '../egress/egress.ts';
-import type { Enqueued, Ledger, NewRun, RunRecord } from '../ledger/ledger.ts';
+import type { Enqueued, Ledger, NewRun, RunRecord } from '../stores/ledger/ledger.ts';
 import { BORDER_TYPES } from '../table/format.ts';
-import type { TraceText } from '../tracing/trace-context.ts';
+import type { TraceText } from '../system/trace-context.ts';
 import type { ArrowConverter } from './batch/arrow-converter.ts';
 import { batchFormat, type BatchQuestion, planHeld, planStored } from './batch/plan.ts';
 import type { Deployed } from './deployment.ts';

@@ -1,10 +1,10 @@
 // The claims that this server holds: renewed while they are worked on, told when they are lost.
 
 import type { RunId } from '../domain/ids.ts';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../system/clock.ts';
 import { type Duration, elapsed, type Moment, seconds } from '../domain/time.ts';
-import type { Claim, Ledger } from '../ledger/ledger.ts';
-import type { Log } from '../log.ts';
+import type { Claim, Ledger } from '../stores/ledger/ledger.ts';
+import type { Log } from '../system/log.ts';
 
 /** How long a claim is good for without being renewed. Source: promise P5 of the reliability page. */
 export const LEASE: Duration = seconds(30);

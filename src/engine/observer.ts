@@ -5,7 +5,7 @@ import type { RunError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { EndedStatus, RunKind } from '../domain/run.ts';
 import type { Duration } from '../domain/time.ts';
-import type { AttemptResult, ClaimedRun, Recorded, RunRecord } from '../ledger/ledger.ts';
+import type { AttemptResult, ClaimedRun, Recorded, RunRecord } from '../stores/ledger/ledger.ts';
 import type { HeldClaim } from './leases.ts';
 
 /**

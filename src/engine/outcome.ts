@@ -4,7 +4,7 @@ import type { RunError } from '../domain/errors.ts';
 import { EMBEDDED_JSON_BYTES_MAX, isJson } from '../domain/payload.ts';
 import { afterFailure, type RetryPolicy } from '../domain/retry.ts';
 import { inSeconds } from '../domain/time.ts';
-import type { AttemptResult, ClaimedRun } from '../ledger/ledger.ts';
+import type { AttemptResult, ClaimedRun } from '../stores/ledger/ledger.ts';
 import type { Reply } from '../replicas/contract.ts';
 
 import { checkFits } from '../table/arrow/fits.ts';

@@ -3,11 +3,11 @@
 // What has ended is read from the ledger at the beginning and once more at the end; between the two the ends are heard of, wherever they come
 // about (watch.ts). A chunk that was cancelled is told of only where its batch went on without it: else its end is that of the batch.
 
-import { type Clock, startTimer } from '../clock.ts';
+import { type Clock, startTimer } from '../system/clock.ts';
 import type { RunId } from '../domain/ids.ts';
 import { isEnded } from '../domain/run.ts';
 import { type Duration, elapsed } from '../domain/time.ts';
-import type { ChunkRecord, Ledger, RunRecord } from '../ledger/ledger.ts';
+import type { ChunkRecord, Ledger, RunRecord } from '../stores/ledger/ledger.ts';
 import { isHalved } from './batch/chunk-plan.ts';
 import type { Watch } from './watch.ts';
 

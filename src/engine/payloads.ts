@@ -1,7 +1,7 @@
 // Small payloads stay with their run in the ledger, larger ones go to the blob store: one place that knows which.
 
 import { Readable } from 'node:stream';
-import type { BlobStore, Insist } from '../blobs/blobs.ts';
+import type { BlobStore, Insist } from '../stores/blobs/blobs.ts';
 import { formatBytes } from '../domain/bytes.ts';
 import { gather } from '../domain/chunks.ts';
 import { sha256 } from '../domain/digest.ts';

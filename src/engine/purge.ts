@@ -1,9 +1,9 @@
 // Emptying an endpoint's queue: every run that waits there, and none that arrives meanwhile.
 
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../system/clock.ts';
 import type { Viewer } from '../domain/access.ts';
 import { after, type Duration, type Instant, milliseconds } from '../domain/time.ts';
-import type { Ledger, QueueFilter } from '../ledger/ledger.ts';
+import type { Ledger, QueueFilter } from '../stores/ledger/ledger.ts';
 import type { Leases } from './leases.ts';
 import type { RunObserver } from './observer.ts';
 import type { RunEvents } from './run-events.ts';

@@ -9,15 +9,15 @@
 // due, and the sweep, which comes every second and so hears of what it took back itself, of another server's, and of an earlier one's.
 // As long as there are any, the lane goes on asking. A solo run waits one sweep longer at the most than it would otherwise.
 
-import { type Clock, jitter, startTimer } from '../clock.ts';
-import { BlobDamaged, fetchedKey, outputKey } from '../blobs/blobs.ts';
+import { type Clock, jitter, startTimer } from '../system/clock.ts';
+import { BlobDamaged, fetchedKey, outputKey } from '../stores/blobs/blobs.ts';
 import type { ModelSource } from '../domain/endpoint.ts';
 import type { RunError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import { HELD_PAYLOAD_BYTES_MAX, LOCATION_TYPE, type Payload } from '../domain/payload.ts';
 import { after, type Duration, elapsed, milliseconds, toRfc3339 } from '../domain/time.ts';
-import type { AttemptResult, ClaimedRun, Ledger } from '../ledger/ledger.ts';
-import type { Log } from '../log.ts';
+import type { AttemptResult, ClaimedRun, Ledger } from '../stores/ledger/ledger.ts';
+import type { Log } from '../system/log.ts';
 import {
   ATTEMPT_HEADER,
   CALLBACK_HEADER,
@@ -27,13 +27,13 @@ import {
   ROWS_HEADER,
   RUN_ID_HEADER,
 } from '../model/protocol.ts';
-import type { RunLogs } from '../logs/run-logs.ts';
+import type { RunLogs } from '../stores/run-logs/run-logs.ts';
 import type { Callbacks } from '../replicas/callbacks.ts';
 import type { Invocation, Reply } from '../replicas/contract.ts';
 import type { ReservedSlot, Supervisor } from '../replicas/supervisor.ts';
-import type { DiskRoom } from '../storage/disk-room.ts';
-import { traceHeaders } from '../tracing/trace-context.ts';
-import type { Traced, Tracing } from '../tracing/tracing.ts';
+import type { DiskRoom } from '../stores/disk/disk-room.ts';
+import { traceHeaders } from '../system/trace-context.ts';
+import type { Traced, Tracing } from '../system/tracing.ts';
 import type { BatchInputs } from './batch/inputs.ts';
 import type { Deployed } from './deployment.ts';
 import type { Lane } from './dispatcher.ts';

@@ -2,9 +2,9 @@
 
 import type { StepProgress } from '../domain/batch.ts';
 import { type Duration, seconds } from '../domain/time.ts';
-import type { Claim, Ledger } from '../ledger/ledger.ts';
-import type { Log } from '../log.ts';
-import type { RunLogs } from '../logs/run-logs.ts';
+import type { Claim, Ledger } from '../stores/ledger/ledger.ts';
+import type { Log } from '../system/log.ts';
+import type { RunLogs } from '../stores/run-logs/run-logs.ts';
 import type { Callbacks } from '../replicas/callbacks.ts';
 import type { Reporter } from '../replicas/reports.ts';
 import type { RunEvents } from './run-events.ts';

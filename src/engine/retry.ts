@@ -2,7 +2,7 @@
 
 import { ServiceError } from '../domain/errors.ts';
 import { isEnded } from '../domain/run.ts';
-import type { RunRecord } from '../ledger/ledger.ts';
+import type { RunRecord } from '../stores/ledger/ledger.ts';
 import type { Submission, SubmittedInput } from './intake.ts';
 import { type OpenStored, openStored, type StoredParts } from './stored.ts';
 

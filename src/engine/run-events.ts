@@ -4,7 +4,7 @@ import type { RowRange } from '../domain/batch.ts';
 import type { RunError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { EndedStatus } from '../domain/run.ts';
-import type { RunDetails } from '../ledger/ledger.ts';
+import type { RunDetails } from '../stores/ledger/ledger.ts';
 
 /** A run has ended, and the ledger has it. `rows` is null for a run that is no chunk, or when only the ledger knows them. */
 export interface RunEnded {

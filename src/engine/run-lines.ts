@@ -2,13 +2,13 @@
 // of its input, its output, its metadata or its URLs is in it. Measured when this was written: 6 µs of processor time for a run's end, a
 // hundredth of what the server takes for the whole run; 20 for all of its steps, which is why those are not written unless asked for.
 
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../system/clock.ts';
 import type { RunError } from '../domain/errors.ts';
 import type { EndedStatus } from '../domain/run.ts';
 import { between, type Duration, inSeconds, type Instant } from '../domain/time.ts';
-import type { ClaimedRun } from '../ledger/ledger.ts';
-import type { Log } from '../log.ts';
-import { traceIdOf } from '../tracing/trace-context.ts';
+import type { ClaimedRun } from '../stores/ledger/ledger.ts';
+import type { Log } from '../system/log.ts';
+import { traceIdOf } from '../system/trace-context.ts';
 import type { AttemptOutcome, EndedRun, QueuedRun, RunObserver } from './observer.ts';
 
 /** Writes the lines. */

@@ -1,15 +1,15 @@
 // The runs of a server as they are read: shown, listed, waited for and followed, with what they were given, answered and wrote. Nothing
 // here changes one.
 
-import { type Clock, startTimer } from '../clock.ts';
+import { type Clock, startTimer } from '../system/clock.ts';
 import type { Viewer } from '../domain/access.ts';
 import { ServiceError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { ByteRange } from '../domain/payload.ts';
 import { isEnded } from '../domain/run.ts';
 import type { Duration } from '../domain/time.ts';
-import type { ChunkRecord, DeliveryRecord, RunDetails, RunFilter, RunRecord } from '../ledger/ledger.ts';
-import type { RunLogs } from '../logs/run-logs.ts';
+import type { ChunkRecord, DeliveryRecord, RunDetails, RunFilter, RunRecord } from '../stores/ledger/ledger.ts';
+import type { RunLogs } from '../stores/run-logs/run-logs.ts';
 import type { ArrowConverter } from './batch/arrow-converter.ts';
 import type { BatchInputs, Slice } from './batch/inputs.ts';
 import { openPartialOutput, type PartialOutput } from './batch/partial.ts';

@@ -1,9 +1,9 @@
 // What readers are shown of runs and endpoints: what the ledger has, with what only the engine knows.
 
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../system/clock.ts';
 import { isEnded } from '../domain/run.ts';
 import { between, type Duration, type Instant, milliseconds } from '../domain/time.ts';
-import type { AttemptRecord, EndpointDepth, RunDetails, RunRecord } from '../ledger/ledger.ts';
+import type { AttemptRecord, EndpointDepth, RunDetails, RunRecord } from '../stores/ledger/ledger.ts';
 import type { ReplicaCounts, ReplicaHealth } from '../replicas/supervisor.ts';
 import type { Deployed } from './deployment.ts';
 import type { Rollout, Versions } from './versions.ts';

@@ -1,12 +1,12 @@
 // What a run was given and what it answered, as it was stored; until its retention is over.
 
 import type { Readable } from 'node:stream';
-import { BlobDamaged } from '../blobs/blobs.ts';
+import { BlobDamaged } from '../stores/blobs/blobs.ts';
 import { ServiceError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { ByteRange, Payload, PayloadFacts } from '../domain/payload.ts';
-import type { Ledger } from '../ledger/ledger.ts';
-import type { Log } from '../log.ts';
+import type { Ledger } from '../stores/ledger/ledger.ts';
+import type { Log } from '../system/log.ts';
 import type { Payloads } from './payloads.ts';
 
 /** An input or an output with all its bytes. */

@@ -1,11 +1,11 @@
 // Looks after what nobody else does: claims whose server is gone, runs that waited too long, retries whose delay is over.
 
-import { Rounds } from '../clock.ts';
+import { Rounds } from '../system/clock.ts';
 import type { RunFailure } from '../domain/errors.ts';
 import { isEnded } from '../domain/run.ts';
 import { type Duration, seconds } from '../domain/time.ts';
-import type { Ledger, Swept } from '../ledger/ledger.ts';
-import type { Log } from '../log.ts';
+import type { Ledger, Swept } from '../stores/ledger/ledger.ts';
+import type { Log } from '../system/log.ts';
 import type { Leases } from './leases.ts';
 import type { RunObserver } from './observer.ts';
 import type { RunEvents } from './run-events.ts';

@@ -1,8 +1,8 @@
 // The versions of one endpoint that are at work on this server. One takes new runs. Those before it finish the runs that were submitted to
 // them, and end; one that is to come after it is tried first: it takes over once a replica of it is ready, and never if none becomes so.
 
-import { ADOPT_MAX, type Ledger, type Retired, type Settlement } from '../ledger/ledger.ts';
-import type { Log } from '../log.ts';
+import { ADOPT_MAX, type Ledger, type Retired, type Settlement } from '../stores/ledger/ledger.ts';
+import type { Log } from '../system/log.ts';
 import type { Deployed } from './deployment.ts';
 import type { EndpointEngine } from './endpoint-engine.ts';
 import { Sequence } from './sequence.ts';

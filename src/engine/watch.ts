@@ -4,8 +4,8 @@
 import type { RunId } from '../domain/ids.ts';
 import { isEnded } from '../domain/run.ts';
 import { type Duration, milliseconds } from '../domain/time.ts';
-import type { Hint, Ledger } from '../ledger/ledger.ts';
-import type { Log } from '../log.ts';
+import type { Hint, Ledger } from '../stores/ledger/ledger.ts';
+import type { Log } from '../system/log.ts';
 import type { Leases } from './leases.ts';
 import type { Listener, RunEvents } from './run-events.ts';
 

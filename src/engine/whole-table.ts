@@ -3,7 +3,7 @@
 
 import { ServiceError } from '../domain/errors.ts';
 import type { Payload } from '../domain/payload.ts';
-import { BEGINNING_BYTES, checkBeginning, unreadParameter } from '../table/csv-look.ts';
+import { BEGINNING_BYTES, checkBeginning, unreadParameter } from '../table/csv/look.ts';
 import { TableError, tableFormatOf } from '../table/format.ts';
 import { columnsOrNull } from '../table/rename.ts';
 import { checkFeatures } from './batch/columns.ts';

@@ -7,8 +7,8 @@ import { PROBLEMS, type ProblemSlug, ServiceError } from '../domain/errors.ts';
 import { type Duration, inSeconds, seconds } from '../domain/time.ts';
 import { PROBLEM_TYPE } from '../wire/problems.ts';
 import { HEADER_BYTES_MAX, HEADERS_TIMEOUT } from './limits.ts';
-import { problemBody } from './problem.ts';
-import { METHODS } from './request-target.ts';
+import { problemBody } from './answer/problem.ts';
+import { METHODS } from './request/request-target.ts';
 
 /** How long a connection that the client has closed on its side may be silent before the other machine is asked. */
 const KEEP_ALIVE_PROBE: Duration = seconds(10);

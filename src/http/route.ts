@@ -4,10 +4,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Static, type TObject, type TSchema, Type } from 'typebox';
 import type { Principal, Scope } from '../domain/access.ts';
 import type { ProblemSlug } from '../domain/errors.ts';
-import { type BodyRule, NO_BODY } from './body-rules.ts';
-import type { RequestHeader, ResponseHeader } from './headers.ts';
-import type { HttpParts } from './parts.ts';
-import { queryReader } from './query.ts';
+import { type BodyRule, NO_BODY } from './request/body-rules.ts';
+import type { RequestHeader, ResponseHeader } from './request/headers.ts';
+import type { HttpParts } from './context.ts';
+import { queryReader } from './request/query.ts';
 
 /** The chapters of the document. */
 export const TAGS = {

@@ -1,7 +1,7 @@
 // The table of routes, and how it becomes a server's. A path that is not in it does not exist.
 
 import type { FastifyInstance } from 'fastify';
-import type { HttpParts } from './parts.ts';
+import type { HttpParts } from './context.ts';
 import type { Route } from './route.ts';
 import { CAPTURE_ROUTES } from './routes/captures.ts';
 import { CACHE_ROUTES } from './routes/cache.ts';

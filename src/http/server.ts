@@ -2,11 +2,11 @@
 
 import { randomUUID } from 'node:crypto';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import type { Authenticator } from '../access/authenticator.ts';
-import type { Capturer } from '../captures/capturer.ts';
-import type { CacheFiller } from '../cache/filler.ts';
-import type { CacheStore } from '../cache/store.ts';
-import type { Clock } from '../clock.ts';
+import type { Authenticator } from './access/authenticator.ts';
+import type { Capturer } from '../engine/captures/capturer.ts';
+import type { CacheFiller } from '../engine/cache-filler.ts';
+import type { CacheStore } from '../cache/port.ts';
+import type { Clock } from '../system/clock.ts';
 import type { Principal } from '../domain/access.ts';
 import { isStorageTrouble, ServiceError, StorageFull, StorageUnavailable } from '../domain/errors.ts';
 import { retryAfterSeconds } from '../domain/quota.ts';
@@ -15,14 +15,14 @@ import type { Deployments } from '../engine/deployment.ts';
 import type { Engine } from '../engine/engine.ts';
 import { StoreAway } from '../engine/heartbeat.ts';
 import { PayloadTooLong } from '../engine/payloads.ts';
-import type { Log } from '../log.ts';
+import type { Log } from '../system/log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
-import type { Tracing } from '../tracing/tracing.ts';
-import { accessCheck } from './access.ts';
+import type { Tracing } from '../system/tracing.ts';
+import { accessCheck } from './access/check.ts';
 import { answerBytes, Connections, problemOfBrokenBytes, refuseExpectations } from './connections.ts';
 import { sendZenmlUnauthorized } from './faces/zenml.ts';
-import { requestGuard } from './guard.ts';
-import { bodyReader, tooLarge } from './incoming-body.ts';
+import { requestGuard } from './request/guard.ts';
+import { bodyReader, tooLarge } from './request/incoming-body.ts';
 import {
   CONNECTIONS_CHECK,
   HEADER_BYTES_MAX,
@@ -35,21 +35,21 @@ import {
   STORE_RETRY,
   type ServerLimits,
 } from './limits.ts';
-import { LongEnvelopes } from './long-envelope.ts';
-import { whenHalfClosed, whenOver } from './over.ts';
-import type { AboutServer, HttpParts } from './parts.ts';
-import { sendProblem } from './problem.ts';
-import { RefusedBodies } from './refused-body.ts';
-import { baseFinder, basePathOf, type PublicAddress, trustOf, withoutBase } from './public-address.ts';
-import { parseQuery } from './query.ts';
-import { registerCors } from './cors.ts';
-import { registerDocsPages } from './docs-pages.ts';
+import { LongEnvelopes } from './request/long-envelope.ts';
+import { whenHalfClosed, whenOver } from './answer/over.ts';
+import type { AboutServer, HttpParts } from './context.ts';
+import { sendProblem } from './answer/problem.ts';
+import { RefusedBodies } from './request/refused-body.ts';
+import { baseFinder, basePathOf, type PublicAddress, trustOf, withoutBase } from './request/public-address.ts';
+import { parseQuery } from './request/query.ts';
+import { registerCors } from './access/cors.ts';
+import { registerDocsPages } from './openapi/docs-pages.ts';
 import { openApiDocument } from './openapi/document.ts';
 import type { DocumentedEndpoint } from './openapi/shape.ts';
-import { METHODS, pathOfTarget, WHOLE_SERVER } from './request-target.ts';
+import { METHODS, pathOfTarget, WHOLE_SERVER } from './request/request-target.ts';
 import { methodsOf, registerRoutes, ROUTES } from './routes.ts';
-import { Streams } from './streams.ts';
-import { Turns } from './turns.ts';
+import { Streams } from './answer/streams.ts';
+import { Turns } from './answer/turns.ts';
 
 /** For every answer: nothing here is a page, and what a browser makes of it must not run, be framed, or be read by other sites. */
 const SAFE_HEADERS = {

@@ -14,7 +14,7 @@ import {
   type QueuedRun,
   type RunObserver,
 } from '../engine/observer.ts';
-import type { ClaimedRun, LedgerStats } from '../ledger/ledger.ts';
+import type { ClaimedRun, LedgerStats } from '../stores/ledger/ledger.ts';
 import { METRICS, type MetricName, type MetricSpec, RUN_SECONDS } from './table.ts';
 import { Count, Distribution, Family } from './tally.ts';
 

@@ -2,9 +2,9 @@
 
 import { isJson } from '../domain/payload.ts';
 import { afterByteOrderMark, plainBytes, utf8 } from '../table/bytes.ts';
-import { readHeader } from '../table/csv-header.ts';
+import { readHeader } from '../table/csv/header.ts';
 import { CONTENT_TYPES, shownName, TableError, tableFormatOf, type TableFormat } from '../table/format.ts';
-import { OPEN_BRACE } from '../table/json-scan.ts';
+import { OPEN_BRACE } from '../table/json/scan.ts';
 import { decodeRows, encodeRows } from '../table/rows.ts';
 import { indexTable } from '../table/split.ts';
 import { isTypedArray, lostAsJson } from '../table/value-text.ts';

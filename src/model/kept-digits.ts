@@ -2,8 +2,8 @@
 // beyond 2^53 are none: written again they would be other numbers, in a table whose column still says that it is exact.
 
 import { plainBytes, QUOTE } from '../table/bytes.ts';
-import { OPEN_BRACE, OPEN_BRACKET, openScan, scanObject } from '../table/json-scan.ts';
-import { nameOf, openNames } from '../table/json-names.ts';
+import { OPEN_BRACE, OPEN_BRACKET, openScan, scanObject } from '../table/json/scan.ts';
+import { nameOf, openNames } from '../table/json/names.ts';
 import { decodeRows, type Row } from '../table/rows.ts';
 import type { TableFormat } from '../table/format.ts';
 import { indexTable } from '../table/split.ts';

@@ -1147,7 +1147,7 @@ def csv_line(texts):
     return ",".join([csv_field(text) for text in texts]) or '""'
 
 
-# The same as ODD_NAME in table/csv-look.ts, with what stands for a blank and for any character there.
+# The same as ODD_NAME in table/csv/look.ts, with what stands for a blank and for any character there.
 BLANK = r"[\t\n\v\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]"
 ANY = r"[^\n\r\u2028\u2029]"
 ODD_NAME = re.compile(

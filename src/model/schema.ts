@@ -82,7 +82,7 @@ async function jsonCheck(schema: JsonSchema, where: string): Promise<SchemaCheck
   if (mistakes.length > 0)
     throw new Error(`The model's ${where} is no JSON Schema: ${sentencesOf(mistakes).join('; ')}.`);
   // Imported here, so that a replica of a model without one starts without the checker.
-  const { compileCheck } = await import('../validation.ts');
+  const { compileCheck } = await import('../wire/validation.ts');
   const check = compileCheck(schema);
   try {
     check(null);

@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { callbackify } from 'node:util';
 import { buildConnector, type Dispatcher, errors, Pool } from 'undici';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../system/clock.ts';
 import { formatBytes } from '../domain/bytes.ts';
 import { elapsed, inSeconds, milliseconds, seconds } from '../domain/time.ts';
 import type { Payload } from '../domain/payload.ts';

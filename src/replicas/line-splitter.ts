@@ -1,7 +1,7 @@
 // From the bytes of a stream to its lines, as a terminal would leave them.
 
 import { StringDecoder } from 'node:string_decoder';
-import { type Clock } from '../clock.ts';
+import { type Clock } from '../system/clock.ts';
 import { elapsed, type Moment, seconds } from '../domain/time.ts';
 
 /** Longest line, in characters: what is longer comes in pieces, so that a program that never ends its line fills no memory. */

@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'undici';
-import { startTimer } from '../clock.ts';
+import { startTimer } from '../system/clock.ts';
 import { type Duration, elapsed, inSeconds, milliseconds } from '../domain/time.ts';
 import { OwnFault } from './answer-body.ts';
 import {

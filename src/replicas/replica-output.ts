@@ -7,7 +7,7 @@
 
 import type { ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
-import { type Clock } from '../clock.ts';
+import { type Clock } from '../system/clock.ts';
 import { ServiceError } from '../domain/errors.ts';
 import type { LogEntry, LogStream, ReplicaLog } from '../domain/log-line.ts';
 import { ATTEMPT_HEADER, REPORTS_DESCRIPTOR, RUN_ID_HEADER } from '../model/protocol.ts';

@@ -4,7 +4,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'undici';
-import { type Clock, startTimer } from '../clock.ts';
+import { type Clock, startTimer } from '../system/clock.ts';
 import type { ReplicaPolicy } from '../domain/endpoint.ts';
 import { type Duration, elapsed, inSeconds, milliseconds, seconds } from '../domain/time.ts';
 import {

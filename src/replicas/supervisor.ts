@@ -1,7 +1,7 @@
 // The replicas of one endpoint: started when work waits, watched, given out slot by slot, stopped when idle.
 
 import { randomUUID } from 'node:crypto';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../system/clock.ts';
 import type { ReplicaPolicy } from '../domain/endpoint.ts';
 import {
   after,

@@ -1,12 +1,12 @@
 // A table in another format, value for value: numbers keep their digits, since they never become doubles.
 import { CR, finishBytes, LF, openWriter, plainBytes, SPACE, writeBytes, writeText } from './bytes.ts';
 import { ERROR_COLUMN, reasonsLast, type TableIndex } from './codec.ts';
-import { csvHeaderLine, csvLine, noColumns } from './csv-field.ts';
-import { checkNames } from './csv-header.ts';
+import { csvHeaderLine, csvLine, noColumns } from './csv/field.ts';
+import { checkNames } from './csv/header.ts';
 import type { TableFormat } from './format.ts';
-import { LINES, RECORDS, rowEnd, type JsonFrame } from './json-rows.ts';
-import { nameOf, openNames } from './json-names.ts';
-import { OPEN_BRACE, openScan, scanObject, type VisitMember } from './json-scan.ts';
+import { LINES, RECORDS, rowEnd, type JsonFrame } from './json/rows.ts';
+import { nameOf, openNames } from './json/names.ts';
+import { OPEN_BRACE, openScan, scanObject, type VisitMember } from './json/scan.ts';
 import { startOf } from './spans.ts';
 import { codecOf } from './table.ts';
 import { forEachRowText, textOf } from './text-window.ts';

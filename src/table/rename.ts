@@ -1,12 +1,12 @@
 // A table with some of its columns under other names, all else byte for byte as it was.
 
 import { finishBytes, LF, openWriter, plainBytes, utf8, writeAll, writeByte, writeBytes } from './bytes.ts';
-import { csvHeaderLine } from './csv-field.ts';
-import { readHeader } from './csv-header.ts';
+import { csvHeaderLine } from './csv/field.ts';
+import { readHeader } from './csv/header.ts';
 import { TableError, type TableFormat } from './format.ts';
-import { nameOf, openNames } from './json-names.ts';
-import { FAILED, OPEN_BRACE, openScan, scanObject, type VisitMember } from './json-scan.ts';
-import { isJsonTable } from './json.ts';
+import { nameOf, openNames } from './json/names.ts';
+import { FAILED, OPEN_BRACE, openScan, scanObject, type VisitMember } from './json/scan.ts';
+import { isJsonTable } from './json/json.ts';
 import { startOf } from './spans.ts';
 import { indexTable } from './split.ts';
 

@@ -2,11 +2,11 @@
 // every so many bytes a row starts. With that, any of its rows are cut from a few bytes that are read again.
 import { finishBytes, LF, lineFeedsBefore, openWriter, writeAll, writtenBytes } from './bytes.ts';
 import type { FoundRows, PiecePlace } from './codec.ts';
-import { readFirstHeader } from './csv-header.ts';
-import { findCsvRows, writeCsvRows } from './csv-index.ts';
+import { readFirstHeader } from './csv/header.ts';
+import { findCsvRows, writeCsvRows } from './csv/index.ts';
 import { type BorderFormat, TableError } from './format.ts';
-import { columnsOf, gatherNames } from './json-names.ts';
-import { findLines } from './jsonl.ts';
+import { columnsOf, gatherNames } from './json/names.ts';
+import { findLines } from './json/jsonl.ts';
 import { sizeOf, type SomeRows, startOf, writeSpans } from './spans.ts';
 
 /** The formats in which a row is a line or a few, so that a table can be read by the piece. */

@@ -1,9 +1,9 @@
 // Picks the code of a format.
 import type { TableCodec } from './codec.ts';
-import { csvCodec } from './csv.ts';
+import { csvCodec } from './csv/csv.ts';
 import type { TableFormat } from './format.ts';
-import { jsonCodec } from './json.ts';
-import { jsonlCodec } from './jsonl.ts';
+import { jsonCodec } from './json/json.ts';
+import { jsonlCodec } from './json/jsonl.ts';
 
 const CODECS: Readonly<Record<TableFormat, TableCodec>> = { csv: csvCodec, jsonl: jsonlCodec, json: jsonCodec };
 

@@ -1,8 +1,8 @@
 // Rows as the texts of their values. A number is its digits here: as a double, 2^53 + 1 would be another one.
 
 import { finishBytes, openWriter, writeText } from './bytes.ts';
-import { nameOf, openNames } from './json-names.ts';
-import { OPEN_BRACE, openScan, scanObject } from './json-scan.ts';
+import { nameOf, openNames } from './json/names.ts';
+import { OPEN_BRACE, openScan, scanObject } from './json/scan.ts';
 import { startOf } from './spans.ts';
 import { indexTable } from './split.ts';
 import { checkRow, jsonText } from './value-text.ts';

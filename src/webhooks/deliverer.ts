@@ -6,14 +6,14 @@
 // alone is cheap to find, and is asked for in the commit that writes down what became of its last ones.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Clock, jitter } from '../clock.ts';
+import { type Clock, jitter } from '../system/clock.ts';
 import { hostOf } from '../domain/delivery.ts';
 import { isLack } from '../domain/system-error.ts';
 import { type Duration, elapsed, milliseconds, minutes, seconds } from '../domain/time.ts';
 import { type Egress, type EgressAnswer, NoAnswer } from '../egress/egress.ts';
-import type { ClaimedDelivery, DeliveryResult, Ledger } from '../ledger/ledger.ts';
-import type { Log } from '../log.ts';
-import type { Vault } from '../vault/vault.ts';
+import type { ClaimedDelivery, DeliveryResult, Ledger } from '../stores/ledger/ledger.ts';
+import type { Log } from '../system/log.ts';
+import type { Vault } from '../stores/vault/vault.ts';
 import { Hosts, PLACES_MIN } from './hosts.ts';
 import { type MessageParts, messageOf } from './message.ts';
 import { outcomeOf } from './outcome.ts';

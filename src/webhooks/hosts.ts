@@ -2,7 +2,7 @@
 // comes, and few again as soon as it does not. What is known is forgotten when nothing more is due.
 
 import { type Duration, seconds } from '../domain/time.ts';
-import type { DeliveryResult } from '../ledger/ledger.ts';
+import type { DeliveryResult } from '../stores/ledger/ledger.ts';
 
 /** Places of a host that nothing is known of, or that did not take what came last. */
 export const PLACES_MIN = 4;

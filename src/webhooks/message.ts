@@ -3,9 +3,9 @@
 
 import { createHmac } from 'node:crypto';
 import { epochSeconds, type Instant, toRfc3339 } from '../domain/time.ts';
-import type { ClaimedDelivery, RunRecord } from '../ledger/ledger.ts';
-import { traceHeaders } from '../tracing/trace-context.ts';
-import type { SigningSecret } from '../vault/vault.ts';
+import type { ClaimedDelivery, RunRecord } from '../stores/ledger/ledger.ts';
+import { traceHeaders } from '../system/trace-context.ts';
+import type { SigningSecret } from '../stores/vault/vault.ts';
 
 /** Longest body, in bytes: the specification asks senders for 20 kB at the most. */
 const BODY_BYTES_MAX = 20_000;

@@ -2,7 +2,7 @@
 
 import { between, type Duration, type Instant, milliseconds, parseHttpDate, seconds } from '../domain/time.ts';
 import type { EgressAnswer } from '../egress/egress.ts';
-import type { DeliveryResult } from '../ledger/ledger.ts';
+import type { DeliveryResult } from '../stores/ledger/ledger.ts';
 import { pauseAfter, RETRY_AFTER_MAX } from './schedule.ts';
 
 /** Longest detail of an attempt, in characters. Source: control S17 of the reliability page. */

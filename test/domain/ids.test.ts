@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { newRunId } from '../../src/clock.ts';
+import { newRunId } from '../../src/system/clock.ts';
 import { parseRunId } from '../../src/domain/ids.ts';
 
 test('ids that we make are ids', () => {

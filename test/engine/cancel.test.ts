@@ -3,10 +3,10 @@ import { cancelRun } from '../../src/engine/cancel.ts';
 import { Leases } from '../../src/engine/leases.ts';
 import { observeWith } from '../../src/engine/observer.ts';
 import { type RunEnded, RunEvents } from '../../src/engine/run-events.ts';
-import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
-import { openLog } from '../../src/log.ts';
-import { ManualClock } from '../ledger/manual-clock.ts';
-import { batch, chunk, deployment } from '../ledger/runs.ts';
+import { openSqliteLedger } from '../../src/stores/ledger/sqlite/driver.ts';
+import { openLog } from '../../src/system/log.ts';
+import { ManualClock } from '../stores/ledger/manual-clock.ts';
+import { batch, chunk, deployment } from '../stores/ledger/runs.ts';
 import { claimedRun } from '../support/claimed.ts';
 
 test('a cancel of a batch stops the work on its chunks here, and is told to those who wait', async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { milliseconds, seconds } from '../../src/domain/time.ts';
 import { DrainRate, DrainRates } from '../../src/engine/drain-rate.ts';
-import { ManualClock } from '../ledger/manual-clock.ts';
+import { ManualClock } from '../stores/ledger/manual-clock.ts';
 
 test('nothing is said before two runs have ended, and a full queue is then asked to wait five seconds', () => {
   const clock = new ManualClock();

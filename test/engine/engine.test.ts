@@ -3,8 +3,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { inputKey } from '../../src/blobs/blobs.ts';
-import { newRunId } from '../../src/clock.ts';
+import { inputKey } from '../../src/stores/blobs/blobs.ts';
+import { newRunId } from '../../src/system/clock.ts';
 import { ANYBODY } from '../../src/domain/access.ts';
 import { isEnded } from '../../src/domain/run.ts';
 import { milliseconds, minutes, seconds } from '../../src/domain/time.ts';

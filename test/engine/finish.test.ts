@@ -1,19 +1,19 @@
 // What is told of a run is what was written of it; what a store says is no outcome.
 
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { inputKey } from '../../src/blobs/blobs.ts';
-import { systemClock } from '../../src/clock.ts';
+import { inputKey } from '../../src/stores/blobs/blobs.ts';
+import { systemClock } from '../../src/system/clock.ts';
 import { ANYBODY } from '../../src/domain/access.ts';
 import { StorageFull, StorageUnavailable } from '../../src/domain/errors.ts';
 import { minutes } from '../../src/domain/time.ts';
 import { finish, handedBack } from '../../src/engine/finish.ts';
 import { LEASE, Leases } from '../../src/engine/leases.ts';
-import type { ClaimedRun, Ledger } from '../../src/ledger/ledger.ts';
-import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
-import { openLog } from '../../src/log.ts';
-import { DiskRoom } from '../../src/storage/disk-room.ts';
-import { ManualClock } from '../ledger/manual-clock.ts';
-import { call, deployment, inline } from '../ledger/runs.ts';
+import type { ClaimedRun, Ledger } from '../../src/stores/ledger/ledger.ts';
+import { openSqliteLedger } from '../../src/stores/ledger/sqlite/driver.ts';
+import { openLog } from '../../src/system/log.ts';
+import { DiskRoom } from '../../src/stores/disk/disk-room.ts';
+import { ManualClock } from '../stores/ledger/manual-clock.ts';
+import { call, deployment, inline } from '../stores/ledger/runs.ts';
 import { claimedRun } from '../support/claimed.ts';
 import { engineForTest } from '../support/engine.ts';
 import { folderForTest } from '../support/folder.ts';

@@ -1,9 +1,9 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { seconds } from '../../src/domain/time.ts';
 import { Heartbeat, StoreAway } from '../../src/engine/heartbeat.ts';
-import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
-import { openLog } from '../../src/log.ts';
-import { ManualClock } from '../ledger/manual-clock.ts';
+import { openSqliteLedger } from '../../src/stores/ledger/sqlite/driver.ts';
+import { openLog } from '../../src/system/log.ts';
+import { ManualClock } from '../stores/ledger/manual-clock.ts';
 import { faulty } from '../support/faulty.ts';
 import { until } from '../support/until.ts';
 

@@ -1,15 +1,15 @@
 // The events of a run, seen on a real ledger whose time stands still until the test moves it.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newRunId } from '../../src/clock.ts';
+import { newRunId } from '../../src/system/clock.ts';
 import type { RunError } from '../../src/domain/errors.ts';
 import type { RunId } from '../../src/domain/ids.ts';
 import { hours, milliseconds, minutes, seconds } from '../../src/domain/time.ts';
 import { type HistoryEvent, historyOf, readHistory } from '../../src/engine/history.ts';
-import type { AttemptResult, Claim, Ledger } from '../../src/ledger/ledger.ts';
-import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
-import { ManualClock } from '../ledger/manual-clock.ts';
-import { call, deployment, inline } from '../ledger/runs.ts';
+import type { AttemptResult, Claim, Ledger } from '../../src/stores/ledger/ledger.ts';
+import { openSqliteLedger } from '../../src/stores/ledger/sqlite/driver.ts';
+import { ManualClock } from '../stores/ledger/manual-clock.ts';
+import { call, deployment, inline } from '../stores/ledger/runs.ts';
 
 const CRASHED: RunError = { type: 'replica-crashed', detail: 'The replica was lost.' };
 const RETRY: AttemptResult = { kind: 'retry', error: CRASHED, delay: milliseconds(0) };

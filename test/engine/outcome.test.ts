@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { newRunId } from '../../src/clock.ts';
+import { newRunId } from '../../src/system/clock.ts';
 import { RUN_FAILURES, type RunFailure } from '../../src/domain/errors.ts';
 import { milliseconds, seconds } from '../../src/domain/time.ts';
 import { type Failure, failureOf, type ModelReply, resultOfFailure } from '../../src/engine/outcome.ts';
-import type { ClaimedRun, RunRecord } from '../../src/ledger/ledger.ts';
+import type { ClaimedRun, RunRecord } from '../../src/stores/ledger/ledger.ts';
 
 /** A claimed run, of which only what the outcome depends on matters. */
 function claimed(run: Partial<RunRecord> = {}, countedAttempts = 1): ClaimedRun {

@@ -1,4 +1,4 @@
-import { systemClock } from '../../src/clock.ts';
+import { systemClock } from '../../src/system/clock.ts';
 import { expect, onTestFinished, test } from 'vitest';
 import { ANYBODY } from '../../src/domain/access.ts';
 import { milliseconds, seconds } from '../../src/domain/time.ts';
@@ -6,11 +6,11 @@ import { Leases } from '../../src/engine/leases.ts';
 import { observeWith } from '../../src/engine/observer.ts';
 import { countPurgeable, purge, type PurgeParts } from '../../src/engine/purge.ts';
 import { RunEvents } from '../../src/engine/run-events.ts';
-import { PURGE_MAX } from '../../src/ledger/ledger.ts';
-import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
-import { openLog } from '../../src/log.ts';
-import { ManualClock } from '../ledger/manual-clock.ts';
-import { batch, call, deployment } from '../ledger/runs.ts';
+import { PURGE_MAX } from '../../src/stores/ledger/ledger.ts';
+import { openSqliteLedger } from '../../src/stores/ledger/sqlite/driver.ts';
+import { openLog } from '../../src/system/log.ts';
+import { ManualClock } from '../stores/ledger/manual-clock.ts';
+import { batch, call, deployment } from '../stores/ledger/runs.ts';
 
 const ALL = { viewer: ANYBODY, endpoint: 'echo', olderThan: null, runName: null };
 

@@ -1,9 +1,9 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { systemClock } from '../../src/clock.ts';
+import { systemClock } from '../../src/system/clock.ts';
 import { minutes, seconds } from '../../src/domain/time.ts';
 import { LOST_SERVERS_MAX } from '../../src/engine/batch/lost-servers.ts';
 import { ledgerFile } from '../../src/config/config.ts';
-import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
+import { openSqliteLedger } from '../../src/stores/ledger/sqlite/driver.ts';
 import { onPostgres } from '../support/database.ts';
 import { Gates } from '../support/gate.ts';
 import { folderForTest, type WhenDone } from '../support/folder.ts';

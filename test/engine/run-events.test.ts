@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { newRunId } from '../../src/clock.ts';
+import { newRunId } from '../../src/system/clock.ts';
 import { type RunEnded, RunEvents } from '../../src/engine/run-events.ts';
 
 const end = (changes: Partial<RunEnded> = {}): RunEnded => ({

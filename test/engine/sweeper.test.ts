@@ -1,15 +1,15 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { systemClock } from '../../src/clock.ts';
+import { systemClock } from '../../src/system/clock.ts';
 import type { RunId } from '../../src/domain/ids.ts';
 import { seconds } from '../../src/domain/time.ts';
 import { Leases } from '../../src/engine/leases.ts';
 import { observeWith } from '../../src/engine/observer.ts';
 import { RunEvents } from '../../src/engine/run-events.ts';
 import { Sweeper } from '../../src/engine/sweeper.ts';
-import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
-import { openLog } from '../../src/log.ts';
-import { ManualClock } from '../ledger/manual-clock.ts';
-import { call, deployment } from '../ledger/runs.ts';
+import { openSqliteLedger } from '../../src/stores/ledger/sqlite/driver.ts';
+import { openLog } from '../../src/system/log.ts';
+import { ManualClock } from '../stores/ledger/manual-clock.ts';
+import { call, deployment } from '../stores/ledger/runs.ts';
 import { claimedRun } from '../support/claimed.ts';
 import { faulty } from '../support/faulty.ts';
 

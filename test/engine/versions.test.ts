@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { DeploymentState } from '../../src/ledger/ledger.ts';
+import type { DeploymentState } from '../../src/stores/ledger/ledger.ts';
 import type { Deployed } from '../../src/engine/deployment.ts';
 import { engineForTest } from '../support/engine.ts';
 import { folderForTest } from '../support/folder.ts';

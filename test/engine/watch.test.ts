@@ -1,15 +1,15 @@
 // What a hint brings about. No interval ever fires in these tests, so nothing is looked for: it is the hint that does it.
 
-import { systemClock } from '../../src/clock.ts';
+import { systemClock } from '../../src/system/clock.ts';
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { Leases } from '../../src/engine/leases.ts';
 import { type RunEnded, RunEvents } from '../../src/engine/run-events.ts';
 import { Watch } from '../../src/engine/watch.ts';
 import { seconds } from '../../src/domain/time.ts';
-import type { Claim, Ledger, NewRun } from '../../src/ledger/ledger.ts';
-import { openPostgresLedger } from '../../src/ledger/postgres/driver.ts';
-import { openLog } from '../../src/log.ts';
-import { batch, call, chunk, inline } from '../ledger/runs.ts';
+import type { Claim, Ledger, NewRun } from '../../src/stores/ledger/ledger.ts';
+import { openPostgresLedger } from '../../src/stores/ledger/postgres/driver.ts';
+import { openLog } from '../../src/system/log.ts';
+import { batch, call, chunk, inline } from '../stores/ledger/runs.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { until } from '../support/until.ts';
 

@@ -3,7 +3,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { openDatabase } from '../../src/ledger/sqlite/open.ts';
+import { openDatabase } from '../../src/stores/ledger/sqlite/open.ts';
 import { folderForTest } from '../support/folder.ts';
 import { Gates } from '../support/gate.ts';
 import { serviceForTest, type TestService } from '../support/service.ts';
@@ -12,7 +12,7 @@ import { until } from '../support/until.ts';
 
 const MIB = 1_024 * 1_024;
 const DISK_MIB = 64;
-/** An eighth of the disk, and twice that: see src/storage/disk-room.ts. */
+/** An eighth of the disk, and twice that: see src/stores/disk/disk-room.ts. */
 const BALLAST = (DISK_MIB / 8) * MIB;
 /** Kept in a blob. */
 const LARGE = 'x'.repeat(256 * 1_024);

@@ -8,10 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { blobFolder, cacheFile, capturesFile, capturesFolder, ledgerFile, vaultFile } from '../../src/config/config.ts';
-import { systemClock } from '../../src/clock.ts';
-import { examine } from '../../src/doctor/examination.ts';
-import { openStore } from '../../src/doctor/store.ts';
-import { folderPlace } from '../../src/stores.ts';
+import { systemClock } from '../../src/system/clock.ts';
+import { examine } from '../../src/stores/doctor/examination.ts';
+import { openStore } from '../../src/stores/doctor/store.ts';
+import { folderPlace } from '../../src/stores/open.ts';
 import type { RunBody } from '../../src/wire/runs.ts';
 import { serve, type Served, serveCommand } from '../../tools/serve.ts';
 

@@ -5,12 +5,12 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, relative } from 'node:path';
-import { openBlobDirectory } from '../../src/blobs/directory.ts';
-import { systemClock } from '../../src/clock.ts';
-import { examine } from '../../src/doctor/examination.ts';
+import { openBlobDirectory } from '../../src/stores/blobs/directory.ts';
+import { systemClock } from '../../src/system/clock.ts';
+import { examine } from '../../src/stores/doctor/examination.ts';
 import type { RunId } from '../../src/domain/ids.ts';
-import type { Ledger } from '../../src/ledger/ledger.ts';
-import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
+import type { Ledger } from '../../src/stores/ledger/ledger.ts';
+import { openSqliteLedger } from '../../src/stores/ledger/sqlite/driver.ts';
 
 /** What a disk loses or keeps at once. */
 const SECTOR = 512;

@@ -1,11 +1,11 @@
 // A server that starts on a long queue which a dead one has left.
 
 import { expect, test } from 'vitest';
-import { systemClock } from '../../src/clock.ts';
+import { systemClock } from '../../src/system/clock.ts';
 import { ledgerFile } from '../../src/config/config.ts';
 import { seconds } from '../../src/domain/time.ts';
-import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
-import { call, deployment, inline } from '../ledger/runs.ts';
+import { openSqliteLedger } from '../../src/stores/ledger/sqlite/driver.ts';
+import { call, deployment, inline } from '../stores/ledger/runs.ts';
 import { folderForTest } from '../support/folder.ts';
 import { Gates } from '../support/gate.ts';
 import { serviceForTest } from '../support/service.ts';

@@ -1,7 +1,7 @@
 // Who may do what, of every route there is: made from the table, so that a route which is added is held to it as well.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newKey } from '../../src/access/key-format.ts';
+import { newKey } from '../../src/http/access/key-format.ts';
 import { SCOPES } from '../../src/domain/access.ts';
 import type { Route } from '../../src/http/route.ts';
 import { ROUTES } from '../../src/http/routes.ts';

@@ -1,7 +1,7 @@
 // The routes of the cache, as a client of another language would use them.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { keysOf } from '../../src/cache/answers/keys.ts';
+import { keysOf } from '../../src/cache/keys.ts';
 import { sha256Hex } from '../../src/client/environment.ts';
 import type { TestAnswer } from '../support/http.ts';
 import { startTestService, type TestService } from '../support/service.ts';

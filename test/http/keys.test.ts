@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { newKey, readKey } from '../../src/access/key-format.ts';
-import { systemClock } from '../../src/clock.ts';
+import { newKey, readKey } from '../../src/http/access/key-format.ts';
+import { systemClock } from '../../src/system/clock.ts';
 import { readDeploySettings } from '../../src/config/deploy-rules.ts';
 import { after, milliseconds, seconds } from '../../src/domain/time.ts';
 import { startService } from '../../src/service.ts';

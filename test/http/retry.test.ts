@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newRunId } from '../../src/clock.ts';
+import { newRunId } from '../../src/system/clock.ts';
 import { Gates } from '../support/gate.ts';
 import { newFolder, removeFolder } from '../support/folder.ts';
 import { FIXTURES, serviceForTest, startTestService, type TestService } from '../support/service.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { newRunId } from '../../src/clock.ts';
+import { newRunId } from '../../src/system/clock.ts';
 import { Gates } from '../support/gate.ts';
 import { newFolder, removeFolder } from '../support/folder.ts';
 import { startTestService, type TestService } from '../support/service.ts';

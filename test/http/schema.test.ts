@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ANYBODY } from '../../src/domain/access.ts';
-import { readSubmission } from '../../src/http/submission.ts';
+import { readSubmission } from '../../src/http/request/submission.ts';
 import { specsOf, startTestService, type TestService } from '../support/service.ts';
 
 let server: TestService;

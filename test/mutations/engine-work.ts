@@ -256,7 +256,7 @@ export const WORK_MUTATIONS: readonly Mutation[] = [
     file: 'intake.ts',
     find: 'keyId === null ? idempotencyKey : `${keyId}\\n${idempotencyKey}`',
     replace: 'keyId === null ? idempotencyKey : idempotencyKey',
-    tests: ['../http/keys', '../http/idempotency', '../http/runs'],
+    tests: ['../http/keys', '../http/request/idempotency', '../http/runs'],
   },
   {
     breaks: 'Another input under the same idempotency key is the same request',
@@ -284,7 +284,7 @@ export const WORK_MUTATIONS: readonly Mutation[] = [
     file: 'intake.ts',
     find: "    if ('stored' in input) await parts.payloads.discard(input.stored);\n",
     replace: '',
-    tests: ['../http/incoming-body'],
+    tests: ['../http/request/incoming-body'],
   },
   {
     breaks: 'A run that may have been written down loses its input',

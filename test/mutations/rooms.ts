@@ -16,11 +16,11 @@ import { REPLICAS_MUTATIONS } from './replicas.ts';
 import { SQLITE_MUTATIONS } from './sqlite.ts';
 import { WEBHOOKS_MUTATIONS } from './webhooks.ts';
 
-/** A room whose test files mirror its files. */
-const mirrored = (name: Room['name'], mutations: Room['mutations']): Room => ({
+/** A room whose test files mirror its files; `folder` says where it is, if it is not called as it is here. */
+const mirrored = (name: Room['name'], mutations: Room['mutations'], folder: string = name): Room => ({
   name,
-  sources: `src/${name}`,
-  tests: `test/${name}`,
+  sources: `src/${folder}`,
+  tests: `test/${folder}`,
   usual: null,
   mutations,
 });
@@ -28,8 +28,8 @@ const mirrored = (name: Room['name'], mutations: Room['mutations']): Room => ({
 /** A ledger driver, whose conformance suite notices most. */
 const driver = (name: 'sqlite' | 'postgres', mutations: Room['mutations']): Room => ({
   name,
-  sources: `src/ledger/${name}`,
-  tests: 'test/ledger',
+  sources: `src/stores/ledger/${name}`,
+  tests: 'test/stores/ledger',
   usual: [name, `${name}-states`],
   mutations,
 });
@@ -39,7 +39,7 @@ export const ROOMS: readonly Room[] = [
   driver('sqlite', SQLITE_MUTATIONS),
   driver('postgres', POSTGRES_MUTATIONS),
   mirrored('engine', [...ENGINE_MUTATIONS, ...WORK_MUTATIONS, ...BATCH_MUTATIONS]),
-  mirrored('blobs', BLOBS_MUTATIONS),
+  mirrored('blobs', BLOBS_MUTATIONS, 'stores/blobs'),
   mirrored('cache', CACHE_MUTATIONS),
   mirrored('replicas', [...REPLICAS_MUTATIONS, ...PROCESSES_MUTATIONS]),
   mirrored('http', [...HTTP_MUTATIONS, ...ANSWERS_MUTATIONS]),

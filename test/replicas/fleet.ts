@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { type Clock, systemClock } from '../../src/clock.ts';
+import { type Clock, systemClock } from '../../src/system/clock.ts';
 import type { EndpointFile } from '../../src/config/config-file.ts';
 import type { Reply } from '../../src/replicas/contract.ts';
 import type { Launch } from '../../src/replicas/runtimes/launch.ts';

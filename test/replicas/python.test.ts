@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { systemClock } from '../../src/clock.ts';
+import { systemClock } from '../../src/system/clock.ts';
 import { startReplica } from '../../src/replicas/replica.ts';
 import { Ports } from '../../src/replicas/runtimes/ports.ts';
 import { inspectPython } from '../../src/replicas/runtimes/python.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { seconds } from '../../src/domain/time.ts';
-import { ManualClock } from '../ledger/manual-clock.ts';
+import { ManualClock } from '../stores/ledger/manual-clock.ts';
 import { serviceForTest } from '../support/service.ts';
 import { until } from '../support/until.ts';
 import { ask, type Fleet, fleetForTest, type FleetOptions, told } from './fleet.ts';

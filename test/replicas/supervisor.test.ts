@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { milliseconds, minutes, seconds } from '../../src/domain/time.ts';
-import { ManualClock } from '../ledger/manual-clock.ts';
+import { ManualClock } from '../stores/ledger/manual-clock.ts';
 import { Gates } from '../support/gate.ts';
 import { folderForTest } from '../support/folder.ts';
 import { isAlive } from '../support/processes.ts';

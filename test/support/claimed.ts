@@ -1,7 +1,7 @@
 // Runs that are at work, in a ledger without an engine.
 
 import { seconds } from '../../src/domain/time.ts';
-import type { ClaimedRun, Ledger, NewRun } from '../../src/ledger/ledger.ts';
+import type { ClaimedRun, Ledger, NewRun } from '../../src/stores/ledger/ledger.ts';
 
 /** Queues a run at the endpoint `echo` and claims it. */
 export async function claimedRun(

@@ -1,8 +1,8 @@
 // An engine without a transport, with real stores and replicas, on a clock that stands still until the test moves it.
 
 import { join } from 'node:path';
-import { type BlobStore } from '../../src/blobs/blobs.ts';
-import { openBlobDirectory } from '../../src/blobs/directory.ts';
+import { type BlobStore } from '../../src/stores/blobs/blobs.ts';
+import { openBlobDirectory } from '../../src/stores/blobs/directory.ts';
 import type { EndpointFile } from '../../src/config/config-file.ts';
 import { ANYBODY } from '../../src/domain/access.ts';
 import type { RunId } from '../../src/domain/ids.ts';
@@ -12,17 +12,17 @@ import type { Deployed } from '../../src/engine/deployment.ts';
 import { Engine } from '../../src/engine/engine.ts';
 import type { Submission } from '../../src/engine/intake.ts';
 import type { RunSight } from '../../src/engine/sights.ts';
-import type { Ledger } from '../../src/ledger/ledger.ts';
-import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
-import { openLog } from '../../src/log.ts';
+import type { Ledger } from '../../src/stores/ledger/ledger.ts';
+import { openSqliteLedger } from '../../src/stores/ledger/sqlite/driver.ts';
+import { openLog } from '../../src/system/log.ts';
 import { instant } from '../../src/domain/time.ts';
-import { RunLogs } from '../../src/logs/run-logs.ts';
+import { RunLogs } from '../../src/stores/run-logs/run-logs.ts';
 import { openCallbacks } from '../../src/replicas/callbacks.ts';
 import { Ports } from '../../src/replicas/runtimes/ports.ts';
 import { launchReplica } from '../../src/replicas/runtimes/runtime.ts';
-import { DiskRoom } from '../../src/storage/disk-room.ts';
-import { Tracing } from '../../src/tracing/tracing.ts';
-import { ManualClock } from '../ledger/manual-clock.ts';
+import { DiskRoom } from '../../src/stores/disk/disk-room.ts';
+import { Tracing } from '../../src/system/tracing.ts';
+import { ManualClock } from '../stores/ledger/manual-clock.ts';
 import { type Faulty, faulty } from './faulty.ts';
 import { folderForTest, type WhenDone } from './folder.ts';
 import { specsOf } from './service.ts';

@@ -1,10 +1,10 @@
 // API keys for tests: made in the vault of a data folder, as the command line makes them.
 
 import { onTestFinished } from 'vitest';
-import { newKey } from '../../src/access/key-format.ts';
-import { systemClock } from '../../src/clock.ts';
-import { openVault } from '../../src/stores.ts';
-import type { KeyRecord } from '../../src/vault/vault.ts';
+import { newKey } from '../../src/http/access/key-format.ts';
+import { systemClock } from '../../src/system/clock.ts';
+import { openVault } from '../../src/stores/open.ts';
+import type { KeyRecord } from '../../src/stores/vault/vault.ts';
 import { databaseOf, dropDatabase } from './database.ts';
 import { newFolder, removeFolder, type WhenDone } from './folder.ts';
 import { startTestService, type TestService, type TestServiceOptions } from './service.ts';

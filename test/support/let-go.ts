@@ -1,10 +1,10 @@
 // A ledger that is let go of between two servers, on a clock that is ahead.
 
-import { openBlobDirectory } from '../../src/blobs/directory.ts';
-import { systemClock } from '../../src/clock.ts';
+import { openBlobDirectory } from '../../src/stores/blobs/directory.ts';
+import { systemClock } from '../../src/system/clock.ts';
 import { blobFolder, ledgerFile } from '../../src/config/config.ts';
 import { after, type Duration } from '../../src/domain/time.ts';
-import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
+import { openSqliteLedger } from '../../src/stores/ledger/sqlite/driver.ts';
 
 /** Lets go of what is no longer to be kept so long from now, in the data of a server that has stopped. */
 export async function letGoIn(data: string, later: Duration): Promise<void> {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
-import type { Clock } from '../../src/clock.ts';
+import type { Clock } from '../../src/system/clock.ts';
 import type { Config } from '../../src/config/config.ts';
 import type { DeployFile, EndpointFile } from '../../src/config/config-file.ts';
 import { readDeploySettings } from '../../src/config/deploy-rules.ts';

@@ -1,6 +1,6 @@
 // A machine's clock that a test sets while time goes by.
 
-import { type Clock, steadyNow, systemClock } from '../../src/clock.ts';
+import { type Clock, steadyNow, systemClock } from '../../src/system/clock.ts';
 import { after, type Duration, type Instant, milliseconds, type Moment } from '../../src/domain/time.ts';
 
 /** Right until it is set. */

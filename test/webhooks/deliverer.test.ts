@@ -2,21 +2,21 @@ import { join } from 'node:path';
 import { Webhook as StandardWebhook } from 'standardwebhooks';
 import { Webhook as SvixWebhook } from 'svix';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { type Clock, systemClock } from '../../src/clock.ts';
+import { type Clock, systemClock } from '../../src/system/clock.ts';
 import { deliveryIdOf } from '../../src/domain/delivery.ts';
 import type { RunId } from '../../src/domain/ids.ts';
 import { after, between, days, hours, milliseconds, minutes, seconds } from '../../src/domain/time.ts';
 import { Egress } from '../../src/egress/egress.ts';
-import { runLineText } from '../../src/http/run-view.ts';
-import type { DeliveryRecord, Ledger, NewRun } from '../../src/ledger/ledger.ts';
-import { openSqliteLedger } from '../../src/ledger/sqlite/driver.ts';
-import { openLog } from '../../src/log.ts';
-import { openSqliteVault } from '../../src/vault/sqlite.ts';
-import type { Vault } from '../../src/vault/vault.ts';
+import { runLineText } from '../../src/http/answer/run-view.ts';
+import type { DeliveryRecord, Ledger, NewRun } from '../../src/stores/ledger/ledger.ts';
+import { openSqliteLedger } from '../../src/stores/ledger/sqlite/driver.ts';
+import { openLog } from '../../src/system/log.ts';
+import { openSqliteVault } from '../../src/stores/vault/sqlite.ts';
+import type { Vault } from '../../src/stores/vault/vault.ts';
 import { Deliverer, type DelivererParts } from '../../src/webhooks/deliverer.ts';
 import { PLACES_MAX, PLACES_MIN } from '../../src/webhooks/hosts.ts';
-import { ManualClock } from '../ledger/manual-clock.ts';
-import { answered, call, deployment } from '../ledger/runs.ts';
+import { ManualClock } from '../stores/ledger/manual-clock.ts';
+import { answered, call, deployment } from '../stores/ledger/runs.ts';
 import {
   answering,
   type BadHook,

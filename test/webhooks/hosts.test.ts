@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { milliseconds, seconds } from '../../src/domain/time.ts';
-import type { DeliveryResult } from '../../src/ledger/ledger.ts';
+import type { DeliveryResult } from '../../src/stores/ledger/ledger.ts';
 import { Hosts, PLACES_MAX, PLACES_MIN } from '../../src/webhooks/hosts.ts';
 
 const QUICKLY: DeliveryResult = { kind: 'delivered', status: 200, latency: milliseconds(900), detail: '200' };

@@ -2,7 +2,7 @@
 
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { arrowFromParquet, parquetFromArrow } from '../../src/cli/parquet.ts';
+import { arrowFromParquet, parquetFromArrow } from '../../src/cli/parquet/parquet.ts';
 import { UsageError } from '../../src/cli/failure.ts';
 import { arrowToLines } from '../../src/table/arrow/to-lines.ts';
 import { TableError } from '../../src/table/format.ts';

@@ -1,6 +1,6 @@
 // Where an InferenceCache keeps answers: on the server, or in a file. Both are the port of src/cache, for one endpoint.
 
-import type { AnswerStore, CacheInfo, CachePlace, Found, Question } from '../../cache/store.ts';
+import type { AnswerStore, CacheInfo, CachePlace, Found, Question } from '../../cache/port.ts';
 import { type Duration, inSeconds } from '../../domain/time.ts';
 import type { CacheClaims, CacheCompacted, CacheDeleted, CacheInfoBody, CacheKept } from '../../wire/cache.ts';
 import { CONTENT_TYPES } from '../../table/format.ts';
@@ -100,7 +100,7 @@ function linesOf(bytes: Uint8Array): string[] {
 const foundIn = (line: string): Found =>
   line === '"mine"' ? 'mine' : line === '"others"' ? 'others' : { answer: line };
 
-/** What `src/cache/local.ts` has. */
+/** What `src/stores/cache/local.ts` has. */
 interface LocalCache {
   openLocalCache(file: string, place: CachePlace): AnswerStore;
 }
@@ -112,7 +112,7 @@ interface LocalCache {
  */
 export async function fileAnswers(file: string, place: CachePlace): Promise<EndpointAnswers> {
   // Not a name that a bundler could follow: it would bring SQLite, and with it Node, into a page.
-  const module = `../../cache/local.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`;
+  const module = `../../stores/cache/local.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`;
   let local: LocalCache;
   try {
     local = (await import(new URL(module, import.meta.url).href)) as LocalCache;

@@ -1,13 +1,13 @@
 // One table on its way through a cache: what is known is taken, what nobody computes is computed, what others compute is waited for.
 
-import type { CacheKey, Found } from '../../cache/store.ts';
+import type { CacheKey, Found } from '../../cache/port.ts';
 import { FAILED_ROW } from '../../domain/errors.ts';
 import { type Duration, seconds } from '../../domain/time.ts';
 import { CONTENT_TYPES } from '../../table/format.ts';
-import { entriesOf, isUnclear, type KeyCheck, type Outcome, outcomesOf } from '../../cache/answers/answers.ts';
-import { keepAll } from '../../cache/answers/keep-all.ts';
+import { entriesOf, isUnclear, type KeyCheck, type Outcome, outcomesOf } from '../../cache/answers.ts';
+import { keepAll } from '../../cache/keep-all.ts';
 import { type Computing, type EndpointAnswers, lookUpAll } from './answer-store.ts';
-import { type Answer, Columns } from '../../cache/answers/columns.ts';
+import { type Answer, Columns } from '../../cache/columns.ts';
 import { carried, Endpoint, type InferenceOptions } from '../endpoint.ts';
 import type { RunBody } from '../../wire/runs.ts';
 import { newIdempotencyKey, sleep } from '../environment.ts';

@@ -1,14 +1,14 @@
 // An endpoint that remembers: rows that were computed before are not sent again.
 
-import type { CacheInfo, CacheKey } from '../../cache/store.ts';
+import type { CacheInfo, CacheKey } from '../../cache/port.ts';
 import { ERROR_COLUMN } from '../../table/codec.ts';
 import { TableError } from '../../table/format.ts';
 import type { Row } from '../../table/rows.ts';
-import { answeredRow, type KeyCheck, withReasons } from '../../cache/answers/answers.ts';
-import { keysOf } from '../../cache/answers/keys.ts';
+import { answeredRow, type KeyCheck, withReasons } from '../../cache/answers.ts';
+import { keysOf } from '../../cache/keys.ts';
 import { type EndpointAnswers, fileAnswers, serverAnswers } from './answer-store.ts';
 import { CachedTable, type CachedTableParts, type Computed } from './cached-table.ts';
-import { Columns } from '../../cache/answers/columns.ts';
+import { Columns } from '../../cache/columns.ts';
 import { type TextRow, textRowsFrom } from '../../table/text-rows.ts';
 import { sha256Hex } from '../environment.ts';
 import type { Content, InputContent } from '../content.ts';

@@ -5,7 +5,7 @@
 import { type ArrowFrame, type Likeness, openLines } from '../../table/arrow/from-lines.ts';
 import { TableError, type TableFormat } from '../../table/format.ts';
 import { indexTable, type TableIndex } from '../../table/split.ts';
-import { ThreadQueue } from '../../thread-queue.ts';
+import { ThreadQueue } from '../../system/thread-queue.ts';
 import {
   type ArrowRows,
   type ArrowShape,

@@ -1,16 +1,16 @@
 // A batch run: its table is cut into chunk runs, a few at a time; their outputs are put together in order. It holds no replica.
 // What its chunks did is in the ledger, so a batch that is taken up again after a crash goes on where it stood.
 
-import { newRunId } from '../../clock.ts';
+import { newRunId } from '../../system/clock.ts';
 import type { BatchOptions, RowRange } from '../../domain/batch.ts';
 import { failedRow, type RunError } from '../../domain/errors.ts';
 import { lostWorkersMax } from '../../domain/retry.ts';
 import type { Payload } from '../../domain/payload.ts';
-import { type Insist, outputKey } from '../../blobs/blobs.ts';
-import type { AttemptResult, ClaimedRun, Ledger, NewRun } from '../../ledger/ledger.ts';
+import { type Insist, outputKey } from '../../stores/blobs/blobs.ts';
+import type { AttemptResult, ClaimedRun, Ledger, NewRun } from '../../stores/ledger/ledger.ts';
 import { BORDER_TYPES } from '../../table/format.ts';
-import type { DiskRoom } from '../../storage/disk-room.ts';
-import type { TraceText } from '../../tracing/trace-context.ts';
+import type { DiskRoom } from '../../stores/disk/disk-room.ts';
+import type { TraceText } from '../../system/trace-context.ts';
 import type { ArrowConverter } from './arrow-converter.ts';
 import type { BatchInputs } from './inputs.ts';
 import { outputOf } from './output.ts';

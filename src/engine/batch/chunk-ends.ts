@@ -1,6 +1,6 @@
 // What a batch hears of its chunks while it waits.
 
-import type { ChunkRecord, Ledger } from '../../ledger/ledger.ts';
+import type { ChunkRecord, Ledger } from '../../stores/ledger/ledger.ts';
 import { isEnded } from '../../domain/run.ts';
 import type { HeldClaim } from '../leases.ts';
 import type { RunEnded } from '../run-events.ts';

@@ -3,7 +3,7 @@
 import { halves, type RowProgress, type RowRange } from '../../domain/batch.ts';
 import type { RunFailure } from '../../domain/errors.ts';
 import type { RunId } from '../../domain/ids.ts';
-import type { ChunkRecord } from '../../ledger/ledger.ts';
+import type { ChunkRecord } from '../../stores/ledger/ledger.ts';
 
 /** A range whose fate is settled: the chunk that has its output, or why its rows have none. */
 export type Settled = { readonly rows: RowRange } & ({ readonly chunk: RunId } | { readonly error: string });

@@ -4,7 +4,7 @@
 import type { RowRange } from '../../domain/batch.ts';
 import type { RunId } from '../../domain/ids.ts';
 import { type Duration, minutes } from '../../domain/time.ts';
-import type { Ledger } from '../../ledger/ledger.ts';
+import type { Ledger } from '../../stores/ledger/ledger.ts';
 import { borderFormatOf, CONTENT_TYPES } from '../../table/format.ts';
 import { type BatchTable, openTable, type TableParts } from './table.ts';
 

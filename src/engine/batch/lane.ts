@@ -1,13 +1,13 @@
 // Executes batches in the engine itself. They hold no replica; what bounds them is that each
 // keeps some of its table, or all of a short one, in memory.
 
-import { BlobDamaged } from '../../blobs/blobs.ts';
-import type { Clock } from '../../clock.ts';
+import { BlobDamaged } from '../../stores/blobs/blobs.ts';
+import type { Clock } from '../../system/clock.ts';
 import { elapsed } from '../../domain/time.ts';
-import type { AttemptResult, ClaimedRun } from '../../ledger/ledger.ts';
-import type { Log } from '../../log.ts';
+import type { AttemptResult, ClaimedRun } from '../../stores/ledger/ledger.ts';
+import type { Log } from '../../system/log.ts';
 import { TableError } from '../../table/format.ts';
-import type { Tracing } from '../../tracing/tracing.ts';
+import type { Tracing } from '../../system/tracing.ts';
 import { type BatchEnd, type BatchParts, runBatch } from './batch.ts';
 import type { Lane, LaneSlot } from '../dispatcher.ts';
 import type { DrainRates } from '../drain-rate.ts';

@@ -2,7 +2,7 @@
 // more than a server can hold, and would then take down every server that takes it up again, with everything else that runs there.
 
 import type { RunError } from '../../domain/errors.ts';
-import type { ClaimedRun, Ledger, RunRecord } from '../../ledger/ledger.ts';
+import type { ClaimedRun, Ledger, RunRecord } from '../../stores/ledger/ledger.ts';
 import { SUSPECT_AFTER } from './suspects.ts';
 
 /**

@@ -3,7 +3,7 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { formatBytes } from '../../domain/bytes.ts';
-import type { Ledger } from '../../ledger/ledger.ts';
+import type { Ledger } from '../../stores/ledger/ledger.ts';
 import { type ByteWriter, finishBytes, openWriter, utf8, writeAll, WriterFull } from '../../table/bytes.ts';
 import { withoutUnfit } from '../../table/arrow/fits.ts';
 import { arrowFrameOf, textFormatOf } from '../../table/border.ts';

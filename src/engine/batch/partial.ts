@@ -2,7 +2,7 @@
 
 import type { RowRange } from '../../domain/batch.ts';
 import { ServiceError } from '../../domain/errors.ts';
-import type { RunRecord } from '../../ledger/ledger.ts';
+import type { RunRecord } from '../../stores/ledger/ledger.ts';
 import { BORDER_TYPES, borderFormatOf, TableError } from '../../table/format.ts';
 import type { Deployed } from '../deployment.ts';
 import { ChunkPlan, type Settled } from './chunk-plan.ts';

@@ -1,7 +1,7 @@
 // Writes down how far a batch has come, as often as anybody can tell the difference: chunks may end hundreds of times a second, and each note
 // is a transaction.
 
-import { startTimer } from '../../clock.ts';
+import { startTimer } from '../../system/clock.ts';
 import { type Duration, milliseconds } from '../../domain/time.ts';
 
 /** From the end of one note to the next: far less than the second after which clients look again. */

@@ -6,7 +6,7 @@ import type { RowRange } from '../../domain/batch.ts';
 import type { Payload } from '../../domain/payload.ts';
 import type { Likeness } from '../../table/arrow/from-lines.ts';
 import type { BorderFormat, TableFormat } from '../../table/format.ts';
-import { namesInstances } from '../../table/json.ts';
+import { namesInstances } from '../../table/json/json.ts';
 import { sliceTable, type TableIndex } from '../../table/split.ts';
 import {
   indexPiece,

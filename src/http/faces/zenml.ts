@@ -11,10 +11,10 @@ import { between, inSeconds, toRfc3339 } from '../../domain/time.ts';
 import type { Deployed } from '../../engine/deployment.ts';
 import type { Engine } from '../../engine/engine.ts';
 import type { RunSight } from '../../engine/sights.ts';
-import type { RunRecord } from '../../ledger/ledger.ts';
+import type { RunRecord } from '../../stores/ledger/ledger.ts';
 import { type ZenmlInfoBody, type ZenmlMistakesBody, ZenmlRefusalBody } from '../../wire/zenml.ts';
 import { outputPath } from '../paths.ts';
-import { problemOfRun } from '../problem.ts';
+import { problemOfRun } from '../answer/problem.ts';
 
 /** What a request without a key, or with one that is not valid, is told by a deployment of ZenML's: `detail` of a 401 with `WWW-Authenticate: Bearer`. */
 const ZENML_UNAUTHORIZED = {

@@ -7,7 +7,13 @@ import { InvokedBody } from '../../wire/zenml.ts';
 import { WebhookBody } from '../../wire/deliveries.ts';
 import { RunBody } from '../../wire/runs.ts';
 import { PROBLEM_BASE, PROBLEM_TYPE } from '../../wire/problems.ts';
-import { HEADER_SCHEMAS, PATH_PARAMETERS, REQUEST_HEADERS, RESPONSE_HEADERS, type ResponseHeader } from '../headers.ts';
+import {
+  HEADER_SCHEMAS,
+  PATH_PARAMETERS,
+  REQUEST_HEADERS,
+  RESPONSE_HEADERS,
+  type ResponseHeader,
+} from '../request/headers.ts';
 import type { TSchema } from 'typebox';
 import { type Answer, type Route, TAGS } from '../route.ts';
 import { schemaInDocument, schemasOfComponents } from './components.ts';

@@ -2,8 +2,8 @@
 // manages it. Everything belongs to the tenant of the key.
 
 import type { FastifyReply } from 'fastify';
-import { CacheFiller } from '../../cache/filler.ts';
-import type { CacheKey, CachePlace, Found } from '../../cache/store.ts';
+import { CacheFiller } from '../../engine/cache-filler.ts';
+import type { CacheKey, CachePlace, Found } from '../../cache/port.ts';
 import { ServiceError } from '../../domain/errors.ts';
 import { seconds } from '../../domain/time.ts';
 import {
@@ -18,9 +18,9 @@ import {
   CacheLookup,
   CALLER,
 } from '../../wire/cache.ts';
-import { keysBody, ENTRIES_BODY } from '../cache-bodies.ts';
-import { inUtf8 } from '../charset.ts';
-import type { HttpParts } from '../parts.ts';
+import { keysBody, ENTRIES_BODY } from '../request/cache-bodies.ts';
+import { inUtf8 } from '../request/charset.ts';
+import type { HttpParts } from '../context.ts';
 import { type Call, type Route, route } from '../route.ts';
 import { idOf } from './run-id.ts';
 import { Type } from 'typebox';

@@ -3,14 +3,14 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { type Static, Type } from 'typebox';
-import { CAPTURE_NAME, type CapturePlace, type CaptureRecord } from '../../captures/captures.ts';
+import { CAPTURE_NAME, type CapturePlace, type CaptureRecord } from '../../stores/captures/captures.ts';
 import { RUN_FAILURES, ServiceError } from '../../domain/errors.ts';
 import type { PayloadFacts } from '../../domain/payload.ts';
 import { isEnded } from '../../domain/run.ts';
 import { UNSCORED } from '../../domain/scoring.ts';
-import { readEvaluation } from '../../evaluation/evaluation-file.ts';
-import { sampleOf } from '../../evaluation/holdout.ts';
-import type { RunRecord } from '../../ledger/ledger.ts';
+import { readEvaluation } from '../../scoring/evaluation-file.ts';
+import { sampleOf } from '../../scoring/holdout.ts';
+import type { RunRecord } from '../../stores/ledger/ledger.ts';
 import { CONTENT_TYPES } from '../../table/format.ts';
 import {
   CaptureBody,
@@ -22,16 +22,16 @@ import {
   CaptureVersionQuery,
   EvaluationQuery,
 } from '../../wire/captures.ts';
-import { optionsBody } from '../body-rules.ts';
-import { captureBody, captureLine } from '../capture-view.ts';
-import { inUtf8 } from '../charset.ts';
-import { strongTag } from '../conditions.ts';
-import { extensionOf, RAW_OUTPUT } from '../output.ts';
-import type { HttpParts } from '../parts.ts';
+import { optionsBody } from '../request/body-rules.ts';
+import { captureBody, captureLine } from '../answer/capture-view.ts';
+import { inUtf8 } from '../request/charset.ts';
+import { strongTag } from '../request/conditions.ts';
+import { extensionOf, RAW_OUTPUT } from '../answer/output.ts';
+import type { HttpParts } from '../context.ts';
 import { capturePath } from '../paths.ts';
-import { cursorOf, PAGE_DEFAULT, pageOf } from '../paging.ts';
-import { outputExpired, problemOfRun } from '../problem.ts';
-import { sendStream } from '../reader.ts';
+import { cursorOf, PAGE_DEFAULT, pageOf } from '../answer/paging.ts';
+import { outputExpired, problemOfRun } from '../answer/problem.ts';
+import { sendStream } from '../answer/reader.ts';
 import { type Answer, type Call, type Route, route } from '../route.ts';
 import { idOf } from './run-id.ts';
 

@@ -5,9 +5,9 @@ import type { DeliveryId } from '../../domain/delivery.ts';
 import { parseRunId, type RunId } from '../../domain/ids.ts';
 import { inSeconds, toRfc3339 } from '../../domain/time.ts';
 import { runNotFound } from '../../engine/runs.ts';
-import type { DeliveryAttemptRecord, DeliveryRecord } from '../../ledger/ledger.ts';
+import type { DeliveryAttemptRecord, DeliveryRecord } from '../../stores/ledger/ledger.ts';
 import { DeliveryBody, DeliveryList } from '../../wire/deliveries.ts';
-import type { HttpParts } from '../parts.ts';
+import type { HttpParts } from '../context.ts';
 import { deliveriesPath } from '../paths.ts';
 import { type Call, type Route, route } from '../route.ts';
 

@@ -4,9 +4,9 @@ import type { Viewer } from '../../domain/access.ts';
 import { seconds } from '../../domain/time.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { EndpointBody, EndpointList, PurgeBody, PurgeQuery, WarmRequest } from '../../wire/endpoints.ts';
-import { optionsBody } from '../body-rules.ts';
+import { optionsBody } from '../request/body-rules.ts';
 import { type Route, route } from '../route.ts';
-import { endpointBody } from '../run-view.ts';
+import { endpointBody } from '../answer/run-view.ts';
 
 /** See the head of this file. */
 export const ENDPOINT_ROUTES: readonly Route[] = [

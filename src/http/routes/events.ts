@@ -5,10 +5,10 @@ import type { FastifyReply } from 'fastify';
 import { type Static, Type } from 'typebox';
 import { placeOfEnd } from '../../engine/following.ts';
 import { EventsQuery } from '../../wire/events.ts';
-import { inUtf8 } from '../charset.ts';
-import { EVENT_STREAM, eventTexts, placeOf } from '../event-stream.ts';
-import type { HttpParts } from '../parts.ts';
-import { sendStream } from '../reader.ts';
+import { inUtf8 } from '../request/charset.ts';
+import { EVENT_STREAM, eventTexts, placeOf } from '../answer/event-stream.ts';
+import type { HttpParts } from '../context.ts';
+import { sendStream } from '../answer/reader.ts';
 import { type Call, type Route, route } from '../route.ts';
 import { idOf } from './run-id.ts';
 

@@ -15,19 +15,19 @@ import { isByLines } from '../../table/survey.ts';
 import { InvokeEnvelope, InvokeQuery } from '../../wire/invoke.ts';
 import { RunBody } from '../../wire/runs.ts';
 import { InvokedBody, ZenmlMistakesBody } from '../../wire/zenml.ts';
-import { sendAccepted, sendOutput, sendSubmitted } from '../answers.ts';
-import { inputBody } from '../body-rules.ts';
-import { type IncomingBody, tooLarge } from '../incoming-body.ts';
-import { isLongEnvelope } from '../long-envelope.ts';
-import { RAW_OUTPUT } from '../output.ts';
-import type { HttpParts } from '../parts.ts';
+import { sendAccepted, sendOutput, sendSubmitted } from '../answer/answers.ts';
+import { inputBody } from '../request/body-rules.ts';
+import { type IncomingBody, tooLarge } from '../request/incoming-body.ts';
+import { isLongEnvelope } from '../request/long-envelope.ts';
+import { RAW_OUTPUT } from '../answer/output.ts';
+import type { HttpParts } from '../context.ts';
 import { runPath } from '../paths.ts';
-import { type Preference, readPreference } from '../prefer.ts';
-import { problemOfRun } from '../problem.ts';
+import { type Preference, readPreference } from '../request/prefer.ts';
+import { problemOfRun } from '../answer/problem.ts';
 import { type Call, type Route, route } from '../route.ts';
 import { hasZenmlFace, misfitOf, sendZenmlMistakes, sendZenmlRun, ZENML_REFUSAL } from '../faces/zenml.ts';
-import { type AskedSubmission, type ReadRequest, readSubmission } from '../submission.ts';
-import { submitTraced } from '../submit.ts';
+import { type AskedSubmission, type ReadRequest, readSubmission } from '../request/submission.ts';
+import { submitTraced } from '../request/submit.ts';
 
 /** How an invocation is answered: at once, or after waiting; `afterwards` is what a wait that was not long enough ends in. */
 type Mode =

@@ -5,11 +5,11 @@ import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
 import { ServiceError } from '../../domain/errors.ts';
 import { PartBody } from '../../wire/parts.ts';
-import { inUtf8 } from '../charset.ts';
-import { EVENT_STREAM, partTexts, SAW_END } from '../event-stream.ts';
-import type { HttpParts } from '../parts.ts';
-import { outputExpired } from '../problem.ts';
-import { sendStream } from '../reader.ts';
+import { inUtf8 } from '../request/charset.ts';
+import { EVENT_STREAM, partTexts, SAW_END } from '../answer/event-stream.ts';
+import type { HttpParts } from '../context.ts';
+import { outputExpired } from '../answer/problem.ts';
+import { sendStream } from '../answer/reader.ts';
 import { type Call, type Route, route } from '../route.ts';
 import { idOf } from './run-id.ts';
 

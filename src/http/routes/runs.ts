@@ -8,23 +8,23 @@ import { type LogLine, logText } from '../../domain/log-line.ts';
 import { isEnded } from '../../domain/run.ts';
 import { type Instant, parseRfc3339, seconds } from '../../domain/time.ts';
 import { BEGINNING } from '../../engine/following.ts';
-import type { RunFilter } from '../../ledger/ledger.ts';
+import type { RunFilter } from '../../stores/ledger/ledger.ts';
 import { LogLineBody, LogsQuery } from '../../wire/logs.ts';
 import { OutputQuery, RunBody, RunPage, RunQuery, WaitQuery } from '../../wire/runs.ts';
-import { readAccept } from '../accept.ts';
-import { sendAccepted, sendRun, sendSelectedRun, sendSubmitted } from '../answers.ts';
-import { inUtf8 } from '../charset.ts';
-import { idempotencyKeyOf } from '../idempotency.ts';
-import { RAW_OUTPUT, sendPartialOutput, sendSelectedOutput } from '../output.ts';
-import { attemptEnd, followedLines, type LogFormat } from '../followed-logs.ts';
-import type { HttpParts } from '../parts.ts';
-import { cursorOf, PAGE_DEFAULT, pageOf } from '../paging.ts';
-import { outputExpired, problemOfRun } from '../problem.ts';
-import { sendStream } from '../reader.ts';
+import { readAccept } from '../request/accept.ts';
+import { sendAccepted, sendRun, sendSelectedRun, sendSubmitted } from '../answer/answers.ts';
+import { inUtf8 } from '../request/charset.ts';
+import { idempotencyKeyOf } from '../request/idempotency.ts';
+import { RAW_OUTPUT, sendPartialOutput, sendSelectedOutput } from '../answer/output.ts';
+import { attemptEnd, followedLines, type LogFormat } from '../answer/followed-logs.ts';
+import type { HttpParts } from '../context.ts';
+import { cursorOf, PAGE_DEFAULT, pageOf } from '../answer/paging.ts';
+import { outputExpired, problemOfRun } from '../answer/problem.ts';
+import { sendStream } from '../answer/reader.ts';
 import { type Call, type Route, route } from '../route.ts';
-import { runLineText } from '../run-view.ts';
+import { runLineText } from '../answer/run-view.ts';
 import { idOf } from './run-id.ts';
-import { submitTraced } from '../submit.ts';
+import { submitTraced } from '../request/submit.ts';
 
 const CANCEL = {
   tag: 'runs',

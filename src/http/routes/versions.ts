@@ -5,7 +5,7 @@ import type { Deploying } from '../../engine/deployment.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { EndpointBody } from '../../wire/endpoints.ts';
 import { DeployRequest, RemoveQuery, RollbackRequest, VersionList } from '../../wire/versions.ts';
-import { jsonBody, optionsBody } from '../body-rules.ts';
+import { jsonBody, optionsBody } from '../request/body-rules.ts';
 import { type Answer, type Call, type Route, route } from '../route.ts';
 import { showEndpoint } from './endpoints.ts';
 

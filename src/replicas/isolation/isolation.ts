@@ -7,7 +7,7 @@ import { basename, join, resolve } from 'node:path';
 import { formatBytes } from '../../domain/bytes.ts';
 import type { EndpointSpec } from '../../domain/endpoint.ts';
 import { reasonOf } from '../../domain/system-error.ts';
-import type { Log } from '../../log.ts';
+import type { Log } from '../../system/log.ts';
 import { type Confinement, type ProcessLaunch, SOCKET_FOLDER } from '../runtimes/launch.ts';
 import type { Users } from './choice.ts';
 import { type Cgroup, createCgroup } from './cgroup.ts';

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { startTimer } from '../../clock.ts';
+import { startTimer } from '../../system/clock.ts';
 import type { EndpointSpec, ReplicaPolicy } from '../../domain/endpoint.ts';
 import { isLack, reasonOf } from '../../domain/system-error.ts';
 import { inSeconds } from '../../domain/time.ts';

@@ -3,8 +3,8 @@
 
 import { finishBytes, openWriter, plainBytes, writeBytes, writeText } from '../bytes.ts';
 import { pointerStep, shownName, TableError } from '../format.ts';
-import { nameOf, openNames } from '../json-names.ts';
-import { OPEN_BRACE, openScan, scanObject } from '../json-scan.ts';
+import { nameOf, openNames } from '../json/names.ts';
+import { OPEN_BRACE, openScan, scanObject } from '../json/scan.ts';
 import { endOf, startOf } from '../spans.ts';
 import { indexTable } from '../split.ts';
 import { forEachRowText, textOf } from '../text-window.ts';

@@ -1,7 +1,7 @@
 // The values of JSON Lines with nothing lost: numbers stay the text that they are until a type for them is known.
 import type { TableIndex } from '../codec.ts';
-import { nameOf, openNames } from '../json-names.ts';
-import { OPEN_BRACE, openScan, scanObject } from '../json-scan.ts';
+import { nameOf, openNames } from '../json/names.ts';
+import { OPEN_BRACE, openScan, scanObject } from '../json/scan.ts';
 import { startOf } from '../spans.ts';
 import { forEachRowText, textOf } from '../text-window.ts';
 

@@ -4,10 +4,10 @@ import { ChunkEnds } from '../../../src/engine/batch/chunk-ends.ts';
 import { Leases } from '../../../src/engine/leases.ts';
 import { RunEvents } from '../../../src/engine/run-events.ts';
 import { Watch } from '../../../src/engine/watch.ts';
-import { openSqliteLedger } from '../../../src/ledger/sqlite/driver.ts';
-import { openLog } from '../../../src/log.ts';
-import { ManualClock } from '../../ledger/manual-clock.ts';
-import { batch, call, chunk, deployment } from '../../ledger/runs.ts';
+import { openSqliteLedger } from '../../../src/stores/ledger/sqlite/driver.ts';
+import { openLog } from '../../../src/system/log.ts';
+import { ManualClock } from '../../stores/ledger/manual-clock.ts';
+import { batch, call, chunk, deployment } from '../../stores/ledger/runs.ts';
 import { claimedRun } from '../../support/claimed.ts';
 
 /** A batch that is at work, and what it hears of its chunks. */

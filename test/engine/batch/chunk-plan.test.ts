@@ -1,10 +1,10 @@
 import { array, assert, constantFrom, integer, property, record, uniqueArray } from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { newRunId } from '../../../src/clock.ts';
+import { newRunId } from '../../../src/system/clock.ts';
 import type { RowRange } from '../../../src/domain/batch.ts';
 import type { RunFailure } from '../../../src/domain/errors.ts';
 import { ChunkPlan, type Settled } from '../../../src/engine/batch/chunk-plan.ts';
-import type { ChunkRecord } from '../../../src/ledger/ledger.ts';
+import type { ChunkRecord } from '../../../src/stores/ledger/ledger.ts';
 
 const succeeded = (rows: RowRange): ChunkRecord => ({ runId: newRunId(), rows, status: 'succeeded', error: null });
 const failed = (rows: RowRange, type: RunFailure = 'model-error'): ChunkRecord => ({

@@ -2,7 +2,7 @@
 // stands still), so it is the batch's end that tells them.
 
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { ManualClock } from '../../ledger/manual-clock.ts';
+import { ManualClock } from '../../stores/ledger/manual-clock.ts';
 import { folderForTest } from '../../support/folder.ts';
 import { Gates } from '../../support/gate.ts';
 import { startTestService, type TestService } from '../../support/service.ts';

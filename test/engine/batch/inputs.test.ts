@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { BlobDamaged, inputKey } from '../../../src/blobs/blobs.ts';
-import { openBlobDirectory } from '../../../src/blobs/directory.ts';
-import { systemClock } from '../../../src/clock.ts';
+import { BlobDamaged, inputKey } from '../../../src/stores/blobs/blobs.ts';
+import { openBlobDirectory } from '../../../src/stores/blobs/directory.ts';
+import { systemClock } from '../../../src/system/clock.ts';
 import type { RunId } from '../../../src/domain/ids.ts';
 import { ArrowConverter } from '../../../src/engine/batch/arrow-converter.ts';
 import { BatchInputs } from '../../../src/engine/batch/inputs.ts';
 import { Payloads } from '../../../src/engine/payloads.ts';
-import { openSqliteLedger } from '../../../src/ledger/sqlite/driver.ts';
-import { batch } from '../../ledger/runs.ts';
+import { openSqliteLedger } from '../../../src/stores/ledger/sqlite/driver.ts';
+import { batch } from '../../stores/ledger/runs.ts';
 import { folderForTest } from '../../support/folder.ts';
 
 const FIRST = { from: 0, to: 1 };

@@ -1,10 +1,10 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { seconds } from '../../../src/domain/time.ts';
 import { LOST_SERVERS_MAX, lostInARow, whyGivenUp } from '../../../src/engine/batch/lost-servers.ts';
-import type { AttemptResult, ClaimedRun, NewRun } from '../../../src/ledger/ledger.ts';
-import { openSqliteLedger } from '../../../src/ledger/sqlite/driver.ts';
-import { ManualClock } from '../../ledger/manual-clock.ts';
-import { batch, chunk, deployment, inline } from '../../ledger/runs.ts';
+import type { AttemptResult, ClaimedRun, NewRun } from '../../../src/stores/ledger/ledger.ts';
+import { openSqliteLedger } from '../../../src/stores/ledger/sqlite/driver.ts';
+import { ManualClock } from '../../stores/ledger/manual-clock.ts';
+import { batch, chunk, deployment, inline } from '../../stores/ledger/runs.ts';
 
 /** A batch in a ledger, and servers that come and go. */
 async function batchForTest() {

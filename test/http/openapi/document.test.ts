@@ -2,7 +2,7 @@ import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { expect, test } from 'vitest';
 import { PROBLEMS } from '../../../src/domain/errors.ts';
 import { openApiDocument, problemsOf, templateOf } from '../../../src/http/openapi/document.ts';
-import { idempotencyKeyOf } from '../../../src/http/idempotency.ts';
+import { idempotencyKeyOf } from '../../../src/http/request/idempotency.ts';
 import { ROUTES } from '../../../src/http/routes.ts';
 import { serviceForTest } from '../../support/service.ts';
 

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
-import { openLog } from '../../../src/log.ts';
+import { openLog } from '../../../src/system/log.ts';
 import { Users } from '../../../src/replicas/isolation/choice.ts';
 import { openIsolation } from '../../../src/replicas/isolation/isolation.ts';
 import { thisMachine } from '../../../src/replicas/isolation/machine.ts';

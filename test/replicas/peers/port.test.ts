@@ -6,7 +6,7 @@ import { createServer, type Server } from 'node:http';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { systemClock } from '../../../src/clock.ts';
+import { systemClock } from '../../../src/system/clock.ts';
 import { PortPeer } from '../../../src/replicas/peers/port.ts';
 import { startReplica, type Replica } from '../../../src/replicas/replica.ts';
 import { launchCommand } from '../../../src/replicas/runtimes/command.ts';

@@ -3,7 +3,7 @@ import { chownSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } 
 import { createConnection, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { systemClock } from '../../../src/clock.ts';
+import { systemClock } from '../../../src/system/clock.ts';
 import { SocketPeer, type SocketPlace } from '../../../src/replicas/peers/socket.ts';
 import { startReplica } from '../../../src/replicas/replica.ts';
 import { launchRunner } from '../../../src/replicas/runtimes/launch.ts';

@@ -1,0 +1,94 @@
+// Opening the database: reachable, durable, migrated; or a sentence that says why not.
+
+import type pg from 'pg';
+import { type ConnectionOptions, Connections } from '../../postgres/connections.ts';
+import { driverFor } from '../../postgres/driver.ts';
+import { notOpened, placeOf, Unusable } from '../../postgres/errors.ts';
+import { type HintOptions, Hints } from './hints.ts';
+import { Identities } from './identity.ts';
+import { migrate, type Migrated } from './migrate.ts';
+
+/** The oldest Postgres that its makers still mend when this was written. */
+const VERSION_MIN = 14;
+const SETTINGS = `
+  SELECT current_setting('server_version_num')::integer / 10000 AS version, current_setting('fsync') AS fsync,
+    current_setting('synchronous_commit') AS synchronous_commit, current_setting('server_encoding') AS encoding,
+    pg_is_in_recovery() AS is_standby`;
+
+interface Settings {
+  readonly version: number;
+  readonly fsync: string;
+  readonly synchronous_commit: string;
+  readonly encoding: string;
+  readonly is_standby: boolean;
+}
+
+/** How a database is opened. */
+export type OpenOptions = ConnectionOptions & HintOptions;
+
+/** A database that can be used. */
+export interface Opened {
+  readonly connections: Connections;
+  readonly hints: Hints;
+  readonly identities: Identities;
+}
+
+/**
+ * Connects to the ledger's database and brings it to the newest migration.
+ *
+ * @throws Error when it cannot be reached or used, would lose what it acknowledged, or was written by a newer claimcheck
+ */
+export async function openDatabase(url: string, options: OpenOptions): Promise<Opened> {
+  const driver = await driverFor(url);
+  const connections = new Connections(driver, url, options);
+  try {
+    await connections.first((client) => prepare(client, url));
+  } catch (error) {
+    await connections.close();
+    throw notOpened(error, url);
+  }
+  const hints = new Hints(driver, url, options);
+  await hints.open((text, values) => connections.first((client) => client.query(text, [...values])));
+  return { connections, hints, identities: new Identities(connections, driver, url, options.folder) };
+}
+
+/**
+ * Brings a database to the newest migration, as opening it does, and answers what was missing.
+ *
+ * @throws Error as `openPostgresLedger`
+ */
+export async function migratePostgres(url: string): Promise<Migrated> {
+  const driver = await driverFor(url);
+  const client = new driver.Client({ connectionString: url, fallback_application_name: 'claimcheck' });
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    return await prepare(client, url);
+  } catch (error) {
+    throw notOpened(error, url);
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+async function prepare(client: pg.ClientBase, url: string): Promise<Migrated> {
+  assertUsable((await client.query<Settings>(SETTINGS)).rows[0]!, url);
+  return migrate(client, url);
+}
+
+function assertUsable(
+  { version, fsync, synchronous_commit: commit, encoding, is_standby: isStandby }: Settings,
+  url: string,
+): void {
+  const place = placeOf(url);
+  if (version < VERSION_MIN)
+    throw new Unusable(`${place} is Postgres ${version}; claimcheck needs ${VERSION_MIN} or newer.`);
+  if (isStandby) throw new Unusable(`${place} is a standby, which takes no writes: name the primary in the URL.`);
+  if (encoding !== 'UTF8')
+    throw new Unusable(`${place} keeps text as ${encoding}; claimcheck needs a database with encoding UTF8.`);
+  if (fsync === 'off' || commit === 'off') {
+    throw new Unusable(
+      `${place} runs with fsync=${fsync} and synchronous_commit=${commit}, which loses acknowledged runs in a power cut; both must be on.`,
+    );
+  }
+}
