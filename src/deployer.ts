@@ -33,7 +33,7 @@ type Examined =
   | { readonly mistakes: readonly FieldError[] };
 
 /** What deploying works with. */
-export interface DeployerParts {
+export interface DeployerDeps {
   readonly config: Config;
   readonly users: Users;
   readonly log: Log;
@@ -41,10 +41,10 @@ export interface DeployerParts {
 
 /** Examines endpoints, and deploys them. */
 export class Deployer {
-  readonly #parts: DeployerParts;
+  readonly #deps: DeployerDeps;
 
-  constructor(parts: DeployerParts) {
-    this.#parts = parts;
+  constructor(deps: DeployerDeps) {
+    this.#deps = deps;
   }
 
   /**
@@ -53,7 +53,7 @@ export class Deployer {
    * @throws ConfigError that names every model which cannot be used, and why
    */
   async examineConfig(): Promise<{ shapes: ReadonlyMap<string, ModelShape>; cautions: readonly string[] }> {
-    const { file, endpoints } = this.#parts.config;
+    const { file, endpoints } = this.#deps.config;
     const examined = await Promise.all(
       endpoints.map(async (spec) => [spec.name, await this.#examineNew(spec)] as const),
     );
@@ -68,7 +68,7 @@ export class Deployer {
 
   /** Everything that is wrong with the models of the configuration, programs that are not there among it; and what the others take. */
   async lookOver(): Promise<{ kinds: ReadonlyMap<string, ModelShape['takes']>; mistakes: readonly FieldError[] }> {
-    const { environment, endpoints } = this.#parts.config;
+    const { environment, endpoints } = this.#deps.config;
     const examined = await Promise.all(
       endpoints.map(async (spec): Promise<readonly [string, Examined]> => {
         const missing = missingProgram(spec, environment);
@@ -87,7 +87,7 @@ export class Deployer {
    * longer be used gives way to the configuration's.
    */
   async atStart(ledger: Ledger, shapes: ReadonlyMap<string, ModelShape>): Promise<Deployed[]> {
-    const { config, log } = this.#parts;
+    const { config, log } = this.#deps;
     const written = config.endpoints.map((spec) => ({ spec, deployment: deploymentOf(spec, 'config') }));
     await Promise.all(written.map(({ deployment }) => ledger.deploy(deployment)));
     const deployments = await ledger.deployments();
@@ -148,7 +148,7 @@ export class Deployer {
       remove: async (name, force, principal) => {
         assertOpen();
         const { spec } = engine.endpoints.resolve(name, principal);
-        if (this.#parts.config.endpoints.some((written) => written.name === spec.name))
+        if (this.#deps.config.endpoints.some((written) => written.name === spec.name))
           throw new ServiceError(
             'endpoint-in-use',
             `${name} is in the server's configuration, which would bring it back: take it out there, and start the server anew.`,
@@ -189,7 +189,7 @@ export class Deployer {
   #read(name: string, written: unknown): EndpointSpec {
     const errors = checkEndpoint(written);
     if (errors.length > 0) throw new ServiceError('invalid-request', 'The endpoint is not valid.', { errors });
-    const { spec, mistakes } = resolveEndpoint(name, written as EndpointFile, dirname(this.#parts.config.file));
+    const { spec, mistakes } = resolveEndpoint(name, written as EndpointFile, dirname(this.#deps.config.file));
     if (spec !== null) return spec;
     const prefix = `endpoints.${name}`;
     throw invalid(mistakes.map(({ pointer, detail }) => ({ pointer: pointer.slice(prefix.length + 1), detail })));
@@ -205,7 +205,7 @@ export class Deployer {
   }
 
   #permit(spec: EndpointSpec, { isOperator }: Principal): Permitted {
-    const { config, users } = this.#parts;
+    const { config, users } = this.#deps;
     const configured = config.endpoints.find(({ name }) => name === spec.name) ?? null;
     return isOperator === true
       ? permitOperator(spec, configured, config.deploy, users.arePossible)
@@ -233,7 +233,7 @@ export class Deployer {
 
   /** Whether a version runs as the server's user where others are to be had: said so, or (which the operator may) because its own cannot read it. */
   #wouldBeServers(spec: EndpointSpec, { isOperator }: Principal): boolean {
-    const { users } = this.#parts;
+    const { users } = this.#deps;
     if (spec.user === 'server' || isOperator === true) return spec.user === 'server';
     const chosen = users.choose(spec);
     return users.arePossible && 'uid' in chosen && chosen.uid === null;
@@ -248,7 +248,7 @@ export class Deployer {
   }
 
   async #examine(spec: EndpointSpec): Promise<Examined> {
-    const { config, users } = this.#parts;
+    const { config, users } = this.#deps;
     const user = users.choose(spec);
     if ('mistake' in user) return { mistakes: [{ pointer: 'isolation.user', detail: user.mistake }] };
     const inspected = await inspectEndpoint(spec, config.environment, user.uid === null ? [] : runAs(user.uid));

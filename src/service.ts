@@ -21,7 +21,7 @@ import { DEFAULT_LIMITS, type ServerLimits } from './http/limits.ts';
 import type { AboutServer } from './http/context.ts';
 import { basePathOf } from './http/request/public-address.ts';
 import { runLineText } from './http/answer/run-view.ts';
-import { buildServer, type HttpServer, type ServerParts } from './http/server.ts';
+import { buildServer, type HttpServer, type ServerDeps } from './http/server.ts';
 import type { LedgerStats } from './stores/ledger/ledger.ts';
 import { type Log, openLog } from './system/log.ts';
 import { Metrics } from './metrics/metrics.ts';
@@ -35,7 +35,7 @@ import { gapsOf, levelsOf, thisMachine } from './replicas/isolation/machine.ts';
 import { Tracing } from './system/tracing.ts';
 import { openStores, placeOf } from './stores/open.ts';
 import type { Vault } from './stores/vault/vault.ts';
-import { Deliverer, type DelivererParts } from './webhooks/deliverer.ts';
+import { Deliverer, type DelivererDeps } from './webhooks/deliverer.ts';
 import type { Launch } from './replicas/runtimes/launch.ts';
 import { Ports } from './replicas/runtimes/ports.ts';
 import { launchReplica } from './replicas/runtimes/runtime.ts';
@@ -183,12 +183,12 @@ function limitsOf(
 }
 
 const delivererOf = (
-  parts: Pick<DelivererParts, 'ledger' | 'vault' | 'egress' | 'clock' | 'log'>,
+  deps: Pick<DelivererDeps, 'ledger' | 'vault' | 'egress' | 'clock' | 'log'>,
   { deliveries }: Metrics,
   { publicUrl }: Config,
 ): Deliverer =>
   new Deliverer({
-    ...parts,
+    ...deps,
     describe: (run) => runLineText(run, basePathOf(publicUrl)),
     onAttempt: (kind) => deliveries.attempted(kind),
   });
@@ -271,7 +271,7 @@ const callersOf = ({
   publicUrl,
   trustProxy,
   corsOrigins,
-}: Config): Pick<ServerParts, 'address' | 'corsOrigins'> => ({
+}: Config): Pick<ServerDeps, 'address' | 'corsOrigins'> => ({
   address: {
     hosts: hosts.includes('*') || (hosts.length === 0 && !isLoopback(host)) ? null : hosts,
     publicUrl,

@@ -7,7 +7,7 @@ import type { Operator } from './operator.ts';
 import { ConnectionError, errorOfProblem } from './errors.ts';
 
 /** Where the server is, and how it is talked to. */
-export interface TransportParts {
+export interface TransportDeps {
   /** Without a slash at its end. */
   readonly url: string;
   readonly apiKey: string | null;
@@ -77,18 +77,18 @@ const ONE_READER = { redirect: 'error', window: null } as const;
 
 /** Sends requests to one server. */
 export class Transport {
-  readonly #parts: TransportParts;
+  readonly #deps: TransportDeps;
   /** Where and as whom requests are sent once a server without keys has asked who changes it. */
   #operator: Operator | null = null;
   #reached = false;
 
-  constructor(parts: TransportParts) {
-    this.#parts = parts;
+  constructor(parts: TransportDeps) {
+    this.#deps = parts;
   }
 
   /** Where the server is. */
   get url(): string {
-    return this.#parts.url;
+    return this.#deps.url;
   }
 
   /**
@@ -107,7 +107,7 @@ export class Transport {
   }
 
   async #send<Taken extends object>(request: ServerRequest, take: Take<Taken>): Promise<Taken> {
-    const limits = request.isWait === true ? this.#parts.retry.wait : this.#parts.retry.once;
+    const limits = request.isWait === true ? this.#deps.retry.wait : this.#deps.retry.once;
     let spentMs = 0;
     for (let tries = 1; ; tries += 1) {
       const started = monotonicNow();
@@ -128,7 +128,7 @@ export class Transport {
 
   /** Reads the token of the server on this machine, where there is no key; false where there is none that is new. */
   async #becomeOperator(tokenFile: string, sentAs: Operator | null): Promise<boolean> {
-    if (this.#parts.apiKey !== null) return false;
+    if (this.#deps.apiKey !== null) return false;
     // Loaded only where it is needed, which in a browser is never.
     const { readOperator } = await import('./operator.ts');
     const operator = readOperator(tokenFile);
@@ -138,8 +138,8 @@ export class Transport {
   }
 
   async #try<Taken>(request: ServerRequest, take: Take<Taken>): Promise<{ readonly taken: Taken } | Failure> {
-    const { apiKey } = this.#parts;
-    const { url: base, token } = this.#operator ?? { url: this.#parts.url, token: apiKey };
+    const { apiKey } = this.#deps;
+    const { url: base, token } = this.#operator ?? { url: this.#deps.url, token: apiKey };
     const url = `${base}${request.path}${queryText(request.query)}`;
     const headers = new Headers(request.headers);
     if (token !== null) headers.set('authorization', `Bearer ${token}`);
@@ -154,7 +154,7 @@ export class Transport {
             Math.min(limitSeconds * 1_000, 2 ** 31 - 1),
           );
     try {
-      const response = await this.#parts.fetch(url, {
+      const response = await this.#deps.fetch(url, {
         method,
         headers,
         body: body ?? null,
@@ -171,7 +171,7 @@ export class Transport {
         throw new Error('The input cannot be read any more: its file was changed or removed while it was sent.', {
           cause,
         });
-      return { error: unreachable(this.#parts.url, cause), again: true, askedMs: null };
+      return { error: unreachable(this.#deps.url, cause), again: true, askedMs: null };
     } finally {
       clearTimeout(timer);
     }

@@ -49,7 +49,7 @@ export class NoAnswer extends Error {
 }
 
 /** What the way out is made of. */
-export interface EgressParts {
+export interface EgressDeps {
   readonly settings: EgressSettings;
   /** The port that this server listens at, which nobody is led back to; null as long as it does not. */
   readonly ownPort: () => number | null;
@@ -62,7 +62,7 @@ export class Egress {
   readonly #rules: EgressRules;
   readonly #resolve: Resolve;
 
-  constructor({ settings, ownPort, resolve = resolveByDns() }: EgressParts) {
+  constructor({ settings, ownPort, resolve = resolveByDns() }: EgressDeps) {
     this.#rules = new EgressRules(settings, ownPort);
     this.#resolve = resolve;
   }
@@ -213,12 +213,12 @@ async function bodyOf(
   chunks: AsyncIterable<Uint8Array>,
   bytesMax: number,
 ): Promise<Pick<EgressAnswer, 'body' | 'extent'>> {
-  const parts: Uint8Array[] = [];
+  const deps: Uint8Array[] = [];
   let length = 0;
   let extent: EgressAnswer['extent'] = 'whole';
   try {
     for await (const part of chunks) {
-      parts.push(part.subarray(0, bytesMax - length));
+      deps.push(part.subarray(0, bytesMax - length));
       length += part.length;
       if (length <= bytesMax) continue;
       extent = 'too-long';
@@ -228,7 +228,7 @@ async function bodyOf(
   } catch {
     extent = 'cut';
   }
-  return { body: Buffer.concat(parts), extent };
+  return { body: Buffer.concat(deps), extent };
 }
 
 /** What went wrong on the way, without the addresses that the system's own words name. */

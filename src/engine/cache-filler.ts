@@ -34,7 +34,7 @@ const RENEWALS = 3;
 const SILENCE: Duration = minutes(10);
 
 /** What the filler works with. */
-export interface CacheFillerParts {
+export interface CacheFillerDeps {
   readonly cache: CacheStore;
   readonly runs: Pick<Runs, 'followParts' | 'partExchange'>;
   readonly room: Pick<DiskRoom, 'assertRoom'>;
@@ -54,13 +54,13 @@ export interface Filling {
 
 /** See the head of this file. */
 export class CacheFiller {
-  readonly #parts: CacheFillerParts;
+  readonly #deps: CacheFillerDeps;
   readonly #following = new Map<RunId, Promise<void>>();
   readonly #closed = new AbortController();
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(parts: CacheFillerParts) {
-    this.#parts = parts;
+  constructor(parts: CacheFillerDeps) {
+    this.#deps = parts;
   }
 
   /** Whether the answers of a run belong there, and can be told row by row. */
@@ -77,10 +77,10 @@ export class CacheFiller {
   fill(run: RunRecord, filling: Filling): void {
     const { runId } = run;
     if (this.#following.has(runId) || this.#following.size >= RUNS_MAX || this.#closed.signal.aborted) return;
-    const fill = new Fill(this.#parts, run, filling, (work) => this.#inTurn(work));
+    const fill = new Fill(this.#deps, run, filling, (work) => this.#inTurn(work));
     const following = fill
       .run(this.#closed.signal)
-      .catch((error: unknown) => this.#parts.log.warn({ err: error, run_id: runId }, 'the cache is not filled further'))
+      .catch((error: unknown) => this.#deps.log.warn({ err: error, run_id: runId }, 'the cache is not filled further'))
       .finally(() => this.#following.delete(runId));
     this.#following.set(runId, following);
   }
@@ -108,7 +108,7 @@ interface Learned {
 
 /** One run that fills a cache. */
 class Fill {
-  readonly #parts: CacheFillerParts;
+  readonly #deps: CacheFillerDeps;
   readonly #run: RunRecord;
   readonly #filling: Filling;
   readonly #inTurn: (work: () => Promise<void>) => Promise<void>;
@@ -116,12 +116,12 @@ class Fill {
   readonly #renewals: Rounds;
 
   constructor(
-    parts: CacheFillerParts,
+    parts: CacheFillerDeps,
     run: RunRecord,
     filling: Filling,
     inTurn: (work: () => Promise<void>) => Promise<void>,
   ) {
-    this.#parts = parts;
+    this.#deps = parts;
     this.#run = run;
     this.#filling = filling;
     this.#inTurn = inTurn;
@@ -129,7 +129,7 @@ class Fill {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { runs } = this.#parts;
+    const { runs } = this.#deps;
     // Nothing is kept of a run that one failed row ends.
     const keepsAtEnd = this.#run.batch?.onRowError === 'fail';
     const chunks: ChunkRecord[] = [];
@@ -155,10 +155,10 @@ class Fill {
 
   #keep(chunk: ChunkRecord, replaces: boolean): Promise<void> {
     return this.#inTurn(async () => {
-      const exchange = await this.#parts.runs.partExchange(this.#run, chunk);
+      const exchange = await this.#deps.runs.partExchange(this.#run, chunk);
       if (exchange === null) return;
       for await (const entries of this.#answersOf(exchange, chunk.rows.from)) {
-        const { cache, room } = this.#parts;
+        const { cache, room } = this.#deps;
         const { place, caller } = this.#filling;
         room.assertRoom();
         const kept = { version: exchange.version, caller, entries, replaces };
@@ -206,7 +206,7 @@ class Fill {
   }
 
   async #renew(): Promise<void> {
-    const { cache, log } = this.#parts;
+    const { cache, log } = this.#deps;
     const { place, caller, lease } = this.#filling;
     // Claims that lapse cost work and nothing else, and the next round renews what is left of them.
     await cache

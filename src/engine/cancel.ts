@@ -1,7 +1,7 @@
 // Cancelling one run, or all that an endpoint has. The ledger decides at once; the replicas are told, and stopped when they do not listen.
 
 import type { Cancelled, RunRecord } from '../stores/ledger/ledger.ts';
-import { purge, type PurgeParts } from './purge.ts';
+import { purge, type PurgeDeps } from './purge.ts';
 import { runNotFound } from './runs.ts';
 
 /** What a cancel came to. */
@@ -12,8 +12,8 @@ export type CancelResult = Exclude<Cancelled['result'], 'unknown'>;
  *
  * @throws ServiceError `run-not-found` where it has been forgotten meanwhile
  */
-export async function cancelRun(parts: PurgeParts, run: RunRecord): Promise<CancelResult> {
-  const { ledger, leases, events, observer } = parts;
+export async function cancelRun(deps: PurgeDeps, run: RunRecord): Promise<CancelResult> {
+  const { ledger, leases, events, observer } = deps;
   const { runId, parentId, rows } = run;
   const cancelled = await ledger.cancel(runId);
   if (cancelled.result === 'unknown') throw runNotFound(runId);
@@ -25,11 +25,11 @@ export async function cancelRun(parts: PurgeParts, run: RunRecord): Promise<Canc
 }
 
 /** Cancels everything that is queued or running at an endpoint, whosever it is. */
-export async function cancelAll(parts: PurgeParts, endpoint: string): Promise<void> {
-  await purge(parts, { viewer: null, endpoint, olderThan: null, runName: null });
+export async function cancelAll(deps: PurgeDeps, endpoint: string): Promise<void> {
+  await purge(deps, { viewer: null, endpoint, olderThan: null, runName: null });
   for (;;) {
-    const running = await parts.ledger.runs({ endpoint, status: 'running', limit: 100 });
+    const running = await deps.ledger.runs({ endpoint, status: 'running', limit: 100 });
     if (running.length === 0) return;
-    await Promise.all(running.map((run) => cancelRun(parts, run)));
+    await Promise.all(running.map((run) => cancelRun(deps, run)));
   }
 }

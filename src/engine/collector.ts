@@ -28,7 +28,7 @@ const NOT_OURS =
   'the data folder belongs to another ledger by now: nothing in it is deleted. Stop this server, and name the folder of its ledger with --data';
 
 /** What the collector works with. */
-export interface CollectorParts {
+export interface CollectorDeps {
   readonly ledger: Ledger;
   readonly blobs: BlobStore;
   readonly logs: RunLogs;
@@ -39,13 +39,13 @@ export interface CollectorParts {
 
 /** Collects until it is stopped. */
 export class Collector {
-  readonly #parts: CollectorParts;
+  readonly #deps: CollectorDeps;
   readonly #rounds = new Rounds(() => this.#collect(), PAUSE);
   // Somewhere in the first hour: a server that is restarted more often than that has its turn all the same.
   #roundsToPass = Math.floor(jitter() * ROUNDS_PER_PASS);
 
-  constructor(parts: CollectorParts) {
-    this.#parts = parts;
+  constructor(deps: CollectorDeps) {
+    this.#deps = deps;
   }
 
   start(): void {
@@ -59,7 +59,7 @@ export class Collector {
 
   /** Lets go of everything whose time is over. */
   async letGo(): Promise<void> {
-    const { ledger, folder } = this.#parts;
+    const { ledger, folder } = this.#deps;
     while (!this.#rounds.stopped && !folder.isCopied()) {
       const { runs, blobs, logs } = await ledger.letGo();
       // Asked again: a copy that was begun meanwhile may name them. Then they are orphans from now on.
@@ -71,7 +71,7 @@ export class Collector {
 
   /** Looks through all blobs for those that are older than ORPHAN_AGE and that no run names, and deletes them. */
   async deleteOrphans(): Promise<void> {
-    const { blobs, clock, log, folder } = this.#parts;
+    const { blobs, clock, log, folder } = this.#deps;
     const since = folder.since();
     if (since === null) return log.error({}, NOT_OURS);
     let deleted = 0;
@@ -93,7 +93,7 @@ export class Collector {
 
   /** Looks through all logs for those of runs whose payloads are gone, or that are gone themselves, and deletes them. */
   async deleteLogs(): Promise<void> {
-    const { ledger, logs, clock, folder } = this.#parts;
+    const { ledger, logs, clock, folder } = this.#deps;
     const since = folder.since();
     if (since === null) return;
     for await (const file of logs.list()) {
@@ -114,7 +114,7 @@ export class Collector {
       await this.deleteOrphans();
       await this.deleteLogs();
     } catch (error) {
-      this.#parts.log.error({ err: error }, 'what nobody needs any more could not be let go of');
+      this.#deps.log.error({ err: error }, 'what nobody needs any more could not be let go of');
     }
   }
 
@@ -124,7 +124,7 @@ export class Collector {
    * have been named, and its run have ended, since they were asked for first.
    */
   async #orphansAmong(blobs: readonly BlobKey[]): Promise<BlobKey[]> {
-    const { ledger } = this.#parts;
+    const { ledger } = this.#deps;
     const settled: BlobKey[] = [];
     for (const blob of await this.#unreferenced(blobs)) {
       const run = await ledger.run(runIdOf(blob)!);
@@ -136,12 +136,12 @@ export class Collector {
   async #unreferenced(blobs: readonly BlobKey[]): Promise<BlobKey[]> {
     // Somebody else's files are none of our business.
     const ours = blobs.filter((blob) => runIdOf(blob) !== null);
-    return ours.length === 0 ? [] : this.#parts.ledger.unreferenced(ours);
+    return ours.length === 0 ? [] : this.#deps.ledger.unreferenced(ours);
   }
 
   /** Logs that cannot be deleted are found by the hourly pass. */
   async #deleteLogsOf(runs: readonly LogsOfRun[]): Promise<void> {
-    const { logs, log } = this.#parts;
+    const { logs, log } = this.#deps;
     for (const { runId, attempts } of runs)
       await logs
         .deleteOf(runId, attempts)
@@ -150,7 +150,7 @@ export class Collector {
 
   /** A blob that cannot be deleted is an orphan from now on: the hourly pass tries again. */
   async #delete(blobs: readonly BlobKey[]): Promise<void> {
-    const { blobs: store, log } = this.#parts;
+    const { blobs: store, log } = this.#deps;
     for (const blob of blobs) {
       await store.delete(blob).catch((error: unknown) => log.warn({ err: error, blob }, 'a blob could not be deleted'));
     }

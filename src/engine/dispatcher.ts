@@ -32,7 +32,7 @@ export interface Lane<S extends LaneSlot> {
 }
 
 /** What a dispatcher works with. */
-export interface DispatcherParts {
+export interface DispatcherDeps {
   readonly endpoint: string;
   readonly version: number;
   readonly owner: string;
@@ -46,14 +46,14 @@ export interface DispatcherParts {
 
 /** Feeds one lane of one endpoint. */
 export class Dispatcher<S extends LaneSlot> {
-  readonly #parts: DispatcherParts;
+  readonly #deps: DispatcherDeps;
   readonly #lane: Lane<S>;
   readonly #executing = new Map<HeldClaim, Promise<void>>();
   #state: 'idle' | 'dispatching' | 'dispatch-again' | 'stopped' = 'idle';
   #round: Promise<void> = Promise.resolve();
 
-  constructor(parts: DispatcherParts, lane: Lane<S>) {
-    this.#parts = parts;
+  constructor(deps: DispatcherDeps, lane: Lane<S>) {
+    this.#deps = deps;
     this.#lane = lane;
   }
 
@@ -75,7 +75,7 @@ export class Dispatcher<S extends LaneSlot> {
   }
 
   async #dispatch(): Promise<void> {
-    const { log, endpoint } = this.#parts;
+    const { log, endpoint } = this.#deps;
     try {
       while (await this.#dispatchOnce());
     } catch (error) {
@@ -90,7 +90,7 @@ export class Dispatcher<S extends LaneSlot> {
   /** Whether there may be more to claim. */
   async #dispatchOnce(): Promise<boolean> {
     // What was begun needs the room that is left; the next sweep after there is more wakes the dispatchers.
-    if (this.#parts.room.state === 'spent') return false;
+    if (this.#deps.room.state === 'spent') return false;
     const reservation = await this.#lane.reserve();
     const { slots } = reservation;
     if (slots.length === 0) return false;
@@ -102,7 +102,7 @@ export class Dispatcher<S extends LaneSlot> {
 
   async #claim({ slots, alone }: Reservation<S>): Promise<ClaimedRun[]> {
     if (this.#state === 'stopped') return [];
-    const { ledger, endpoint, version, owner } = this.#parts;
+    const { ledger, endpoint, version, owner } = this.#deps;
     const lane = this.#lane.name;
     try {
       return await ledger.claim({
@@ -123,14 +123,14 @@ export class Dispatcher<S extends LaneSlot> {
   #warnOfDamage({ claim, damaged = [] }: ClaimedRun): void {
     if (damaged.length === 0) return;
     const isUntold = damaged.includes('callback_events') ? ', so that nobody is told of its end' : '';
-    this.#parts.log.error(
+    this.#deps.log.error(
       { run_id: claim.runId, damaged },
       `what the ledger says beside a run cannot be read${isUntold}; claimcheck doctor names every such run`,
     );
   }
 
   #execute(claimed: ClaimedRun, slot: S): void {
-    const { leases, observer, clock } = this.#parts;
+    const { leases, observer, clock } = this.#deps;
     const held = leases.hold(claimed.claim, claimed.run.parentId);
     this.#warnOfDamage(claimed);
     // Never less than nothing: the run may have been written down, or put back, by a server whose clock is ahead of this one's.
@@ -139,7 +139,7 @@ export class Dispatcher<S extends LaneSlot> {
       .execute(claimed, slot, held)
       // The run itself is safe: its lease lapses and it is queued again.
       .catch((error: unknown) =>
-        this.#parts.log.error({ err: error, run_id: claimed.claim.runId }, 'an outcome could not be written'),
+        this.#deps.log.error({ err: error, run_id: claimed.claim.runId }, 'an outcome could not be written'),
       )
       .finally(() => {
         held.release();

@@ -16,18 +16,18 @@ import type { BatchInputs } from './batch/inputs.ts';
 import { batchLane } from './batch/lane.ts';
 import type { Suspects } from './batch/suspects.ts';
 import type { Deployed } from './deployment.ts';
-import { Dispatcher, type DispatcherParts, type LaneSlot } from './dispatcher.ts';
+import { Dispatcher, type DispatcherDeps, type LaneSlot } from './dispatcher.ts';
 import { DrainRates } from './drain-rate.ts';
 import type { Leases } from './leases.ts';
 import type { RunObserver } from './observer.ts';
-import type { FetchParts } from './located-input.ts';
+import type { FetchDeps } from './located-input.ts';
 import type { Payloads } from './payloads.ts';
 import { type ReplicaLane, replicaLane } from './replica-lane.ts';
 import type { RunEvents } from './run-events.ts';
 import type { Watch } from './watch.ts';
 
 /** What every endpoint of a server shares. */
-export interface SharedParts extends FetchParts {
+export interface SharedDeps extends FetchDeps {
   readonly owner: string;
   readonly ledger: Ledger;
   readonly payloads: Payloads;
@@ -56,7 +56,7 @@ export class EndpointEngine {
   readonly #batches: Dispatcher<LaneSlot>;
 
   constructor(
-    shared: SharedParts,
+    shared: SharedDeps,
     deployed: Deployed,
     launch: (replicaId: string) => Promise<Launch>,
     onReplicas: () => void,
@@ -71,15 +71,15 @@ export class EndpointEngine {
     const onStart = (startedIn: Duration | null): void =>
       startedIn === null ? observer.replicaFailed(name) : observer.replicaReady(name, startedIn);
     this.supervisor = new Supervisor({ policy: deployed.spec.replicas, launch, clock, onChange, onStart });
-    const parts: DispatcherParts = { endpoint: name, version: deployed.version, ...shared };
+    const deps: DispatcherDeps = { endpoint: name, version: deployed.version, ...shared };
     const onQueued = (): void => this.#calls.wake();
     // Not waited for when the server stops: the next one finds the run in the ledger.
     const onRetry = (delay: Duration): void => void setTimeout(() => this.#wakeCalls(), delay).unref();
     const { supervisor, drainRates } = this;
     this.#replicaLane = replicaLane({ ...shared, deployed, supervisor, drainRates, onRetry, onFree: onQueued });
-    this.#calls = new Dispatcher(parts, this.#replicaLane);
+    this.#calls = new Dispatcher(deps, this.#replicaLane);
     const onFree = (): void => this.#batches.wake();
-    this.#batches = new Dispatcher(parts, batchLane({ ...shared, deployed, drainRates, onQueued, onFree }));
+    this.#batches = new Dispatcher(deps, batchLane({ ...shared, deployed, drainRates, onQueued, onFree }));
   }
 
   /** Something may have become possible for either lane: the ledger was swept, or a retry is due. */

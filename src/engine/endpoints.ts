@@ -11,7 +11,7 @@ import { type EndpointSight, endpointSightOf } from './sights.ts';
 import { Versions } from './versions.ts';
 
 /** What the endpoints of a server work with. */
-export interface EndpointsParts {
+export interface EndpointsDeps {
   readonly ledger: Ledger;
   readonly clock: Clock;
   readonly log: Log;
@@ -21,15 +21,15 @@ export interface EndpointsParts {
 
 /** Every endpoint of a server. */
 export class Endpoints {
-  readonly #parts: EndpointsParts;
+  readonly #deps: EndpointsDeps;
   readonly #versions = new Map<string, Versions>();
   /** Endpoints that are being taken away: they work on what they have, and take nothing more. */
   readonly #leaving = new Set<string>();
   readonly #troubleListeners = new Set<() => void>();
   #stopped = false;
 
-  constructor(parts: EndpointsParts) {
-    this.#parts = parts;
+  constructor(deps: EndpointsDeps) {
+    this.#deps = deps;
   }
 
   /**
@@ -80,9 +80,9 @@ export class Endpoints {
 
   /** The endpoints that somebody may use, as they are shown. What waits and works there is counted over all tenants: it is what a new run waits for. */
   async sights(viewer: Viewer): Promise<EndpointSight[]> {
-    const depths = new Map((await this.#parts.ledger.depths()).map((depth) => [depth.endpoint, depth]));
+    const depths = new Map((await this.#deps.ledger.depths()).map((depth) => [depth.endpoint, depth]));
     const visible = [...this.#versions.entries()].filter(([name]) => mayUse(viewer, name));
-    return visible.map(([name, versions]) => endpointSightOf(versions, depths.get(name)!, this.#parts.clock));
+    return visible.map(([name, versions]) => endpointSightOf(versions, depths.get(name)!, this.#deps.clock));
   }
 
   /** The versions of an endpoint that are at work. */
@@ -113,7 +113,7 @@ export class Endpoints {
 
   /** Takes up an endpoint that the ledger has. */
   add(deployed: Deployed): void {
-    const { ledger, log } = this.#parts;
+    const { ledger, log } = this.#deps;
     const open = (version: Deployed, onChange: () => void): EndpointEngine => this.#open(version, onChange);
     this.#versions.set(deployed.spec.name, new Versions({ ledger, log, open }, deployed));
   }
@@ -158,7 +158,7 @@ export class Endpoints {
   }
 
   #open(version: Deployed, onChange: () => void): EndpointEngine {
-    const engine: EndpointEngine = this.#parts.open(version, () => {
+    const engine: EndpointEngine = this.#deps.open(version, () => {
       if (engine.supervisor.trouble() !== null) this.#troubleListeners.forEach((listener) => listener());
       onChange();
     });

@@ -24,7 +24,7 @@ import { Collector } from './collector.ts';
 import type { FolderRights } from '../stores/disk/folder-rights.ts';
 import { redeliver } from './deliveries.ts';
 import type { Deployed } from './deployment.ts';
-import { EndpointEngine, type SharedParts } from './endpoint-engine.ts';
+import { EndpointEngine, type SharedDeps } from './endpoint-engine.ts';
 import { Endpoints } from './endpoints.ts';
 import { accept, type Accepted, type Submission, type SubmittedInput } from './intake.ts';
 import type { Launch } from '../replicas/runtimes/launch.ts';
@@ -46,7 +46,7 @@ const DRAINING_RETRY = seconds(5);
 const TIDY_PAUSE = seconds(5);
 
 /** What the engine works with. */
-export interface EngineParts {
+export interface EngineDeps {
   readonly ledger: Ledger;
   readonly blobs: BlobStore;
   readonly logs: RunLogs;
@@ -79,24 +79,24 @@ export class Engine {
   readonly runs: Runs;
   /** Whether the store of the runs is there. */
   readonly store: Heartbeat;
-  readonly #parts: EngineParts;
-  readonly #shared: SharedParts;
+  readonly #deps: EngineDeps;
+  readonly #shared: SharedDeps;
   readonly #sweeper: Sweeper;
   readonly #collector: Collector;
   readonly #tidying = new Rounds(() => this.endpoints.tidy(), TIDY_PAUSE);
   #draining = false;
 
-  constructor(parts: EngineParts) {
-    this.#parts = parts;
-    const { ledger, blobs, logs, callbacks, room, tracing, clock, log, egress, inputBytesMax, launch } = parts;
+  constructor(deps: EngineDeps) {
+    this.#deps = deps;
+    const { ledger, blobs, logs, callbacks, room, tracing, clock, log, egress, inputBytesMax, launch } = deps;
     const payloads = new Payloads(blobs);
     const arrow = new ArrowConverter();
     const owner = randomUUID();
-    const events = new RunEvents(parts.onDelivery);
-    const observer = observeWith(parts.observers);
+    const events = new RunEvents(deps.onDelivery);
+    const observer = observeWith(deps.observers);
     const leases = new Leases(ledger, log, clock);
     const onQueued = (endpoint: string): void => this.endpoints.wake(endpoint);
-    const shared: SharedParts = {
+    const shared: SharedDeps = {
       owner,
       ledger,
       payloads,
@@ -124,12 +124,12 @@ export class Engine {
       open: (deployed, onChange) =>
         new EndpointEngine(shared, deployed, (replicaId) => launch(deployed, replicaId), onChange),
     });
-    for (const deployed of parts.endpoints) this.endpoints.add(deployed);
+    for (const deployed of deps.endpoints) this.endpoints.add(deployed);
     this.runs = new Runs({ ...shared, endpoints: this.endpoints, isDraining: () => this.#draining });
     const onSwept = (): void => this.endpoints.atWork.forEach((version) => version.wake());
     this.#sweeper = new Sweeper({ ledger, leases, owner, events, observer, log, onSwept });
     this.store = new Heartbeat({ ledger, clock, log });
-    this.#collector = new Collector({ ledger, blobs, logs, clock: cautious(clock), log, folder: parts.folder });
+    this.#collector = new Collector({ ledger, blobs, logs, clock: cautious(clock), log, folder: deps.folder });
   }
 
   /** Takes up what an earlier server left behind, and begins. */
@@ -205,8 +205,8 @@ export class Engine {
     this.endpoints.resolve(name, submission.principal);
     const versions = this.endpoints.versionsOf(name)!;
     const endpoint = versions.of(submission.deployed.version) ?? versions.active;
-    const retryAfter = (): Duration => endpoint.drainRates.topLevel.retryAfter(this.#parts.clock.steady());
-    const { egress } = this.#parts;
+    const retryAfter = (): Duration => endpoint.drainRates.topLevel.retryAfter(this.#deps.clock.steady());
+    const { egress } = this.#deps;
     const assertOpen = (): void => this.#assertOpen();
     const accepted = await accept({ ledger, payloads, arrow, egress, assertOpen, retryAfter }, submission);
     if (accepted.kind === 'new') {
@@ -249,7 +249,7 @@ export class Engine {
    * @throws ServiceError `run-not-found`, `run-not-ended`, `delivery-not-found`
    */
   async redeliver(runId: RunId, viewer: Viewer, deliveryId: DeliveryId): Promise<DeliveryRecord> {
-    const { ledger, onDelivery } = this.#parts;
+    const { ledger, onDelivery } = this.#deps;
     const delivery = await redeliver(ledger, await this.runs.record(runId, viewer), deliveryId);
     onDelivery();
     return delivery;

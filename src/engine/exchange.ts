@@ -3,7 +3,7 @@
 import type { RowRange } from '../domain/batch.ts';
 import type { RunRecord } from '../stores/ledger/ledger.ts';
 import { ChunkPlan } from './batch/chunk-plan.ts';
-import { readStored, type Stored, type StoredParts } from './stored.ts';
+import { readStored, type Stored, type StoredDeps } from './stored.ts';
 
 /** The input and the output of a run that has succeeded. */
 export interface Exchange {
@@ -18,16 +18,16 @@ export interface Exchange {
  *
  * @throws ServiceError `payload-damaged` when the store does not have the bytes that were put there
  */
-export async function readExchange(parts: StoredParts, run: RunRecord): Promise<Exchange | null> {
+export async function readExchange(deps: StoredDeps, run: RunRecord): Promise<Exchange | null> {
   const [input, output] = await Promise.all([
-    readStored(parts, run.runId, 'input'),
-    readStored(parts, run.runId, 'output'),
+    readStored(deps, run.runId, 'input'),
+    readStored(deps, run.runId, 'output'),
   ]);
-  return input === null || output === null ? null : { input, output, dropped: await droppedRows(parts, run) };
+  return input === null || output === null ? null : { input, output, dropped: await droppedRows(deps, run) };
 }
 
 /** What its chunks came to says which rows they were: the plan of a batch that is done has every row settled. */
-async function droppedRows({ ledger }: StoredParts, { runId, batch }: RunRecord): Promise<readonly RowRange[]> {
+async function droppedRows({ ledger }: StoredDeps, { runId, batch }: RunRecord): Promise<readonly RowRange[]> {
   if (batch?.onRowError !== 'drop') return [];
   const plan = new ChunkPlan(batch.rows, batch.size, await ledger.chunks(runId));
   return plan.settledInOrder().flatMap((settled) => ('error' in settled ? [settled.rows] : []));

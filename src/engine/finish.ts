@@ -14,14 +14,14 @@ const FIRST_PAUSE = milliseconds(500);
 const PAUSE_MAX = seconds(30);
 
 /** What it takes to write an outcome. */
-export interface FinishParts {
+export interface FinishDeps {
   readonly ledger: Pick<Ledger, 'finish'>;
   readonly room: DiskRoom;
 }
 
 /** Writes what an attempt came to: as often as it takes, until it is written, the claim is somebody else's, or the server stops. */
 export async function finish(
-  { ledger, room }: FinishParts,
+  { ledger, room }: FinishDeps,
   attempt: FinishedAttempt,
   held: HeldClaim,
 ): Promise<Recorded> {

@@ -55,7 +55,7 @@ export type Told =
   | { readonly kind: 'silence' };
 
 /** What it takes to follow a run. */
-export interface FollowingParts {
+export interface FollowingDeps {
   readonly ledger: Ledger;
   readonly logs: RunLogs;
   readonly events: RunEvents;
@@ -78,13 +78,13 @@ export function placeOfEnd({ run, attempts }: Pick<RunDetails, 'run' | 'attempts
 
 /** Follows a run; ends with its `end`, or without one where nobody follows any more or the run is forgotten. */
 export async function* follow(
-  parts: FollowingParts,
+  deps: FollowingDeps,
   runId: RunId,
   { from, silence, signal }: FollowOptions,
 ): AsyncGenerator<Told, void> {
-  const { ledger, clock } = parts;
-  const changes = new Changes(parts, runId, signal);
-  const following = new Following(parts.logs, from);
+  const { ledger, clock } = deps;
+  const changes = new Changes(deps, runId, signal);
+  const following = new Following(deps.logs, from);
   let toldAt = clock.steady();
   let endedAt: Moment | null = null;
   try {
@@ -205,7 +205,7 @@ class Changes {
   #wake: () => void = () => {};
   #lookedAt: Moment | null = null;
 
-  constructor({ events, clock }: FollowingParts, runId: RunId, signal: AbortSignal) {
+  constructor({ events, clock }: FollowingDeps, runId: RunId, signal: AbortSignal) {
     this.#clock = clock;
     this.#signal = signal;
     this.#stopListening = events.onChange(runId, (what) => {

@@ -24,7 +24,7 @@ export class StoreAway extends StorageUnavailable {
 }
 
 /** What the heartbeat works with. */
-export interface HeartbeatParts {
+export interface HeartbeatDeps {
   readonly ledger: Pick<Ledger, 'check'>;
   readonly clock: Clock;
   readonly log: Log;
@@ -32,16 +32,16 @@ export interface HeartbeatParts {
 
 /** See the head of this file. */
 export class Heartbeat {
-  readonly #parts: HeartbeatParts;
+  readonly #deps: HeartbeatDeps;
   readonly #rounds = new Rounds(() => this.#beat(), PAUSE);
   #answeredAt: Moment;
   /** Whether the last question has its answer. */
   #isAnswered = true;
   #isToldAway = false;
 
-  constructor(parts: HeartbeatParts) {
-    this.#parts = parts;
-    this.#answeredAt = parts.clock.steady();
+  constructor(deps: HeartbeatDeps) {
+    this.#deps = deps;
+    this.#answeredAt = deps.clock.steady();
   }
 
   start(): void {
@@ -54,7 +54,7 @@ export class Heartbeat {
 
   /** How long the store has been away; null where it is there. */
   get away(): Duration | null {
-    const silence = elapsed(this.#answeredAt, this.#parts.clock.steady());
+    const silence = elapsed(this.#answeredAt, this.#deps.clock.steady());
     return !this.#isAnswered && silence >= AWAY_AFTER ? silence : null;
   }
 
@@ -69,7 +69,7 @@ export class Heartbeat {
   }
 
   async #beat(): Promise<void> {
-    const { ledger, clock, log } = this.#parts;
+    const { ledger, clock, log } = this.#deps;
     this.#isAnswered = false;
     try {
       await ledger.check();

@@ -56,7 +56,7 @@ export type Accepted =
   | { readonly kind: 'replayed' | 'deduplicated'; readonly runId: RunId };
 
 /** What the intake works with. */
-export interface IntakeParts {
+export interface IntakeDeps {
   readonly ledger: Ledger;
   readonly payloads: Payloads;
   /** Reads tables that are Arrow. */
@@ -74,11 +74,11 @@ export interface IntakeParts {
  *
  * @throws ServiceError `malformed-body` or `invalid-request` for a table that cannot be run, `not-acceptable`, `queue-full`, `idempotency-mismatch`
  */
-export async function accept(parts: IntakeParts, submission: Submission): Promise<Accepted> {
+export async function accept(deps: IntakeDeps, submission: Submission): Promise<Accepted> {
   const { deployed, input } = submission;
   const { spec } = deployed;
-  const { runId, payload, batch, callback } = await takeIn(parts, submission).catch(async (error: unknown) => {
-    if ('stored' in input) await parts.payloads.discard(input.stored);
+  const { runId, payload, batch, callback } = await takeIn(deps, submission).catch(async (error: unknown) => {
+    if ('stored' in input) await deps.payloads.discard(input.stored);
     throw error;
   });
   const run: NewRun = {
@@ -110,13 +110,13 @@ export async function accept(parts: IntakeParts, submission: Submission): Promis
     callback,
     trace: submission.trace,
   };
-  const [written] = await parts.ledger.enqueue([run]).catch(async (error: unknown) => {
+  const [written] = await deps.ledger.enqueue([run]).catch(async (error: unknown) => {
     // Nothing was written then. Of any other error nobody knows, and a run that was written down needs its payload.
-    if (error instanceof StorageFull) await parts.payloads.discard(payload);
+    if (error instanceof StorageFull) await deps.payloads.discard(payload);
     throw error;
   });
-  if (written!.result !== 'enqueued') await parts.payloads.discard(payload);
-  return answer(parts, deployed, run, written!);
+  if (written!.result !== 'enqueued') await deps.payloads.discard(payload);
+  return answer(deps, deployed, run, written!);
 }
 
 /** What a run is made of. */
@@ -127,20 +127,20 @@ interface Taken {
   readonly callback: Callback | null;
 }
 
-async function takeIn(parts: IntakeParts, submission: Submission): Promise<Taken> {
-  const { payloads, egress, assertOpen } = parts;
+async function takeIn(deps: IntakeDeps, submission: Submission): Promise<Taken> {
+  const { payloads, egress, assertOpen } = deps;
   assertOpen();
   const { input, inputPointer } = submission;
-  const callback = callbackOf(parts, submission);
+  const callback = callbackOf(deps, submission);
   const format = batchFormat(submission);
   if ('stored' in input) {
-    const batch = format === null ? null : await planStored(submission, parts, input.stored, format);
+    const batch = format === null ? null : await planStored(submission, deps, input.stored, format);
     if (batch === null) await checkStored(submission, payloads, input.stored);
     const contentType = batch === null ? input.contentType : BORDER_TYPES[format!];
     return { runId: input.runId, payload: { ...input.stored, contentType }, batch, callback };
   }
   const { bytes } = checkedInput(input, egress, inputPointer);
-  const batch = format === null ? null : await planHeld(submission, parts, bytes, format);
+  const batch = format === null ? null : await planHeld(submission, deps, bytes, format);
   if (batch === null) checkSubmitted(submission, bytes);
   const runId = newRunId();
   const contentType = batch === null ? input.contentType : BORDER_TYPES[format!];
@@ -148,7 +148,7 @@ async function takeIn(parts: IntakeParts, submission: Submission): Promise<Taken
 }
 
 /** With its URL in the one spelling that there is for it: what was checked is what is kept, and connected to later. */
-function callbackOf({ egress }: IntakeParts, { callback }: Submission): Callback | null {
+function callbackOf({ egress }: IntakeDeps, { callback }: Submission): Callback | null {
   if (callback === null) return null;
   const { pointer, events } = callback;
   const checked = egress.check(callback.url);
@@ -156,7 +156,7 @@ function callbackOf({ egress }: IntakeParts, { callback }: Submission): Callback
   throw refusedAddress(pointer, checked.refusal);
 }
 
-function answer(parts: IntakeParts, deployed: Deployed, run: NewRun, written: Enqueued): Accepted {
+function answer(deps: IntakeDeps, deployed: Deployed, run: NewRun, written: Enqueued): Accepted {
   switch (written.result) {
     case 'enqueued':
       return { kind: 'new', ahead: written.ahead, run: recordOf(run, written) };
@@ -169,7 +169,7 @@ function answer(parts: IntakeParts, deployed: Deployed, run: NewRun, written: En
         'This Idempotency-Key came before with another endpoint, other options or another input. Use a new key for a new request.',
       );
     case 'queue-full':
-      throw queueFull(deployed, written.queued, parts.retryAfter(run.endpoint));
+      throw queueFull(deployed, written.queued, deps.retryAfter(run.endpoint));
     case 'refused':
       throw new Error('A run without a parent was refused for its parent.');
   }

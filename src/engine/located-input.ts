@@ -19,7 +19,7 @@ export class InputUnavailable extends Error {
 }
 
 /** What it takes to fetch an input. */
-export interface FetchParts {
+export interface FetchDeps {
   readonly egress: Egress;
   /** Longest input that is taken, in bytes, whichever way it comes. */
   readonly inputBytesMax: number;
@@ -69,7 +69,7 @@ export interface Fetched<Kept> {
  * @throws InputUnavailable, and whatever `keep` throws
  */
 export async function fetchInput<Kept>(
-  { egress, inputBytesMax }: FetchParts,
+  { egress, inputBytesMax }: FetchDeps,
   location: Uint8Array,
   { timeout: atMost, signal }: { readonly timeout: Duration | null; readonly signal: AbortSignal },
   heldBytesMax: number,

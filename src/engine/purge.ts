@@ -20,7 +20,7 @@ export interface PurgeRequest {
 }
 
 /** What a purge works with. */
-export interface PurgeParts {
+export interface PurgeDeps {
   readonly ledger: Ledger;
   readonly events: RunEvents;
   readonly leases: Leases;
@@ -29,9 +29,9 @@ export interface PurgeParts {
 }
 
 /** Cancels the queued runs that fit, and tells those who wait for them; answers how many it has cancelled. */
-export async function purge(parts: PurgeParts, request: PurgeRequest): Promise<number> {
-  const { ledger, events, leases, observer } = parts;
-  const filter = await filterOf(parts, request);
+export async function purge(deps: PurgeDeps, request: PurgeRequest): Promise<number> {
+  const { ledger, events, leases, observer } = deps;
+  const filter = await filterOf(deps, request);
   let count = 0;
   for (;;) {
     const { cancelled, stopped } = await ledger.purge(filter);
@@ -47,19 +47,19 @@ export async function purge(parts: PurgeParts, request: PurgeRequest): Promise<n
 }
 
 /** How many runs a purge would cancel now. */
-export async function countPurgeable(parts: PurgeParts, request: PurgeRequest): Promise<number> {
-  return parts.ledger.countQueued(await filterOf(parts, request));
+export async function countPurgeable(deps: PurgeDeps, request: PurgeRequest): Promise<number> {
+  return deps.ledger.countQueued(await filterOf(deps, request));
 }
 
 /** Fixed once, before the first run is cancelled: otherwise a purge would never end where runs arrive faster than they are cancelled. */
-async function filterOf(parts: PurgeParts, request: PurgeRequest): Promise<QueueFilter> {
+async function filterOf(deps: PurgeDeps, request: PurgeRequest): Promise<QueueFilter> {
   const { viewer, endpoint, runName } = request;
-  const createdBefore = await boundOf(parts, request);
+  const createdBefore = await boundOf(deps, request);
   return { ...ownOf(viewer), endpoint, createdBefore, ...(runName === null ? {} : { runName }) };
 }
 
 /** Just after the last arrival, where no age is asked for: that is a time of the ledger's own clock, which need not be this machine's. */
-async function boundOf({ ledger, clock }: PurgeParts, { viewer, endpoint, olderThan }: PurgeRequest): Promise<Instant> {
+async function boundOf({ ledger, clock }: PurgeDeps, { viewer, endpoint, olderThan }: PurgeRequest): Promise<Instant> {
   const now = clock.now();
   if (olderThan !== null && olderThan > 0) return after(now, milliseconds(0 - olderThan));
   const [newest] = await ledger.runs({ ...ownOf(viewer), endpoint, limit: 1 });

@@ -42,7 +42,7 @@ import { asDeclared, type Declared } from './feature-names.ts';
 import { digitsOf } from './handed-numbers.ts';
 import type { HeldClaim, StopReason } from './leases.ts';
 import { attemptAttributes, outcomeOf, type RunObserver } from './observer.ts';
-import { fetchInput, type FetchParts, InputUnavailable } from './located-input.ts';
+import { fetchInput, type FetchDeps, InputUnavailable } from './located-input.ts';
 import { finish, handedBack, isTroubleOfServer } from './finish.ts';
 import { type Failure, failureOf, resultOfFailure } from './outcome.ts';
 import { isHeld, type Payloads } from './payloads.ts';
@@ -56,7 +56,7 @@ import { checkFetched, InputUnfit, needsAllRows } from './whole-table.ts';
 const RESERVE_MAX = 64;
 
 /** What the lane works with. */
-export interface ReplicaLaneParts extends FetchParts {
+export interface ReplicaLaneDeps extends FetchDeps {
   readonly deployed: Deployed;
   readonly supervisor: Supervisor;
   readonly ledger: Ledger;
@@ -84,8 +84,8 @@ export interface ReplicaLane extends Lane<ReservedSlot> {
 }
 
 /** The lane for calls and chunks of one endpoint. */
-export function replicaLane(parts: ReplicaLaneParts): ReplicaLane {
-  const { deployed, supervisor, ledger } = parts;
+export function replicaLane(deps: ReplicaLaneDeps): ReplicaLane {
+  const { deployed, supervisor, ledger } = deps;
   const { concurrency } = deployed.spec.replicas;
   let looks = false;
   /** Whether what waits is counted with the next reservation also where no replica can be added: fewer may be needed. */
@@ -106,7 +106,7 @@ export function replicaLane(parts: ReplicaLaneParts): ReplicaLane {
       // There may be more of them.
       if (claimed.alone) lookForSoloRuns();
       else slot.share();
-      return execute(parts, claimed, slot, held);
+      return execute(deps, claimed, slot, held);
     },
     lookForSoloRuns,
   };
@@ -132,38 +132,38 @@ export function replicaLane(parts: ReplicaLaneParts): ReplicaLane {
 }
 
 async function execute(
-  parts: ReplicaLaneParts,
+  deps: ReplicaLaneDeps,
   claimed: ClaimedRun,
   slot: ReservedSlot,
   held: HeldClaim,
 ): Promise<void> {
-  const { ledger, events, drainRates, observer, clock, log } = parts;
+  const { ledger, events, drainRates, observer, clock, log } = deps;
   const { runId, attempt } = claimed.claim;
   const startedAt = clock.steady();
-  const reports = openReports(parts, claimed.claim);
+  const reports = openReports(deps, claimed.claim);
   events.changed(runId, 'state');
-  const traced = parts.tracing.attempting(claimed.run.trace, () => attemptAttributes(claimed));
-  const result = await attemptResult(parts, claimed, slot, held, { reports, traced })
+  const traced = deps.tracing.attempting(claimed.run.trace, () => attemptAttributes(claimed));
+  const result = await attemptResult(deps, claimed, slot, held, { reports, traced })
     .catch((error: unknown) => handedBack(error, claimed, log))
     .finally(() => reports.close());
-  const finishing = finish(parts, { claim: claimed.claim, result, progress: reports.lastProgress() }, held);
+  const finishing = finish(deps, { claim: claimed.claim, result, progress: reports.lastProgress() }, held);
   // Asked for in the same breath: an embedded ledger reads it in the transaction that writes the outcome.
   // Where it cannot be read, who waits reads it.
   const reading = events.hasWaiters(runId) ? ledger.details(runId).catch(() => null) : Promise.resolve(null);
   const [recorded, details] = await Promise.all([finishing, reading]);
   events.changed(runId, 'state');
   // The replica was free before, but to the ledger this run still counted.
-  if (parts.deployed.spec.concurrencyLimit !== null) parts.onFree();
+  if (deps.deployed.spec.concurrencyLimit !== null) deps.onFree();
   const error = 'error' in result ? result.error : null;
   const outcome = outcomeOf(result, recorded, held);
   observer.attempted(claimed, outcome, elapsed(startedAt, clock.steady()), error);
   traced.end({ attributes: { 'claimcheck.outcome': outcome }, error });
   if (recorded === 'lost') {
-    if (result.kind === 'succeeded') await parts.payloads.discard(result.output);
+    if (result.kind === 'succeeded') await deps.payloads.discard(result.output);
     log.info({ run_id: runId, attempt }, 'outcome refused: the claim was lost');
     return;
   }
-  if ('delay' in result && result.delay !== undefined) parts.onRetry(result.delay);
+  if ('delay' in result && result.delay !== undefined) deps.onRetry(result.delay);
   if (result.kind === 'succeeded' || result.kind === 'failed') {
     const { kind, parentId, rows, callback } = claimed.run;
     drainRates.ended(kind, clock.steady());
@@ -175,38 +175,38 @@ async function execute(
 }
 
 async function attemptResult(
-  parts: ReplicaLaneParts,
+  deps: ReplicaLaneDeps,
   claimed: ClaimedRun,
   slot: ReservedSlot,
   held: HeldClaim,
   beside: Beside,
 ): Promise<AttemptResult> {
-  const { payloads, deployed } = parts;
+  const { payloads, deployed } = deps;
   const { runId, attempt } = claimed.claim;
-  const input = await inputOf(parts, claimed, held).catch((cause: unknown) => {
+  const input = await inputOf(deps, claimed, held).catch((cause: unknown) => {
     slot.release();
-    parts.onFree();
+    deps.onFree();
     return { cause };
   });
-  if ('cause' in input) return resultWithoutInput(parts, claimed, held, input.cause);
-  const invoked = await invoke(parts, claimed, slot, held, { ...input, ...beside });
+  if ('cause' in input) return resultWithoutInput(deps, claimed, held, input.cause);
+  const invoked = await invoke(deps, claimed, slot, held, { ...input, ...beside });
   // What stays is taken by the next pass for orphans: nobody's run fails for it.
   if (input.fetched !== null)
     await payloads
       .discard(input.fetched)
-      .catch((err: unknown) => parts.log.warn({ err, run_id: runId }, 'a fetched input could not be deleted'));
+      .catch((err: unknown) => deps.log.warn({ err, run_id: runId }, 'a fetched input could not be deleted'));
   const reply = asGivenBack(input, invoked);
   if (reply.kind === 'own-fault') {
     if (reply.of === 'output' || isTroubleOfServer(reply.cause)) throw reply.cause;
-    return unreadableInput(parts.log, runId, reply.cause);
+    return unreadableInput(deps.log, runId, reply.cause);
   }
   const reason = held.signal.aborted ? (held.signal.reason as StopReason) : null;
-  const failure = failureOf(reply, reason, claimed) ?? disorderOf(parts, claimed, input, reply);
+  const failure = failureOf(reply, reason, claimed) ?? disorderOf(deps, claimed, input, reply);
   if (failure !== null) return resultOfFailure(failure, claimed, deployed.spec.retry, jitter());
   if (reply.kind === 'kept') return { kind: 'succeeded', output: reply.output };
   const { bytes, contentType } = reply as Reply & { kind: 'output' };
   const store = (): Promise<Payload> => payloads.store(bytes, contentType, outputKey(runId, attempt));
-  return { kind: 'succeeded', output: await parts.room.insist(store, held.signal) };
+  return { kind: 'succeeded', output: await deps.room.insist(store, held.signal) };
 }
 
 /** The store answers, and what it has is not the input: another attempt would find the same. */
@@ -222,7 +222,7 @@ function unreadableInput(log: Log, runId: RunId, cause: unknown): AttemptResult 
 
 /** What an attempt comes to whose input could not be had; one that is only named may be there the next time. */
 function resultWithoutInput(
-  { deployed, log }: ReplicaLaneParts,
+  { deployed, log }: ReplicaLaneDeps,
   claimed: ClaimedRun,
   held: HeldClaim,
   cause: unknown,
@@ -239,7 +239,7 @@ function resultWithoutInput(
 }
 
 /** A chunk whose rows came back in another order: halved, its rows come to stand where they belong. */
-function disorderOf({ deployed }: ReplicaLaneParts, { run }: ClaimedRun, input: Input, reply: Reply): Failure | null {
+function disorderOf({ deployed }: ReplicaLaneDeps, { run }: ClaimedRun, input: Input, reply: Reply): Failure | null {
   const idColumn = deployed.spec.scoring?.idColumn ?? null;
   if (idColumn === null || run.rows === null || reply.kind !== 'output') return null;
   const error = disorderIn({ bytes: input.body as Uint8Array, contentType: input.contentType }, reply, idColumn);
@@ -266,39 +266,39 @@ interface Input {
 type GiveBack = Declared['giveBack'];
 
 /** A chunk's input is its rows of the parent's table; a call's is its own. Both under the names that the endpoint declares. */
-async function inputOf(parts: ReplicaLaneParts, claimed: ClaimedRun, held: HeldClaim): Promise<Input> {
-  const { payloads, inputs } = parts;
+async function inputOf(deps: ReplicaLaneDeps, claimed: ClaimedRun, held: HeldClaim): Promise<Input> {
+  const { payloads, inputs } = deps;
   const { run, input } = claimed;
   const there = { took: milliseconds(0), fetched: null };
   if (run.parentId !== null && run.rows !== null) {
     const { bytes, contentType, columns } = await inputs.slice(run.parentId, run.rows);
-    return { ...declaredInput(parts, { bytes, contentType }, columns), ...there };
+    return { ...declaredInput(deps, { bytes, contentType }, columns), ...there };
   }
   if (input === null) throw new BlobDamaged('The ledger has neither the bytes nor the blob of the input.');
   const { contentType, bytes } = input;
-  if (!isHeld(input) && !needsAllRows(parts.deployed, contentType))
+  if (!isHeld(input) && !needsAllRows(deps.deployed, contentType))
     return { body: { bytes, open: () => payloads.stream(input) }, contentType, giveBack: null, ...there };
   const content = await payloads.read(input);
   return contentType === LOCATION_TYPE
-    ? fetchedInput(parts, claimed, content, held)
-    : { ...declaredInput(parts, { bytes: content, contentType }, null), ...there };
+    ? fetchedInput(deps, claimed, content, held)
+    : { ...declaredInput(deps, { bytes: content, contentType }, null), ...there };
 }
 
 /** An input that was only named. What is long goes to the disk as it comes and from there to the replica, like any other long input. */
 async function fetchedInput(
-  parts: ReplicaLaneParts,
+  deps: ReplicaLaneDeps,
   { run, claim }: ClaimedRun,
   location: Uint8Array,
   { signal }: HeldClaim,
 ): Promise<Input> {
-  const { payloads, room, clock, inputBytesMax } = parts;
+  const { payloads, room, clock, inputBytesMax } = deps;
   const startedAt = clock.steady();
   const key = fetchedKey(claim.runId, claim.attempt);
   const keep = (chunks: AsyncIterable<Uint8Array>, contentType: string): Promise<Payload> =>
     payloads.storeStream(chunks, contentType, key, inputBytesMax, (work) => room.insist(work, signal));
   const { timeout } = run;
-  const { content, contentType } = await fetchInput(parts, location, { timeout, signal }, HELD_PAYLOAD_BYTES_MAX, keep);
-  await checkFetched(parts.deployed, payloads, contentType, 'kept' in content ? content.kept : content).catch(
+  const { content, contentType } = await fetchInput(deps, location, { timeout, signal }, HELD_PAYLOAD_BYTES_MAX, keep);
+  await checkFetched(deps.deployed, payloads, contentType, 'kept' in content ? content.kept : content).catch(
     async (error: unknown) => {
       if ('kept' in content) await payloads.discard(content.kept);
       throw error;
@@ -306,17 +306,17 @@ async function fetchedInput(
   );
   const took = elapsed(startedAt, clock.steady());
   const fetched = content instanceof Uint8Array ? null : content.kept;
-  if (fetched !== null && !needsAllRows(parts.deployed, contentType)) {
+  if (fetched !== null && !needsAllRows(deps.deployed, contentType)) {
     const body = { bytes: fetched.bytes, open: () => payloads.stream(fetched) };
     return { body, contentType, giveBack: null, took, fetched };
   }
   const bytes = content instanceof Uint8Array ? content : await payloads.read(content.kept);
-  return { ...declaredInput(parts, { bytes, contentType }, null), took, fetched };
+  return { ...declaredInput(deps, { bytes, contentType }, null), took, fetched };
 }
 
 /** A table in hand, or a row, under the declared names; whatever else it is, as it came. */
 function declaredInput(
-  { deployed: { spec } }: ReplicaLaneParts,
+  { deployed: { spec } }: ReplicaLaneDeps,
   content: { readonly bytes: Uint8Array; readonly contentType: string },
   columns: readonly string[] | null,
 ): Omit<Input, 'took' | 'fetched'> {
@@ -340,7 +340,7 @@ const asGivenBack = ({ giveBack }: Input, reply: Reply): Reply =>
 
 /** Stores the output of a call while it comes, where it is long; a chunk's is looked into, and held, and so is one of which digits or columns are given back. */
 function keepOutput(
-  { payloads, room, deployed }: ReplicaLaneParts,
+  { payloads, room, deployed }: ReplicaLaneDeps,
   { run, claim }: ClaimedRun,
   held: HeldClaim,
   { giveBack }: Pick<Input, 'giveBack'>,
@@ -355,14 +355,14 @@ function keepOutput(
 }
 
 async function invoke(
-  parts: ReplicaLaneParts,
+  deps: ReplicaLaneDeps,
   claimed: ClaimedRun,
   slot: ReservedSlot,
   held: HeldClaim,
   { body, contentType, giveBack, took, reports, traced }: Input & Beside,
 ): Promise<Reply> {
   const { run, claim } = claimed;
-  const { replicas, model } = parts.deployed.spec;
+  const { replicas, model } = deps.deployed.spec;
   const isOurs = isOurRunner(model);
   const timeout = run.timeout === null ? null : milliseconds(Math.max(1, run.timeout - took));
   const stopTimer = timeout === null ? null : startTimer(timeout, () => held.stop('timeout'));
@@ -379,7 +379,7 @@ async function invoke(
   // A chunk of a table that is answered as Arrow is asked for as text.
   if (run.rows !== null) headers[ROWS_HEADER] = String(run.rows.to - run.rows.from);
   if (run.accept !== null) headers['accept'] = run.rows === null ? run.accept : textTypeOf(run.accept);
-  if (timeout !== null) headers[DEADLINE_HEADER] = toRfc3339(after(parts.clock.now(), timeout));
+  if (timeout !== null) headers[DEADLINE_HEADER] = toRfc3339(after(deps.clock.now(), timeout));
   try {
     // Our runner says whose line it is, also where it works on several runs at once; a program's is certain by its author's word alone.
     const isAlone = replicas.concurrency === 1 || claimed.alone;
@@ -387,7 +387,7 @@ async function invoke(
     const { reporter } = reports;
     const beside = { reporter, ownsOutput, tenant: run.tenant };
     return await slot.invoke(
-      { headers, body, ...keepOutput(parts, claimed, held, { giveBack }), ...beside },
+      { headers, body, ...keepOutput(deps, claimed, held, { giveBack }), ...beside },
       held.signal,
     );
   } finally {

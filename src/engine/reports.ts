@@ -13,7 +13,7 @@ import type { RunEvents } from './run-events.ts';
 const PROGRESS_EVERY: Duration = seconds(1);
 
 /** What the desk works with. */
-export interface ReportsParts {
+export interface ReportsDeps {
   readonly ledger: Ledger;
   readonly logs: RunLogs;
   readonly callbacks: Callbacks;
@@ -34,7 +34,7 @@ export interface Reports {
 }
 
 /** Begins to take reports of an attempt. */
-export function openReports({ ledger, logs, callbacks, events, log }: ReportsParts, claim: Claim): Reports {
+export function openReports({ ledger, logs, callbacks, events, log }: ReportsDeps, claim: Claim): Reports {
   const writer = logs.writer(claim.runId, claim.attempt, () => events.changed(claim.runId, 'lines'));
   let last: StepProgress | null = null;
   let isWritten = true;

@@ -4,10 +4,10 @@ import { ServiceError } from '../domain/errors.ts';
 import { isEnded } from '../domain/run.ts';
 import type { RunRecord } from '../stores/ledger/ledger.ts';
 import type { Submission, SubmittedInput } from './intake.ts';
-import { type OpenStored, openStored, type StoredParts } from './stored.ts';
+import { type OpenStored, openStored, type StoredDeps } from './stored.ts';
 
 /** What it takes to try a run again. */
-export interface RetryParts extends StoredParts {
+export interface RetryDeps extends StoredDeps {
   /** Stores an input that is too large to be held. */
   readonly storeInput: (
     chunks: AsyncIterable<Uint8Array>,
@@ -22,7 +22,7 @@ export interface RetryParts extends StoredParts {
  * @throws ServiceError `run-not-ended`, `output-expired` when its input is no longer kept, `invalid-request` for a chunk
  */
 export async function retrySubmission(
-  parts: RetryParts,
+  deps: RetryDeps,
   run: RunRecord,
   asked: Pick<Submission, 'deployed' | 'principal' | 'idempotencyKey' | 'trace'>,
 ): Promise<Submission> {
@@ -41,7 +41,7 @@ export async function retrySubmission(
       { runId },
     );
   }
-  const input = run.payloadsKept ? await openStored(parts, runId, 'input') : null;
+  const input = run.payloadsKept ? await openStored(deps, runId, 'input') : null;
   if (input === null) {
     throw new ServiceError(
       'output-expired',
@@ -51,7 +51,7 @@ export async function retrySubmission(
   }
   return {
     ...asked,
-    input: await copyOf(parts, input),
+    input: await copyOf(deps, input),
     inputPointer: '',
     accept: run.accept,
     batch: run.batch ?? 'off',
@@ -67,7 +67,7 @@ export async function retrySubmission(
 }
 
 async function copyOf(
-  { storeInput }: RetryParts,
+  { storeInput }: RetryDeps,
   { content, contentType, bytes }: OpenStored,
 ): Promise<SubmittedInput> {
   return content instanceof Uint8Array ? { bytes: content, contentType } : storeInput(content, contentType, bytes);

@@ -20,11 +20,11 @@ import { type HistoryEvent, readHistory } from './history.ts';
 import { followParts, type FollowPartsOptions, hasAllParts, type PartsOfBatch, type ToldPart } from './parts.ts';
 import type { RunEvents } from './run-events.ts';
 import { type RunSight, sightOf } from './sights.ts';
-import { type OpenStored, openStored, readStored, type Stored, type StoredParts } from './stored.ts';
+import { type OpenStored, openStored, readStored, type Stored, type StoredDeps } from './stored.ts';
 import type { Watch } from './watch.ts';
 
 /** What the runs of a server are read from. */
-export interface RunsParts extends StoredParts, PartsOfBatch {
+export interface RunsDeps extends StoredDeps, PartsOfBatch {
   readonly arrow: ArrowConverter;
   readonly inputs: BatchInputs;
   readonly logs: RunLogs;
@@ -46,10 +46,10 @@ export interface PartExchange {
 
 /** The runs of a server, for whoever sees them. */
 export class Runs {
-  readonly #parts: RunsParts;
+  readonly #deps: RunsDeps;
 
-  constructor(parts: RunsParts) {
-    this.#parts = parts;
+  constructor(parts: RunsDeps) {
+    this.#deps = parts;
   }
 
   /**
@@ -58,7 +58,7 @@ export class Runs {
    * @throws ServiceError `run-not-found`
    */
   async record(runId: RunId, viewer: Viewer): Promise<RunRecord> {
-    const run = await this.#parts.ledger.run(runId, viewer);
+    const run = await this.#deps.ledger.run(runId, viewer);
     if (run === null) throw runNotFound(runId);
     return run;
   }
@@ -78,7 +78,7 @@ export class Runs {
   }
 
   list(filter: RunFilter & { readonly viewer: Viewer }): Promise<RunRecord[]> {
-    return this.#parts.ledger.runs(filter);
+    return this.#deps.ledger.runs(filter);
   }
 
   /**
@@ -87,7 +87,7 @@ export class Runs {
    * @throws ServiceError `run-not-found`
    */
   async waitForEnd(runId: RunId, viewer: Viewer, atMost: Duration, signal: AbortSignal): Promise<RunSight> {
-    const { endpoints, watch } = this.#parts;
+    const { endpoints, watch } = this.#deps;
     const { promise: woken, resolve: wake } = Promise.withResolvers<RunDetails | undefined>();
     const wakeEmpty = (): void => wake(undefined);
     const stopListening = watch.onEnd(runId, ({ details }) => wake(details));
@@ -119,12 +119,12 @@ export class Runs {
    * @throws ServiceError `payload-damaged` when the store does not have the bytes that were put there
    */
   output({ runId }: RunRecord): Promise<Stored | null> {
-    return readStored(this.#parts, runId, 'output');
+    return readStored(this.#deps, runId, 'output');
   }
 
   /** As `output`, of all its bytes or a range of them, without holding what is large: a stream is read to its end, or destroyed. */
   openOutput(runId: RunId, range?: ByteRange): Promise<OpenStored | null> {
-    return openStored(this.#parts, runId, 'output', range);
+    return openStored(this.#deps, runId, 'output', range);
   }
 
   /**
@@ -133,8 +133,8 @@ export class Runs {
    * @throws ServiceError `invalid-output` where its rows do not fit together
    */
   partialOutput(run: RunRecord, signal: AbortSignal): Promise<PartialOutput | null> {
-    const version = this.#parts.endpoints.versionsOf(run.endpoint)?.of(run.version);
-    return openPartialOutput({ ...this.#parts, signal }, run, version?.deployed ?? null);
+    const version = this.#deps.endpoints.versionsOf(run.endpoint)?.of(run.version);
+    return openPartialOutput({ ...this.#deps, signal }, run, version?.deployed ?? null);
   }
 
   /**
@@ -143,7 +143,7 @@ export class Runs {
    * @throws ServiceError `payload-damaged` when the store does not have the bytes that were put there
    */
   exchange(run: RunRecord): Promise<Exchange | null> {
-    return readExchange(this.#parts, run);
+    return readExchange(this.#deps, run);
   }
 
   /**
@@ -152,10 +152,10 @@ export class Runs {
    * @throws ServiceError `payload-damaged` when the store does not have the bytes that were put there
    */
   async partExchange({ runId }: RunRecord, chunk: ChunkRecord): Promise<PartExchange | null> {
-    const run = await this.#parts.ledger.run(chunk.runId);
-    const output = await readStored(this.#parts, chunk.runId, 'output');
+    const run = await this.#deps.ledger.run(chunk.runId);
+    const output = await readStored(this.#deps, chunk.runId, 'output');
     if (run === null || output === null) return null;
-    return { version: run.version, input: await this.#parts.inputs.slice(runId, chunk.rows), output };
+    return { version: run.version, input: await this.#deps.inputs.slice(runId, chunk.rows), output };
   }
 
   /**
@@ -169,7 +169,7 @@ export class Runs {
     viewer: Viewer,
   ): Promise<Pick<RunDetails, 'run' | 'attempts'> & { readonly lines: readonly string[] | null }> {
     const { run, attempts } = await this.#details(runId, viewer);
-    const lines = run.payloadsKept ? await this.#parts.logs.read(runId, run.attempt) : null;
+    const lines = run.payloadsKept ? await this.#deps.logs.read(runId, run.attempt) : null;
     return { run, attempts, lines };
   }
 
@@ -179,24 +179,24 @@ export class Runs {
    * @throws ServiceError `run-not-found`
    */
   async history(runId: RunId, viewer: Viewer, after = 0): Promise<HistoryEvent[]> {
-    const events = await readHistory(this.#parts.ledger, runId, viewer);
+    const events = await readHistory(this.#deps.ledger, runId, viewer);
     if (events === null) throw runNotFound(runId);
     return events.filter(({ number }) => number > after);
   }
 
   /** What has happened to a run and what its model wrote, from a place on and as it comes; see following.ts. For whoever has been shown the run; nothing for an id that names none. */
   follow(runId: RunId, options: FollowOptions): AsyncGenerator<Told, void> {
-    return follow(this.#parts, runId, options);
+    return follow(this.#deps, runId, options);
   }
 
   /** The parts of a batch, those of before first and then as they end; see parts.ts. For whoever has been shown the run. */
   followParts({ runId }: RunRecord, options: FollowPartsOptions): AsyncGenerator<ToldPart, void> {
-    return followParts(this.#parts, runId, options);
+    return followParts(this.#deps, runId, options);
   }
 
   /** Whether every part of a batch is still kept; one that ended first is let go of first. */
   hasAllParts(run: RunRecord): Promise<boolean> {
-    return hasAllParts(this.#parts.ledger, run);
+    return hasAllParts(this.#deps.ledger, run);
   }
 
   /**
@@ -206,18 +206,18 @@ export class Runs {
    */
   async deliveries(runId: RunId, viewer: Viewer): Promise<readonly DeliveryRecord[]> {
     await this.record(runId, viewer);
-    return this.#parts.ledger.deliveries(runId);
+    return this.#deps.ledger.deliveries(runId);
   }
 
   async #details(runId: RunId, viewer: Viewer): Promise<RunDetails> {
-    const details = await this.#parts.ledger.details(runId, viewer);
+    const details = await this.#deps.ledger.details(runId, viewer);
     if (details === null) throw runNotFound(runId);
     return details;
   }
 
   /** Adds what only the engine knows. */
   #sightOf(details: RunDetails): RunSight {
-    const { endpoints, isDraining, clock } = this.#parts;
+    const { endpoints, isDraining, clock } = this.#deps;
     return sightOf(details, endpoints.versionsOf(details.run.endpoint), isDraining(), clock);
   }
 }

@@ -15,7 +15,7 @@ export interface Stored extends PayloadFacts {
 }
 
 /** What it takes to read one. */
-export interface StoredParts {
+export interface StoredDeps {
   readonly ledger: Ledger;
   readonly payloads: Payloads;
   readonly log: Log;
@@ -31,8 +31,8 @@ export interface OpenStored extends PayloadFacts {
  *
  * @throws ServiceError `payload-damaged` when the store does not have the bytes that were put there
  */
-export function readStored(parts: StoredParts, runId: RunId, role: 'input' | 'output'): Promise<Stored | null> {
-  return load(parts, runId, role, async (payload) => ({ ...payload, content: await parts.payloads.read(payload) }));
+export function readStored(deps: StoredDeps, runId: RunId, role: 'input' | 'output'): Promise<Stored | null> {
+  return load(deps, runId, role, async (payload) => ({ ...payload, content: await deps.payloads.read(payload) }));
 }
 
 /**
@@ -41,19 +41,19 @@ export function readStored(parts: StoredParts, runId: RunId, role: 'input' | 'ou
  * @param range some of the bytes; the facts are those of all
  */
 export function openStored(
-  parts: StoredParts,
+  deps: StoredDeps,
   runId: RunId,
   role: 'input' | 'output',
   range?: ByteRange,
 ): Promise<OpenStored | null> {
-  return load(parts, runId, role, async (payload) => ({
+  return load(deps, runId, role, async (payload) => ({
     ...payload,
-    content: await parts.payloads.open(payload, range),
+    content: await deps.payloads.open(payload, range),
   }));
 }
 
 async function load<Loaded>(
-  { ledger, log }: StoredParts,
+  { ledger, log }: StoredDeps,
   runId: RunId,
   role: 'input' | 'output',
   read: (payload: Payload) => Promise<Loaded>,

@@ -14,7 +14,7 @@ import type { RunEvents } from './run-events.ts';
 const PAUSE: Duration = seconds(1);
 
 /** What the sweeper works with. */
-export interface SweeperParts {
+export interface SweeperDeps {
   readonly ledger: Ledger;
   readonly leases: Pick<Leases, 'renewOverdue'>;
   readonly owner: string;
@@ -27,11 +27,11 @@ export interface SweeperParts {
 
 /** Sweeps until it is stopped. */
 export class Sweeper {
-  readonly #parts: SweeperParts;
+  readonly #deps: SweeperDeps;
   readonly #rounds = new Rounds(() => this.sweep(), PAUSE);
 
-  constructor(parts: SweeperParts) {
-    this.#parts = parts;
+  constructor(deps: SweeperDeps) {
+    this.#deps = deps;
   }
 
   start(): void {
@@ -44,7 +44,7 @@ export class Sweeper {
 
   /** One sweep, to the end of what there is. */
   async sweep(): Promise<void> {
-    const { ledger, leases, owner, observer, log, onSwept } = this.#parts;
+    const { ledger, leases, owner, observer, log, onSwept } = this.#deps;
     const reclaim = async (): Promise<readonly Swept[]> => {
       const swept = await ledger.reclaim(owner);
       for (const run of swept) observer.reclaimed(run);
@@ -63,7 +63,7 @@ export class Sweeper {
 
   /** Tells those who wait; answers whether there may be more. `type` is what a run that was ended for it has failed with. */
   #tell(swept: readonly Swept[], what: string, type: RunFailure): boolean {
-    const { log, events, observer } = this.#parts;
+    const { log, events, observer } = this.#deps;
     for (const run of swept) {
       const { runId, parentId, status } = run;
       log.warn({ run_id: runId, status }, what);

@@ -8,7 +8,7 @@ import type { EndpointEngine } from './endpoint-engine.ts';
 import { Sequence } from './sequence.ts';
 
 /** What the versions of an endpoint work with. */
-export interface VersionsParts {
+export interface VersionsDeps {
   readonly ledger: Ledger;
   readonly log: Log;
   /** Puts a version to work; `onChange` is called whenever its replicas come, go, or fail to start. */
@@ -25,7 +25,7 @@ export interface Rollout {
 
 /** One endpoint with all its versions that are at work. */
 export class Versions {
-  readonly #parts: VersionsParts;
+  readonly #deps: VersionsDeps;
   #active: EndpointEngine;
   /** Newest first. */
   #older: EndpointEngine[] = [];
@@ -40,8 +40,8 @@ export class Versions {
   /** Then everything stays as it is. */
   #stopped = false;
 
-  constructor(parts: VersionsParts, deployed: Deployed) {
-    this.#parts = parts;
+  constructor(deps: VersionsDeps, deployed: Deployed) {
+    this.#deps = deps;
     this.#active = this.#open(deployed);
   }
 
@@ -119,7 +119,7 @@ export class Versions {
   /** Takes the endpoint away where nothing of it is open; then nothing is tried or takes over any more. */
   retire(): Promise<Retired> {
     return this.#changes.run(async () => {
-      const retired = await this.#parts.ledger.retire(this.#active.deployed.spec.name);
+      const retired = await this.#deps.ledger.retire(this.#active.deployed.spec.name);
       if (retired === 'retired') this.#stopped = true;
       return retired;
     });
@@ -139,7 +139,7 @@ export class Versions {
 
   #open(deployed: Deployed): EndpointEngine {
     // Called with every invocation that ends, so it costs nothing while no version is tried.
-    return this.#parts.open(deployed, () => {
+    return this.#deps.open(deployed, () => {
       if (this.#next !== null) void this.#changes.run(() => this.#look());
     });
   }
@@ -189,7 +189,7 @@ export class Versions {
   }
 
   async #endOlder(): Promise<void> {
-    const { ledger, log } = this.#parts;
+    const { ledger, log } = this.#deps;
     for (const engine of this.#older) {
       const { spec, version } = engine.deployed;
       const reason = engine.supervisor.trouble();
@@ -201,7 +201,7 @@ export class Versions {
   }
 
   async #adopt(): Promise<void> {
-    const { ledger, log } = this.#parts;
+    const { ledger, log } = this.#deps;
     const { spec, version } = this.#active.deployed;
     const served = this.all.map(({ deployed }) => deployed.version);
     const adopted = await ledger.adopt(spec.name, version, served);
@@ -219,14 +219,14 @@ export class Versions {
   }
 
   async #settle(version: number, settlement: Settlement): Promise<void> {
-    const { ledger, log } = this.#parts;
+    const { ledger, log } = this.#deps;
     const { name } = this.#active.deployed.spec;
     await ledger.settle(name, version, settlement);
     log.info({ endpoint: name, version, ...settlement }, 'a version was tried');
   }
 
   #report(err: unknown, what: string): void {
-    this.#parts.log.error({ err, endpoint: this.#active.deployed.spec.name }, what);
+    this.#deps.log.error({ err, endpoint: this.#active.deployed.spec.name }, what);
   }
 }
 

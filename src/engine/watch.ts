@@ -15,7 +15,7 @@ const TICK: Duration = milliseconds(50);
 const PAUSE_TICKS_MAX = 20;
 
 /** What the watch works with. */
-export interface WatchParts {
+export interface WatchDeps {
   readonly ledger: Ledger;
   readonly events: RunEvents;
   readonly leases: Leases;
@@ -34,19 +34,19 @@ interface Awaited {
 
 /** Hears of the ends of runs, whichever server brought them about. */
 export class Watch {
-  readonly #parts: WatchParts;
+  readonly #deps: WatchDeps;
   readonly #awaited = new Set<Awaited>();
   #tick = 0;
   #ticking: NodeJS.Timeout | undefined;
 
-  constructor(parts: WatchParts) {
-    this.#parts = parts;
-    parts.ledger.onHint((hint) => this.#hear(hint));
+  constructor(deps: WatchDeps) {
+    this.#deps = deps;
+    deps.ledger.onHint((hint) => this.#hear(hint));
   }
 
   /** Calls `listener` when the run ends; answers how to stop that. */
   onEnd(runId: RunId, listener: Listener): () => void {
-    const { ledger, events } = this.#parts;
+    const { ledger, events } = this.#deps;
     const stopListening = events.onEnd(runId, listener);
     if (!ledger.isShared) return stopListening;
     return both(
@@ -57,7 +57,7 @@ export class Watch {
 
   /** Calls `listener` when any chunk of the run ends, and perhaps once more; answers how to stop that. */
   onChunkEnd(parentId: RunId, listener: Listener): () => void {
-    const { ledger, events } = this.#parts;
+    const { ledger, events } = this.#deps;
     if (!ledger.isShared) return events.onChunkEnd(parentId, listener);
     const told = new Set<RunId>();
     const stopListening = events.onChunkEnd(parentId, (end) => {
@@ -77,7 +77,7 @@ export class Watch {
   }
 
   #hear(hint: Hint): void {
-    const { events, leases, log, onQueued } = this.#parts;
+    const { events, leases, log, onQueued } = this.#deps;
     if (hint.kind === 'queued') return onQueued(hint.endpoint);
     // Work on a run that somebody else has ended is for nothing.
     leases.check(hint.runId);
@@ -88,10 +88,10 @@ export class Watch {
   }
 
   async #lookAtRun(runId: RunId): Promise<boolean> {
-    const run = await this.#parts.ledger.run(runId);
+    const run = await this.#deps.ledger.run(runId);
     if (run === null || !isEnded(run.status)) return false;
     const { parentId, rows, status, error } = run;
-    this.#parts.events.ended({ runId, parentId, rows, status, error, hasCallback: false });
+    this.#deps.events.ended({ runId, parentId, rows, status, error, hasCallback: false });
     return true;
   }
 
@@ -114,7 +114,7 @@ export class Watch {
     const due = [...this.#awaited].filter(({ dueTick }) => dueTick <= this.#tick);
     const looks = await Promise.allSettled(due.map((awaited) => this.#look(awaited)));
     const failed = looks.find((look) => look.status === 'rejected');
-    if (failed !== undefined) this.#parts.log.error({ err: failed.reason }, 'the ledger could not be asked for ends');
+    if (failed !== undefined) this.#deps.log.error({ err: failed.reason }, 'the ledger could not be asked for ends');
   }
 
   async #look(awaited: Awaited): Promise<void> {

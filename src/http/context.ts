@@ -25,7 +25,7 @@ export interface AboutServer {
 }
 
 /** See the head of this file. */
-export interface HttpParts {
+export interface RouteContext {
   readonly engine: Engine;
   readonly deployments: Deployments;
   readonly captures: Capturer;

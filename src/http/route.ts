@@ -6,7 +6,7 @@ import type { Principal, Scope } from '../domain/access.ts';
 import type { ProblemSlug } from '../domain/errors.ts';
 import { type BodyRule, NO_BODY } from './request/body-rules.ts';
 import type { RequestHeader, ResponseHeader } from './request/headers.ts';
-import type { HttpParts } from './context.ts';
+import type { RouteContext } from './context.ts';
 import { queryReader } from './request/query.ts';
 
 /** The chapters of the document. */
@@ -67,7 +67,7 @@ export interface RouteSpec<Query extends TObject, Body> extends RouteDescription
   readonly query?: Query;
   /** What the body may be; without it there is none, and one that is there is refused. */
   readonly body?: BodyRule<Body>;
-  readonly handle: (parts: HttpParts, call: Call<Static<Query>, Body>) => unknown;
+  readonly handle: (context: RouteContext, call: Call<Static<Query>, Body>) => unknown;
 }
 
 /** A route of the table. */
@@ -75,7 +75,7 @@ export interface Route extends RouteDescription {
   readonly query: TObject;
   readonly body: BodyRule<unknown>;
   /** Reads the request by the rules, and answers it. */
-  readonly run: (parts: HttpParts, request: FastifyRequest, reply: FastifyReply) => unknown;
+  readonly run: (context: RouteContext, request: FastifyRequest, reply: FastifyReply) => unknown;
 }
 
 const NO_QUERY = Type.Object({}, { additionalProperties: false });
@@ -93,8 +93,8 @@ export function route<Query extends TObject = typeof NO_QUERY, Body = null>({
     ...description,
     query: schema,
     body,
-    run: (parts, request, reply) =>
-      handle(parts, {
+    run: (context, request, reply) =>
+      handle(context, {
         request,
         reply,
         principal: request.principal,

@@ -1,7 +1,7 @@
 // The table of routes, and how it becomes a server's. A path that is not in it does not exist.
 
 import type { FastifyInstance } from 'fastify';
-import type { HttpParts } from './context.ts';
+import type { RouteContext } from './context.ts';
 import type { Route } from './route.ts';
 import { CAPTURE_ROUTES } from './routes/captures.ts';
 import { CACHE_ROUTES } from './routes/cache.ts';
@@ -35,14 +35,14 @@ export const ROUTES: readonly Route[] = [
 ];
 
 /** Registers every route. */
-export function registerRoutes(app: FastifyInstance, parts: HttpParts): void {
+export function registerRoutes(app: FastifyInstance, context: RouteContext): void {
   app.decorateRequest('principal');
   for (const route of ROUTES) {
     app.route({
       method: route.method,
       url: route.path,
       config: { route },
-      handler: (request, reply) => route.run(parts, request, reply),
+      handler: (request, reply) => route.run(context, request, reply),
     });
   }
 }

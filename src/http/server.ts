@@ -37,7 +37,7 @@ import {
 } from './limits.ts';
 import { LongEnvelopes } from './request/long-envelope.ts';
 import { whenHalfClosed, whenOver } from './answer/over.ts';
-import type { AboutServer, HttpParts } from './context.ts';
+import type { AboutServer, RouteContext } from './context.ts';
 import { sendProblem } from './answer/problem.ts';
 import { RefusedBodies } from './request/refused-body.ts';
 import { baseFinder, basePathOf, type PublicAddress, trustOf, withoutBase } from './request/public-address.ts';
@@ -61,7 +61,7 @@ const SAFE_HEADERS = {
 };
 
 /** What the server needs. */
-export interface ServerParts {
+export interface ServerDeps {
   readonly engine: Engine;
   readonly deployments: Deployments;
   readonly cache: CacheStore;
@@ -89,7 +89,7 @@ export interface HttpServer {
 }
 
 /** Builds the server. */
-export function buildServer(given: ServerParts): HttpServer {
+export function buildServer(given: ServerDeps): HttpServer {
   const { engine, authenticator, metrics, log, address, corsOrigins, limits } = given;
   const waits = new Waits();
   const newRequestId = requestIds();
@@ -161,10 +161,10 @@ export function buildServer(given: ServerParts): HttpServer {
   app.addContentTypeParser('*', bodyReader(limits));
   app.setErrorHandler(errorHandler(engine, log));
   app.setNotFoundHandler(answerUnknownPath);
-  const parts = partsOf(given, waits);
-  registerRoutes(app, parts);
+  const context = partsOf(given, waits);
+  registerRoutes(app, context);
   if (corsOrigins.length > 0) registerCors(app, corsOrigins);
-  registerDocsPages(app, ({ principal, base }) => parts.document(principal, base));
+  registerDocsPages(app, ({ principal, base }) => context.document(principal, base));
   return { app, release: () => waits.close(), close: closer(app, connections) };
 }
 
@@ -186,7 +186,7 @@ function findBases(app: FastifyInstance, address: PublicAddress): void {
 }
 
 /** What the routes work with. */
-function partsOf(given: ServerParts, waits: Waits): HttpParts {
+function partsOf(given: ServerDeps, waits: Waits): RouteContext {
   const { engine, deployments, captures, metrics, tracing, about, clock, limits } = given;
   return {
     engine,

@@ -16,7 +16,7 @@ import {
   type Reply,
   untilReady,
 } from './contract.ts';
-import { type Replica, StartFailed, type StartParts } from './replica.ts';
+import { type Replica, StartFailed, type StartDeps } from './replica.ts';
 
 /** Failures in a row after which nothing more is sent there: one may be an accident, and two an unlucky restart. */
 const FAILURES_MAX = 3;
@@ -120,7 +120,7 @@ class RemoteReplica implements Replica {
 export async function startRemote(
   id: string,
   url: string,
-  { policy: { startTimeout, outputBytes }, clock, signal, onRefusal }: StartParts,
+  { policy: { startTimeout, outputBytes }, clock, signal, onRefusal }: StartDeps,
 ): Promise<Replica> {
   const startedAt = clock.steady();
   const connections = connectTo({ origin: url });

@@ -217,7 +217,7 @@ interface Started {
 }
 
 /** How a replica is started. */
-export interface StartParts {
+export interface StartDeps {
   readonly policy: Pick<ReplicaPolicy, 'startTimeout' | 'outputBytes'>;
   readonly clock: Clock;
   /** Calls the start off. */
@@ -231,8 +231,8 @@ export interface StartParts {
  *
  * @throws StartFailed when its process ends first, cannot be started, or is not ready in time; the message has its last lines
  */
-export async function startReplica(id: string, launch: ProcessLaunch, parts: StartParts): Promise<Replica> {
-  const { policy, clock, signal } = parts;
+export async function startReplica(id: string, launch: ProcessLaunch, deps: StartDeps): Promise<Replica> {
+  const { policy, clock, signal } = deps;
   const startedAt = clock.steady();
   const started = await startProcess(launch, clock);
   const ended = new AbortController();
@@ -247,7 +247,7 @@ export async function startReplica(id: string, launch: ProcessLaunch, parts: Sta
   let seen = '';
   const heard = (refusal: Refusal): void => {
     seen = refusal.words;
-    parts.onRefusal(refusal);
+    deps.onRefusal(refusal);
   };
   const state = await Promise.race([
     started.exited,

@@ -16,7 +16,7 @@ import {
 } from '../domain/time.ts';
 import type { Invocation, Refusal, Reply } from './contract.ts';
 import { startRemote } from './remote.ts';
-import { type Replica, startReplica, type StartParts } from './replica.ts';
+import { type Replica, startReplica, type StartDeps } from './replica.ts';
 import type { Launch } from './runtimes/launch.ts';
 import { RecentMean, replicasFor } from './scaling.ts';
 
@@ -84,7 +84,7 @@ export interface ReservedSlot {
 }
 
 /** What a supervisor needs to know. */
-export interface SupervisorParts {
+export interface SupervisorDeps {
   readonly policy: ReplicaPolicy;
   /** How to start the next replica. */
   readonly launch: (replicaId: string) => Promise<Launch>;
@@ -110,7 +110,7 @@ interface Member {
 
 /** Supervises the replicas of one endpoint. */
 export class Supervisor {
-  readonly #parts: SupervisorParts;
+  readonly #deps: SupervisorDeps;
   readonly #members = new Map<string, Member>();
   readonly #idleCheck: NodeJS.Timeout;
   readonly #closing = new AbortController();
@@ -138,15 +138,15 @@ export class Supervisor {
   #obstacle: string | null = null;
   #notBefore: Moment | null = null;
 
-  constructor(parts: SupervisorParts) {
-    this.#parts = parts;
-    const pause = Math.min(IDLE_CHECK, Math.max(IDLE_CHECK_MIN, parts.policy.idle));
+  constructor(deps: SupervisorDeps) {
+    this.#deps = deps;
+    const pause = Math.min(IDLE_CHECK, Math.max(IDLE_CHECK_MIN, deps.policy.idle));
     this.#idleCheck = setInterval(() => this.#stopIdle(), pause);
     this.demand(0);
   }
 
   counts(): ReplicaCounts {
-    const { min, max } = this.#parts.policy;
+    const { min, max } = this.#deps.policy;
     return { current: this.#members.size, desired: this.#desired, min, max };
   }
 
@@ -166,21 +166,21 @@ export class Supervisor {
   get canGrow(): boolean {
     // One that ends has its memory, and perhaps its GPU, until it is gone.
     const there = this.#members.size + this.#starts.size + this.#ending;
-    return !this.#isBackingOff && there < this.#parts.policy.max;
+    return !this.#isBackingOff && there < this.#deps.policy.max;
   }
 
   /** Hears how many runs wait, and starts replicas for them: as many as finish something sooner than those that are there (see scaling.ts). */
   demand(waiting: number): void {
     this.#waiting = waiting;
-    if (waiting > 0) this.#waitedUntil = this.#parts.clock.steady();
+    if (waiting > 0) this.#waitedUntil = this.#deps.clock.steady();
     this.#scale();
   }
 
   /** Has so many replicas ready without any work, `max` at most; as if they had been used now, they are stopped when they have been idle. */
   warm(replicas: number): void {
-    const now = this.#parts.clock.steady();
+    const now = this.#deps.clock.steady();
     for (const member of this.#members.values()) member.idleSince = now;
-    const count = Math.min(this.#parts.policy.max, replicas);
+    const count = Math.min(this.#deps.policy.max, replicas);
     if (this.#members.size < count) this.#warming = count;
     this.#scale();
   }
@@ -190,7 +190,7 @@ export class Supervisor {
    * nothing new comes to it, and it becomes idle.
    */
   reserve(limit: number, sparesOne = false): ReservedSlot[] {
-    const { concurrency } = this.#parts.policy;
+    const { concurrency } = this.#deps.policy;
     const members = this.#leastBusyFirst().slice(sparesOne ? 1 : 0);
     const slots: ReservedSlot[] = [];
     for (let load = 0; load < concurrency && slots.length < limit; load += 1) {
@@ -204,7 +204,7 @@ export class Supervisor {
   /** A replica that does nothing, as one slot: nobody else gets a slot on it before this one is given back or shared. Null where none is idle. */
   reserveWhole(): ReservedSlot | null {
     const [member] = this.#leastBusyFirst();
-    return member?.busy === 0 ? this.#slotOn(member, this.#parts.policy.concurrency) : null;
+    return member?.busy === 0 ? this.#slotOn(member, this.#deps.policy.concurrency) : null;
   }
 
   /** Stops every replica, and starts none anymore. */
@@ -217,12 +217,12 @@ export class Supervisor {
 
   /** What time it will be then, for people. */
   #asTime(at: Moment): Instant {
-    const { clock } = this.#parts;
+    const { clock } = this.#deps;
     return after(clock.now(), elapsed(clock.steady(), at));
   }
 
   get #isBackingOff(): boolean {
-    return this.#notBefore !== null && this.#parts.clock.steady() < this.#notBefore;
+    return this.#notBefore !== null && this.#deps.clock.steady() < this.#notBefore;
   }
 
   #state(trouble: string | null): ReplicaState {
@@ -243,7 +243,7 @@ export class Supervisor {
   }
 
   #wanted(): number {
-    const { min, max, concurrency } = this.#parts.policy;
+    const { min, max, concurrency } = this.#deps.policy;
     const busy = [...this.#members.values()].reduce((sum, member) => sum + member.busy, 0);
     const deserved = replicasFor({
       waiting: this.#waiting,
@@ -259,7 +259,7 @@ export class Supervisor {
   #expectedServiceTime(): Duration | null {
     const measured = this.#serviceTime.value;
     if (this.#invocations.size === 0) return measured;
-    const now = this.#parts.clock.steady();
+    const now = this.#deps.clock.steady();
     const sum = [...this.#invocations].reduce((total, { since }) => total + elapsed(since, now), 0);
     return milliseconds(Math.max(measured ?? 0, sum / this.#invocations.size));
   }
@@ -284,22 +284,22 @@ export class Supervisor {
       coldStart,
       share: () => keep(1),
       invoke: async (invocation, signal) => {
-        const begun = { since: this.#parts.clock.steady() };
+        const begun = { since: this.#deps.clock.steady() };
         this.#invocations.add(begun);
         member.invoking += 1;
         try {
           const reply = await replica.invoke(invocation, signal);
           if (!replica.isSuspect) this.#heard(member, reply.kind);
           // Whatever was stopped, or broke off, took less than it would have.
-          if (!BROKEN_OFF.has(reply.kind)) this.#serviceTime.add(elapsed(begun.since, this.#parts.clock.steady()));
+          if (!BROKEN_OFF.has(reply.kind)) this.#serviceTime.add(elapsed(begun.since, this.#deps.clock.steady()));
           return reply;
         } finally {
           this.#invocations.delete(begun);
           member.invoking -= 1;
           keep(0);
-          member.idleSince = this.#parts.clock.steady();
+          member.idleSince = this.#deps.clock.steady();
           this.#stopRetired(member);
-          this.#parts.onChange();
+          this.#deps.onChange();
         }
       },
       release: () => {
@@ -342,7 +342,7 @@ export class Supervisor {
       this.#ending -= counts;
       this.#stops.delete(stop);
       // What waits for its place is counted anew: it may have become less.
-      if (counts > 0) this.#parts.onChange();
+      if (counts > 0) this.#deps.onChange();
     });
     this.#stops.add(stop);
   }
@@ -352,23 +352,23 @@ export class Supervisor {
     const start: Promise<void> = this.#startOne().finally(() => {
       this.#starts.delete(start);
       this.#obstacle = null;
-      this.#parts.onChange();
+      this.#deps.onChange();
     });
     this.#starts.add(start);
   }
 
   async #startOne(): Promise<void> {
-    const { launch, policy, clock } = this.#parts;
+    const { launch, policy, clock } = this.#deps;
     const id = randomUUID();
     try {
       const launched = await launch(id);
       const { signal } = this.#closing;
       const startedAt = clock.steady();
       const onRefusal = (refusal: Refusal): void => this.#refused(startedAt, 'url' in launched, refusal);
-      const parts: StartParts = { policy, clock, signal, onRefusal };
+      const deps: StartDeps = { policy, clock, signal, onRefusal };
       const replica = await ('url' in launched
-        ? startRemote(id, launched.url, parts)
-        : startReplica(id, launched, parts));
+        ? startRemote(id, launched.url, deps)
+        : startReplica(id, launched, deps));
       const now = clock.steady();
       const member: Member = {
         replica,
@@ -385,11 +385,11 @@ export class Supervisor {
       this.#lastStart = replica.startDuration;
       this.#probing = false;
       if (this.#members.size >= this.#warming) this.#warming = 0;
-      this.#parts.onStart(replica.startDuration);
+      this.#deps.onStart(replica.startDuration);
       void replica.exited.then((how) => this.#exited(member, how));
     } catch (error) {
       if (this.#closing.signal.aborted) return;
-      this.#parts.onStart(null);
+      this.#deps.onStart(null);
       this.#failed(error instanceof Error ? error.message : String(error));
     }
   }
@@ -397,19 +397,19 @@ export class Supervisor {
   /** A start goes on for as long as it may; what no waiting mends is said meanwhile. A 5xx is what a server that loads answers. */
   #refused(startedAt: Moment, isRemote: boolean, { status, words }: Refusal): void {
     const isMended = status === null ? !isRemote : status >= 500;
-    const isEarly = elapsed(startedAt, this.#parts.clock.steady()) < OBSTACLE_AFTER;
+    const isEarly = elapsed(startedAt, this.#deps.clock.steady()) < OBSTACLE_AFTER;
     const obstacle =
       isMended || isEarly ? null : `It is not ready until GET /ping is answered with 200; so far ${words}.`;
     if (obstacle === this.#obstacle) return;
     this.#obstacle = obstacle;
-    this.#parts.onChange();
+    this.#deps.onChange();
   }
 
   #failed(reason: string): void {
     const backoff = Math.min(BACKOFF_MAX, FIRST_BACKOFF * 2 ** this.#failures);
     this.#failures += 1;
     this.#lastFailure = reason;
-    this.#notBefore = later(this.#parts.clock.steady(), milliseconds(backoff));
+    this.#notBefore = later(this.#deps.clock.steady(), milliseconds(backoff));
     if (this.#failures >= TROUBLE_AFTER) this.#warming = 0;
   }
 
@@ -423,16 +423,16 @@ export class Supervisor {
   #exited(member: Member, how: string): void {
     const { replica, readySince, hasFinishedOne, invoking } = member;
     const wasStopped = !this.#members.delete(replica.id) || replica.retiring;
-    const hasSettled = hasFinishedOne || elapsed(readySince, this.#parts.clock.steady()) >= SETTLED_AFTER;
+    const hasSettled = hasFinishedOne || elapsed(readySince, this.#deps.clock.steady()) >= SETTLED_AFTER;
     if (replica.isRemote && !wasStopped) this.#lost(how);
     else if (wasStopped || hasSettled) this.#failures = 0;
     // In the middle of an invocation it may be that one's fault: its caller is told, and it waits before it is tried again, alone. Nobody else does.
     else if (invoking === 0) this.#failed(how);
-    this.#parts.onChange();
+    this.#deps.onChange();
   }
 
   #stopIdle(): void {
-    const { policy, clock } = this.#parts;
+    const { policy, clock } = this.#deps;
     const now = clock.steady();
     if (this.#waitedUntil !== null && elapsed(this.#waitedUntil, now) < policy.idle) return;
     for (const [id, member] of this.#members) {

@@ -42,7 +42,7 @@ const LOOK_PAUSE: Duration = seconds(5);
 const SOON: Duration = minutes(1);
 
 /** What the deliverer works with. */
-export interface DelivererParts {
+export interface DelivererDeps {
   readonly ledger: Ledger;
   readonly vault: Vault;
   readonly egress: Egress;
@@ -57,7 +57,7 @@ export interface DelivererParts {
 
 /** Delivers until it is stopped. */
 export class Deliverer {
-  readonly #parts: DelivererParts;
+  readonly #deps: DelivererDeps;
   readonly #underway = new Set<Promise<void>>();
   readonly #hosts = new Hosts();
   readonly #cut = new AbortController();
@@ -71,8 +71,8 @@ export class Deliverer {
   /** Claims come one after the other: each has to know what the last one has begun. */
   #claiming: Promise<void> = Promise.resolve();
 
-  constructor(parts: DelivererParts) {
-    this.#parts = parts;
+  constructor(deps: DelivererDeps) {
+    this.#deps = deps;
   }
 
   /** Takes up what an earlier server left behind, and begins. */
@@ -117,7 +117,7 @@ export class Deliverer {
   }
 
   async #claimDue(): Promise<{ readonly claimed: number; readonly took: Duration }> {
-    const { clock, ledger } = this.#parts;
+    const { clock, ledger } = this.#deps;
     const askedAt = clock.steady();
     const limit = Math.min(CLAIM_MAX, UNDERWAY_MAX - this.#underway.size);
     const places = { perHost: PLACES_MIN, taken: this.#hosts.walkedPast() };
@@ -142,7 +142,7 @@ export class Deliverer {
       this.#isFollowing = false;
       return;
     }
-    const claimed = await this.#claim(() => this.#parts.ledger.claimDeliveriesTo(free, LEASE));
+    const claimed = await this.#claim(() => this.#deps.ledger.claimDeliveriesTo(free, LEASE));
     this.#hosts.found(
       free,
       claimed.map(({ url }) => hostOf(url)),
@@ -162,7 +162,7 @@ export class Deliverer {
       for (const delivery of claimed) this.#begin(delivery);
       return claimed;
     } catch (error) {
-      this.#parts.log.error({ err: error }, 'deliveries could not be claimed');
+      this.#deps.log.error({ err: error }, 'deliveries could not be claimed');
       return [];
     }
   }
@@ -172,7 +172,7 @@ export class Deliverer {
     const underway = this.#deliver(delivery)
       // The delivery itself is safe: its claim lapses and it is due again.
       .catch((error: unknown) =>
-        this.#parts.log.error(
+        this.#deps.log.error(
           { err: error, delivery_id: delivery.claim.deliveryId },
           'a delivery could not be attempted',
         ),
@@ -186,7 +186,7 @@ export class Deliverer {
   }
 
   async #deliver(delivery: ClaimedDelivery): Promise<void> {
-    const { ledger, log } = this.#parts;
+    const { ledger, log } = this.#deps;
     const { claim, runId } = delivery;
     let result: DeliveryResult | null = null;
     try {
@@ -196,7 +196,7 @@ export class Deliverer {
     }
     if (result === null) return;
     await ledger.finishDeliveries([{ claim, result }]);
-    this.#parts.onAttempt?.(result.kind);
+    this.#deps.onAttempt?.(result.kind);
     if (result.kind === 'abandoned')
       log.warn({ delivery_id: claim.deliveryId, run_id: runId, status: result.status }, 'a delivery was given up');
     this.#awaitRetry(result);
@@ -211,7 +211,7 @@ export class Deliverer {
 
   /** What the attempt came to; null where it was cut off, of which nothing is known. */
   async #attempt(delivery: ClaimedDelivery): Promise<DeliveryResult | null> {
-    const { clock } = this.#parts;
+    const { clock } = this.#deps;
     const startedAt = clock.steady();
     const answer = await this.#send(delivery);
     if (answer === null) return null;
@@ -221,7 +221,7 @@ export class Deliverer {
 
   /** The answer, or why there was none; null where it was cut off, of which nothing is known. */
   async #send(delivery: ClaimedDelivery): Promise<EgressAnswer | string | null> {
-    const { ledger, vault, egress, describe, clock, attemptMax = ATTEMPT_MAX } = this.#parts;
+    const { ledger, vault, egress, describe, clock, attemptMax = ATTEMPT_MAX } = this.#deps;
     const run = await ledger.run(delivery.runId);
     if (run === null) throw new Error(`Run ${delivery.runId} has a delivery, and is not there.`);
     const now = clock.now();

@@ -4,7 +4,7 @@ import { ANYBODY } from '../../src/domain/access.ts';
 import { milliseconds, seconds } from '../../src/domain/time.ts';
 import { Leases } from '../../src/engine/leases.ts';
 import { observeWith } from '../../src/engine/observer.ts';
-import { countPurgeable, purge, type PurgeParts } from '../../src/engine/purge.ts';
+import { countPurgeable, purge, type PurgeDeps } from '../../src/engine/purge.ts';
 import { RunEvents } from '../../src/engine/run-events.ts';
 import { PURGE_MAX } from '../../src/stores/ledger/ledger.ts';
 import { openSqliteLedger } from '../../src/stores/ledger/sqlite/driver.ts';
@@ -14,7 +14,7 @@ import { batch, call, deployment } from '../stores/ledger/runs.ts';
 
 const ALL = { viewer: ANYBODY, endpoint: 'echo', olderThan: null, runName: null };
 
-async function partsForTest(): Promise<PurgeParts & { readonly clock: ManualClock }> {
+async function partsForTest(): Promise<PurgeDeps & { readonly clock: ManualClock }> {
   const clock = new ManualClock();
   const ledger = await openSqliteLedger(':memory:', clock);
   const leases = new Leases(ledger, openLog('silent'), systemClock);

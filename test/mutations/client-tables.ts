@@ -133,7 +133,7 @@ export const TABLES_MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'A table is put together out of two versions',
     file: 'cache/cached-table.ts',
-    find: 'return version !== this.#version && !this.#parts.anyVersion;',
+    find: 'return version !== this.#version && !this.#deps.anyVersion;',
     replace: 'return false;',
     tests: ['cache'],
   },

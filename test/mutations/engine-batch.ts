@@ -228,7 +228,7 @@ export const BATCH_MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'Columns that rows lack make an output of any length',
     file: 'batch/output.ts',
-    find: 'const bytesMax = Math.max(parts.outputBytes, GROWTH_MAX * bytes);',
+    find: 'const bytesMax = Math.max(deps.outputBytes, GROWTH_MAX * bytes);',
     replace: 'const bytesMax = Infinity;',
     tests: ['batch/sparse-tables'],
   },
@@ -242,14 +242,14 @@ export const BATCH_MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'A batch that has ended keeps its place',
     file: 'batch/lane.ts',
-    find: '        taken.release();\n        parts.onFree();',
-    replace: '        parts.onFree();',
+    find: '        taken.release();\n        deps.onFree();',
+    replace: '        deps.onFree();',
     tests: ['batch/batch', 'batch/failing'],
   },
   {
     breaks: 'Nobody hears that another batch can be taken',
     file: 'batch/lane.ts',
-    find: '        taken.release();\n        parts.onFree();',
+    find: '        taken.release();\n        deps.onFree();',
     replace: '        taken.release();',
     tests: ['batch/batch', 'batch/lane'],
   },
@@ -263,7 +263,7 @@ export const BATCH_MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'The chunks of a batch that failed go on',
     file: 'batch/lane.ts',
-    find: "  if (result.kind === 'failed') parts.leases.check(claim.runId);\n",
+    find: "  if (result.kind === 'failed') deps.leases.check(claim.runId);\n",
     replace: '',
     tests: ['batch/failing', 'batch/batch'],
   },

@@ -13,8 +13,8 @@ export const ANSWERS_MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'A part has the length of the whole',
     file: 'answer/output.ts',
-    find: 'return send(parts, reply, run, content, to - from);',
-    replace: 'return send(parts, reply, run, content, bytes);',
+    find: 'return send(context, reply, run, content, to - from);',
+    replace: 'return send(context, reply, run, content, bytes);',
   },
   {
     breaks: 'The last byte of a part is told wrong',

@@ -193,8 +193,8 @@ export const PROCESSES_MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'More replicas are started than may be',
     file: 'supervisor.ts',
-    find: 'return !this.#isBackingOff && there < this.#parts.policy.max;',
-    replace: 'return !this.#isBackingOff && there <= this.#parts.policy.max;',
+    find: 'return !this.#isBackingOff && there < this.#deps.policy.max;',
+    replace: 'return !this.#isBackingOff && there <= this.#deps.policy.max;',
   },
   {
     breaks: 'A replica that ends makes room before it has ended',
@@ -205,7 +205,7 @@ export const PROCESSES_MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'A failed start is tried again at once',
     file: 'supervisor.ts',
-    find: 'return this.#notBefore !== null && this.#parts.clock.steady() < this.#notBefore;',
+    find: 'return this.#notBefore !== null && this.#deps.clock.steady() < this.#notBefore;',
     replace: 'return this.#notBefore === null && this.#waiting < 0;',
   },
   {

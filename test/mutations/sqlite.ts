@@ -86,31 +86,31 @@ const OUTCOMES: readonly Mutation[] = [
   {
     breaks: 'A run that is queued again takes no place',
     file: 'outcomes.ts',
-    find: `if (changed.kind !== 'chunk') this.#parts.counters.takeBack(changed.endpoint);`,
+    find: `if (changed.kind !== 'chunk') this.#deps.counters.takeBack(changed.endpoint);`,
     replace: '',
   },
   {
     breaks: 'A chunk that is queued again takes a place',
     file: 'outcomes.ts',
-    find: `if (changed.kind !== 'chunk') this.#parts`,
-    replace: 'this.#parts',
+    find: `if (changed.kind !== 'chunk') this.#deps`,
+    replace: 'this.#deps',
   },
   {
     breaks: 'Chunks go on when their batch has ended',
     file: 'outcomes.ts',
-    find: `if (changed.kind === 'batch') this.#parts.cancellation.cancelChildren(now, changed.seq);`,
+    find: `if (changed.kind === 'batch') this.#deps.cancellation.cancelChildren(now, changed.seq);`,
     replace: '',
   },
   {
     breaks: 'Nobody is told of an end that an attempt brought',
     file: 'outcomes.ts',
-    find: 'this.#parts.outbox.ended(now, changed, status);',
+    find: 'this.#deps.outbox.ended(now, changed, status);',
     replace: '',
   },
   {
     breaks: 'Who has lost its claim cannot say when it stopped',
     file: 'outcomes.ts',
-    find: 'this.#parts.attempts.stopped(now, attempt.claim);',
+    find: 'this.#deps.attempts.stopped(now, attempt.claim);',
     replace: '',
   },
   {
@@ -662,19 +662,19 @@ const LATER: readonly Mutation[] = [
   {
     breaks: 'A run that waited too long keeps its place',
     file: 'sweep.ts',
-    find: 'this.#parts.counters.free(endpoint);',
+    find: 'this.#deps.counters.free(endpoint);',
     replace: '',
   },
   {
     breaks: 'Nobody is told of a run that waited too long',
     file: 'sweep.ts',
-    find: `this.#parts.outbox.ended(now, run, 'failed');`,
+    find: `this.#deps.outbox.ended(now, run, 'failed');`,
     replace: '',
   },
   {
     breaks: 'The chunks of a batch that waited too long go on',
     file: 'sweep.ts',
-    find: 'this.#parts.cancellation.cancelChildren(now, seq);',
+    find: 'this.#deps.cancellation.cancelChildren(now, seq);',
     replace: '',
   },
   {

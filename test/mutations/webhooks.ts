@@ -140,7 +140,7 @@ export const WEBHOOKS_MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'A delivery that could not be claimed ends the deliverer',
     file: 'deliverer.ts',
-    find: "      this.#parts.log.error({ err: error }, 'deliveries could not be claimed');\n      return [];",
+    find: "      this.#deps.log.error({ err: error }, 'deliveries could not be claimed');\n      return [];",
     replace: '      throw error;',
   },
   {

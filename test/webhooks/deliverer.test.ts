@@ -13,7 +13,7 @@ import { openSqliteLedger } from '../../src/stores/ledger/sqlite/driver.ts';
 import { openLog } from '../../src/system/log.ts';
 import { openSqliteVault } from '../../src/stores/vault/sqlite.ts';
 import type { Vault } from '../../src/stores/vault/vault.ts';
-import { Deliverer, type DelivererParts } from '../../src/webhooks/deliverer.ts';
+import { Deliverer, type DelivererDeps } from '../../src/webhooks/deliverer.ts';
 import { PLACES_MAX, PLACES_MIN } from '../../src/webhooks/hosts.ts';
 import { ManualClock } from '../stores/ledger/manual-clock.ts';
 import { answered, call, deployment } from '../stores/ledger/runs.ts';
@@ -49,7 +49,7 @@ beforeEach(() => {
 });
 
 /** A deliverer that is at work until the test is over. */
-function delivererForTest(changes: Partial<DelivererParts> = {}): Deliverer {
+function delivererForTest(changes: Partial<DelivererDeps> = {}): Deliverer {
   const deliverer = new Deliverer({
     ledger,
     vault,

@@ -26,7 +26,7 @@ const PAUSE_MAX_MS = 1_000;
 const RENEWALS = 3;
 
 /** What a table needs on its way. */
-export interface CachedTableParts {
+export interface CachedTableDeps {
   readonly endpoint: Endpoint;
   readonly store: EndpointAnswers;
   readonly table: readonly TextRow[];
@@ -56,21 +56,21 @@ export type TableOutcome = Computed | { readonly movedTo: number };
 
 /** See the head of this file. */
 export class CachedTable {
-  readonly #parts: CachedTableParts;
+  readonly #deps: CachedTableDeps;
   readonly #version: number;
   readonly #caller = newIdempotencyKey();
   readonly #lease: Duration;
   readonly #outcomes = new Map<CacheKey, Outcome>();
   #computing: Computing | null = null;
 
-  constructor(parts: CachedTableParts, version: number) {
-    this.#parts = parts;
+  constructor(parts: CachedTableDeps, version: number) {
+    this.#deps = parts;
     this.#version = version;
     this.#lease = seconds(parts.claimSeconds);
   }
 
   async run(): Promise<TableOutcome> {
-    const { keys, columnsOf } = this.#parts;
+    const { keys, columnsOf } = this.#deps;
     const renewals = setInterval(() => void this.#renew(), this.#lease / RENEWALS);
     try {
       let asked = firstOfEach(keys);
@@ -94,7 +94,7 @@ export class CachedTable {
 
   /** A table is of one version: what was found is of the one before. */
   #isOther(version: number): boolean {
-    return version !== this.#version && !this.#parts.anyVersion;
+    return version !== this.#version && !this.#deps.anyVersion;
   }
 
   /**
@@ -102,7 +102,7 @@ export class CachedTable {
    * Computed once more, it shows that for all rows.
    */
   #firstUnclear(): number | null {
-    const { table, keys, columnsOf } = this.#parts;
+    const { table, keys, columnsOf } = this.#deps;
     const columns = columnsOf(this.#version);
     for (const [at, row] of table.entries()) {
       const outcome = this.#outcomes.get(keys[at]!)!;
@@ -112,8 +112,8 @@ export class CachedTable {
   }
 
   async #lookUp(places: readonly number[]): Promise<readonly Found[]> {
-    const { store, anyVersion, options, columnsOf } = this.#parts;
-    const keys = places.map((at) => this.#parts.keys[at]!);
+    const { store, anyVersion, options, columnsOf } = this.#deps;
+    const keys = places.map((at) => this.#deps.keys[at]!);
     const question = { version: this.#version, anyVersion, caller: this.#caller, lease: this.#lease, keys };
     const found = await lookUpAll(store, question, options.signal);
     for (const [at, one] of found.entries()) {
@@ -129,7 +129,7 @@ export class CachedTable {
   async #compute(places: readonly number[]): Promise<number> {
     if (places.length === 0) return this.#version;
     const { endpoint, store, table, keys, options, onRowError, keyColumns, check, columnsOf, onStoreError } =
-      this.#parts;
+      this.#deps;
     const sent = places.map((at) => table[at]!);
     const run = await endpoint.submit(carried(linesOf(sent), options), {
       ...options,
@@ -161,7 +161,7 @@ export class CachedTable {
 
   /** Has what a run answers kept as its parts end, so that nothing is computed twice where this program dies meanwhile. */
   async #whileKeeping(run: Run, places: readonly number[], wait: () => Promise<RunBody>): Promise<RunBody> {
-    const { store, keyColumns, check } = this.#parts;
+    const { store, keyColumns, check } = this.#deps;
     const over = new AbortController();
     const following = store.fillFrom === null ? this.#keepParts(run, places, over.signal) : null;
     this.#computing = { runId: run.id, keyColumns, outputKeyColumn: check?.outputKeyColumn };
@@ -177,7 +177,7 @@ export class CachedTable {
 
   /** A renewal that fails leaves the claims to lapse: then somebody else may compute the same, and both answers are right. */
   async #renew(): Promise<void> {
-    const { store } = this.#parts;
+    const { store } = this.#deps;
     const computing = this.#computing;
     const renewed =
       computing === null || store.fillFrom === null
@@ -188,7 +188,7 @@ export class CachedTable {
 
   /** Keeps the answers of every part as it ends. What goes wrong here goes wrong once more with the whole table, and is told then. */
   async #keepParts(run: Run, places: readonly number[], signal: AbortSignal): Promise<void> {
-    const { endpoint, store, table, keys, onRowError, keyColumns, check } = this.#parts;
+    const { endpoint, store, table, keys, onRowError, keyColumns, check } = this.#deps;
     // Nothing is kept of a run that one failed row ends.
     if (onRowError === 'fail') return;
     const columns = new Columns();
@@ -213,7 +213,7 @@ export class CachedTable {
 
   /** Claims that cannot be ended lapse; and whoever gives up does not wait for a server that may not be there. */
   async #leave(): Promise<void> {
-    const { store, options } = this.#parts;
+    const { store, options } = this.#deps;
     const released = store.release(this.#caller).catch(() => {});
     if (options.signal?.aborted !== true) await released;
   }
@@ -221,7 +221,7 @@ export class CachedTable {
   /** What is known of keys that others compute, once something has become of one. None is looked up again that was answered: each look counts as a hit. */
   async #watch(places: readonly number[]): Promise<readonly Found[]> {
     for (let pauseMs = PAUSE_MIN_MS; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MAX_MS)) {
-      await sleep(pauseMs, this.#parts.options.signal);
+      await sleep(pauseMs, this.#deps.options.signal);
       const found = await this.#lookUp(places.slice(0, WATCHED_KEYS_MAX));
       if (found.some((one) => one !== 'others')) return [...found, ...(await this.#lookUp(places.slice(found.length)))];
     }

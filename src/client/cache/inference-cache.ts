@@ -7,7 +7,7 @@ import type { Row } from '../../table/rows.ts';
 import { answeredRow, type KeyCheck, withReasons } from '../../cache/answers.ts';
 import { keysOf } from '../../cache/keys.ts';
 import { type EndpointAnswers, fileAnswers, serverAnswers } from './answer-store.ts';
-import { CachedTable, type CachedTableParts, type Computed } from './cached-table.ts';
+import { CachedTable, type CachedTableDeps, type Computed } from './cached-table.ts';
 import { Columns } from '../../cache/columns.ts';
 import { type TextRow, textRowsFrom } from '../../table/text-rows.ts';
 import { sha256Hex } from '../environment.ts';
@@ -153,7 +153,7 @@ export class InferenceCache {
     if (table.length === 0) return [];
     const { version, on_row_error: usual } = await this.#endpoint.describe({ signal: options.signal });
     const onRowError = options.onRowError ?? usual;
-    const parts: CachedTableParts = {
+    const parts: CachedTableDeps = {
       endpoint: this.#endpoint,
       store: await this.#opened(),
       table,

@@ -29,7 +29,7 @@ import type { RunEvents } from '../run-events.ts';
 import type { Watch } from '../watch.ts';
 
 /** What a batch works with. */
-export interface BatchParts {
+export interface BatchDeps {
   readonly deployed: Deployed;
   readonly ledger: Ledger;
   readonly payloads: Payloads;
@@ -60,29 +60,29 @@ const DAMAGED: RunError = {
 };
 
 /** Runs one batch to its end, or until its claim is stopped; then it is handed back, and its chunks stay. */
-export async function runBatch(parts: BatchParts, claimed: ClaimedRun, held: HeldClaim): Promise<BatchEnd> {
+export async function runBatch(deps: BatchDeps, claimed: ClaimedRun, held: HeldClaim): Promise<BatchEnd> {
   const { runId } = claimed.claim;
-  const lost = await lostInARow(parts.ledger, claimed);
+  const lost = await lostInARow(deps.ledger, claimed);
   const error = whyGivenUp(lost);
   if (error !== null) return { result: { kind: 'failed', error }, plan: null };
   const options = claimed.run.batch;
   if (options === null) return { result: { kind: 'failed', error: DAMAGED }, plan: null };
-  if (lost < SUSPECT_AFTER) parts.turn.pass();
-  else if (!(await parts.turn.take())) return { result: { kind: 'released', delay: pauseOf(claimed) }, plan: null };
-  const table = await parts.inputs.open(runId);
-  const ends = new ChunkEnds(parts.watch, parts.ledger, held);
+  if (lost < SUSPECT_AFTER) deps.turn.pass();
+  else if (!(await deps.turn.take())) return { result: { kind: 'released', delay: pauseOf(claimed) }, plan: null };
+  const table = await deps.inputs.open(runId);
+  const ends = new ChunkEnds(deps.watch, deps.ledger, held);
   try {
-    const plan = new ChunkPlan(table.rows, options.size, await parts.ledger.chunks(runId));
-    const result = await new Batch(parts, claimed, held, ends, table, plan).run(options);
+    const plan = new ChunkPlan(table.rows, options.size, await deps.ledger.chunks(runId));
+    const result = await new Batch(deps, claimed, held, ends, table, plan).run(options);
     return { result, plan };
   } finally {
     ends.close();
-    parts.inputs.close(runId);
+    deps.inputs.close(runId);
   }
 }
 
 class Batch {
-  readonly #parts: BatchParts;
+  readonly #deps: BatchDeps;
   readonly #claimed: ClaimedRun;
   readonly #held: HeldClaim;
   readonly #ends: ChunkEnds;
@@ -91,14 +91,14 @@ class Batch {
   readonly #notes: ProgressNotes;
 
   constructor(
-    parts: BatchParts,
+    deps: BatchDeps,
     claimed: ClaimedRun,
     held: HeldClaim,
     ends: ChunkEnds,
     table: BatchTable,
     plan: ChunkPlan,
   ) {
-    this.#parts = parts;
+    this.#deps = deps;
     this.#claimed = claimed;
     this.#held = held;
     this.#ends = ends;
@@ -126,7 +126,7 @@ class Batch {
       if (this.#held.signal.aborted) return { kind: 'released' };
       for (const chunk of await this.#ends.next()) {
         plan.ended(chunk);
-        if (isDone(chunk)) this.#parts.turn.done();
+        if (isDone(chunk)) this.#deps.turn.done();
       }
       if (this.#held.signal.aborted) return { kind: 'released' };
       this.#notes.changed();
@@ -147,7 +147,7 @@ class Batch {
 
   async #enqueue(ranges: readonly RowRange[]): Promise<void> {
     if (ranges.length === 0) return;
-    const { ledger, room, observer, onQueued } = this.#parts;
+    const { ledger, room, observer, onQueued } = this.#deps;
     const chunks = ranges.map((rows) => this.#chunk(rows));
     const results = await room.insist(() => ledger.enqueue(chunks), this.#held.signal);
     // Refused means that the claim is lost: somebody cancelled the batch, or another server has taken it up.
@@ -160,7 +160,7 @@ class Batch {
 
   #chunk(rows: RowRange): NewRun {
     const { run, claim } = this.#claimed;
-    const { spec } = this.#parts.deployed;
+    const { spec } = this.#deps.deployed;
     return {
       runId: newRunId(),
       endpoint: run.endpoint,
@@ -182,7 +182,7 @@ class Batch {
       retryOf: null,
       retention: run.retention,
       callback: null,
-      trace: this.#parts.trace,
+      trace: this.#deps.trace,
     };
   }
 
@@ -191,17 +191,17 @@ class Batch {
   }
 
   async #noteProgress(): Promise<void> {
-    const { ledger, events } = this.#parts;
+    const { ledger, events } = this.#deps;
     const { claim } = this.#claimed;
     await ledger.progress(claim, this.#plan.progress);
     events.changed(claim.runId, 'state');
   }
 
   #merge(settled: readonly Settled[]): Promise<Payload> {
-    const { ledger, payloads, arrow, room } = this.#parts;
+    const { ledger, payloads, arrow, room } = this.#deps;
     const { runId, attempt } = this.#claimed.claim;
-    const { takes, outputSchema, spec } = this.#parts.deployed;
-    const parts = {
+    const { takes, outputSchema, spec } = this.#deps.deployed;
+    const deps = {
       ledger,
       payloads,
       arrow,
@@ -214,7 +214,7 @@ class Batch {
     const insist: Insist = (work) => room.insist(work, this.#held.signal);
     const key = outputKey(runId, attempt);
     // All of it is put together again where there was no room for its beginning.
-    return insist(() => payloads.storeStream(outputOf(parts, settled), this.#outputType(), key, Infinity, insist));
+    return insist(() => payloads.storeStream(outputOf(deps, settled), this.#outputType(), key, Infinity, insist));
   }
 }
 

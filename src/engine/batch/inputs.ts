@@ -6,7 +6,7 @@ import type { RunId } from '../../domain/ids.ts';
 import { type Duration, minutes } from '../../domain/time.ts';
 import type { Ledger } from '../../stores/ledger/ledger.ts';
 import { borderFormatOf, CONTENT_TYPES } from '../../table/format.ts';
-import { type BatchTable, openTable, type TableParts } from './table.ts';
+import { type BatchTable, openTable, type TableDeps } from './table.ts';
 
 /** Bytes of tables that are kept for batches of other servers: as many as the largest body has by default. The last one stays however large it is. */
 const KEPT_BYTES_MAX = 256 * 1_024 * 1_024;
@@ -30,17 +30,17 @@ export interface Slice {
 /** Holds the inputs of active batches. A chunk's input is never stored: it is a part of what is stored already. */
 export class BatchInputs {
   readonly #ledger: Ledger;
-  readonly #parts: TableParts;
+  readonly #deps: TableDeps;
   readonly #keptBytesMax: number;
   readonly #open = new Map<RunId, Promise<BatchTable>>();
   /** Tables of other servers' batches; the one that was cut from last is the last. */
   readonly #kept = new Map<RunId, KeptInput>();
   #forgetting: NodeJS.Timeout | undefined;
 
-  constructor(ledger: Ledger, parts: TableParts, keptBytesMax = KEPT_BYTES_MAX) {
+  constructor(ledger: Ledger, deps: TableDeps, keptBytesMax = KEPT_BYTES_MAX) {
     this.#ledger = ledger;
     this.#keptBytesMax = keptBytesMax;
-    this.#parts = parts;
+    this.#deps = deps;
   }
 
   /** Opens a batch's table; held until `close`. */
@@ -102,6 +102,6 @@ export class BatchInputs {
     const payload = await this.#ledger.payload(parentId, 'input');
     const format = payload === null ? null : borderFormatOf(payload.contentType);
     if (payload === null || format === null) throw new Error(`Run ${parentId} has no table for input.`);
-    return openTable(this.#parts, payload, format);
+    return openTable(this.#deps, payload, format);
   }
 }

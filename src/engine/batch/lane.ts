@@ -8,7 +8,7 @@ import type { AttemptResult, ClaimedRun } from '../../stores/ledger/ledger.ts';
 import type { Log } from '../../system/log.ts';
 import { TableError } from '../../table/format.ts';
 import type { Tracing } from '../../system/tracing.ts';
-import { type BatchEnd, type BatchParts, runBatch } from './batch.ts';
+import { type BatchEnd, type BatchDeps, runBatch } from './batch.ts';
 import type { Lane, LaneSlot } from '../dispatcher.ts';
 import type { DrainRates } from '../drain-rate.ts';
 import { finish, handedBack, isTroubleOfServer } from '../finish.ts';
@@ -20,7 +20,7 @@ import { attemptAttributes, outcomeOf, type RunObserver } from '../observer.ts';
 const BATCHES_PER_SLOT = 2;
 
 /** What the lane works with. */
-export interface BatchLaneParts extends Omit<BatchParts, 'trace' | 'turn'> {
+export interface BatchLaneDeps extends Omit<BatchDeps, 'trace' | 'turn'> {
   readonly suspects: Suspects;
   readonly drainRates: DrainRates;
   readonly leases: Leases;
@@ -33,8 +33,8 @@ export interface BatchLaneParts extends Omit<BatchParts, 'trace' | 'turn'> {
 }
 
 /** The lane for batches of one endpoint. */
-export function batchLane(parts: BatchLaneParts): Lane<LaneSlot> {
-  const { max, concurrency } = parts.deployed.spec.replicas;
+export function batchLane(deps: BatchLaneDeps): Lane<LaneSlot> {
+  const { max, concurrency } = deps.deployed.spec.replicas;
   const limit = max * concurrency * BATCHES_PER_SLOT;
   let active = 0;
 
@@ -46,43 +46,43 @@ export function batchLane(parts: BatchLaneParts): Lane<LaneSlot> {
     name: 'engine',
     reserve: async () => ({ slots: Array.from({ length: limit - active }, slot), alone: false }),
     async execute(claimed, taken, held) {
-      const turn = parts.suspects.arrive();
+      const turn = deps.suspects.arrive();
       try {
-        await execute(parts, claimed, held, turn);
+        await execute(deps, claimed, held, turn);
       } finally {
         turn.over();
         taken.release();
-        parts.onFree();
+        deps.onFree();
       }
     },
   };
 }
 
-async function execute(parts: BatchLaneParts, claimed: ClaimedRun, held: HeldClaim, turn: Turn): Promise<void> {
+async function execute(deps: BatchLaneDeps, claimed: ClaimedRun, held: HeldClaim, turn: Turn): Promise<void> {
   const { claim, run } = claimed;
-  const { events, observer, clock } = parts;
+  const { events, observer, clock } = deps;
   const startedAt = clock.steady();
   events.changed(claim.runId, 'state');
-  const traced = parts.tracing.attempting(run.trace, () => attemptAttributes(claimed));
-  const { result, plan } = await runBatch({ ...parts, trace: traced.text, turn }, claimed, held).catch(
-    (error: unknown): BatchEnd => ({ result: resultOfError(parts.log, claimed, error), plan: null }),
+  const traced = deps.tracing.attempting(run.trace, () => attemptAttributes(claimed));
+  const { result, plan } = await runBatch({ ...deps, trace: traced.text, turn }, claimed, held).catch(
+    (error: unknown): BatchEnd => ({ result: resultOfError(deps.log, claimed, error), plan: null }),
   );
-  const recorded = await finish(parts, { claim, result, progress: plan?.progress ?? null }, held);
+  const recorded = await finish(deps, { claim, result, progress: plan?.progress ?? null }, held);
   events.changed(claim.runId, 'state');
   const error = 'error' in result ? result.error : null;
   const outcome = outcomeOf(result, recorded, held);
   observer.attempted(claimed, outcome, elapsed(startedAt, clock.steady()), error);
   traced.end({ attributes: { 'claimcheck.outcome': outcome }, error });
   if (recorded === 'lost') {
-    if (result.kind === 'succeeded') await parts.payloads.discard(result.output);
+    if (result.kind === 'succeeded') await deps.payloads.discard(result.output);
     return;
   }
   // Its chunks ended with it: what still works on one is told now, and not with the next renewal.
-  if (result.kind === 'failed') parts.leases.check(claim.runId);
+  if (result.kind === 'failed') deps.leases.check(claim.runId);
   if (result.kind === 'succeeded' || result.kind === 'failed') {
     const hasCallback = run.callback !== null;
-    parts.drainRates.ended(run.kind, clock.steady());
-    parts.events.ended({
+    deps.drainRates.ended(run.kind, clock.steady());
+    deps.events.ended({
       runId: claim.runId,
       parentId: run.parentId,
       rows: null,

@@ -35,7 +35,7 @@ const WRITER_BYTES = 2 * WRITE_BYTES;
 const GROWTH_MAX = 4;
 
 /** What an output is put together from. */
-export interface OutputParts {
+export interface OutputDeps {
   readonly ledger: Ledger;
   readonly payloads: Payloads;
   readonly arrow: ArrowConverter;
@@ -56,13 +56,13 @@ export interface OutputParts {
  * @param settled the ranges that are in it, in the order of rows
  * @throws TableError where they do not fit together, BlobDamaged, and whatever `signal` is aborted with
  */
-export async function* outputOf(parts: OutputParts, settled: readonly Settled[]): AsyncGenerator<Uint8Array, void> {
-  const { table, accept, row } = parts;
+export async function* outputOf(deps: OutputDeps, settled: readonly Settled[]): AsyncGenerator<Uint8Array, void> {
+  const { table, accept, row } = deps;
   const wanted = accept === null ? table.given : borderFormatOf(accept)!;
-  const text = putTogether(parts, settled, textFormatOf(wanted));
+  const text = putTogether(deps, settled, textFormatOf(wanted));
   const like = settled.length === 0 ? emptyLikeness(row, table) : table.likeness;
   const frame = arrowFrameOf(accept ?? '');
-  if (wanted === 'arrow') yield* inPieces(await parts.arrow.write(await gathered(text), like, parts.signal, frame));
+  if (wanted === 'arrow') yield* inPieces(await deps.arrow.write(await gathered(text), like, deps.signal, frame));
   else if (accept === null && table.isInstances) yield* asPredictions(text);
   else yield* text;
 }
@@ -89,20 +89,20 @@ async function* asPredictions(records: AsyncIterable<Uint8Array>): AsyncGenerato
 type Write = (writer: ByteWriter) => void;
 
 async function* putTogether(
-  parts: OutputParts,
+  deps: OutputDeps,
   settled: readonly Settled[],
   format: TableFormat,
 ): AsyncGenerator<Uint8Array, void> {
   if (settled.length === 0) {
-    yield emptyTable(parts.row, format) ?? (await headerOf(parts.table, format));
+    yield emptyTable(deps.row, format) ?? (await headerOf(deps.table, format));
     return;
   }
   const someFailed = settled.some((range) => 'error' in range);
   const merge = openMerge(format, { parts: settled.length, someFailed });
-  const { held, bytes } = await lookAtAll(parts, settled, merge);
-  const bytesMax = Math.max(parts.outputBytes, GROWTH_MAX * bytes);
+  const { held, bytes } = await lookAtAll(deps, settled, merge);
+  const bytesMax = Math.max(deps.outputBytes, GROWTH_MAX * bytes);
   try {
-    yield* written(parts, settled, { merge, held, bytesMax });
+    yield* written(deps, settled, { merge, held, bytesMax });
   } catch (error) {
     throw error instanceof WriterFull ? tooLong(bytes, bytesMax, error) : error;
   }
@@ -117,7 +117,7 @@ interface Looked {
 }
 
 async function* written(
-  parts: OutputParts,
+  deps: OutputDeps,
   settled: readonly Settled[],
   { merge, held, bytesMax }: Looked,
 ): AsyncGenerator<Uint8Array, void> {
@@ -125,8 +125,8 @@ async function* written(
   let writer = openWriter(WRITER_BYTES, room);
   merge.begin(writer);
   for (let start = 0; start < settled.length; start += READ_AT_ONCE) {
-    parts.signal.throwIfAborted();
-    for (const write of held.get(start) ?? (await lookAt(parts, settled, merge, start)).writes) {
+    deps.signal.throwIfAborted();
+    for (const write of held.get(start) ?? (await lookAt(deps, settled, merge, start)).writes) {
       write(writer);
       if (writer.length < WRITE_BYTES) continue;
       room -= writer.length;
@@ -150,14 +150,14 @@ function tooLong(bytes: number, bytesMax: number, cause: WriterFull): TableError
 
 /** Looks at every part; what writes them is answered for the first groups, as many as may be held. */
 async function lookAtAll(
-  parts: OutputParts,
+  deps: OutputDeps,
   settled: readonly Settled[],
   merge: TableMerge,
 ): Promise<{ readonly held: Map<number, readonly Write[]>; readonly bytes: number }> {
   const held = new Map<number, readonly Write[]>();
   let bytes = 0;
   for (let start = 0; start < settled.length; start += READ_AT_ONCE) {
-    const looked = await lookAt(parts, settled, merge, start);
+    const looked = await lookAt(deps, settled, merge, start);
     bytes += looked.bytes;
     if (bytes <= HELD_BYTES_MAX) held.set(start, looked.writes);
   }
@@ -166,13 +166,13 @@ async function lookAtAll(
 
 /** Reads the parts of a group and looks at them. */
 async function lookAt(
-  parts: OutputParts,
+  deps: OutputDeps,
   settled: readonly Settled[],
   merge: TableMerge,
   start: number,
 ): Promise<{ readonly writes: readonly Write[]; readonly bytes: number }> {
   const group = settled.slice(start, start + READ_AT_ONCE);
-  const read = await Promise.all(group.map((range) => readPart(parts, range)));
+  const read = await Promise.all(group.map((range) => readPart(deps, range)));
   const writes: Write[] = [];
   let bytes = 0;
   for (const [k, part] of read.entries()) {
@@ -184,7 +184,7 @@ async function lookAt(
   return { writes, bytes };
 }
 
-async function readPart({ ledger, payloads, table, accept }: OutputParts, settled: Settled): Promise<MergePart> {
+async function readPart({ ledger, payloads, table, accept }: OutputDeps, settled: Settled): Promise<MergePart> {
   const rows = settled.rows.to - settled.rows.from;
   if ('error' in settled) {
     const input = await table.slice(settled.rows);

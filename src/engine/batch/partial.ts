@@ -6,7 +6,7 @@ import type { RunRecord } from '../../stores/ledger/ledger.ts';
 import { BORDER_TYPES, borderFormatOf, TableError } from '../../table/format.ts';
 import type { Deployed } from '../deployment.ts';
 import { ChunkPlan, type Settled } from './chunk-plan.ts';
-import { type OutputParts, outputOf } from './output.ts';
+import { type OutputDeps, outputOf } from './output.ts';
 import { openTable } from './table.ts';
 
 /** Said of rows that nobody has come to, where those of failed rows have why they failed. */
@@ -25,19 +25,19 @@ export interface PartialOutput {
  * @throws ServiceError `invalid-output` where its rows do not fit together
  */
 export async function openPartialOutput(
-  parts: Pick<OutputParts, 'ledger' | 'payloads' | 'arrow' | 'signal'>,
+  deps: Pick<OutputDeps, 'ledger' | 'payloads' | 'arrow' | 'signal'>,
   { runId, batch, accept }: RunRecord,
   deployed: Deployed | null,
 ): Promise<PartialOutput | null> {
-  const input = await parts.ledger.payload(runId, 'input');
+  const input = await deps.ledger.payload(runId, 'input');
   const format = input === null ? null : borderFormatOf(input.contentType);
   if (batch === null || input === null || format === null) return null;
-  const table = await openTable(parts, input, format);
-  const plan = new ChunkPlan(batch.rows, batch.size, await parts.ledger.chunks(runId));
+  const table = await openTable(deps, input, format);
+  const plan = new ChunkPlan(batch.rows, batch.size, await deps.ledger.chunks(runId));
   const settled = withGaps(plan.settledInOrder(), batch.rows, batch.size);
   const output = outputOf(
     {
-      ...parts,
+      ...deps,
       table,
       accept,
       row: deployed?.takes === 'rows' ? deployed.outputSchema : null,

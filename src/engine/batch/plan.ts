@@ -8,7 +8,7 @@ import { checkLook, LOOKED_AT_ROWS } from '../../table/csv/look.ts';
 import { BORDER_TYPES, type BorderFormat, borderFormatOf, TableError } from '../../table/format.ts';
 import { isJsonTable } from '../../table/json/json.ts';
 import { isByLines } from '../../table/survey.ts';
-import { type BatchTable, holdTable, openTable, type TableParts } from './table.ts';
+import { type BatchTable, holdTable, openTable, type TableDeps } from './table.ts';
 import { checkColumns } from './columns.ts';
 import type { Deployed } from '../deployment.ts';
 
@@ -53,7 +53,7 @@ export const looksLikeTable = (bytes: Uint8Array, format: BorderFormat): boolean
  */
 export async function planHeld(
   question: BatchQuestion,
-  { arrow }: Pick<TableParts, 'arrow'>,
+  { arrow }: Pick<TableDeps, 'arrow'>,
   bytes: Uint8Array,
   format: BorderFormat,
 ): Promise<BatchPlan | null> {
@@ -72,13 +72,13 @@ export async function planHeld(
 /** As `planHeld`, of a table that was stored while it came, and that need not be held. */
 export async function planStored(
   question: BatchQuestion,
-  parts: TableParts,
+  deps: TableDeps,
   payload: Payload,
   format: BorderFormat,
 ): Promise<BatchPlan | null> {
-  if (!isByLines(format)) return planHeld(question, parts, await parts.payloads.read(payload), format);
+  if (!isByLines(format)) return planHeld(question, deps, await deps.payloads.read(payload), format);
   try {
-    return planOf(question, await withLook(await openTable(parts, payload, format)));
+    return planOf(question, await withLook(await openTable(deps, payload, format)));
   } catch (error) {
     throw inRequest(error, question);
   }

@@ -37,7 +37,7 @@ export class Suspects {
 }
 
 /** What a turn does to those of the others. */
-interface TurnParts {
+interface TurnDeps {
   /** What has yet to be decided of others; null where another suspect is at work. */
   readonly begin: () => readonly Promise<void>[] | null;
   readonly decide: () => void;
@@ -48,12 +48,12 @@ interface TurnParts {
 export class Turn {
   /** Resolves when the batch is at work, or has been handed back. */
   readonly decided: Promise<void>;
-  readonly #parts: TurnParts;
+  readonly #deps: TurnDeps;
   #timer: NodeJS.Timeout | undefined;
   readonly #resolve: () => void;
 
-  constructor(parts: TurnParts) {
-    this.#parts = parts;
+  constructor(deps: TurnDeps) {
+    this.#deps = deps;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.decided = promise;
     this.#resolve = resolve;
@@ -61,7 +61,7 @@ export class Turn {
 
   /** For a batch that is no suspect, which waits for nobody. */
   pass(): void {
-    this.#parts.decide();
+    this.#deps.decide();
     this.#resolve();
   }
 
@@ -70,7 +70,7 @@ export class Turn {
    * that were claimed with it have been, since its beginning may be the end of the server.
    */
   async take(): Promise<boolean> {
-    const others = this.#parts.begin();
+    const others = this.#deps.begin();
     if (others === null) return false;
     this.#timer = setTimeout(() => this.done(), TURN_MAX).unref();
     this.#resolve();
@@ -81,7 +81,7 @@ export class Turn {
   /** Something of the batch is done, or its time is over: the next suspect may go to work beside it. */
   done(): void {
     clearTimeout(this.#timer);
-    this.#parts.end();
+    this.#deps.end();
   }
 
   /** The batch has ended or was handed back, and that is written down. */

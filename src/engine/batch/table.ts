@@ -45,7 +45,7 @@ export interface BatchTable {
 }
 
 /** What tables are opened with. */
-export interface TableParts {
+export interface TableDeps {
   readonly payloads: Payloads;
   readonly arrow: ArrowConverter;
 }
@@ -55,8 +55,8 @@ export interface TableParts {
  *
  * @throws TableError for one that is not well formed, BlobDamaged
  */
-export async function openTable(parts: TableParts, payload: Payload, format: BorderFormat): Promise<BatchTable> {
-  const { payloads, arrow } = parts;
+export async function openTable(deps: TableDeps, payload: Payload, format: BorderFormat): Promise<BatchTable> {
+  const { payloads, arrow } = deps;
   if (!isByLines(format) || isHeld(payload)) return holdTable(await payloads.read(payload), format, arrow);
   return new StoredTable(payloads, payload, await surveyTable(await payloads.stream(payload), format));
 }

@@ -36,7 +36,7 @@ import type { StoredTable } from './score-answer.ts';
 import { Scorer } from './scorer.ts';
 
 /** What captures are made with. */
-export interface CapturerParts {
+export interface CapturerDeps {
   readonly runs: Pick<Runs, 'exchange'>;
   readonly store: CaptureStore;
   /** Predictions and ids: apart from the runs' own, which end with their retention. */
@@ -61,12 +61,12 @@ export interface CaptureRequest {
 
 /** See the head of this file. */
 export class Capturer {
-  readonly #parts: CapturerParts;
+  readonly #deps: CapturerDeps;
   readonly #scorer: Scorer;
 
-  constructor(parts: CapturerParts) {
-    this.#parts = parts;
-    this.#scorer = parts.scorer ?? new Scorer();
+  constructor(deps: CapturerDeps) {
+    this.#deps = deps;
+    this.#scorer = deps.scorer ?? new Scorer();
   }
 
   /**
@@ -77,7 +77,7 @@ export class Capturer {
    *   captured under the name with other choices; StorageFull
    */
   async capture(request: CaptureRequest): Promise<Kept | null> {
-    const { store, runs, room } = this.#parts;
+    const { store, runs, room } = this.#deps;
     const place = placeOf(request);
     const there = await store.ofRun(place, request.run.runId);
     if (there !== null) return { result: 'found', capture: assertSame(there, request) };
@@ -94,13 +94,13 @@ export class Capturer {
    * @throws ServiceError `capture-not-found`
    */
   async get(place: CapturePlace, version: number | null): Promise<CaptureRecord> {
-    const capture = await this.#parts.store.get(place, version);
+    const capture = await this.#deps.store.get(place, version);
     if (capture === null) throw await this.#notFound(place, version);
     return capture;
   }
 
   list(filter: CaptureFilter): Promise<readonly CaptureRecord[]> {
-    return this.#parts.store.list(filter);
+    return this.#deps.store.list(filter);
   }
 
   /**
@@ -109,7 +109,7 @@ export class Capturer {
    * @throws ServiceError `capture-not-found`; StorageFull
    */
   async delete(place: CapturePlace, version: number | null): Promise<number> {
-    const deleted = await this.#parts.store.delete(place, version);
+    const deleted = await this.#deps.store.delete(place, version);
     if (deleted.length === 0) throw await this.#notFound(place, version);
     for (const { blobName } of deleted) await this.#deleteBlobs(blobName);
     return deleted.length;
@@ -130,7 +130,7 @@ export class Capturer {
   }
 
   async #keep(place: CapturePlace, request: CaptureRequest, { input, output, dropped }: Exchange): Promise<Kept> {
-    const { blobs, clock } = this.#parts;
+    const { blobs, clock } = this.#deps;
     const { principal, run, asked, spec } = request;
     const tables = { input: tableOf('input', input), output: tableOf('output', output), dropped };
     const choice = { ...spec, ...stated(asked) };
@@ -161,7 +161,7 @@ export class Capturer {
   async #withBlobs(make: (blobName: string) => Promise<NewCapture>): Promise<Kept> {
     const blobName = randomUUID();
     try {
-      const kept = await this.#parts.store.add(await make(blobName));
+      const kept = await this.#deps.store.add(await make(blobName));
       if (kept.capture.blobName !== blobName) await this.#deleteBlobs(blobName);
       return kept;
     } catch (error) {
@@ -172,7 +172,7 @@ export class Capturer {
 
   /** What cannot be deleted is left for the keeper. */
   async #deleteBlobs(blobName: string): Promise<void> {
-    const { blobs, log } = this.#parts;
+    const { blobs, log } = this.#deps;
     for (const part of CAPTURE_PARTS) {
       const key = captureKey({ blobName }, part);
       await blobs.delete(key).catch((error: unknown) => log.warn({ err: error, key }, 'a blob could not be deleted'));
@@ -180,7 +180,7 @@ export class Capturer {
   }
 
   async #notFound(place: CapturePlace, version: number | null): Promise<ServiceError> {
-    const newest = version === null ? null : await this.#parts.store.get(place, null);
+    const newest = version === null ? null : await this.#deps.store.get(place, null);
     return new ServiceError(
       'capture-not-found',
       newest === null
@@ -191,19 +191,19 @@ export class Capturer {
 
   async #putIds(key: BlobKey, { values }: NonNullable<ScoredTable['ids']>): Promise<PayloadFacts> {
     const bytes = new TextEncoder().encode(JSON.stringify(values));
-    await this.#parts.blobs.put(key, bytes);
+    await this.#deps.blobs.put(key, bytes);
     return { contentType: CONTENT_TYPES.json, bytes: bytes.length, sha256: sha256(bytes) };
   }
 
   async #open(capture: CaptureRecord, part: CapturePart, facts: PayloadFacts): Promise<Readable> {
     try {
-      return await this.#parts.blobs.stream(captureKey(capture, part), facts);
+      return await this.#deps.blobs.stream(captureKey(capture, part), facts);
     } catch (cause) {
       if (!(cause instanceof BlobDamaged)) throw cause;
       const { endpoint, name, version } = capture;
       // It may have been deleted since it was looked up.
       await this.get(capture, version);
-      this.#parts.log.error(
+      this.#deps.log.error(
         { err: cause, endpoint, name, version },
         `the ${part} of a capture are damaged in the store`,
       );

@@ -23,7 +23,7 @@ export interface Credentials {
 }
 
 /** What an authenticator works with. */
-export interface AuthenticatorParts {
+export interface AuthenticatorDeps {
   readonly vault: Pick<Vault, 'keys'>;
   readonly clock: Clock;
   /** Whether everybody is let in while no key was ever made: true where nobody else can reach the server, or it was told so. */
@@ -40,7 +40,7 @@ export class Authenticator {
   /** Never true again once it was false: were the vault lost while the server runs, it would stay closed. */
   #open: boolean;
 
-  constructor({ vault, clock, openWithoutKeys, operator }: AuthenticatorParts) {
+  constructor({ vault, clock, openWithoutKeys, operator }: AuthenticatorDeps) {
     this.#ring = new KeyRing(vault, clock);
     this.#throttle = new Throttle(clock);
     this.#clock = clock;

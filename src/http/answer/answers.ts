@@ -10,7 +10,7 @@ import type { RunSight } from '../../engine/sights.ts';
 import type { Accepted } from '../../engine/intake.ts';
 import { isKnown, strongTag } from '../request/conditions.ts';
 import { sendRawOutput } from './output.ts';
-import type { HttpParts } from '../context.ts';
+import type { RouteContext } from '../context.ts';
 import { runPath } from '../paths.ts';
 import type { Call } from '../route.ts';
 import { isEmbedded, runText, withOutputs } from './run-view.ts';
@@ -84,13 +84,13 @@ function unlessDamaged(error: unknown): null {
 
 /** Answers a wait that has ended well: with the run, or (where another type than JSON is asked for) with the output alone. */
 export async function sendOutput(
-  parts: HttpParts,
+  context: RouteContext,
   reply: FastifyReply,
   sight: RunSight,
   accept: string | null,
   isDeduplicated: boolean,
 ): Promise<FastifyReply> {
   return accept === null || isJson(accept)
-    ? sendRunWithOutput(parts.engine, reply, sight, isDeduplicated)
-    : sendRawOutput(parts, reply, sight.run);
+    ? sendRunWithOutput(context.engine, reply, sight, isDeduplicated)
+    : sendRawOutput(context, reply, sight.run);
 }

@@ -9,7 +9,7 @@ import type { ByteRange, PayloadFacts } from '../../domain/payload.ts';
 import type { RunRecord } from '../../stores/ledger/ledger.ts';
 import { inUtf8, outputTypeOf } from '../request/charset.ts';
 import { isKnown, mayAnswerRange, strongTag } from '../request/conditions.ts';
-import type { HttpParts } from '../context.ts';
+import type { RouteContext } from '../context.ts';
 import { outputExpired } from './problem.ts';
 import { readRange } from '../request/range.ts';
 import { sendStream } from './reader.ts';
@@ -39,7 +39,7 @@ export const RAW_OUTPUT = Type.Unsafe<Uint8Array>({
  *
  * @throws ServiceError `output-expired`, `range-not-satisfiable`
  */
-export async function sendSelectedOutput(parts: HttpParts, reply: FastifyReply, run: RunRecord): Promise<FastifyReply> {
+export async function sendSelectedOutput(context: RouteContext, reply: FastifyReply, run: RunRecord): Promise<FastifyReply> {
   const { request } = reply;
   const { bytes, sha256 } = keptOutput(run);
   const tag = strongTag(sha256);
@@ -48,11 +48,11 @@ export async function sendSelectedOutput(parts: HttpParts, reply: FastifyReply, 
   const selected =
     request.method === 'GET' && mayAnswerRange(request, tag) ? readRange(request.headers.range, bytes) : 'whole';
   if (selected === 'unsatisfiable') throw notSatisfiable(run.runId, bytes);
-  if (selected === 'whole') return sendRawOutput(parts, reply, run);
+  if (selected === 'whole') return sendRawOutput(context, reply, run);
   const { from, to } = selected;
-  const content = await open(parts, reply, run, selected);
+  const content = await open(context, reply, run, selected);
   reply.code(206).header('content-range', `bytes ${from}-${to - 1}/${bytes}`);
-  return send(parts, reply, run, content, to - from);
+  return send(context, reply, run, content, to - from);
 }
 
 /**
@@ -60,14 +60,14 @@ export async function sendSelectedOutput(parts: HttpParts, reply: FastifyReply, 
  *
  * @throws ServiceError `output-expired`
  */
-export async function sendRawOutput(parts: HttpParts, reply: FastifyReply, run: RunRecord): Promise<FastifyReply> {
+export async function sendRawOutput(context: RouteContext, reply: FastifyReply, run: RunRecord): Promise<FastifyReply> {
   const { bytes } = keptOutput(run);
-  return send(parts, reply, run, await open(parts, reply, run), bytes);
+  return send(context, reply, run, await open(context, reply, run), bytes);
 }
 
 /** The bytes, not opened where nobody will see them. */
 async function open(
-  { engine }: HttpParts,
+  { engine }: RouteContext,
   { request }: FastifyReply,
   run: RunRecord,
   range?: ByteRange,
@@ -80,7 +80,7 @@ async function open(
 
 /** They are the model's, so a browser is told to save and not to show them. */
 async function send(
-  parts: HttpParts,
+  context: RouteContext,
   reply: FastifyReply,
   run: RunRecord,
   content: Content,
@@ -89,14 +89,14 @@ async function send(
   const { runId, output } = run;
   const { contentType, sha256 } = output!;
   reply
-    .type(await outputTypeOf(parts.engine, run))
+    .type(await outputTypeOf(context.engine, run))
     .header('content-length', length)
     .header('etag', strongTag(sha256))
     .header('accept-ranges', 'bytes')
     .header('content-disposition', `attachment; filename="${runId}.${extensionOf(contentType)}"`)
     .header('content-security-policy', "default-src 'none'; sandbox");
   return content instanceof Readable
-    ? sendStream(reply, parts.turns.of(content), parts.limits.readerIdle)
+    ? sendStream(reply, context.turns.of(content), context.limits.readerIdle)
     : reply.send(Buffer.from(content.buffer, content.byteOffset, content.byteLength));
 }
 
@@ -106,7 +106,7 @@ async function send(
  * @throws ServiceError `output-expired`, `invalid-output`
  */
 export async function sendPartialOutput(
-  { engine, limits, turns, followSignal }: HttpParts,
+  { engine, limits, turns, followSignal }: RouteContext,
   reply: FastifyReply,
   run: RunRecord,
 ): Promise<FastifyReply> {

@@ -4,11 +4,11 @@ import type { FastifyRequest } from 'fastify';
 import { ServiceError } from '../../domain/errors.ts';
 import type { Accepted } from '../../engine/intake.ts';
 import type { TraceText } from '../../system/trace-context.ts';
-import type { HttpParts } from '../context.ts';
+import type { RouteContext } from '../context.ts';
 
 /** Calls `submit` with the trace that its run is to belong to. */
 export async function submitTraced(
-  { tracing }: HttpParts,
+  { tracing }: RouteContext,
   { headers, method, routeOptions }: FastifyRequest,
   submit: (trace: TraceText | null) => Promise<Accepted>,
 ): Promise<Accepted> {

@@ -20,7 +20,7 @@ import {
 } from '../../wire/cache.ts';
 import { keysBody, ENTRIES_BODY } from '../request/cache-bodies.ts';
 import { inUtf8 } from '../request/charset.ts';
-import type { HttpParts } from '../context.ts';
+import type { RouteContext } from '../context.ts';
 import { type Call, type Route, route } from '../route.ts';
 import { idOf } from './run-id.ts';
 import { Type } from 'typebox';
@@ -61,12 +61,12 @@ export const CACHE_ROUTES: readonly Route[] = [
     body: ENTRIES_BODY,
     answers: { 200: { description: 'They are kept.', content: { 'application/json': CacheKept } } },
     problems: ['endpoint-not-found', 'malformed-body', 'storage-full'],
-    async handle(parts, call): Promise<CacheKept> {
+    async handle(context, call): Promise<CacheKept> {
       // Answers can be computed again; runs that were taken in must be kept.
-      parts.engine.assertRoom();
+      context.engine.assertRoom();
       const { version, caller } = call.query;
       const kept = { version, caller, entries: call.body };
-      return { kept: await parts.cache.keep(placeOf(parts, call), kept) };
+      return { kept: await context.cache.keep(placeOf(context, call), kept) };
     },
   }),
   route({
@@ -92,8 +92,8 @@ export const CACHE_ROUTES: readonly Route[] = [
     scope: 'invoke',
     answers: { 204: { description: 'The caller has no claims.' } },
     problems: ['endpoint-not-found', 'storage-full'],
-    async handle(parts, call) {
-      await parts.cache.release(placeOf(parts, call), callerOf(call));
+    async handle(context, call) {
+      await context.cache.release(placeOf(context, call), callerOf(call));
       return call.reply.code(204).send();
     },
   }),
@@ -106,8 +106,8 @@ export const CACHE_ROUTES: readonly Route[] = [
     scope: 'read',
     answers: { 200: { description: 'As it stands.', content: { 'application/json': CacheInfoBody } } },
     problems: ['endpoint-not-found'],
-    async handle(parts, call): Promise<CacheInfoBody> {
-      const info = await parts.cache.info(placeOf(parts, call));
+    async handle(context, call): Promise<CacheInfoBody> {
+      const info = await context.cache.info(placeOf(context, call));
       return { ...info, versions: [...info.versions] };
     },
   }),
@@ -120,8 +120,8 @@ export const CACHE_ROUTES: readonly Route[] = [
     scope: 'manage',
     answers: { 200: { description: 'How many there were.', content: { 'application/json': CacheDeleted } } },
     problems: ['endpoint-not-found', 'storage-full'],
-    handle: async (parts, call): Promise<CacheDeleted> => ({
-      deleted: await parts.cache.clear(placeOf(parts, call)),
+    handle: async (context, call): Promise<CacheDeleted> => ({
+      deleted: await context.cache.clear(placeOf(context, call)),
     }),
   }),
   route({
@@ -135,8 +135,8 @@ export const CACHE_ROUTES: readonly Route[] = [
     body: keysBody(CacheDeletion),
     answers: { 200: { description: 'How many there were.', content: { 'application/json': CacheDeleted } } },
     problems: ['endpoint-not-found', 'malformed-body', 'storage-full'],
-    handle: async (parts, call): Promise<CacheDeleted> => ({
-      deleted: await parts.cache.deleteEntries(placeOf(parts, call), call.body.keys as CacheKey[]),
+    handle: async (context, call): Promise<CacheDeleted> => ({
+      deleted: await context.cache.deleteEntries(placeOf(context, call), call.body.keys as CacheKey[]),
     }),
   }),
   route({
@@ -149,16 +149,16 @@ export const CACHE_ROUTES: readonly Route[] = [
     scope: 'manage',
     answers: { 200: { description: 'It is as small as it can be.', content: { 'application/json': CacheCompacted } } },
     problems: ['endpoint-not-found', 'storage-full'],
-    async handle(parts, call): Promise<CacheCompacted> {
-      placeOf(parts, call);
-      return { freed_bytes: await parts.cache.compact() };
+    async handle(context, call): Promise<CacheCompacted> {
+      placeOf(context, call);
+      return { freed_bytes: await context.cache.compact() };
     },
   }),
 ];
 
-async function lookUp(parts: HttpParts, call: Call<object, CacheLookup>): Promise<FastifyReply> {
+async function lookUp(context: RouteContext, call: Call<object, CacheLookup>): Promise<FastifyReply> {
   const { version, any_version: anyVersion = false, caller, lease, keys } = call.body;
-  const found = await parts.cache.lookUp(placeOf(parts, call), {
+  const found = await context.cache.lookUp(placeOf(context, call), {
     version,
     anyVersion,
     caller,
@@ -169,16 +169,16 @@ async function lookUp(parts: HttpParts, call: Call<object, CacheLookup>): Promis
   return call.reply.type(inUtf8('application/jsonlines')).send(Buffer.from(found.map(lineOf).join('')));
 }
 
-async function renew(parts: HttpParts, call: Call<object, CacheLease>): Promise<CacheClaims> {
-  const [place, caller, lease] = [placeOf(parts, call), callerOf(call), seconds(call.body.lease)];
+async function renew(context: RouteContext, call: Call<object, CacheLease>): Promise<CacheClaims> {
+  const [place, caller, lease] = [placeOf(context, call), callerOf(call), seconds(call.body.lease)];
   const { run: named } = call.body;
   if (named !== undefined) {
-    const run = await parts.engine.runs.record(idOf(named.id), call.principal);
+    const run = await context.engine.runs.record(idOf(named.id), call.principal);
     if (!CacheFiller.takes(run, place)) throw notOfThisCache(run.runId, place);
     const { key_columns: keyColumns, output_key_column: outputKeyColumn = null } = named;
-    parts.cacheFiller.fill(run, { place, caller, lease, keyColumns, outputKeyColumn });
+    context.cacheFiller.fill(run, { place, caller, lease, keyColumns, outputKeyColumn });
   }
-  return { claims: await parts.cache.renew(place, caller, lease) };
+  return { claims: await context.cache.renew(place, caller, lease) };
 }
 
 function notOfThisCache(runId: string, { endpoint }: CachePlace): ServiceError {
@@ -190,7 +190,7 @@ function notOfThisCache(runId: string, { endpoint }: CachePlace): ServiceError {
 
 const lineOf = (found: Found): string => `${typeof found === 'string' ? `"${found}"` : found.answer}\n`;
 
-function placeOf({ engine }: HttpParts, { params, principal }: Call<unknown, unknown>): CachePlace {
+function placeOf({ engine }: RouteContext, { params, principal }: Call<unknown, unknown>): CachePlace {
   const { spec } = engine.endpoints.resolve(params['endpoint']!, principal);
   return { tenant: principal.tenant, endpoint: spec.name };
 }

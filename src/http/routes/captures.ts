@@ -27,7 +27,7 @@ import { captureBody, captureLine } from '../answer/capture-view.ts';
 import { inUtf8 } from '../request/charset.ts';
 import { strongTag } from '../request/conditions.ts';
 import { extensionOf, RAW_OUTPUT } from '../answer/output.ts';
-import type { HttpParts } from '../context.ts';
+import type { RouteContext } from '../context.ts';
 import { capturePath } from '../paths.ts';
 import { cursorOf, PAGE_DEFAULT, pageOf } from '../answer/paging.ts';
 import { outputExpired, problemOfRun } from '../answer/problem.ts';
@@ -96,7 +96,7 @@ export const CAPTURE_ROUTES: readonly Route[] = [
       },
     },
     problems: ['endpoint-not-found', 'capture-not-found'],
-    handle: async (parts, call) => captureBody(await captureOf(parts, call), call.request.base),
+    handle: async (context, call) => captureBody(await captureOf(context, call), call.request.base),
   }),
   route({
     method: 'GET',
@@ -149,8 +149,8 @@ export const CAPTURE_ROUTES: readonly Route[] = [
     query: CaptureDeletionQuery,
     answers: { 200: { description: 'How many there were.', content: { 'application/json': CapturesDeleted } } },
     problems: ['endpoint-not-found', 'capture-not-found', 'storage-full'],
-    handle: async (parts, call): Promise<CapturesDeleted> => ({
-      deleted: await parts.captures.delete(placeOf(parts, call), call.query.version ?? null),
+    handle: async (context, call): Promise<CapturesDeleted> => ({
+      deleted: await context.captures.delete(placeOf(context, call), call.query.version ?? null),
     }),
   }),
   route({
@@ -174,8 +174,8 @@ export const CAPTURE_ROUTES: readonly Route[] = [
   }),
 ];
 
-async function capture(parts: HttpParts, call: Call<object, CaptureRequest>): Promise<CaptureBody> {
-  const { engine, captures } = parts;
+async function capture(context: RouteContext, call: Call<object, CaptureRequest>): Promise<CaptureBody> {
+  const { engine, captures } = context;
   const { params, principal, body, reply } = call;
   const { spec } = engine.endpoints.resolve(params['endpoint']!, principal);
   const { run } = await engine.runs.sight(idOf(body.run_id), principal);
@@ -209,7 +209,7 @@ const noRunFor = (detail: string): ServiceError =>
   });
 
 async function list(
-  { engine, captures }: HttpParts,
+  { engine, captures }: RouteContext,
   { request, params, principal, query }: Call<CapturesQuery, null>,
 ): Promise<CapturePage> {
   const { spec } = engine.endpoints.resolve(params['endpoint']!, principal);
@@ -227,35 +227,35 @@ async function list(
 }
 
 /** The capture of a path and a query. */
-const captureOf = (parts: HttpParts, call: Call<CaptureVersionQuery, null>): Promise<CaptureRecord> =>
-  parts.captures.get(placeOf(parts, call), call.query.version ?? null);
+const captureOf = (context: RouteContext, call: Call<CaptureVersionQuery, null>): Promise<CaptureRecord> =>
+  context.captures.get(placeOf(context, call), call.query.version ?? null);
 
-function placeOf({ engine }: HttpParts, { params, principal }: Call<unknown, unknown>): CapturePlace {
+function placeOf({ engine }: RouteContext, { params, principal }: Call<unknown, unknown>): CapturePlace {
   const { spec } = engine.endpoints.resolve(params['endpoint']!, principal);
   const name = params['capture']!;
   // What is no name at all names nothing, and some stores cannot be asked for it.
   return { tenant: principal.tenant, endpoint: spec.name, name: CAPTURE_NAME.test(name) ? name : '' };
 }
 
-async function predictions(parts: HttpParts, call: Call<CaptureVersionQuery, null>): Promise<FastifyReply> {
-  const found = await captureOf(parts, call);
+async function predictions(context: RouteContext, call: Call<CaptureVersionQuery, null>): Promise<FastifyReply> {
+  const found = await captureOf(context, call);
   const { name, version, predictions: facts } = found;
   const file = `${name}-v${version}.${extensionOf(facts.contentType)}`;
   // They are the model's, so a browser is told to save and not to show them.
   call.reply
     .header('content-disposition', `attachment; filename="${file}"`)
     .header('content-security-policy', "default-src 'none'; sandbox");
-  return sendBlob(parts, call, facts, () => parts.captures.predictions(found));
+  return sendBlob(context, call, facts, () => context.captures.predictions(found));
 }
 
-async function ids(parts: HttpParts, call: Call<CaptureVersionQuery, null>): Promise<FastifyReply> {
-  const found = await captureOf(parts, call);
+async function ids(context: RouteContext, call: Call<CaptureVersionQuery, null>): Promise<FastifyReply> {
+  const found = await captureOf(context, call);
   if (found.ids === null) return call.reply.type('application/json').send('null');
-  return sendBlob(parts, call, found.ids.list, async () => (await parts.captures.ids(found))!);
+  return sendBlob(context, call, found.ids.list, async () => (await context.captures.ids(found))!);
 }
 
 async function sendBlob(
-  { turns, limits }: HttpParts,
+  { turns, limits }: RouteContext,
   { request, reply }: Pick<Call<unknown, unknown>, 'request' | 'reply'>,
   { contentType, bytes, sha256 }: PayloadFacts,
   open: () => Promise<Readable>,
@@ -266,7 +266,7 @@ async function sendBlob(
 }
 
 async function evaluation(
-  { engine }: HttpParts,
+  { engine }: RouteContext,
   { params, principal, query, reply }: Call<Static<typeof EvaluationQuery>, null>,
 ): Promise<FastifyReply> {
   const { spec } = engine.endpoints.resolve(params['endpoint']!, principal);

@@ -7,7 +7,7 @@ import { inSeconds, toRfc3339 } from '../../domain/time.ts';
 import { runNotFound } from '../../engine/runs.ts';
 import type { DeliveryAttemptRecord, DeliveryRecord } from '../../stores/ledger/ledger.ts';
 import { DeliveryBody, DeliveryList } from '../../wire/deliveries.ts';
-import type { HttpParts } from '../context.ts';
+import type { RouteContext } from '../context.ts';
 import { deliveriesPath } from '../paths.ts';
 import { type Call, type Route, route } from '../route.ts';
 
@@ -49,14 +49,14 @@ export const DELIVERY_ROUTES: readonly Route[] = [
   }),
 ];
 
-async function list({ engine }: HttpParts, { params, principal, reply }: Call<object, null>): Promise<FastifyReply> {
+async function list({ engine }: RouteContext, { params, principal, reply }: Call<object, null>): Promise<FastifyReply> {
   const deliveries = await engine.runs.deliveries(idOf(params['id']!), principal);
   const body: DeliveryList = { deliveries: deliveries.map(deliveryBody) };
   return reply.type('application/json').send(JSON.stringify(body));
 }
 
 async function redeliver(
-  { engine }: HttpParts,
+  { engine }: RouteContext,
   { params, principal, reply }: Call<object, null>,
 ): Promise<FastifyReply> {
   const runId = idOf(params['id']!);

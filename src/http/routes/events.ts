@@ -7,7 +7,7 @@ import { placeOfEnd } from '../../engine/following.ts';
 import { EventsQuery } from '../../wire/events.ts';
 import { inUtf8 } from '../request/charset.ts';
 import { EVENT_STREAM, eventTexts, placeOf } from '../answer/event-stream.ts';
-import type { HttpParts } from '../context.ts';
+import type { RouteContext } from '../context.ts';
 import { sendStream } from '../answer/reader.ts';
 import { type Call, type Route, route } from '../route.ts';
 import { idOf } from './run-id.ts';
@@ -38,7 +38,7 @@ export const EVENT_ROUTES: readonly Route[] = [
 ];
 
 async function events(
-  { engine, limits, streams, followSignal }: HttpParts,
+  { engine, limits, streams, followSignal }: RouteContext,
   { request, reply, params, principal, query }: Call<Static<typeof EventsQuery>, null>,
 ): Promise<FastifyReply> {
   const sight = await engine.runs.sight(idOf(params['id']!), principal);

@@ -20,7 +20,7 @@ import { inputBody } from '../request/body-rules.ts';
 import { type IncomingBody, tooLarge } from '../request/incoming-body.ts';
 import { isLongEnvelope } from '../request/long-envelope.ts';
 import { RAW_OUTPUT } from '../answer/output.ts';
-import type { HttpParts } from '../context.ts';
+import type { RouteContext } from '../context.ts';
 import { runPath } from '../paths.ts';
 import { type Preference, readPreference } from '../request/prefer.ts';
 import { problemOfRun } from '../answer/problem.ts';
@@ -106,7 +106,7 @@ export const INVOKE_ROUTES: readonly Route[] = [
     summary: 'Run a model',
     description:
       'Answers 202 at once, or waits for the end: what the request says counts first, then `Prefer`, then the endpoint’s mode. Options go into the envelope, or, beside a raw body, into the query.',
-    handle: (parts, call) => invoke(parts, call, call.params['endpoint']!),
+    handle: (context, call) => invoke(context, call, call.params['endpoint']!),
   }),
   route({
     ...INVOKE,
@@ -114,22 +114,22 @@ export const INVOKE_ROUTES: readonly Route[] = [
     operationId: 'invokeDefaultEndpoint',
     summary: 'Run the default model',
     description: 'The same for the only endpoint, or the one that is marked as the default.',
-    handle: (parts, call) => invoke(parts, call, null),
+    handle: (context, call) => invoke(context, call, null),
   }),
 ];
 
 async function invoke(
-  parts: HttpParts,
+  context: RouteContext,
   call: Call<InvokeQuery, Uint8Array | IncomingBody>,
   name: string | null,
 ): Promise<FastifyReply> {
-  const { engine } = parts;
+  const { engine } = context;
   const { request, reply, principal, query, body } = call;
   const deployed = engine.endpoints.resolve(name, principal);
   let asked: ReadRequest;
   try {
     const isLong = isLongEnvelope(request.headers['content-type'] ?? '', body);
-    const places = isLong ? await parts.longEnvelopes.placesOfMembers(body) : undefined;
+    const places = isLong ? await context.longEnvelopes.placesOfMembers(body) : undefined;
     asked = readSubmission({ principal, headers: request.headers, query, body, places }, deployed);
   } catch (error) {
     if (hasZenmlFace(deployed)) return sendZenmlMistakes(reply, error);
@@ -139,15 +139,15 @@ async function invoke(
   const mode = modeOf(asked.async, preference, deployed);
   if (preference !== null) reply.header('vary', 'Prefer');
   if (preference !== null && asked.async === null) reply.header('preference-applied', preference.applied);
-  const submission = await takeIn(parts, asked.submission);
-  const accepted = await submitTraced(parts, request, (trace) => engine.submit({ ...submission, trace }));
+  const submission = await takeIn(context, asked.submission);
+  const accepted = await submitTraced(context, request, (trace) => engine.submit({ ...submission, trace }));
   if (accepted.kind === 'new') {
     const { queueLimit } = deployed.spec;
     reply.headers(quotaHeaders(queueLimit, queueLimit - accepted.ahead - 1));
   }
   if (accepted.kind === 'replayed') reply.header('idempotency-replayed', 'true');
   if (mode.kind === 'async') return sendSubmitted(engine, call, accepted);
-  return waitAndAnswer(parts, call, {
+  return waitAndAnswer(context, call, {
     runId: accepted.kind === 'new' ? accepted.run.runId : accepted.runId,
     mode,
     accept: asked.submission.accept,
@@ -157,7 +157,7 @@ async function invoke(
 }
 
 /** Stores an input that is too long to be held, once everything else about it was found to be right. */
-async function takeIn({ engine, limits }: HttpParts, asked: AskedSubmission): Promise<Submission> {
+async function takeIn({ engine, limits }: RouteContext, asked: AskedSubmission): Promise<Submission> {
   const { input, ...submission } = asked;
   // An envelope was held to a limit of its own.
   const isRaw = asked.inputPointer === '';
@@ -192,12 +192,12 @@ interface Awaited {
 }
 
 async function waitAndAnswer(
-  parts: HttpParts,
+  context: RouteContext,
   { reply, principal }: Pick<Call<unknown, unknown>, 'reply' | 'principal'>,
   { runId, mode, accept, isDeduplicated, face }: Awaited,
 ): Promise<FastifyReply> {
-  const { engine } = parts;
-  const sight = await engine.runs.waitForEnd(runId, principal, mode.atMost, parts.waitSignal(reply));
+  const { engine } = context;
+  const sight = await engine.runs.waitForEnd(runId, principal, mode.atMost, context.waitSignal(reply));
   const { run } = sight;
   reply.header('location', runPath(runId)).header('run-id', runId);
   if (face !== null && isEnded(run.status) && (accept === null || isJson(accept))) {
@@ -206,13 +206,13 @@ async function waitAndAnswer(
     const misfit = misfitOf(run);
     return misfit === null ? sendZenmlRun(engine, reply, sight, parameters) : sendZenmlMistakes(reply, misfit);
   }
-  if (run.status === 'succeeded') return sendOutput(parts, reply, sight, accept, isDeduplicated);
+  if (run.status === 'succeeded') return sendOutput(context, reply, sight, accept, isDeduplicated);
   if (isEnded(run.status)) throw problemOfRun(run);
   if (mode.afterwards === 'accepted') return sendAccepted(reply, sight, isDeduplicated);
-  throw stillRunning(parts, sight, mode.atMost, reply.request.base);
+  throw stillRunning(context, sight, mode.atMost, reply.request.base);
 }
 
-function stillRunning({ engine }: HttpParts, { run }: RunSight, waited: Duration, base: string): ServiceError {
+function stillRunning({ engine }: RouteContext, { run }: RunSight, waited: Duration, base: string): ServiceError {
   const where = { runId: run.runId, headers: { location: runPath(run.runId), 'retry-after': '1' } };
   if (engine.draining)
     return new ServiceError(

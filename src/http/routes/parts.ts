@@ -7,7 +7,7 @@ import { ServiceError } from '../../domain/errors.ts';
 import { PartBody } from '../../wire/parts.ts';
 import { inUtf8 } from '../request/charset.ts';
 import { EVENT_STREAM, partTexts, SAW_END } from '../answer/event-stream.ts';
-import type { HttpParts } from '../context.ts';
+import type { RouteContext } from '../context.ts';
 import { outputExpired } from '../answer/problem.ts';
 import { sendStream } from '../answer/reader.ts';
 import { type Call, type Route, route } from '../route.ts';
@@ -38,7 +38,7 @@ export const PART_ROUTES: readonly Route[] = [
 ];
 
 async function parts(
-  { engine, limits, streams, followSignal }: HttpParts,
+  { engine, limits, streams, followSignal }: RouteContext,
   { request, reply, params, principal }: Call<object, null>,
 ): Promise<FastifyReply> {
   const { run } = await engine.runs.sight(idOf(params['id']!), principal);

@@ -17,7 +17,7 @@ import { inUtf8 } from '../request/charset.ts';
 import { idempotencyKeyOf } from '../request/idempotency.ts';
 import { RAW_OUTPUT, sendPartialOutput, sendSelectedOutput } from '../answer/output.ts';
 import { attemptEnd, followedLines, type LogFormat } from '../answer/followed-logs.ts';
-import type { HttpParts } from '../context.ts';
+import type { RouteContext } from '../context.ts';
 import { cursorOf, PAGE_DEFAULT, pageOf } from '../answer/paging.ts';
 import { outputExpired, problemOfRun } from '../answer/problem.ts';
 import { sendStream } from '../answer/reader.ts';
@@ -181,7 +181,7 @@ export const RUN_ROUTES: readonly Route[] = [
 ];
 
 async function listRuns(
-  { engine }: HttpParts,
+  { engine }: RouteContext,
   { principal: viewer, query, reply }: Call<RunQuery, null>,
 ): Promise<FastifyReply> {
   const filter = filterOf(query);
@@ -206,26 +206,26 @@ function filterOf(query: RunQuery): RunFilter {
 }
 
 async function showRun(
-  parts: HttpParts,
+  context: RouteContext,
   { params, principal, query: { wait }, reply }: Call<Static<typeof WaitQuery>, null>,
 ): Promise<FastifyReply> {
-  const { engine } = parts;
+  const { engine } = context;
   const runId = idOf(params['id']!);
   const sight =
     wait === undefined
       ? await engine.runs.sight(runId, principal)
-      : await engine.runs.waitForEnd(runId, principal, seconds(wait), parts.waitSignal(reply));
+      : await engine.runs.waitForEnd(runId, principal, seconds(wait), context.waitSignal(reply));
   return sendSelectedRun(engine, reply, sight);
 }
 
 async function output(
-  parts: HttpParts,
+  context: RouteContext,
   { params, principal, query, reply }: Call<OutputQuery, null>,
 ): Promise<FastifyReply> {
-  const sight = await parts.engine.runs.sight(idOf(params['id']!), principal);
+  const sight = await context.engine.runs.sight(idOf(params['id']!), principal);
   const { run } = sight;
-  if (run.status === 'succeeded') return sendSelectedOutput(parts, reply, run);
-  if (query.partial === true && run.kind === 'batch') return sendPartialOutput(parts, reply, run);
+  if (run.status === 'succeeded') return sendSelectedOutput(context, reply, run);
+  if (query.partial === true && run.kind === 'batch') return sendPartialOutput(context, reply, run);
   if (isEnded(run.status)) throw problemOfRun(run);
   if (query.partial === true)
     throw new ServiceError(
@@ -239,12 +239,12 @@ async function output(
 }
 
 /** Text for people, unless the client asks for JSON Lines. */
-async function logs(parts: HttpParts, call: Call<Static<typeof LogsQuery>, null>): Promise<FastifyReply> {
+async function logs(context: RouteContext, call: Call<Static<typeof LogsQuery>, null>): Promise<FastifyReply> {
   const { request, params, principal, query, reply } = call;
   const { after = 0, follow = false } = query;
   const format = logFormatOf(readAccept(request.headers.accept));
   const runId = idOf(params['id']!);
-  const { engine, limits, streams, followSignal } = parts;
+  const { engine, limits, streams, followSignal } = context;
   const type = inUtf8(format === 'jsonl' ? 'application/jsonlines' : 'text/plain');
   if (!follow || request.method === 'HEAD') {
     const { run, attempts, lines } = await engine.runs.logs(runId, principal);
@@ -285,7 +285,7 @@ function logFormatOf(accept: string | null): LogFormat {
   }
 }
 
-async function cancel({ engine }: HttpParts, { params, principal, reply }: Call<object, null>): Promise<FastifyReply> {
+async function cancel({ engine }: RouteContext, { params, principal, reply }: Call<object, null>): Promise<FastifyReply> {
   const runId = idOf(params['id']!);
   const result = await engine.cancel(runId, principal);
   const sight = await engine.runs.sight(runId, principal);
@@ -298,12 +298,12 @@ async function cancel({ engine }: HttpParts, { params, principal, reply }: Call<
   return sendRun(reply, sight, null);
 }
 
-async function retry(parts: HttpParts, call: Call<object, null>): Promise<FastifyReply> {
-  const { engine } = parts;
+async function retry(context: RouteContext, call: Call<object, null>): Promise<FastifyReply> {
+  const { engine } = context;
   const { request, params, principal, reply } = call;
   const idempotencyKey = idempotencyKeyOf(request.headers);
   const runId = idOf(params['id']!);
-  const accepted = await submitTraced(parts, request, (trace) =>
+  const accepted = await submitTraced(context, request, (trace) =>
     engine.retry(runId, principal, { idempotencyKey, trace }),
   );
   if (accepted.kind === 'replayed') reply.header('idempotency-replayed', 'true');

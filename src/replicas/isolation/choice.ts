@@ -5,7 +5,7 @@ import type { Machine } from './machine.ts';
 import { type ChosenUser, chooseUser, FIRST_UID } from './user.ts';
 
 /** What the choice is made from. */
-export interface UsersParts {
+export interface UsersDeps {
   readonly machine: Pick<Machine, 'users' | 'cgroups'>;
   readonly environment: NodeJS.ProcessEnv;
   /** User id of the first endpoint; null for the default. */
@@ -14,13 +14,13 @@ export interface UsersParts {
 
 /** Chooses users, and remembers them. */
 export class Users {
-  readonly #parts: UsersParts;
+  readonly #deps: UsersDeps;
   readonly #uids = new Map<string, number>();
   /** By what they were chosen from: two versions of an endpoint may differ in it, and one that is given up must not change the other. */
   readonly #chosen = new Map<string, number | null>();
 
-  constructor(parts: UsersParts) {
-    this.#parts = parts;
+  constructor(deps: UsersDeps) {
+    this.#deps = deps;
   }
 
   /** Whom the replicas of an endpoint run as: a user id, or null for the server's own user. */
@@ -32,7 +32,7 @@ export class Users {
 
   /** Whether replicas can run as users of their own here. */
   get arePossible(): boolean {
-    return this.#parts.machine.users;
+    return this.#deps.machine.users;
   }
 
   /** Whether any replica runs as a user of its own. */
@@ -42,7 +42,7 @@ export class Users {
 
   /** Chooses the user of an endpoint, which keeps its id however often it is deployed. */
   choose(spec: EndpointSpec): ChosenUser {
-    const { machine, environment, firstUid } = this.#parts;
+    const { machine, environment, firstUid } = this.#deps;
     const uid = this.#uids.get(spec.name) ?? (firstUid ?? FIRST_UID) + this.#uids.size;
     this.#uids.set(spec.name, uid);
     const chosen = chooseUser(spec, uid, machine.users, environment);
@@ -52,7 +52,7 @@ export class Users {
 
   /** What of an endpoint's limits this machine does not keep, as a sentence; null where it keeps them all. */
   unkept({ name, replicas }: EndpointSpec): string | null {
-    return replicas.memory !== null && this.#parts.machine.cgroups.folders.memory === undefined
+    return replicas.memory !== null && this.#deps.machine.cgroups.folders.memory === undefined
       ? `replicas.memory of ${name} is not kept: this server may make no cgroups for memory.`
       : null;
   }

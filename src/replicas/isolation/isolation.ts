@@ -25,7 +25,7 @@ const ENTER = 'ulimit -c 0; while [ "$1" != -- ]; do echo $$ > "$1" || exit 125;
 const SOCKET_PATH_MAX = process.platform === 'linux' ? 107 : 103;
 
 /** What the isolation needs to know. */
-export interface IsolationParts {
+export interface IsolationDeps {
   /** The server's data folder. */
   readonly data: string;
   readonly machine: Machine;
@@ -35,18 +35,18 @@ export interface IsolationParts {
 
 /** The isolation of one server's replicas. Made by `openIsolation`. */
 export class Isolation {
-  readonly #parts: IsolationParts;
+  readonly #deps: IsolationDeps;
   readonly #folder: string;
 
-  constructor(parts: IsolationParts, folder: string) {
-    this.#parts = parts;
+  constructor(deps: IsolationDeps, folder: string) {
+    this.#deps = deps;
     this.#folder = folder;
   }
 
   /** A folder for one replica: the server's, with folders of the replica's user in it, which nobody else can look into. */
   folderFor(spec: EndpointSpec, replicaId: string): string {
     const folder = join(this.#folder, replicaId.slice(-12));
-    const uid = this.#parts.users.of(spec);
+    const uid = this.#deps.users.of(spec);
     mkdirSync(folder, { mode: 0o700 });
     for (const path of ['scratch', SOCKET_FOLDER].map((name) => join(folder, name))) {
       mkdirSync(path, { mode: 0o700 });
@@ -58,7 +58,7 @@ export class Isolation {
 
   /** The same launch behind all that keeps it apart; `folder` is what `folderFor` answered. */
   confine(launch: ProcessLaunch, spec: EndpointSpec, replicaId: string, folder: string): ProcessLaunch {
-    const { machine, users } = this.#parts;
+    const { machine, users } = this.#deps;
     const uid = users.of(spec);
     const { memory, pids } = spec.replicas;
     const name = `${basename(this.#folder)}-${replicaId.slice(-12)}`;
@@ -83,7 +83,7 @@ export class Isolation {
 
   /** A folder that all replicas of an endpoint share, and nobody else: what one user has compiled, another does not run. */
   #sharedFolderOf(spec: EndpointSpec): string {
-    const uid = this.#parts.users.of(spec);
+    const uid = this.#deps.users.of(spec);
     const folder = join(this.#folder, `${spec.name}.${uid ?? 'server'}`);
     if (existsSync(folder)) return folder;
     mkdirSync(folder, { mode: 0o700 });
@@ -107,10 +107,10 @@ export class Isolation {
       },
       end: async () => {
         const hasEnded = await cgroup.end().catch((error: unknown) => {
-          this.#parts.log.warn({ err: error, folder }, 'the cgroup of a replica cannot be ended');
+          this.#deps.log.warn({ err: error, folder }, 'the cgroup of a replica cannot be ended');
           return true;
         });
-        if (!hasEnded) this.#parts.log.warn({ folder }, 'a process of a replica does not die');
+        if (!hasEnded) this.#deps.log.warn({ folder }, 'a process of a replica does not die');
         await this.wipe(folder);
       },
     };
@@ -124,20 +124,20 @@ export class Isolation {
       chmodSync(folder, 0o700);
       await rm(folder, { recursive: true, force: true });
     } catch (error) {
-      this.#parts.log.warn({ err: error, folder }, 'the folder of a replica cannot be removed');
+      this.#deps.log.warn({ err: error, folder }, 'the folder of a replica cannot be removed');
     }
   }
 }
 
 /** Clears away what dead servers of the same data folder left, and makes the folder for this one's replicas. */
-export async function openIsolation(parts: IsolationParts): Promise<Isolation> {
+export async function openIsolation(deps: IsolationDeps): Promise<Isolation> {
   assertUsable(resolve(tmpdir()));
-  await sweepLeftovers(parts.data);
+  await sweepLeftovers(deps.data);
   const folder = mkdtempSync(join(resolve(tmpdir()), FOLDER_PREFIX));
   // Others may pass through it to a folder of theirs, and see nothing on the way.
   chmodSync(folder, 0o711);
-  recordServer(folder, parts.data, parts.machine.cgroups);
-  return new Isolation(parts, folder);
+  recordServer(folder, deps.data, deps.machine.cgroups);
+  return new Isolation(deps, folder);
 }
 
 /** Replicas have their folders there: a server that can make none would be ready, and every start would fail. */

@@ -8,7 +8,7 @@ import type { Log } from '../../system/log.ts';
 import { isAsked, LAPSED_AFTER, LOOK_EVERY, readRequest, removeRequest, writeAnswer } from './request.ts';
 
 /** What an attendant works with. */
-export interface AttendantParts {
+export interface AttendantDeps {
   readonly data: string;
   readonly ledger: Pick<Ledger, 'holdFile'>;
   readonly log: Log;
@@ -18,13 +18,13 @@ export interface AttendantParts {
 
 /** Looks for requests until it is closed. */
 export class Attendant {
-  readonly #parts: AttendantParts;
+  readonly #deps: AttendantDeps;
   readonly #rounds = new Rounds(() => this.#look(), LOOK_EVERY);
   /** The request that is attended to, and when its number went up last, by performance.now(): it lapses by this process's time alone. */
   #request: { readonly id: string; readonly beat: number; readonly seenMs: number } | null = null;
 
-  constructor(parts: AttendantParts) {
-    this.#parts = parts;
+  constructor(deps: AttendantDeps) {
+    this.#deps = deps;
   }
 
   start(): void {
@@ -39,11 +39,11 @@ export class Attendant {
 
   /** Whether nothing in the data folder may be deleted now: looked at anew, since what is deleted in the meantime is missing in the backup. */
   isBusy(): boolean {
-    return isAsked(this.#parts.data);
+    return isAsked(this.#deps.data);
   }
 
   async #look(): Promise<void> {
-    const { data, log, lapsedAfter = LAPSED_AFTER } = this.#parts;
+    const { data, log, lapsedAfter = LAPSED_AFTER } = this.#deps;
     try {
       const request = readRequest(data);
       if (request === null) return await this.#release();
@@ -61,7 +61,7 @@ export class Attendant {
   }
 
   async #attend(id: string, beat: number): Promise<void> {
-    const { data, ledger, log } = this.#parts;
+    const { data, ledger, log } = this.#deps;
     await this.#release();
     this.#request = { id, beat, seenMs: performance.now() };
     log.info({ backup: id }, 'a backup is made: nothing is deleted meanwhile');
@@ -75,8 +75,8 @@ export class Attendant {
 
   async #release(): Promise<void> {
     if (this.#request === null) return;
-    this.#parts.log.info({ backup: this.#request.id }, 'the backup has ended');
+    this.#deps.log.info({ backup: this.#request.id }, 'the backup has ended');
     this.#request = null;
-    await this.#parts.ledger.holdFile?.(false);
+    await this.#deps.ledger.holdFile?.(false);
   }
 }

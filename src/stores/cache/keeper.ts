@@ -9,7 +9,7 @@ import type { CacheStore } from '../../cache/port.ts';
 const PAUSE: Duration = hours(1);
 
 /** What the keeper works with. */
-export interface CacheKeeperParts {
+export interface CacheKeeperDeps {
   readonly cache: CacheStore;
   /** How long an answer stays that nobody asks for. */
   readonly unusedFor: Duration;
@@ -19,11 +19,11 @@ export interface CacheKeeperParts {
 
 /** Makes its rounds until it is stopped, the first one at once. */
 export class CacheKeeper {
-  readonly #parts: CacheKeeperParts;
+  readonly #deps: CacheKeeperDeps;
   readonly #rounds = new Rounds(() => this.#letGo(), PAUSE);
 
-  constructor(parts: CacheKeeperParts) {
-    this.#parts = parts;
+  constructor(deps: CacheKeeperDeps) {
+    this.#deps = deps;
   }
 
   start(): void {
@@ -35,7 +35,7 @@ export class CacheKeeper {
   }
 
   async #letGo(): Promise<void> {
-    const { cache, unusedFor, clock, log } = this.#parts;
+    const { cache, unusedFor, clock, log } = this.#deps;
     try {
       const unusedSince = after(clock.now(), milliseconds(0 - unusedFor));
       while ((await cache.letGo(unusedSince)) > 0 && !this.#rounds.stopped);

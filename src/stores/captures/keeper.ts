@@ -11,7 +11,7 @@ import { orphansIn } from './orphans.ts';
 const PAUSE: Duration = hours(1);
 
 /** What the keeper works with. */
-export interface CaptureKeeperParts {
+export interface CaptureKeeperDeps {
   readonly store: Pick<CaptureStore, 'all'>;
   readonly blobs: BlobStore;
   readonly clock: Clock;
@@ -22,11 +22,11 @@ export interface CaptureKeeperParts {
 
 /** Makes its rounds until it is stopped, the first one at once. */
 export class CaptureKeeper {
-  readonly #parts: CaptureKeeperParts;
+  readonly #deps: CaptureKeeperDeps;
   readonly #rounds = new Rounds(() => this.#deleteOrphans(), PAUSE);
 
-  constructor(parts: CaptureKeeperParts) {
-    this.#parts = parts;
+  constructor(deps: CaptureKeeperDeps) {
+    this.#deps = deps;
   }
 
   start(): void {
@@ -38,7 +38,7 @@ export class CaptureKeeper {
   }
 
   async #deleteOrphans(): Promise<void> {
-    const { store, blobs, clock, log, folder } = this.#parts;
+    const { store, blobs, clock, log, folder } = this.#deps;
     try {
       // Without a capture, it is perhaps another store than the one that these blobs belong to, named by mistake.
       if ((await store.all(0, 1)).length === 0) return;

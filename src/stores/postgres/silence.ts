@@ -8,7 +8,7 @@ import { type Duration, elapsed, type Moment, seconds } from '../../domain/time.
 const ASKED_AFTER = seconds(1);
 
 /** What is done about a silence. */
-export interface SilenceParts {
+export interface SilenceDeps {
   /** Asks what any database answers at once; whether an answer came is told to `heard` and `unanswered`, and never thrown. */
   readonly ask: () => Promise<unknown>;
   /** How long a silence is borne. */
@@ -19,7 +19,7 @@ export interface SilenceParts {
 
 /** See the head of this file. */
 export class Silence {
-  readonly #parts: SilenceParts;
+  readonly #deps: SilenceDeps;
   /** Since when somebody has waited without hearing anything; null where nobody waits. */
   #since: Moment | null = null;
   /** Whether a question has had no answer since. */
@@ -27,14 +27,14 @@ export class Silence {
   #isAsking = false;
   #looks: NodeJS.Timeout | undefined;
 
-  constructor(parts: SilenceParts) {
-    this.#parts = parts;
+  constructor(deps: SilenceDeps) {
+    this.#deps = deps;
   }
 
   /** How long it has lasted, where it is known and has lasted for longer than it is borne; otherwise null. */
   get tooLong(): Duration | null {
     const lasts = this.#since === null ? 0 : elapsed(this.#since, steadyNow());
-    return this.#isKnown && lasts >= this.#parts.patience ? (lasts as Duration) : null;
+    return this.#isKnown && lasts >= this.#deps.patience ? (lasts as Duration) : null;
   }
 
   /** When the patience of somebody began who has waited since then: with a silence that is known, where that began before. */
@@ -76,9 +76,9 @@ export class Silence {
       this.#looks = undefined;
       return;
     }
-    if (this.tooLong !== null) this.#parts.endWaits();
+    if (this.tooLong !== null) this.#deps.endWaits();
     if (this.#isAsking || elapsed(this.#since, steadyNow()) < ASKED_AFTER) return;
     this.#isAsking = true;
-    void this.#parts.ask().finally(() => (this.#isAsking = false));
+    void this.#deps.ask().finally(() => (this.#isAsking = false));
   }
 }

@@ -29,7 +29,7 @@ interface ArrayMaker<Result extends NumberArray> {
 }
 
 /** The parts of one record batch, each taken once and in order. */
-export class BatchParts {
+export class BatchPieces {
   readonly length: number;
   readonly #codec: Codec | null;
   readonly #nodes: number[][];
@@ -110,6 +110,6 @@ export class BatchParts {
 }
 
 /** A batch by its description. Throws a TableError where that makes no sense. */
-export function openBatch(header: FlatTable, body: Uint8Array): BatchParts {
-  return wellFormed(() => new BatchParts(header, body), 'a batch of its rows cannot be read');
+export function openBatch(header: FlatTable, body: Uint8Array): BatchPieces {
+  return wellFormed(() => new BatchPieces(header, body), 'a batch of its rows cannot be read');
 }

@@ -1,7 +1,7 @@
 // The values of a column of a batch as JSON text. Everything that is read was checked to lie inside of the batch.
 
 import { TableError, shownName } from '../format.ts';
-import type { BatchNode, BatchParts } from './batch.ts';
+import type { BatchNode, BatchPieces } from './batch.ts';
 import { BadFlatbuffer } from './flatbuffer.ts';
 import { dateText, timestampText, timeText } from './moments.ts';
 import { decimalText, float32Text, float64Text, halfOf } from './numbers.ts';
@@ -49,13 +49,13 @@ const tooLong = (cause?: unknown): CellFault =>
   new CellFault('makes the row longer than 128 MiB as JSON; send shorter ones.', { cause });
 
 /** How the values of a batch's next column are read, of which it has one for each row. */
-export function readColumn(parts: BatchParts, type: ArrowType, dictionaries: Dictionaries): CellText {
+export function readColumn(parts: BatchPieces, type: ArrowType, dictionaries: Dictionaries): CellText {
   parts.beginColumn();
   return readCells(parts, type, parts.length, dictionaries);
 }
 
 /** How the values of a column, or of the next part of one, are read. `lengthMin` is how many there must be. */
-export function readCells(parts: BatchParts, type: ArrowType, lengthMin: number, dictionaries: Dictionaries): CellText {
+export function readCells(parts: BatchPieces, type: ArrowType, lengthMin: number, dictionaries: Dictionaries): CellText {
   const node = parts.node(lengthMin);
   if (type.kind === 'null') return () => 'null';
   const valid = parts.validity(node);
@@ -66,7 +66,7 @@ export function readCells(parts: BatchParts, type: ArrowType, lengthMin: number,
 const isSet = (bits: Uint8Array, at: number): boolean => ((bits[at >> 3]! >> (at & 7)) & 1) === 1;
 
 function readValues(
-  parts: BatchParts,
+  parts: BatchPieces,
   type: Exclude<ArrowType, { kind: 'null' }>,
   node: BatchNode,
   dictionaries: Dictionaries,
@@ -98,12 +98,12 @@ function readValues(
   }
 }
 
-function boolCells(parts: BatchParts, { length }: BatchNode): CellText {
+function boolCells(parts: BatchPieces, { length }: BatchNode): CellText {
   const bits = parts.numbers(Uint8Array, Math.ceil(length / 8));
   return (at) => (isSet(bits, at) ? 'true' : 'false');
 }
 
-function intValues(parts: BatchParts, { bits, signed }: IntType, count: number) {
+function intValues(parts: BatchPieces, { bits, signed }: IntType, count: number) {
   switch (bits) {
     case 8:
       return parts.numbers<Int8Array | Uint8Array>(signed ? Int8Array : Uint8Array, count);
@@ -116,7 +116,7 @@ function intValues(parts: BatchParts, { bits, signed }: IntType, count: number) 
   }
 }
 
-function floatCells(parts: BatchParts, bits: 16 | 32 | 64, { length }: BatchNode): CellText {
+function floatCells(parts: BatchPieces, bits: 16 | 32 | 64, { length }: BatchNode): CellText {
   if (bits === 16) {
     const halves = parts.numbers(Uint16Array, length);
     return (at) => float64Text(finite(halfOf(halves[at]!)));
@@ -134,7 +134,7 @@ function finite(value: number): number {
   throw new CellFault(`is ${value}, which would hide an error; send null where a value is missing.`);
 }
 
-function decimalCells(parts: BatchParts, { bits, precision, scale }: DecimalType, { length }: BatchNode): CellText {
+function decimalCells(parts: BatchPieces, { bits, precision, scale }: DecimalType, { length }: BatchNode): CellText {
   const limit = 10n ** BigInt(precision);
   const text = (units: bigint): string => {
     if (units < limit && -units < limit) return decimalText(units, scale);
@@ -157,7 +157,7 @@ function decimalCells(parts: BatchParts, { bits, precision, scale }: DecimalType
 }
 
 function momentCells(
-  parts: BatchParts,
+  parts: BatchPieces,
   type: TypeOf<'date' | 'time' | 'timestamp' | 'duration'>,
   { length }: BatchNode,
 ): CellText {
@@ -206,7 +206,7 @@ function quoted(bytes: Uint8Array): string {
   }
 }
 
-function textCells(parts: BatchParts, { layout }: TextType, { length }: BatchNode): CellText {
+function textCells(parts: BatchPieces, { layout }: TextType, { length }: BatchNode): CellText {
   const ends = offsetsOf(parts, layout === 'large', length);
   const bytes = parts.bytes();
   checkOffsets(ends, length, bytes.length);
@@ -217,7 +217,7 @@ const VIEW_BYTES = 16;
 /** Texts up to this length stand in their view. */
 const INLINE_BYTES_MAX = 12;
 
-function viewCells(parts: BatchParts, { length }: BatchNode): CellText {
+function viewCells(parts: BatchPieces, { length }: BatchNode): CellText {
   const views = parts.numbers(Uint8Array, length * VIEW_BYTES);
   const buffers = parts.viewed();
   const view = new DataView(views.buffer, views.byteOffset, views.byteLength);
@@ -235,7 +235,7 @@ function viewCells(parts: BatchParts, { length }: BatchNode): CellText {
 
 type Offsets = Int32Array | BigInt64Array;
 
-function offsetsOf(parts: BatchParts, large: boolean, length: number): Offsets {
+function offsetsOf(parts: BatchPieces, large: boolean, length: number): Offsets {
   // Without values some programs write no offsets either.
   const count = length === 0 ? 0 : length + 1;
   return parts.numbers<Offsets>(large ? BigInt64Array : Int32Array, count);
@@ -252,7 +252,7 @@ function checkOffsets(offsets: Offsets, length: number, end: number): void {
   if (before > end) throw new BadFlatbuffer('its values end after its last byte');
 }
 
-function listCells(parts: BatchParts, type: ListType, { length }: BatchNode, dictionaries: Dictionaries): CellText {
+function listCells(parts: BatchPieces, type: ListType, { length }: BatchNode, dictionaries: Dictionaries): CellText {
   const { layout, size, item } = type;
   if (layout === 'fixed') {
     const cells = readCells(parts, item.type, length * size, dictionaries);
@@ -289,7 +289,7 @@ function arrayText(cells: CellText, from: number, to: number): string {
 }
 
 function structCells(
-  parts: BatchParts,
+  parts: BatchPieces,
   { fields }: TypeOf<'struct'>,
   { length }: BatchNode,
   dictionaries: Dictionaries,
@@ -306,7 +306,7 @@ function structCells(
 }
 
 function dictionaryCells(
-  parts: BatchParts,
+  parts: BatchPieces,
   { id, index }: DictionaryType,
   { length }: BatchNode,
   dictionaries: Dictionaries,

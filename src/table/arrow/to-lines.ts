@@ -2,7 +2,7 @@
 
 import { finishBytes, openWriter, utf8, writeAll } from '../bytes.ts';
 import { shownName, TableError } from '../format.ts';
-import { type BatchParts, openBatch } from './batch.ts';
+import { type BatchPieces, openBatch } from './batch.ts';
 import { CellFault, type Dictionaries, extended, readColumn } from './cells.ts';
 import { bodySize, type BodySize } from './compression.ts';
 import { DictionaryReader } from './dictionaries.ts';
@@ -135,7 +135,7 @@ function* readPieces(messages: readonly ArrowMessage[], schema: ArrowSchema): Ge
 
 function* batchPieces(
   schema: ArrowSchema,
-  parts: BatchParts,
+  parts: BatchPieces,
   dictionaries: Dictionaries,
   rowsBefore: number,
 ): Generator<string, void> {

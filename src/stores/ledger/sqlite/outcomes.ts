@@ -43,7 +43,7 @@ export interface Changed extends EndedRow {
 }
 
 /** What writing an outcome touches beside the run. */
-export interface OutcomeParts {
+export interface OutcomeDeps {
   readonly attempts: AttemptLog;
   readonly counters: Counters;
   readonly cancellation: Cancellation;
@@ -57,22 +57,22 @@ export class Outcomes {
   readonly #fail;
   readonly #requeue;
   readonly #noteProgress;
-  readonly #parts: OutcomeParts;
+  readonly #deps: OutcomeDeps;
 
-  constructor(db: DatabaseSync, parts: OutcomeParts) {
+  constructor(db: DatabaseSync, deps: OutcomeDeps) {
     this.#succeed = new Query<Changed>(db, SUCCEED);
     this.#keepOutput = db.prepare(KEEP_OUTPUT);
     this.#fail = new Query<Changed>(db, FAIL);
     this.#requeue = new Query<Changed>(db, REQUEUE);
     this.#noteProgress = db.prepare(NOTE_PROGRESS);
-    this.#parts = parts;
+    this.#deps = deps;
   }
 
   finish(now: Instant, finished: readonly FinishedAttempt[]): Recorded[] {
     return finished.map((attempt) => {
       const changed = this.#write(now, attempt);
       if (changed === null) {
-        this.#parts.attempts.stopped(now, attempt.claim);
+        this.#deps.attempts.stopped(now, attempt.claim);
         return 'lost';
       }
       if (attempt.progress !== null) this.#note(changed.seq, attempt.progress);
@@ -93,8 +93,8 @@ export class Outcomes {
     const lostWorker = end.error?.type === 'replica-crashed' ? 1 : 0;
     const changed = this.#requeue.first({ ...claim, dueAt, uncounted, lostWorker });
     if (changed === undefined) return null;
-    this.#parts.attempts.end(now, changed.seq, claim.attempt, end, workOf(end));
-    if (changed.kind !== 'chunk') this.#parts.counters.takeBack(changed.endpoint);
+    this.#deps.attempts.end(now, changed.seq, claim.attempt, end, workOf(end));
+    if (changed.kind !== 'chunk') this.#deps.counters.takeBack(changed.endpoint);
     return changed;
   }
 
@@ -125,9 +125,9 @@ export class Outcomes {
   }
 
   #ended(now: Instant, changed: Changed, claim: Claim, status: EndedStatus, end: AttemptEnd): Changed {
-    this.#parts.attempts.end(now, changed.seq, claim.attempt, end, workOf(end));
-    this.#parts.outbox.ended(now, changed, status);
-    if (changed.kind === 'batch') this.#parts.cancellation.cancelChildren(now, changed.seq);
+    this.#deps.attempts.end(now, changed.seq, claim.attempt, end, workOf(end));
+    this.#deps.outbox.ended(now, changed, status);
+    if (changed.kind === 'batch') this.#deps.cancellation.cancelChildren(now, changed.seq);
     return changed;
   }
 }

@@ -6,7 +6,7 @@ import type { RunId } from '../../../domain/ids.ts';
 import type { Instant } from '../../../domain/time.ts';
 import type { Swept } from '../ledger.ts';
 import type { EndedRow } from './outbox.ts';
-import type { Outcomes, OutcomeParts } from './outcomes.ts';
+import type { Outcomes, OutcomeDeps } from './outcomes.ts';
 import { Query } from '../../sqlite/query.ts';
 
 /** How many runs one sweep takes, so that it never keeps other callers waiting for long; the caller sweeps again while there are more. */
@@ -44,13 +44,13 @@ export class Sweep {
   readonly #lost;
   readonly #expire;
   readonly #outcomes: Outcomes;
-  readonly #parts: OutcomeParts;
+  readonly #deps: OutcomeDeps;
 
-  constructor(db: DatabaseSync, outcomes: Outcomes, parts: OutcomeParts) {
+  constructor(db: DatabaseSync, outcomes: Outcomes, deps: OutcomeDeps) {
     this.#lost = new Query<Lost>(db, LOST);
     this.#expire = new Query<EndedRow & { endpoint: string }>(db, EXPIRE);
     this.#outcomes = outcomes;
-    this.#parts = parts;
+    this.#deps = deps;
   }
 
   /** One server at a time has this file, so a claim of another owner is a dead one's, whatever its lease says. */
@@ -70,9 +70,9 @@ export class Sweep {
     const expired = this.#expire.all({ now });
     return expired.map((run) => {
       const { seq, run_id: runId, endpoint } = run;
-      this.#parts.counters.free(endpoint);
-      this.#parts.outbox.ended(now, run, 'failed');
-      this.#parts.cancellation.cancelChildren(now, seq);
+      this.#deps.counters.free(endpoint);
+      this.#deps.outbox.ended(now, run, 'failed');
+      this.#deps.cancellation.cancelChildren(now, seq);
       return { runId: runId as RunId, endpoint, parentId: null, status: 'failed' };
     });
   }
