@@ -76,7 +76,7 @@ module.exports = {
     ]),
     may('metrics-read-what-the-engine-tells', METRICS, [
       DOMAIN,
-      '^src/engine/(?:engine|observer|sights)\\.ts$',
+      '^src/engine/(?:engine|observer|views)\\.ts$',
       port('ledger'),
     ]),
     may('http-goes-through-the-engine', room('http'), [

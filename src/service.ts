@@ -249,7 +249,7 @@ function launcherOf(
       if ('url' in bare) return bare;
       return { ...isolation.confine(bare, spec, replicaId, folder), log: logs.of(spec.name, replicaId) };
     } catch (error) {
-      if (bare !== null && !('url' in bare)) bare.letGo();
+      if (bare !== null && !('url' in bare)) bare.release();
       await isolation.wipe(folder);
       throw error;
     }

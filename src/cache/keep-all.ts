@@ -1,6 +1,6 @@
 // Many answers are kept some at a time.
 
-import type { Answered, AnswerStore, Kept } from './port.ts';
+import type { Answered, AnswerStore, ComputedAnswers } from './port.ts';
 
 /** Answers that are kept at once: what a store does for one of them takes well under a second. */
 const PAGE_KEYS = 10_000;
@@ -10,7 +10,7 @@ const PAGE_CHARACTERS = 4 * 2 ** 20;
 const ANSWER_CHARACTERS_MAX = 2 ** 20;
 
 /** Keeps answers, but for those that are too long to be kept. */
-export async function keepAll(store: Pick<AnswerStore, 'keep'>, { entries, ...kept }: Kept): Promise<void> {
+export async function keepAll(store: Pick<AnswerStore, 'keep'>, { entries, ...kept }: ComputedAnswers): Promise<void> {
   let page: Answered[] = [];
   let characters = 0;
   for (const entry of entries) {

@@ -45,7 +45,7 @@ export interface Answered {
 }
 
 /** Answers that were computed. */
-export interface Kept {
+export interface ComputedAnswers {
   /** The version that computed them, whatever was asked for. */
   readonly version: number;
   readonly caller: string;
@@ -94,7 +94,7 @@ export interface CacheStore {
   /** What is known of the keys, in their order: of as many from the first on as `bytesMax` lets in, and of one at least. */
   lookUp(place: CachePlace, question: Question): Promise<readonly Found[]>;
   /** Keeps answers, and ends the caller's claims on their keys. A key that is known keeps the answer it has, unless it is replaced. Answers how many are new. */
-  keep(place: CachePlace, kept: Kept): Promise<number>;
+  keep(place: CachePlace, kept: ComputedAnswers): Promise<number>;
   /** Renews every claim of a caller, from now on. Answers how many it has. */
   renew(place: CachePlace, caller: string, lease: Duration): Promise<number>;
   /** Ends every claim of a caller. */
@@ -105,7 +105,7 @@ export interface CacheStore {
   /** Forgets the answers of these keys, of whatever version. Answers how many. */
   deleteEntries(place: CachePlace, keys: readonly CacheKey[]): Promise<number>;
   /** Forgets answers of any endpoint that nobody has asked for since, and claims that have lapsed. Answers how many: when it is 0, there are no more. */
-  letGo(unusedSince: Instant): Promise<number>;
+  evict(unusedSince: Instant): Promise<number>;
   /** Gives room that is no longer needed back to the disk. Answers how many bytes, as far as the store can tell. */
   compact(): Promise<number>;
   close(): Promise<void>;
@@ -113,7 +113,7 @@ export interface CacheStore {
 
 /** The store of one endpoint's answers. */
 export type AnswerStore = {
-  readonly [Verb in Exclude<keyof CacheStore, 'letGo'>]: CacheStore[Verb] extends (
+  readonly [Verb in Exclude<keyof CacheStore, 'evict'>]: CacheStore[Verb] extends (
     place: CachePlace,
     ...args: infer Args
   ) => infer Result

@@ -34,7 +34,7 @@ export interface RunOptions {
   readonly callbackUrl?: string | undefined;
   /** Which ends are told (all). */
   readonly callbackEvents?: readonly CallbackEvent[] | undefined;
-  /** Kept with the run and shown with it. */
+  /** ComputedAnswers with the run and shown with it. */
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
   /**
    * Makes the call resumable: the same key with the same input finds the run that it started before, from any process, for at

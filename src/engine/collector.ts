@@ -58,10 +58,10 @@ export class Collector {
   }
 
   /** Lets go of everything whose time is over. */
-  async letGo(): Promise<void> {
+  async collect(): Promise<void> {
     const { ledger, folder } = this.#deps;
     while (!this.#rounds.stopped && !folder.isCopied()) {
-      const { runs, blobs, logs } = await ledger.letGo();
+      const { runs, blobs, logs } = await ledger.collect();
       // Asked again: a copy that was begun meanwhile may name them. Then they are orphans from now on.
       if (!folder.isCopied()) await this.#delete(blobs);
       await this.#deleteLogsOf(logs);
@@ -107,7 +107,7 @@ export class Collector {
 
   async #collect(): Promise<void> {
     try {
-      await this.letGo();
+      await this.collect();
       this.#roundsToPass -= 1;
       if (this.#roundsToPass >= 0) return;
       this.#roundsToPass = ROUNDS_PER_PASS - 1;

@@ -7,7 +7,7 @@ import type { Ledger } from '../stores/ledger/ledger.ts';
 import type { Log } from '../system/log.ts';
 import type { Deployed } from './deployment.ts';
 import type { EndpointEngine } from './endpoint-engine.ts';
-import { type EndpointSight, endpointSightOf } from './sights.ts';
+import { type EndpointView, endpointViewOf } from './views.ts';
 import { Versions } from './versions.ts';
 
 /** What the endpoints of a server work with. */
@@ -79,10 +79,10 @@ export class Endpoints {
   }
 
   /** The endpoints that somebody may use, as they are shown. What waits and works there is counted over all tenants: it is what a new run waits for. */
-  async sights(viewer: Viewer): Promise<EndpointSight[]> {
+  async views(viewer: Viewer): Promise<EndpointView[]> {
     const depths = new Map((await this.#deps.ledger.depths()).map((depth) => [depth.endpoint, depth]));
     const visible = [...this.#versions.entries()].filter(([name]) => mayUse(viewer, name));
-    return visible.map(([name, versions]) => endpointSightOf(versions, depths.get(name)!, this.#deps.clock));
+    return visible.map(([name, versions]) => endpointViewOf(versions, depths.get(name)!, this.#deps.clock));
   }
 
   /** The versions of an endpoint that are at work. */

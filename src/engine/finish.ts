@@ -26,7 +26,7 @@ export async function finish(
   held: HeldClaim,
 ): Promise<Recorded> {
   let time: 'first' | 'again' = 'first';
-  const [recorded] = await room.insist(() => {
+  const [recorded] = await room.untilRoom(() => {
     const finishing = ledger.finish([attempt], time);
     time = 'again';
     return finishing;

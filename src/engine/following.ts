@@ -36,7 +36,7 @@ export interface Place {
 export const BEGINNING: Place = { moment: 0, attempt: 0, offset: 0 };
 
 /** Something that is told of a run; after `place` comes what is told next. */
-export type Told =
+export type FollowedEvent =
   | {
       readonly kind: 'status';
       readonly place: Place;
@@ -81,7 +81,7 @@ export async function* follow(
   deps: FollowingDeps,
   runId: RunId,
   { from, silence, signal }: FollowOptions,
-): AsyncGenerator<Told, void> {
+): AsyncGenerator<FollowedEvent, void> {
   const { ledger, clock } = deps;
   const changes = new Changes(deps, runId, signal);
   const following = new Following(deps.logs, from);
@@ -130,7 +130,7 @@ class Following {
   }
 
   /** Tells everything that was not told yet. */
-  async *look({ run, attempts }: RunDetails): AsyncGenerator<Told, void> {
+  async *look({ run, attempts }: RunDetails): AsyncGenerator<FollowedEvent, void> {
     for (const event of historyOf(run, attempts)) {
       const isLast = 'attempt' in event && event.attempt.attempt === run.attempt;
       if (event.kind === 'attempt-ended') {
@@ -149,12 +149,12 @@ class Following {
     yield* this.#newest(run);
   }
 
-  end(run: RunRecord, moment: number): Told {
+  end(run: RunRecord, moment: number): FollowedEvent {
     this.#place = { ...this.#place, moment };
     return { kind: 'end', place: this.#place, run };
   }
 
-  async *#lines({ runId, payloadsKept }: RunRecord, attempt: number): AsyncGenerator<Told, void> {
+  async *#lines({ runId, payloadsKept }: RunRecord, attempt: number): AsyncGenerator<FollowedEvent, void> {
     if (!payloadsKept || attempt < Math.max(1, this.#place.attempt)) return;
     if (attempt > this.#place.attempt) this.#place = { ...this.#place, attempt, offset: 0 };
     for (;;) {
@@ -167,7 +167,7 @@ class Following {
     }
   }
 
-  *#newest({ progress }: RunRecord): Generator<Told, void> {
+  *#newest({ progress }: RunRecord): Generator<FollowedEvent, void> {
     const text = JSON.stringify(progress);
     if (progress === null || text === this.#progress) return;
     this.#progress = text;
@@ -175,7 +175,7 @@ class Following {
   }
 }
 
-type WithoutPlace<Kind extends Told['kind']> = Omit<Extract<Told, { kind: Kind }>, 'place'>;
+type WithoutPlace<Kind extends FollowedEvent['kind']> = Omit<Extract<FollowedEvent, { kind: Kind }>, 'place'>;
 
 /** What an event tells, in order; never more than two things. */
 function toldOf(event: HistoryEvent, run: RunRecord): (WithoutPlace<'status'> | WithoutPlace<'attempt'>)[] {

@@ -12,7 +12,7 @@ import { isHalved } from './batch/chunk-plan.ts';
 import type { Watch } from './watch.ts';
 
 /** Something that is told of a batch. */
-export type ToldPart =
+export type PartEvent =
   /** These rows have their output, or never will; nothing else is told of them. */
   | { readonly kind: 'part'; readonly chunk: ChunkRecord }
   /** Every part was told. */
@@ -40,13 +40,13 @@ export async function* followParts(
   parts: PartsOfBatch,
   runId: RunId,
   { silence, signal }: FollowPartsOptions,
-): AsyncGenerator<ToldPart, void> {
+): AsyncGenerator<PartEvent, void> {
   const { ledger, clock } = parts;
   const ends = new Ends(parts, runId, signal);
   const told = new Set<RunId>();
   let rowsTold = 0;
   let toldAt = clock.steady();
-  function* news(chunks: readonly ChunkRecord[], isWithCancelled: boolean): Generator<ToldPart, void> {
+  function* news(chunks: readonly ChunkRecord[], isWithCancelled: boolean): Generator<PartEvent, void> {
     for (const chunk of chunks) {
       if (told.has(chunk.runId) || !isSettled(chunk) || (chunk.status === 'cancelled' && !isWithCancelled)) continue;
       told.add(chunk.runId);

@@ -1,7 +1,7 @@
 // Small payloads stay with their run in the ledger, larger ones go to the blob store: one place that knows which.
 
 import { Readable } from 'node:stream';
-import type { BlobStore, Insist } from '../stores/blobs/blobs.ts';
+import type { BlobStore, UntilRoom } from '../stores/blobs/blobs.ts';
 import { formatBytes } from '../domain/bytes.ts';
 import { gather } from '../domain/chunks.ts';
 import { sha256 } from '../domain/digest.ts';
@@ -48,7 +48,7 @@ export class Payloads {
   /**
    * As `store`, of bytes that come in chunks and are never held all at once; where the chunks end in an error, nothing of them is kept.
    *
-   * @param insist as `BlobStore.putStream` has it
+   * @param untilRoom as `BlobStore.putStream` has it
    * @throws PayloadTooLong once there are more than `bytesMax`, StorageFull, and whatever the chunks throw
    */
   async storeStream(
@@ -56,11 +56,11 @@ export class Payloads {
     contentType: string,
     key: BlobKey,
     bytesMax: number,
-    insist?: Insist,
+    untilRoom?: UntilRoom,
   ): Promise<Payload> {
     const gathered = await gather(atMost(chunks, bytesMax), INLINE_PAYLOAD_BYTES_MAX);
     if (gathered instanceof Uint8Array) return this.store(gathered, contentType, key);
-    const stored = await this.#blobs.putStream(key, gathered, insist);
+    const stored = await this.#blobs.putStream(key, gathered, untilRoom);
     return { contentType, ...stored, body: { blob: key } };
   }
 

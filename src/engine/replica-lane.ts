@@ -46,7 +46,7 @@ import { fetchInput, type FetchDeps, InputUnavailable } from './located-input.ts
 import { finish, handedBack, isTroubleOfServer } from './finish.ts';
 import { type Failure, failureOf, resultOfFailure } from './outcome.ts';
 import { isHeld, type Payloads } from './payloads.ts';
-import { openReports, type Reports } from './reports.ts';
+import { openReports, type AttemptReports } from './reports.ts';
 import { textTypeOf } from '../table/border.ts';
 import { disorderIn } from './batch/row-order.ts';
 import type { RunEvents } from './run-events.ts';
@@ -131,12 +131,7 @@ export function replicaLane(deps: ReplicaLaneDeps): ReplicaLane {
   }
 }
 
-async function execute(
-  deps: ReplicaLaneDeps,
-  claimed: ClaimedRun,
-  slot: ReservedSlot,
-  held: HeldClaim,
-): Promise<void> {
+async function execute(deps: ReplicaLaneDeps, claimed: ClaimedRun, slot: ReservedSlot, held: HeldClaim): Promise<void> {
   const { ledger, events, drainRates, observer, clock, log } = deps;
   const { runId, attempt } = claimed.claim;
   const startedAt = clock.steady();
@@ -206,7 +201,7 @@ async function attemptResult(
   if (reply.kind === 'kept') return { kind: 'succeeded', output: reply.output };
   const { bytes, contentType } = reply as Reply & { kind: 'output' };
   const store = (): Promise<Payload> => payloads.store(bytes, contentType, outputKey(runId, attempt));
-  return { kind: 'succeeded', output: await deps.room.insist(store, held.signal) };
+  return { kind: 'succeeded', output: await deps.room.untilRoom(store, held.signal) };
 }
 
 /** The store answers, and what it has is not the input: another attempt would find the same. */
@@ -248,7 +243,7 @@ function disorderOf({ deployed }: ReplicaLaneDeps, { run }: ClaimedRun, input: I
 
 /** What goes on beside an invocation: its replica's reports, and its span. */
 interface Beside {
-  readonly reports: Reports;
+  readonly reports: AttemptReports;
   readonly traced: Traced;
 }
 
@@ -295,7 +290,7 @@ async function fetchedInput(
   const startedAt = clock.steady();
   const key = fetchedKey(claim.runId, claim.attempt);
   const keep = (chunks: AsyncIterable<Uint8Array>, contentType: string): Promise<Payload> =>
-    payloads.storeStream(chunks, contentType, key, inputBytesMax, (work) => room.insist(work, signal));
+    payloads.storeStream(chunks, contentType, key, inputBytesMax, (work) => room.untilRoom(work, signal));
   const { timeout } = run;
   const { content, contentType } = await fetchInput(deps, location, { timeout, signal }, HELD_PAYLOAD_BYTES_MAX, keep);
   await checkFetched(deps.deployed, payloads, contentType, 'kept' in content ? content.kept : content).catch(
@@ -350,7 +345,7 @@ function keepOutput(
   const { outputBytes } = deployed.spec.replicas;
   return {
     keep: (chunks, contentType) =>
-      payloads.storeStream(chunks, contentType, key, outputBytes, (work) => room.insist(work, held.signal)),
+      payloads.storeStream(chunks, contentType, key, outputBytes, (work) => room.untilRoom(work, held.signal)),
   };
 }
 

@@ -22,7 +22,7 @@ export interface ReportsDeps {
 }
 
 /** What one attempt reports, until it is closed. */
-export interface Reports {
+export interface AttemptReports {
   /** Where its replica may report. */
   readonly url: string;
   /** Takes what its replica reports in another way, or prints. */
@@ -34,7 +34,7 @@ export interface Reports {
 }
 
 /** Begins to take reports of an attempt. */
-export function openReports({ ledger, logs, callbacks, events, log }: ReportsDeps, claim: Claim): Reports {
+export function openReports({ ledger, logs, callbacks, events, log }: ReportsDeps, claim: Claim): AttemptReports {
   const writer = logs.writer(claim.runId, claim.attempt, () => events.changed(claim.runId, 'lines'));
   let last: StepProgress | null = null;
   let isWritten = true;

@@ -66,9 +66,6 @@ export async function retrySubmission(
   };
 }
 
-async function copyOf(
-  { storeInput }: RetryDeps,
-  { content, contentType, bytes }: OpenStored,
-): Promise<SubmittedInput> {
+async function copyOf({ storeInput }: RetryDeps, { content, contentType, bytes }: OpenStored): Promise<SubmittedInput> {
   return content instanceof Uint8Array ? { bytes: content, contentType } : storeInput(content, contentType, bytes);
 }

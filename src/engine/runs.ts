@@ -15,11 +15,11 @@ import type { BatchInputs, Slice } from './batch/inputs.ts';
 import { openPartialOutput, type PartialOutput } from './batch/partial.ts';
 import type { Endpoints } from './endpoints.ts';
 import { type Exchange, readExchange } from './exchange.ts';
-import { follow, type FollowOptions, type Told } from './following.ts';
+import { follow, type FollowOptions, type FollowedEvent } from './following.ts';
 import { type HistoryEvent, readHistory } from './history.ts';
-import { followParts, type FollowPartsOptions, hasAllParts, type PartsOfBatch, type ToldPart } from './parts.ts';
+import { followParts, type FollowPartsOptions, hasAllParts, type PartsOfBatch, type PartEvent } from './parts.ts';
 import type { RunEvents } from './run-events.ts';
-import { type RunSight, sightOf } from './sights.ts';
+import { type RunView, runViewOf } from './views.ts';
 import { type OpenStored, openStored, readStored, type Stored, type StoredDeps } from './stored.ts';
 import type { Watch } from './watch.ts';
 
@@ -68,13 +68,13 @@ export class Runs {
    *
    * @throws ServiceError `run-not-found`
    */
-  async sight(runId: RunId, viewer: Viewer): Promise<RunSight> {
-    return this.#sightOf(await this.#details(runId, viewer));
+  async view(runId: RunId, viewer: Viewer): Promise<RunView> {
+    return this.#runViewOf(await this.#details(runId, viewer));
   }
 
   /** A run that has just been written down. */
-  newSight(run: RunRecord, ahead: number): RunSight {
-    return this.#sightOf({ run, attempts: [], ahead, output: null });
+  newView(run: RunRecord, ahead: number): RunView {
+    return this.#runViewOf({ run, attempts: [], ahead, output: null });
   }
 
   list(filter: RunFilter & { readonly viewer: Viewer }): Promise<RunRecord[]> {
@@ -86,7 +86,7 @@ export class Runs {
    *
    * @throws ServiceError `run-not-found`
    */
-  async waitForEnd(runId: RunId, viewer: Viewer, atMost: Duration, signal: AbortSignal): Promise<RunSight> {
+  async waitForEnd(runId: RunId, viewer: Viewer, atMost: Duration, signal: AbortSignal): Promise<RunView> {
     const { endpoints, watch } = this.#deps;
     const { promise: woken, resolve: wake } = Promise.withResolvers<RunDetails | undefined>();
     const wakeEmpty = (): void => wake(undefined);
@@ -94,7 +94,7 @@ export class Runs {
     try {
       const found = await this.#details(runId, viewer);
       const { run } = found;
-      if (isEnded(run.status)) return this.#sightOf(found);
+      if (isEnded(run.status)) return this.#runViewOf(found);
       const troubled = (): void => (endpoints.trouble(run.endpoint) === null ? undefined : wakeEmpty());
       const forgetTrouble = endpoints.onTrouble(troubled);
       signal.addEventListener('abort', wakeEmpty, { once: true });
@@ -106,7 +106,7 @@ export class Runs {
       forgetTrouble();
       // What was read with the end may be from just before it, where several connections read and write.
       const isTold = told !== undefined && isEnded(told.run.status);
-      return this.#sightOf(isTold ? told : await this.#details(runId, viewer));
+      return this.#runViewOf(isTold ? told : await this.#details(runId, viewer));
     } finally {
       stopListening();
     }
@@ -185,12 +185,12 @@ export class Runs {
   }
 
   /** What has happened to a run and what its model wrote, from a place on and as it comes; see following.ts. For whoever has been shown the run; nothing for an id that names none. */
-  follow(runId: RunId, options: FollowOptions): AsyncGenerator<Told, void> {
+  follow(runId: RunId, options: FollowOptions): AsyncGenerator<FollowedEvent, void> {
     return follow(this.#deps, runId, options);
   }
 
   /** The parts of a batch, those of before first and then as they end; see parts.ts. For whoever has been shown the run. */
-  followParts({ runId }: RunRecord, options: FollowPartsOptions): AsyncGenerator<ToldPart, void> {
+  followParts({ runId }: RunRecord, options: FollowPartsOptions): AsyncGenerator<PartEvent, void> {
     return followParts(this.#deps, runId, options);
   }
 
@@ -216,9 +216,9 @@ export class Runs {
   }
 
   /** Adds what only the engine knows. */
-  #sightOf(details: RunDetails): RunSight {
+  #runViewOf(details: RunDetails): RunView {
     const { endpoints, isDraining, clock } = this.#deps;
-    return sightOf(details, endpoints.versionsOf(details.run.endpoint), isDraining(), clock);
+    return runViewOf(details, endpoints.versionsOf(details.run.endpoint), isDraining(), clock);
   }
 }
 

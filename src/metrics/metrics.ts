@@ -6,7 +6,7 @@ import { type ProblemSlug, RUN_FAILURES, type RunError } from '../domain/errors.
 import type { EndedStatus } from '../domain/run.ts';
 import { type Duration, inSeconds } from '../domain/time.ts';
 import type { Engine } from '../engine/engine.ts';
-import type { EndpointSight } from '../engine/sights.ts';
+import type { EndpointView } from '../engine/views.ts';
 import {
   ATTEMPT_OUTCOMES,
   type AttemptOutcome,
@@ -61,13 +61,13 @@ interface Sample {
 
 /** What a scrape has read before it reads the metrics. */
 interface Reading {
-  readonly endpoints: readonly EndpointSight[];
+  readonly endpoints: readonly EndpointView[];
   readonly ledger: LedgerStats;
   readonly isDraining: boolean;
 }
 
 /** How many backlogged runs there are for each replica that is ready. */
-const perReplica = ({ depth, replicas }: EndpointSight): number => depth.backlog / Math.max(1, replicas.current);
+const perReplica = ({ depth, replicas }: EndpointView): number => depth.backlog / Math.max(1, replicas.current);
 
 /** Counts what the engine, the transport and the webhooks tell of, and answers all of it as text. */
 export class Metrics implements RunObserver {
@@ -175,7 +175,7 @@ export class Metrics implements RunObserver {
   }
 
   /** What may happen is there as 0 before it does: a rate over a counter that appears with its first increment does not see that one. */
-  #begin(endpoints: readonly EndpointSight[]): void {
+  #begin(endpoints: readonly EndpointView[]): void {
     for (const { deployed } of endpoints) {
       const { name } = deployed.spec;
       for (const outcome of ATTEMPT_OUTCOMES) this.#attempts.at(name, outcome);
@@ -190,7 +190,7 @@ export class Metrics implements RunObserver {
 
   async #readSources(): Promise<Reading> {
     const { engine, ledger } = this.#sources();
-    return { endpoints: await engine.endpoints.sights(ANYBODY), ledger, isDraining: engine.draining };
+    return { endpoints: await engine.endpoints.views(ANYBODY), ledger, isDraining: engine.draining };
   }
 
   /** Made with the first scrape: a server that nobody scrapes does not load the library, and watches neither its event loop nor its collector. */
@@ -219,8 +219,8 @@ export class Metrics implements RunObserver {
 
   /** How each metric of the table is read. */
   #samples(): Record<MetricName, () => Sample[]> {
-    const gauge = (valueOf: (sight: EndpointSight) => number) => (): Sample[] =>
-      this.#read!.endpoints.map((sight) => ({ labels: { endpoint: sight.deployed.spec.name }, value: valueOf(sight) }));
+    const gauge = (valueOf: (view: EndpointView) => number) => (): Sample[] =>
+      this.#read!.endpoints.map((view) => ({ labels: { endpoint: view.deployed.spec.name }, value: valueOf(view) }));
     const single = (valueOf: () => number) => (): Sample[] => [{ labels: {}, value: valueOf() }];
     return {
       claimcheck_build_info: () => [{ labels: { version: this.#version, node: process.versions.node }, value: 1 }],

@@ -1,11 +1,11 @@
-// What a model prints while it works on a run, told apart from what other runs of the same replica print at the same time.
+// What a model prints while it works on a run, callback apart from what other runs of the same replica print at the same time.
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type Readable, Writable } from 'node:stream';
-import type { Reports } from './reports.ts';
+import type { ReportWriter } from './reports.ts';
 
 interface Invocation {
-  readonly reports: Reports;
+  readonly reports: ReportWriter;
   /** Ends the wait for its work. */
   readonly fail: (reason: unknown) => void;
 }
@@ -19,7 +19,7 @@ let atWork = 0;
  *
  * @throws what `work` throws, or what was thrown for it where nobody catches it
  */
-export function reportingOutput<Result>(reports: Reports, work: () => Promise<Result>): Promise<Result> {
+export function reportingOutput<Result>(reports: ReportWriter, work: () => Promise<Result>): Promise<Result> {
   const { promise, reject } = Promise.withResolvers<never>();
   atWork += 1;
   return invocation.run({ reports, fail: reject }, () => Promise.race([work(), promise])).finally(() => (atWork -= 1));
@@ -31,7 +31,7 @@ export function failInvocation(reason: unknown): void {
 }
 
 /** The reports of the invocation that this very code works for; undefined where there is none, or it is over. */
-function currentReports(): Reports | undefined {
+function currentReports(): ReportWriter | undefined {
   const reports = invocation.getStore()?.reports;
   return reports?.isOver === true ? undefined : reports;
 }
@@ -53,7 +53,7 @@ export function watchOutput(): void {
   }
 }
 
-type Told = (error?: Error | null) => void;
+type WriteCallback = (error?: Error | null) => void;
 
 function watched(name: 'stdout' | 'stderr', stream: NodeJS.WriteStream): NodeJS.WriteStream {
   const write = stream.write.bind(stream) as (...given: readonly unknown[]) => boolean;
@@ -63,8 +63,8 @@ function watched(name: 'stdout' | 'stderr', stream: NodeJS.WriteStream): NodeJS.
     if (reports === undefined || !(typeof chunk === 'string' || chunk instanceof Uint8Array))
       return write(chunk, ...rest);
     reports.printed(name, typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString('utf8'));
-    const told = rest.findLast((given): given is Told => typeof given === 'function');
-    if (told !== undefined) process.nextTick(told);
+    const callback = rest.findLast((given): given is WriteCallback => typeof given === 'function');
+    if (callback !== undefined) process.nextTick(callback);
     return true;
   };
   stream.on('pipe', (source: Readable) => {

@@ -1,6 +1,6 @@
 // What an invocation reports to the server while it works: a JSON object a line on a descriptor that the server has opened for it. Each is
 // written at once, so that it is there when the process ends in the next moment; and it says which attempt it is of, which is certain here and
-// nowhere else. Reports never fail an invocation.
+// nowhere else. ReportWriter never fail an invocation.
 
 import { writeSync } from 'node:fs';
 import type { LogEntry, LogStream } from '../domain/log-line.ts';
@@ -33,8 +33,8 @@ export function reportsChannel(environment: NodeJS.ProcessEnv): Channel {
   return descriptor === undefined ? null : Number(descriptor);
 }
 
-/** Reports of one invocation. */
-export class Reports {
+/** ReportWriter of one invocation. */
+export class ReportWriter {
   #channel: Channel;
   readonly #of: string;
   readonly #open = { stdout: new OpenLine(), stderr: new OpenLine() };

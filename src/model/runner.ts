@@ -18,7 +18,7 @@ import {
   RUNNER_HEADERS_MAX,
   SOCKET_VARIABLE,
 } from './protocol.ts';
-import { Reports, reportsChannel } from './reports.ts';
+import { ReportWriter, reportsChannel } from './reports.ts';
 import { checksOf } from './schema.ts';
 import { describeThrown, traceOf } from './thrown.ts';
 
@@ -61,7 +61,7 @@ async function invocation(request: IncomingMessage, response: ServerResponse): P
   const gone = new AbortController();
   response.on('close', () => gone.abort());
   const run = runOf(request);
-  const reports = new Reports(channel, `${run.id}.${run.attempt}`);
+  const reports = new ReportWriter(channel, `${run.id}.${run.attempt}`);
   try {
     const body = Buffer.concat(await request.toArray());
     const work = (): Promise<Answer> =>

@@ -72,7 +72,7 @@ export async function keepAnswer(
   try {
     return await keep(watched(gathered));
   } catch (cause) {
-    letGo(body);
+    release(body);
     throw broken ?? new OwnFault('output', cause);
   }
 }
@@ -94,11 +94,11 @@ async function* atMost(bytesMax: number, body: AsyncIterable<Uint8Array>): Async
 }
 
 function refused(body: Response['body']): TooLong {
-  letGo(body);
+  release(body);
   return new TooLong();
 }
 
-function letGo(body: Response['body']): void {
+function release(body: Response['body']): void {
   // Its own complaint about being cut off is no news.
   body.on('error', () => {}).destroy();
 }

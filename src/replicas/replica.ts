@@ -265,10 +265,10 @@ export async function startReplica(id: string, launch: ProcessLaunch, deps: Star
 }
 
 async function startProcess(launch: ProcessLaunch, clock: Clock): Promise<Started> {
-  const { confinement, letGo } = launch;
+  const { confinement, release } = launch;
   const clear = async (): Promise<void> => {
     await confinement?.end();
-    letGo();
+    release();
   };
   const child = await spawned(launch).catch(async (error: Error) => {
     await clear();

@@ -5,7 +5,7 @@ import type { RegressionMetrics } from '../domain/scoring.ts';
 import { averageRanks } from './ranks.ts';
 
 /** A number, or why there is none; `note` beside a number says what it stands in for. */
-interface Told {
+interface Metric {
   readonly value: number | null;
   readonly note?: string;
 }
@@ -17,7 +17,7 @@ interface Told {
  */
 export function regressionMetrics(targets: readonly number[], predictions: readonly number[]): RegressionMetrics {
   const errors = targets.map((target, at) => Math.abs(target - predictions[at]!));
-  const told = {
+  const metrics = {
     rmse: finite('rmse', Math.sqrt(mean(errors.map((error) => error * error)))),
     mae: finite('mae', mean(errors)),
     medae: finite('medae', median(errors)),
@@ -27,17 +27,17 @@ export function regressionMetrics(targets: readonly number[], predictions: reado
   return {
     task: 'regression',
     support: targets.length,
-    rmse: told.rmse.value,
-    mae: told.mae.value,
-    medae: told.medae.value,
-    r2: told.r2.value,
-    spearmanr: told.spearmanr.value,
-    notes: Object.values<Told>(told).flatMap(({ note }) => (note === undefined ? [] : [note])),
+    rmse: metrics.rmse.value,
+    mae: metrics.mae.value,
+    medae: metrics.medae.value,
+    r2: metrics.r2.value,
+    spearmanr: metrics.spearmanr.value,
+    notes: Object.values<Metric>(metrics).flatMap(({ note }) => (note === undefined ? [] : [note])),
   };
 }
 
 /** Of targets that are all the same nothing can be explained: 1 for predictions that are exact, else 0 (scikit-learn's `force_finite`). */
-function r2(targets: readonly number[], errors: readonly number[]): Told {
+function r2(targets: readonly number[], errors: readonly number[]): Metric {
   if (targets.length < 2) return { value: null, note: 'r2 is null: it takes two rows at least.' };
   if (isConstant(targets)) {
     const value = errors.every((error) => error === 0) ? 1 : 0;
@@ -55,7 +55,7 @@ function r2(targets: readonly number[], errors: readonly number[]): Told {
 }
 
 /** Pearson's correlation of the ranks. */
-function spearmanr(targets: readonly number[], predictions: readonly number[]): Told {
+function spearmanr(targets: readonly number[], predictions: readonly number[]): Metric {
   if (targets.length < 2) return { value: null, note: 'spearmanr is null: it takes two rows at least.' };
   for (const [name, values] of [
     ['targets', targets],
@@ -76,7 +76,7 @@ function spearmanr(targets: readonly number[], predictions: readonly number[]): 
   return { value: Math.max(-1, Math.min(1, both / Math.sqrt(ofLeft * ofRight))) };
 }
 
-function finite(name: string, value: number): Told {
+function finite(name: string, value: number): Metric {
   return Number.isFinite(value)
     ? { value }
     : { value: null, note: `${name} is null: the numbers are too large to compute it with.` };

@@ -121,12 +121,12 @@ function pairsOf(from: {
   return { targets, predictions, rows, withoutTarget, withoutPrediction };
 }
 
-type Told = Pick<Score, 'metrics' | 'reason'>;
+type Judgement = Pick<Score, 'metrics' | 'reason'>;
 
-const without = (reason: string): Told => ({ metrics: null, reason });
-const told = (metrics: Metrics): Told => ({ metrics, reason: null });
+const without = (reason: string): Judgement => ({ metrics: null, reason });
+const judged = (metrics: Metrics): Judgement => ({ metrics, reason: null });
 
-function metricsOf({ targets, predictions, rows }: Pairs, output: ColumnTable, task: Task | null): Told {
+function metricsOf({ targets, predictions, rows }: Pairs, output: ColumnTable, task: Task | null): Judgement {
   if (rows.length === 0) return without('No row has both a target and a prediction.');
   const [targetNumbers, predictedNumbers] = [targets.map(numberOf), predictions.map(numberOf)];
   const odd = oddOne('target', targetNumbers, rows) ?? oddOne('prediction', predictedNumbers, rows);
@@ -134,11 +134,11 @@ function metricsOf({ targets, predictions, rows }: Pairs, output: ColumnTable, t
   const code =
     task === null ? (codeAmong('target', targets, rows) ?? codeAmong('prediction', predictions, rows)) : null;
   if (task !== 'classification' && odd === null && code === null)
-    return told(regressionMetrics(targetNumbers as number[], predictedNumbers as number[]));
+    return judged(regressionMetrics(targetNumbers as number[], predictedNumbers as number[]));
   const label = odd === null ? numberLabelOf : [...targets, ...predictions].every(isTruth) ? truthLabel : labelOf;
   const [wanted, got] = [targets.map(label), predictions.map(label)];
   const labels = labelsOf(wanted, got);
-  if (labels.length <= CLASSES_MAX) return told(classificationMetrics(wanted, got, scoresIn(output, labels, rows)));
+  if (labels.length <= CLASSES_MAX) return judged(classificationMetrics(wanted, got, scoresIn(output, labels, rows)));
   const taken = task === null ? `This was taken for a classification, since ${odd ?? code!}; it` : 'The classification';
   return without(`${taken} has ${labels.length} classes, and at most ${CLASSES_MAX} are scored.`);
 }

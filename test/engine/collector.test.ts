@@ -140,7 +140,7 @@ async function collectingForTest(queueLimit = 100): Promise<Collecting> {
     submit,
     async done(wish) {
       const runId = await submit(wish);
-      await until('the run has ended', async () => isEnded((await engine.runs.sight(runId, ANYBODY)).run.status));
+      await until('the run has ended', async () => isEnded((await engine.runs.view(runId, ANYBODY)).run.status));
       return runId;
     },
     stored: () =>
@@ -166,11 +166,11 @@ describe('the logs of a run', () => {
     // Files have the machine's time, and the test's clock stands still.
     utimesSync(file!.file, clock.now() / 1_000, clock.now() / 1_000);
     clock.advance(milliseconds(DEFAULT_RETENTION - 1));
-    await collector.letGo();
+    await collector.collect();
     await collector.deleteLogs();
     expect((await engine.runs.logs(runId, ANYBODY)).lines).toHaveLength(1);
     clock.advance(milliseconds(1));
-    await collector.letGo();
+    await collector.collect();
     expect((await engine.runs.logs(runId, ANYBODY)).lines).toBeNull();
     expect(await files()).toEqual([]);
   });
@@ -179,7 +179,7 @@ describe('the logs of a run', () => {
     const { collector, clock, done, logs } = await collectingForTest();
     const runId = await done({ do: 'print', value: 'a line' });
     clock.advance(DEFAULT_RETENTION);
-    await collector.letGo();
+    await collector.collect();
     const writer = logs.writer(runId, 1);
     writer.add({ stream: 'log', message: 'a late line', fields: null });
     await writer.close();
@@ -211,15 +211,15 @@ describe('a run whose retention is over', () => {
     const [small, large] = [await done({ do: 'say', value: 1 }), await done({ value: LARGE })];
     expect(stored()).toEqual([inputKey(large), outputKey(large, 1)]);
     clock.advance(DEFAULT_RETENTION);
-    await collector.letGo();
+    await collector.collect();
     expect(stored()).toEqual([]);
     for (const runId of [small, large]) {
       expect(await ledger.payload(runId, 'input')).toBeNull();
       expect(await ledger.payload(runId, 'output')).toBeNull();
-      expect((await engine.runs.sight(runId, ANYBODY)).run).toMatchObject({ status: 'succeeded', payloadsKept: false });
+      expect((await engine.runs.view(runId, ANYBODY)).run).toMatchObject({ status: 'succeeded', payloadsKept: false });
     }
     clock.advance(days(30));
-    await collector.letGo();
+    await collector.collect();
     for (const runId of [small, large]) expect(await ledger.run(runId)).toBeNull();
   });
 
@@ -227,7 +227,7 @@ describe('a run whose retention is over', () => {
     const { collector, ledger, clock, done, stored } = await collectingForTest();
     const runId = await done({ value: LARGE });
     clock.advance(milliseconds(DEFAULT_RETENTION - 1));
-    await collector.letGo();
+    await collector.collect();
     expect(stored()).toHaveLength(2);
     expect(await ledger.run(runId)).toMatchObject({ payloadsKept: true });
   });
@@ -240,7 +240,7 @@ describe('a run whose retention is over', () => {
     // A folder in the place of a file cannot be deleted as one.
     renameSync(pathOf(input), `${pathOf(input)}.aside`);
     mkdirSync(pathOf(input));
-    await collector.letGo();
+    await collector.collect();
     expect(existsSync(pathOf(output))).toBe(false);
     rmdirSync(pathOf(input));
     renameSync(`${pathOf(input)}.aside`, pathOf(input));
@@ -278,7 +278,7 @@ describe('a blob that no run names', () => {
     clock.advance(hours(2));
     await collector.deleteOrphans();
     expect(stored()).toEqual([inputKey(runId), outputKey(runId, 1)]);
-    expect((await engine.runs.output((await engine.runs.sight(runId, ANYBODY)).run))?.content.length).toBeGreaterThan(
+    expect((await engine.runs.output((await engine.runs.view(runId, ANYBODY)).run))?.content.length).toBeGreaterThan(
       LARGE.length,
     );
   });
@@ -403,6 +403,6 @@ test('one round lets go of all that is due, however much that is', async () => {
   const folder = { since: () => instant(0), isCopied: () => false };
   const blobs = await openBlobDirectory(await folderForTest());
   const logs = new RunLogs(await folderForTest(), clock, log);
-  await new Collector({ ledger, blobs, logs, clock, log, folder }).letGo();
-  expect(await ledger.letGo()).toMatchObject({ runs: 0 });
+  await new Collector({ ledger, blobs, logs, clock, log, folder }).collect();
+  expect(await ledger.collect()).toMatchObject({ runs: 0 });
 });

@@ -49,7 +49,7 @@ test('a run that arrives while another is being claimed does not wait for that o
   const first = await submit({ do: 'say', path: gates.path('on') });
   await until('it is being claimed', claim.isHeld);
   const second = await submit({});
-  claim.letGo();
+  claim.release();
   expect((await ended(second)).run.status).toBe('succeeded');
   gates.open('on');
   expect((await ended(first)).run.status).toBe('succeeded');

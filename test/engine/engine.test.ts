@@ -63,13 +63,13 @@ describe.concurrent('a retry', () => {
     await ended(await submit({ do: 'say', value: 0 }));
     const runId = await submit({ do: 'exit-before-attempt', until: 2 });
     const waiting = await until('the first attempt is over', async () => {
-      const sight = await engine.runs.sight(runId, ANYBODY);
-      return sight.attempts[0]?.outcome === 'failed' ? sight : null;
+      const view = await engine.runs.view(runId, ANYBODY);
+      return view.attempts[0]?.outcome === 'failed' ? view : null;
     });
     expect(waiting).toMatchObject({ waitingOn: 'retry_delay', run: { status: 'queued', attempt: 1 } });
     // Whoever comes later goes first meanwhile.
     expect((await ended(await submit({ do: 'say', value: 1 }))).run.status).toBe('succeeded');
-    expect(await engine.runs.sight(runId, ANYBODY)).toMatchObject({ waitingOn: 'retry_delay', run: { attempt: 1 } });
+    expect(await engine.runs.view(runId, ANYBODY)).toMatchObject({ waitingOn: 'retry_delay', run: { attempt: 1 } });
     clock.advance(seconds(1));
     expect(await ended(runId)).toMatchObject({ run: { status: 'succeeded', attempt: 2 } });
   });
@@ -79,11 +79,11 @@ describe.concurrent('a run that waits', () => {
   test('expires when its time is over, and not a millisecond before', async ({ onTestFinished: whenDone }) => {
     const { engine, ledger, clock, submit, ended } = await engineForTest(whenDone, { jobs: {} });
     const held = await submit({ path: gates.path('expiry') });
-    await until('it runs', async () => (await engine.runs.sight(held, ANYBODY)).run.status === 'running');
+    await until('it runs', async () => (await engine.runs.view(held, ANYBODY)).run.status === 'running');
     const runId = await submit({}, { queueTtl: minutes(1) });
     clock.advance(milliseconds(59_999));
     expect(await ledger.expire()).toEqual([]);
-    expect((await engine.runs.sight(runId, ANYBODY)).run.status).toBe('queued');
+    expect((await engine.runs.view(runId, ANYBODY)).run.status).toBe('queued');
     clock.advance(milliseconds(1));
     expect(await ended(runId)).toMatchObject({
       run: { status: 'failed', error: { type: 'queue-expired' } },
@@ -98,11 +98,11 @@ describe.concurrent('a run that waits', () => {
     for (let count = 0; count < 2; count += 1) await ended(await submit({}));
     clock.advance(seconds(1));
     const held = await submit({ path: gates.path('estimate') });
-    await until('it runs', async () => (await engine.runs.sight(held, ANYBODY)).run.status === 'running');
+    await until('it runs', async () => (await engine.runs.view(held, ANYBODY)).run.status === 'running');
     const [first, second] = [await submit({}), await submit({})];
     // Two runs in the last second: half a second for each that is ahead.
-    expect((await engine.runs.sight(first, ANYBODY)).queue).toEqual({ ahead: 0, estimatedStart: 0 });
-    expect((await engine.runs.sight(second, ANYBODY)).queue).toEqual({ ahead: 1, estimatedStart: 500 });
+    expect((await engine.runs.view(first, ANYBODY)).queue).toEqual({ ahead: 0, estimatedStart: 0 });
+    expect((await engine.runs.view(second, ANYBODY)).queue).toEqual({ ahead: 1, estimatedStart: 500 });
     gates.open('estimate');
     await ended(second);
   });
@@ -118,7 +118,7 @@ test('a batch that waits is told how long by the batches that ended, however man
   clock.advance(seconds(1));
   // With the only replica held, two batches are taken up and wait for their chunks; the next ones stay in the queue.
   const held = await submit({ path: gates.path('batches') });
-  await until('it runs', async () => (await engine.runs.sight(held, ANYBODY)).run.status === 'running');
+  await until('it runs', async () => (await engine.runs.view(held, ANYBODY)).run.status === 'running');
   const [first, second, third, last] = [
     await submit(table, { batch }),
     await submit(table, { batch }),
@@ -126,12 +126,12 @@ test('a batch that waits is told how long by the batches that ended, however man
     await submit(table, { batch }),
   ];
   for (const runId of [first, second])
-    await until('it is taken up', async () => (await engine.runs.sight(runId, ANYBODY)).run.status === 'running');
-  expect((await engine.runs.sight(third, ANYBODY)).queue).toEqual({ ahead: 0, estimatedStart: 0 });
-  expect((await engine.runs.sight(last, ANYBODY)).queue).toEqual({ ahead: 1, estimatedStart: 500 });
-  expect((await engine.endpoints.sights(ANYBODY))[0]).toMatchObject({ drainRate: 2, oldestAge: 0 });
+    await until('it is taken up', async () => (await engine.runs.view(runId, ANYBODY)).run.status === 'running');
+  expect((await engine.runs.view(third, ANYBODY)).queue).toEqual({ ahead: 0, estimatedStart: 0 });
+  expect((await engine.runs.view(last, ANYBODY)).queue).toEqual({ ahead: 1, estimatedStart: 500 });
+  expect((await engine.endpoints.views(ANYBODY))[0]).toMatchObject({ drainRate: 2, oldestAge: 0 });
   clock.advance(seconds(3));
-  expect((await engine.endpoints.sights(ANYBODY))[0]).toMatchObject({ drainRate: 0.5, oldestAge: seconds(3) });
+  expect((await engine.endpoints.views(ANYBODY))[0]).toMatchObject({ drainRate: 0.5, oldestAge: seconds(3) });
   gates.open('batches');
   await ended(last);
 });
@@ -152,14 +152,14 @@ describe.concurrent('a claim that was taken back while its server was still at w
   test('is another attempt, and whatever the first one answers is refused', async ({ onTestFinished: whenDone }) => {
     const { engine, ledger, submit, ended } = await engineForTest(whenDone, { jobs: { replicas: { concurrency: 2 } } });
     const runId = await submit({ do: 'run', path: gates.path('lapsed') });
-    await until('it runs', async () => (await engine.runs.sight(runId, ANYBODY)).run.status === 'running');
+    await until('it runs', async () => (await engine.runs.view(runId, ANYBODY)).run.status === 'running');
     await ledger.reclaim('another server');
-    await until('it was claimed again', async () => (await engine.runs.sight(runId, ANYBODY)).run.attempt === 2);
+    await until('it was claimed again', async () => (await engine.runs.view(runId, ANYBODY)).run.attempt === 2);
     gates.open('lapsed');
     const { run, attempts } = await ended(runId);
     expect(run).toMatchObject({ status: 'succeeded', attempt: 2 });
     expect(attempts.map(({ outcome }) => outcome)).toEqual(['lost', 'succeeded']);
-    const output = await engine.runs.output((await engine.runs.sight(runId, ANYBODY)).run);
+    const output = await engine.runs.output((await engine.runs.view(runId, ANYBODY)).run);
     expect(JSON.parse(new TextDecoder().decode(output!.content))).toMatchObject({ attempt: 2 });
   });
 
@@ -170,7 +170,7 @@ describe.concurrent('a claim that was taken back while its server was still at w
     await until('the model works on it', () => existsSync(log));
     await ledger.reclaim('another server');
     const [first] = await until('the first attempt has stopped', async () => {
-      const { attempts } = await engine.runs.sight(runId, ANYBODY);
+      const { attempts } = await engine.runs.view(runId, ANYBODY);
       return attempts[0]!.stoppedAt === null ? null : attempts;
     });
     expect(first).toMatchObject({ attempt: 1, outcome: 'lost' });
@@ -201,7 +201,7 @@ describe.concurrent('waiting for the end of a run', () => {
     gone.abort();
     await waiting;
     await engine.runs.waitForEnd(runId, ANYBODY, minutes(10), gone.signal);
-    expect(isEnded((await engine.runs.sight(runId, ANYBODY)).run.status)).toBe(false);
+    expect(isEnded((await engine.runs.view(runId, ANYBODY)).run.status)).toBe(false);
   });
 });
 
@@ -227,7 +227,7 @@ describe.concurrent('the default endpoint', () => {
       'There is no endpoint "two". Deployed are: one.',
     );
     expect(() => engine.endpoints.resolve(null, boundTo())).toThrow('name one of: none.');
-    expect((await engine.endpoints.sights(boundTo('three'))).map(({ deployed }) => deployed.spec.name)).toEqual([
+    expect((await engine.endpoints.views(boundTo('three'))).map(({ deployed }) => deployed.spec.name)).toEqual([
       'three',
     ]);
   });

@@ -85,7 +85,7 @@ test('an output whose run was cancelled while it was stored is let go of', async
   gates.open('on');
   await until('its output is there', stored.isHeld);
   await engine.cancel(runId, ANYBODY);
-  stored.letGo();
+  stored.release();
   await until('its input alone is left', async () => {
     const kept = await Array.fromAsync(blobs.store.list(), ({ key }) => key);
     return kept.length === 1 && kept[0] === inputKey(runId);

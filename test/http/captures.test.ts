@@ -7,7 +7,7 @@ import { days } from '../../src/domain/time.ts';
 import { folderForTest } from '../support/folder.ts';
 import { Gates } from '../support/gate.ts';
 import { serviceWithKeys } from '../support/keys.ts';
-import { letGoIn } from '../support/let-go.ts';
+import { collectIn } from '../support/collect.ts';
 import { FIXTURES, serviceForTest, startTestService, type TestService } from '../support/service.ts';
 
 const ENDPOINTS = {
@@ -254,7 +254,7 @@ test('captures and their predictions outlive the server, and the retention of th
   const { json: kept } = await capture(first, { name: 'kept', run_id: runId });
   const { text } = await first.get(kept.predictions.href);
   await first.stop();
-  await letGoIn(data, days(8));
+  await collectIn(data, days(8));
   const second = await serviceForTest(options);
   expect((await second.get(`/runs/${runId}/output`)).status).toBe(410);
   expect((await second.get('/endpoints/scored/captures/kept')).json).toEqual(kept);

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { days } from '../../src/domain/time.ts';
 import { newFolder, removeFolder } from '../support/folder.ts';
-import { letGoIn } from '../support/let-go.ts';
+import { collectIn } from '../support/collect.ts';
 import { startTestService, type TestService } from '../support/service.ts';
 
 // oxlint-disable-next-line typescript/no-explicit-any -- runs as they came
@@ -38,7 +38,7 @@ beforeAll(async () => {
   batch = await first.ended(rows.json.run_id);
   keptLonger = await first.ended(await first.submit('archive', { do: 'say', value }));
   await first.stop();
-  await letGoIn(data, days(8));
+  await collectIn(data, days(8));
   server = await startTestService(options);
 });
 afterAll(async () => {

@@ -77,18 +77,18 @@ export const PROCESSES_MUTATIONS: readonly Mutation[] = [
     breaks: 'A port that was given out is given out again',
     file: 'runtimes/ports.ts',
     find: 'this.#given.has(port) ? null : await claimPort(port)',
-    replace: 'await claimPort(port).then((claim) => claim ?? { letGo: () => {} })',
+    replace: 'await claimPort(port).then((claim) => claim ?? { release: () => {} })',
   },
   {
     breaks: 'A port is nobody’s in the eyes of other servers',
     file: 'runtimes/ports.ts',
-    find: "if (process.platform !== 'linux') return { letGo: () => {} };",
-    replace: "if (process.platform !== 'darwin') return { letGo: () => {} };",
+    find: "if (process.platform !== 'linux') return { release: () => {} };",
+    replace: "if (process.platform !== 'darwin') return { release: () => {} };",
   },
   {
     breaks: 'A port that was let go of is never given out again',
     file: 'runtimes/ports.ts',
-    find: '    claim.letGo();\n',
+    find: '    claim.release();\n',
     replace: '',
   },
   {

@@ -11,7 +11,7 @@ import { Egress } from '../../src/egress/egress.ts';
 import type { Deployed } from '../../src/engine/deployment.ts';
 import { Engine } from '../../src/engine/engine.ts';
 import type { Submission } from '../../src/engine/intake.ts';
-import type { RunSight } from '../../src/engine/sights.ts';
+import type { RunView } from '../../src/engine/views.ts';
 import type { Ledger } from '../../src/stores/ledger/ledger.ts';
 import { openSqliteLedger } from '../../src/stores/ledger/sqlite/driver.ts';
 import { openLog } from '../../src/system/log.ts';
@@ -44,7 +44,7 @@ export interface TestEngine {
   /** What the endpoints were started with. */
   readonly deployed: readonly Deployed[];
   submit(wish: unknown, changes?: Partial<Submission>): Promise<RunId>;
-  ended(runId: RunId): Promise<RunSight>;
+  ended(runId: RunId): Promise<RunView>;
 }
 
 /** Starts an engine for endpoints of the model whose input says what it does. */
@@ -136,8 +136,8 @@ export async function engineForTest(
     },
     ended: (runId) =>
       until('the run has ended', async () => {
-        const sight = await engine.runs.sight(runId, ANYBODY);
-        return isEnded(sight.run.status) ? sight : null;
+        const view = await engine.runs.view(runId, ANYBODY);
+        return isEnded(view.run.status) ? view : null;
       }),
   };
 }

@@ -19,7 +19,7 @@ export interface Faulty<Store> {
 export interface HeldAnswer {
   /** Whether the call has come, and done what it does. */
   isHeld(): boolean;
-  letGo(): void;
+  release(): void;
 }
 
 /** Wraps a store. */
@@ -58,15 +58,15 @@ export function faulty<Store extends object>(real: Store): Faulty<Store> {
       void failing.set(verb, { left: calls, error }),
     loseNext: (verb, error) => void losing.set(verb, error),
     holdNext(verb) {
-      const { promise: letGo, resolve } = Promise.withResolvers<void>();
+      const { promise: release, resolve } = Promise.withResolvers<void>();
       let isHeld = false;
       holding.set(verb, async (answer) => {
         const held = await answer;
         isHeld = true;
-        await letGo;
+        await release;
         return held;
       });
-      return { isHeld: () => isHeld, letGo: resolve };
+      return { isHeld: () => isHeld, release: resolve };
     },
     calls: (verb) => called.get(verb) ?? 0,
     failuresLeft: (verb) => failing.get(verb)?.left ?? 0,

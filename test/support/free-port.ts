@@ -4,7 +4,7 @@ import { Ports } from '../../src/replicas/runtimes/ports.ts';
 
 /** A port that nobody uses at this moment. */
 export async function freePort(): Promise<number> {
-  const { port, letGo } = await new Ports().give();
-  letGo();
+  const { port, release } = await new Ports().give();
+  release();
   return port;
 }

@@ -6,7 +6,7 @@ import type { BatchOptions, RowRange } from '../../domain/batch.ts';
 import { failedRow, type RunError } from '../../domain/errors.ts';
 import { lostWorkersMax } from '../../domain/retry.ts';
 import type { Payload } from '../../domain/payload.ts';
-import { type Insist, outputKey } from '../../stores/blobs/blobs.ts';
+import { type UntilRoom, outputKey } from '../../stores/blobs/blobs.ts';
 import type { AttemptResult, ClaimedRun, Ledger, NewRun } from '../../stores/ledger/ledger.ts';
 import { BORDER_TYPES } from '../../table/format.ts';
 import type { DiskRoom } from '../../stores/disk/disk-room.ts';
@@ -149,7 +149,7 @@ class Batch {
     if (ranges.length === 0) return;
     const { ledger, room, observer, onQueued } = this.#deps;
     const chunks = ranges.map((rows) => this.#chunk(rows));
-    const results = await room.insist(() => ledger.enqueue(chunks), this.#held.signal);
+    const results = await room.untilRoom(() => ledger.enqueue(chunks), this.#held.signal);
     // Refused means that the claim is lost: somebody cancelled the batch, or another server has taken it up.
     if (results.some(({ result }) => result === 'refused')) this.#held.stop('lost');
     else {
@@ -211,10 +211,10 @@ class Batch {
       outputBytes: spec.replicas.outputBytes,
       signal: this.#held.signal,
     };
-    const insist: Insist = (work) => room.insist(work, this.#held.signal);
+    const untilRoom: UntilRoom = (work) => room.untilRoom(work, this.#held.signal);
     const key = outputKey(runId, attempt);
     // All of it is put together again where there was no room for its beginning.
-    return insist(() => payloads.storeStream(outputOf(deps, settled), this.#outputType(), key, Infinity, insist));
+    return untilRoom(() => payloads.storeStream(outputOf(deps, settled), this.#outputType(), key, Infinity, untilRoom));
   }
 }
 

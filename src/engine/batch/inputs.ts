@@ -80,7 +80,7 @@ export class BatchInputs {
       const input = await this.#read(parentId);
       const kept = this.#kept.get(parentId);
       if (kept !== undefined) kept.bytes = input.heldBytes;
-      this.#letGoOfOldest();
+      this.#dropOldest();
       return input;
     } catch (error) {
       this.#kept.delete(parentId);
@@ -88,7 +88,7 @@ export class BatchInputs {
     }
   }
 
-  #letGoOfOldest(): void {
+  #dropOldest(): void {
     let total = [...this.#kept.values()].reduce((sum, { bytes }) => sum + bytes, 0);
     for (const [parentId, { bytes }] of [...this.#kept].slice(0, -1)) {
       if (total <= this.#keptBytesMax) return;

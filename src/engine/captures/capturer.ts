@@ -29,7 +29,7 @@ import {
   type CapturePlace,
   type CaptureRecord,
   type CaptureStore,
-  type Kept,
+  type AddedCapture,
   type NewCapture,
 } from '../../stores/captures/captures.ts';
 import type { StoredTable } from './score-answer.ts';
@@ -76,7 +76,7 @@ export class Capturer {
    * @throws ServiceError `invalid-request` for a run that is no table, a prediction that cannot be told from other columns, and a run that was
    *   captured under the name with other choices; StorageFull
    */
-  async capture(request: CaptureRequest): Promise<Kept | null> {
+  async capture(request: CaptureRequest): Promise<AddedCapture | null> {
     const { store, runs, room } = this.#deps;
     const place = placeOf(request);
     const there = await store.ofRun(place, request.run.runId);
@@ -129,7 +129,11 @@ export class Capturer {
     return capture.ids === null ? null : this.#open(capture, 'ids', capture.ids.list);
   }
 
-  async #keep(place: CapturePlace, request: CaptureRequest, { input, output, dropped }: Exchange): Promise<Kept> {
+  async #keep(
+    place: CapturePlace,
+    request: CaptureRequest,
+    { input, output, dropped }: Exchange,
+  ): Promise<AddedCapture> {
     const { blobs, clock } = this.#deps;
     const { principal, run, asked, spec } = request;
     const tables = { input: tableOf('input', input), output: tableOf('output', output), dropped };
@@ -158,7 +162,7 @@ export class Capturer {
    * Adds a capture whose blobs `make` has stored. They go again where there is no capture of theirs: for want of room, or because somebody else
    * has captured the run meanwhile.
    */
-  async #withBlobs(make: (blobName: string) => Promise<NewCapture>): Promise<Kept> {
+  async #withBlobs(make: (blobName: string) => Promise<NewCapture>): Promise<AddedCapture> {
     const blobName = randomUUID();
     try {
       const kept = await this.#deps.store.add(await make(blobName));

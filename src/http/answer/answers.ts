@@ -6,7 +6,7 @@ import { ServiceError } from '../../domain/errors.ts';
 import { isJson } from '../../domain/payload.ts';
 import { isEnded } from '../../domain/run.ts';
 import type { Engine } from '../../engine/engine.ts';
-import type { RunSight } from '../../engine/sights.ts';
+import type { RunView } from '../../engine/views.ts';
 import type { Accepted } from '../../engine/intake.ts';
 import { isKnown, strongTag } from '../request/conditions.ts';
 import { sendRawOutput } from './output.ts';
@@ -22,17 +22,17 @@ const POLL_SECONDS = '1';
 /** Answers with a run; `outputs` is the text of its output where it is shown inside, `isDeduplicated` as `runText` has it. */
 export function sendRun(
   reply: FastifyReply,
-  sight: RunSight,
+  view: RunView,
   outputs: string | null,
   isDeduplicated = false,
 ): FastifyReply {
-  if (!isEnded(sight.run.status)) reply.header('retry-after', POLL_SECONDS);
-  return reply.type('application/json').send(runText(sight, reply.request.base, outputs, isDeduplicated));
+  if (!isEnded(view.run.status)) reply.header('retry-after', POLL_SECONDS);
+  return reply.type('application/json').send(runText(view, reply.request.base, outputs, isDeduplicated));
 }
 
 /** Answers that a run is written down, and where it is. */
-export function sendAccepted(reply: FastifyReply, sight: RunSight, isDeduplicated = false): FastifyReply {
-  return sendRun(reply.code(202).header('location', runPath(sight.run.runId)), sight, null, isDeduplicated);
+export function sendAccepted(reply: FastifyReply, view: RunView, isDeduplicated = false): FastifyReply {
+  return sendRun(reply.code(202).header('location', runPath(view.run.runId)), view, null, isDeduplicated);
 }
 
 /** Answers to a submission that is not waited for, with its run. */
@@ -41,36 +41,36 @@ export async function sendSubmitted(
   { reply, principal }: Pick<Call<unknown, unknown>, 'reply' | 'principal'>,
   accepted: Accepted,
 ): Promise<FastifyReply> {
-  const sight =
+  const view =
     accepted.kind === 'new'
-      ? engine.runs.newSight(accepted.run, accepted.ahead)
-      : await engine.runs.sight(accepted.runId, principal);
-  return sendAccepted(reply, sight, accepted.kind === 'deduplicated');
+      ? engine.runs.newView(accepted.run, accepted.ahead)
+      : await engine.runs.view(accepted.runId, principal);
+  return sendAccepted(reply, view, accepted.kind === 'deduplicated');
 }
 
 /** Answers with a run, its output inside it where it is JSON and small. */
 export async function sendRunWithOutput(
   engine: Engine,
   reply: FastifyReply,
-  sight: RunSight,
+  view: RunView,
   isDeduplicated = false,
 ): Promise<FastifyReply> {
-  return sendRun(reply, sight, await embeddedOutput(engine, sight), isDeduplicated);
+  return sendRun(reply, view, await embeddedOutput(engine, view), isDeduplicated);
 }
 
 /** Answers a GET with a run, or that nothing about it has changed since the client saw it. */
-export async function sendSelectedRun(engine: Engine, reply: FastifyReply, sight: RunSight): Promise<FastifyReply> {
-  const outputs = await embeddedOutput(engine, sight);
-  const text = runText(sight, reply.request.base, null);
+export async function sendSelectedRun(engine: Engine, reply: FastifyReply, view: RunView): Promise<FastifyReply> {
+  const outputs = await embeddedOutput(engine, view);
+  const text = runText(view, reply.request.base, null);
   // The text has the output's own hash: its bytes, which may be many, need not be hashed again.
   const tag = strongTag(sha256(`${outputs === null ? 'without' : 'with'} output ${text}`).slice(0, TAG_LENGTH));
   reply.header('etag', tag);
   if (isKnown(reply.request, tag)) return reply.code(304).send();
-  if (!isEnded(sight.run.status)) reply.header('retry-after', POLL_SECONDS);
+  if (!isEnded(view.run.status)) reply.header('retry-after', POLL_SECONDS);
   return reply.type('application/json').send(withOutputs(text, outputs));
 }
 
-async function embeddedOutput(engine: Engine, { run, output }: RunSight): Promise<string | null> {
+async function embeddedOutput(engine: Engine, { run, output }: RunView): Promise<string | null> {
   if (!isEmbedded(run.output)) return null;
   const content = output ?? (await engine.runs.output(run).catch(unlessDamaged))?.content ?? null;
   return content === null ? null : new TextDecoder().decode(content);
@@ -86,11 +86,11 @@ function unlessDamaged(error: unknown): null {
 export async function sendOutput(
   context: RouteContext,
   reply: FastifyReply,
-  sight: RunSight,
+  view: RunView,
   accept: string | null,
   isDeduplicated: boolean,
 ): Promise<FastifyReply> {
   return accept === null || isJson(accept)
-    ? sendRunWithOutput(context.engine, reply, sight, isDeduplicated)
-    : sendRawOutput(context, reply, sight.run);
+    ? sendRunWithOutput(context.engine, reply, view, isDeduplicated)
+    : sendRawOutput(context, reply, view.run);
 }

@@ -3,9 +3,9 @@
 
 import { toRfc3339 } from '../../domain/time.ts';
 import { isEnded } from '../../domain/run.ts';
-import { BEGINNING, type Place, type Told } from '../../engine/following.ts';
+import { BEGINNING, type Place, type FollowedEvent } from '../../engine/following.ts';
 import type { RunId } from '../../domain/ids.ts';
-import type { ToldPart } from '../../engine/parts.ts';
+import type { PartEvent } from '../../engine/parts.ts';
 import type { RunEventName, StatusEventBody } from '../../wire/events.ts';
 import type { PartBody, PartEventName } from '../../wire/parts.ts';
 import { failureBody } from './problem.ts';
@@ -28,7 +28,11 @@ export function placeOf(id: string | undefined): Place {
 }
 
 /** The text of a stream, event by event. */
-export async function* eventTexts(runId: RunId, base: string, told: AsyncIterable<Told>): AsyncGenerator<string, void> {
+export async function* eventTexts(
+  runId: RunId,
+  base: string,
+  told: AsyncIterable<FollowedEvent>,
+): AsyncGenerator<string, void> {
   yield `retry: ${RETRY_MS}\n\n`;
   for await (const one of told) yield textOf(runId, base, one);
 }
@@ -37,12 +41,12 @@ export async function* eventTexts(runId: RunId, base: string, told: AsyncIterabl
 export const SAW_END = 'end';
 
 /** The text of a stream of parts, event by event. */
-export async function* partTexts(base: string, told: AsyncIterable<ToldPart>): AsyncGenerator<string, void> {
+export async function* partTexts(base: string, told: AsyncIterable<PartEvent>): AsyncGenerator<string, void> {
   yield `retry: ${RETRY_MS}\n\n`;
   for await (const one of told) yield partText(base, one);
 }
 
-function partText(base: string, told: ToldPart): string {
+function partText(base: string, told: PartEvent): string {
   switch (told.kind) {
     case 'silence':
       return ':\n\n';
@@ -53,12 +57,12 @@ function partText(base: string, told: ToldPart): string {
   }
 }
 
-function partBody({ chunk: { runId, rows, status, error } }: ToldPart & { kind: 'part' }): PartBody {
+function partBody({ chunk: { runId, rows, status, error } }: PartEvent & { kind: 'part' }): PartBody {
   const failure = error === null ? null : failureBody(error);
   return { run_id: runId, rows, status: status as PartBody['status'], error: failure };
 }
 
-function textOf(runId: RunId, base: string, told: Told): string {
+function textOf(runId: RunId, base: string, told: FollowedEvent): string {
   switch (told.kind) {
     case 'silence':
       return ':\n\n';
@@ -75,7 +79,7 @@ function textOf(runId: RunId, base: string, told: Told): string {
   }
 }
 
-function statusBody(runId: RunId, { status, at, error }: Told & { kind: 'status' }): StatusEventBody {
+function statusBody(runId: RunId, { status, at, error }: FollowedEvent & { kind: 'status' }): StatusEventBody {
   return {
     run_id: runId,
     status,

@@ -4,7 +4,7 @@
 import { ServiceError } from '../../domain/errors.ts';
 import { type AttemptEnd, attemptEndText, type LogLine, logLineText } from '../../domain/log-line.ts';
 import { toRfc3339 } from '../../domain/time.ts';
-import type { Told } from '../../engine/following.ts';
+import type { FollowedEvent } from '../../engine/following.ts';
 import type { AttemptRecord } from '../../stores/ledger/ledger.ts';
 
 /** What logs can be read as: text for people, or a JSON object a line. */
@@ -20,7 +20,7 @@ export const attemptEnd = ({ attempt, finishedAt, outcome, error }: AttemptRecor
 
 /** The text of every line after the first `after`; in text, also how each attempt ended that did not succeed. */
 export async function* followedLines(
-  told: AsyncIterable<Told>,
+  told: AsyncIterable<FollowedEvent>,
   after: number,
   format: LogFormat,
 ): AsyncGenerator<string, void> {

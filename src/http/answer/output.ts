@@ -39,7 +39,11 @@ export const RAW_OUTPUT = Type.Unsafe<Uint8Array>({
  *
  * @throws ServiceError `output-expired`, `range-not-satisfiable`
  */
-export async function sendSelectedOutput(context: RouteContext, reply: FastifyReply, run: RunRecord): Promise<FastifyReply> {
+export async function sendSelectedOutput(
+  context: RouteContext,
+  reply: FastifyReply,
+  run: RunRecord,
+): Promise<FastifyReply> {
   const { request } = reply;
   const { bytes, sha256 } = keptOutput(run);
   const tag = strongTag(sha256);

@@ -5,7 +5,7 @@ import { EMBEDDED_JSON_BYTES_MAX, isJson, type PayloadFacts } from '../../domain
 import { isEnded } from '../../domain/run.ts';
 import type { ScoringSpec } from '../../domain/scoring.ts';
 import { inSeconds, type Instant, toRfc3339 } from '../../domain/time.ts';
-import type { EndpointSight, RunSight } from '../../engine/sights.ts';
+import type { EndpointView, RunView } from '../../engine/views.ts';
 import type { AttemptRecord, RunRecord } from '../../stores/ledger/ledger.ts';
 import type { EndpointBody } from '../../wire/endpoints.ts';
 import type { AttemptBody, ProgressBody, RunBody, RunLine } from '../../wire/runs.ts';
@@ -90,8 +90,8 @@ function runLine(run: RunRecord, base: string): Omit<RunLine, 'metadata'> {
  * @param outputs the exact text of the output where it is to be shown inside, else null: it is spliced in and never parsed, so its numbers stay as they are
  * @param isDeduplicated whether it answers a submission that made no run, because this one has its concurrency key
  */
-export function runText(sight: RunSight, base: string, outputs: string | null, isDeduplicated = false): string {
-  const { run, attempts, queue, waitingOn } = sight;
+export function runText(view: RunView, base: string, outputs: string | null, isDeduplicated = false): string {
+  const { run, attempts, queue, waitingOn } = view;
   const body: Omit<RunBody, 'outputs' | 'metadata'> = {
     ...runLine(run, base),
     queue:
@@ -126,7 +126,7 @@ export function endpointBody({
   drainRate,
   health,
   rollout,
-}: EndpointSight): EndpointBody {
+}: EndpointView): EndpointBody {
   const { spec, version } = deployed;
   return {
     name: spec.name,

@@ -10,7 +10,7 @@ import { isJson } from '../../domain/payload.ts';
 import { between, inSeconds, toRfc3339 } from '../../domain/time.ts';
 import type { Deployed } from '../../engine/deployment.ts';
 import type { Engine } from '../../engine/engine.ts';
-import type { RunSight } from '../../engine/sights.ts';
+import type { RunView } from '../../engine/views.ts';
 import type { RunRecord } from '../../stores/ledger/ledger.ts';
 import { type ZenmlInfoBody, type ZenmlMistakesBody, ZenmlRefusalBody } from '../../wire/zenml.ts';
 import { outputPath } from '../paths.ts';
@@ -54,12 +54,12 @@ function uuidOf(name: string): string {
 export async function sendZenmlRun(
   engine: Engine,
   reply: FastifyReply,
-  sight: RunSight,
+  view: RunView,
   parameters: string | null,
 ): Promise<FastifyReply> {
-  const { run } = sight;
+  const { run } = view;
   const hasSucceeded = run.status === 'succeeded';
-  const outputs = hasSucceeded ? await outputsText(engine, sight, reply.request.base) : 'null';
+  const outputs = hasSucceeded ? await outputsText(engine, view, reply.request.base) : 'null';
   const head = JSON.stringify({
     success: hasSucceeded,
     execution_time: run.startedAt === null ? 0 : inSeconds(between(run.startedAt, run.finishedAt!)),
@@ -81,7 +81,7 @@ export async function sendZenmlRun(
 }
 
 /** The outputs by their names, as the model wrote them. One that has no name is called `output`; one that is no JSON is said where it is. */
-async function outputsText(engine: Engine, { run, output }: RunSight, base: string): Promise<string> {
+async function outputsText(engine: Engine, { run, output }: RunView, base: string): Promise<string> {
   const facts = run.output!;
   if (!isJson(facts.contentType)) {
     const { contentType, bytes } = facts;

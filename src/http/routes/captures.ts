@@ -178,7 +178,7 @@ async function capture(context: RouteContext, call: Call<object, CaptureRequest>
   const { engine, captures } = context;
   const { params, principal, body, reply } = call;
   const { spec } = engine.endpoints.resolve(params['endpoint']!, principal);
-  const { run } = await engine.runs.sight(idOf(body.run_id), principal);
+  const { run } = await engine.runs.view(idOf(body.run_id), principal);
   assertCapturable(run, spec.name);
   const { name, target = null, prediction = null, task = null } = body;
   const asked = { target, prediction, task };

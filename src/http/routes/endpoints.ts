@@ -22,7 +22,7 @@ export const ENDPOINT_ROUTES: readonly Route[] = [
     },
     problems: [],
     handle: async ({ engine }, { principal }): Promise<EndpointList> => ({
-      endpoints: (await engine.endpoints.sights(principal)).map(endpointBody),
+      endpoints: (await engine.endpoints.views(principal)).map(endpointBody),
     }),
   }),
   route({
@@ -81,7 +81,5 @@ export const ENDPOINT_ROUTES: readonly Route[] = [
 /** An endpoint as it stands. */
 export async function showEndpoint(engine: Engine, viewer: Viewer, name: string): Promise<EndpointBody> {
   const { spec } = engine.endpoints.resolve(name, viewer);
-  return endpointBody(
-    (await engine.endpoints.sights(viewer)).find(({ deployed }) => deployed.spec.name === spec.name)!,
-  );
+  return endpointBody((await engine.endpoints.views(viewer)).find(({ deployed }) => deployed.spec.name === spec.name)!);
 }

@@ -41,11 +41,11 @@ async function events(
   { engine, limits, streams, followSignal }: RouteContext,
   { request, reply, params, principal, query }: Call<Static<typeof EventsQuery>, null>,
 ): Promise<FastifyReply> {
-  const sight = await engine.runs.sight(idOf(params['id']!), principal);
-  const { runId } = sight.run;
+  const view = await engine.runs.view(idOf(params['id']!), principal);
+  const { runId } = view.run;
   const header = request.headers['last-event-id'];
   const from = placeOf(typeof header === 'string' ? header : query.last_event_id);
-  const end = placeOfEnd(sight);
+  const end = placeOfEnd(view);
   if (end !== null && from.moment >= end) return reply.code(204).send();
   // A stream that said nothing would be opened again at once, and again, for as long as the server takes to stop.
   engine.assertNotDraining('follows no runs');

@@ -8,7 +8,7 @@ import { isEnded } from '../../domain/run.ts';
 import { type Duration, inSeconds } from '../../domain/time.ts';
 import type { Deployed } from '../../engine/deployment.ts';
 import { isJson } from '../../domain/payload.ts';
-import type { RunSight } from '../../engine/sights.ts';
+import type { RunView } from '../../engine/views.ts';
 import { batchFormat } from '../../engine/batch/plan.ts';
 import type { Submission } from '../../engine/intake.ts';
 import { isByLines } from '../../table/survey.ts';
@@ -197,22 +197,22 @@ async function waitAndAnswer(
   { runId, mode, accept, isDeduplicated, face }: Awaited,
 ): Promise<FastifyReply> {
   const { engine } = context;
-  const sight = await engine.runs.waitForEnd(runId, principal, mode.atMost, context.waitSignal(reply));
-  const { run } = sight;
+  const view = await engine.runs.waitForEnd(runId, principal, mode.atMost, context.waitSignal(reply));
+  const { run } = view;
   reply.header('location', runPath(runId)).header('run-id', runId);
   if (face !== null && isEnded(run.status) && (accept === null || isJson(accept))) {
     const isShown = 'bytes' in face && isJson(face.contentType) && !isDeduplicated;
     const parameters = isShown ? new TextDecoder().decode(face.bytes) : null;
     const misfit = misfitOf(run);
-    return misfit === null ? sendZenmlRun(engine, reply, sight, parameters) : sendZenmlMistakes(reply, misfit);
+    return misfit === null ? sendZenmlRun(engine, reply, view, parameters) : sendZenmlMistakes(reply, misfit);
   }
-  if (run.status === 'succeeded') return sendOutput(context, reply, sight, accept, isDeduplicated);
+  if (run.status === 'succeeded') return sendOutput(context, reply, view, accept, isDeduplicated);
   if (isEnded(run.status)) throw problemOfRun(run);
-  if (mode.afterwards === 'accepted') return sendAccepted(reply, sight, isDeduplicated);
-  throw stillRunning(context, sight, mode.atMost, reply.request.base);
+  if (mode.afterwards === 'accepted') return sendAccepted(reply, view, isDeduplicated);
+  throw stillRunning(context, view, mode.atMost, reply.request.base);
 }
 
-function stillRunning({ engine }: RouteContext, { run }: RunSight, waited: Duration, base: string): ServiceError {
+function stillRunning({ engine }: RouteContext, { run }: RunView, waited: Duration, base: string): ServiceError {
   const where = { runId: run.runId, headers: { location: runPath(run.runId), 'retry-after': '1' } };
   if (engine.draining)
     return new ServiceError(

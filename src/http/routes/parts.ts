@@ -41,7 +41,7 @@ async function parts(
   { engine, limits, streams, followSignal }: RouteContext,
   { request, reply, params, principal }: Call<object, null>,
 ): Promise<FastifyReply> {
-  const { run } = await engine.runs.sight(idOf(params['id']!), principal);
+  const { run } = await engine.runs.view(idOf(params['id']!), principal);
   if (run.kind !== 'batch')
     throw new ServiceError(
       'invalid-request',

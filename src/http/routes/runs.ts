@@ -211,19 +211,19 @@ async function showRun(
 ): Promise<FastifyReply> {
   const { engine } = context;
   const runId = idOf(params['id']!);
-  const sight =
+  const view =
     wait === undefined
-      ? await engine.runs.sight(runId, principal)
+      ? await engine.runs.view(runId, principal)
       : await engine.runs.waitForEnd(runId, principal, seconds(wait), context.waitSignal(reply));
-  return sendSelectedRun(engine, reply, sight);
+  return sendSelectedRun(engine, reply, view);
 }
 
 async function output(
   context: RouteContext,
   { params, principal, query, reply }: Call<OutputQuery, null>,
 ): Promise<FastifyReply> {
-  const sight = await context.engine.runs.sight(idOf(params['id']!), principal);
-  const { run } = sight;
+  const view = await context.engine.runs.view(idOf(params['id']!), principal);
+  const { run } = view;
   if (run.status === 'succeeded') return sendSelectedOutput(context, reply, run);
   if (query.partial === true && run.kind === 'batch') return sendPartialOutput(context, reply, run);
   if (isEnded(run.status)) throw problemOfRun(run);
@@ -235,7 +235,7 @@ async function output(
         runId: run.runId,
       },
     );
-  return sendAccepted(reply, sight);
+  return sendAccepted(reply, view);
 }
 
 /** Text for people, unless the client asks for JSON Lines. */
@@ -260,7 +260,7 @@ async function logs(context: RouteContext, call: Call<Static<typeof LogsQuery>, 
     return reply.type(type).send([...texts].map((text) => `${text}\n`).join(''));
   }
   engine.assertNotDraining('follows no runs');
-  const { run } = await engine.runs.sight(runId, principal);
+  const { run } = await engine.runs.view(runId, principal);
   if (!run.payloadsKept) throw outputExpired(run, 'logs were');
   streams.enter(reply);
   const told = engine.runs.follow(runId, { from: BEGINNING, silence: limits.keepAlive, signal: followSignal(reply) });
@@ -285,17 +285,20 @@ function logFormatOf(accept: string | null): LogFormat {
   }
 }
 
-async function cancel({ engine }: RouteContext, { params, principal, reply }: Call<object, null>): Promise<FastifyReply> {
+async function cancel(
+  { engine }: RouteContext,
+  { params, principal, reply }: Call<object, null>,
+): Promise<FastifyReply> {
   const runId = idOf(params['id']!);
   const result = await engine.cancel(runId, principal);
-  const sight = await engine.runs.sight(runId, principal);
+  const view = await engine.runs.view(runId, principal);
   if (result === 'ended') {
-    throw new ServiceError('run-ended', `Run ${runId} has already ${sight.run.status}; it was not cancelled.`, {
+    throw new ServiceError('run-ended', `Run ${runId} has already ${view.run.status}; it was not cancelled.`, {
       runId,
-      members: { run: JSON.parse(runLineText(sight.run, reply.request.base)) as unknown },
+      members: { run: JSON.parse(runLineText(view.run, reply.request.base)) as unknown },
     });
   }
-  return sendRun(reply, sight, null);
+  return sendRun(reply, view, null);
 }
 
 async function retry(context: RouteContext, call: Call<object, null>): Promise<FastifyReply> {

@@ -11,13 +11,13 @@ export async function launchCommand(
   replicaId: string,
   { environment, ports }: LaunchSite,
 ): Promise<ProcessLaunch> {
-  const { port, letGo } = await ports.give();
+  const { port, release } = await ports.give();
   const told = { PORT: String(port), [REPLICA_VARIABLE]: replicaId };
   return {
     argv: dieWithServer(argv),
     env: cleanEnvironment(environment, spec.env, told),
     cwd: spec.cwd,
     address: { port },
-    letGo,
+    release,
   };
 }

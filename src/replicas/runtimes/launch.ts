@@ -46,7 +46,7 @@ export interface ProcessLaunch {
   /** What holds its processes beyond their group; absent where nothing does. */
   readonly confinement?: Confinement;
   /** Called once nothing of it is left. */
-  readonly letGo: () => void;
+  readonly release: () => void;
 }
 
 /** What holds the processes of one replica. */
@@ -88,7 +88,7 @@ export function launchRunner(
     reports: true,
     cwd: spec.cwd,
     address: { boundAt, socketPath: join(folder, 'socket'), uid: null },
-    letGo: () => {},
+    release: () => {},
   };
 }
 

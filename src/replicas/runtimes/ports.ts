@@ -10,7 +10,7 @@ const TRIES_MAX = 256;
 /** A port that nobody else is given until it is let go of. */
 export interface GivenPort {
   readonly port: number;
-  readonly letGo: () => void;
+  readonly release: () => void;
 }
 
 /** The ports that one server gives out. */
@@ -45,7 +45,7 @@ export class Ports {
         const claim = this.#given.has(port) ? null : await claimPort(port);
         if (claim === null) continue;
         this.#given.add(port);
-        return { port, letGo: () => this.#letGo(port, claim) };
+        return { port, release: () => this.#release(port, claim) };
       }
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause;
@@ -57,14 +57,14 @@ export class Ports {
     );
   }
 
-  #letGo(port: number, claim: Claim): void {
+  #release(port: number, claim: Claim): void {
     this.#given.delete(port);
-    claim.letGo();
+    claim.release();
   }
 }
 
 interface Claim {
-  letGo(): void;
+  release(): void;
 }
 
 /**
@@ -72,7 +72,7 @@ interface Claim {
  * goes with the process that has it. Null where another one has it.
  */
 async function claimPort(port: number): Promise<Claim | null> {
-  if (process.platform !== 'linux') return { letGo: () => {} };
+  if (process.platform !== 'linux') return { release: () => {} };
   const server = createServer((connection) => connection.destroy());
   try {
     await once(server.listen(`\0claimcheck-port-${port}`), 'listening');
@@ -82,7 +82,7 @@ async function claimPort(port: number): Promise<Claim | null> {
   }
   // Nobody has anything to say there.
   server.on('error', () => {}).unref();
-  return { letGo: () => void server.close() };
+  return { release: () => void server.close() };
 }
 
 async function closed(server: Server): Promise<void> {

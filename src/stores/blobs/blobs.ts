@@ -45,7 +45,7 @@ export interface StoredBytes {
 }
 
 /** Does work that may find no room, once or until there is some; see `DiskRoom.insist`. */
-export type Insist = <Result>(work: () => Promise<Result>) => Promise<Result>;
+export type UntilRoom = <Result>(work: () => Promise<Result>) => Promise<Result>;
 
 /** See the head of this file. */
 export interface BlobStore {
@@ -59,10 +59,10 @@ export interface BlobStore {
    * Stores bytes under a key as they come, holding no more than one chunk of them; durable when the promise resolves. Until then nothing is
    * under the key, or what was there before; where the chunks end in an error nothing is left of them.
    *
-   * @param insist how a chunk is written; unset, once
+   * @param untilRoom how a chunk is written; unset, once
    * @throws StorageFull as `put` does, and whatever the chunks throw
    */
-  putStream(key: BlobKey, chunks: AsyncIterable<Uint8Array>, insist?: Insist): Promise<StoredBytes>;
+  putStream(key: BlobKey, chunks: AsyncIterable<Uint8Array>, untilRoom?: UntilRoom): Promise<StoredBytes>;
   /**
    * The bytes under a key, or a range of them. For a range, all of them are verified first: once, unless they are touched again.
    *

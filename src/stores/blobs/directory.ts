@@ -15,7 +15,7 @@ import type { BlobKey, ByteRange, PayloadFacts } from '../../domain/payload.ts';
 import { isSystemError, reasonOf } from '../../domain/system-error.ts';
 import { type Instant, instant } from '../../domain/time.ts';
 import { makeFolder, syncFolder } from '../../system/folders.ts';
-import { BlobDamaged, type BlobStore, type Insist, type StoredBlob, type StoredBytes } from './blobs.ts';
+import { BlobDamaged, type BlobStore, type UntilRoom, type StoredBlob, type StoredBytes } from './blobs.ts';
 import { Verifier } from './verifier.ts';
 
 /** The folder for files that are not finished. */
@@ -75,13 +75,13 @@ class BlobDirectory implements BlobStore {
     return this.#put(key, (file) => storing(key, () => file.writeFile(bytes)));
   }
 
-  async putStream(key: BlobKey, chunks: AsyncIterable<Uint8Array>, insist: Insist = once): Promise<StoredBytes> {
+  async putStream(key: BlobKey, chunks: AsyncIterable<Uint8Array>, untilRoom: UntilRoom = once): Promise<StoredBytes> {
     const digest = createHash('sha256');
     let bytes = 0;
     let synced = 0;
     await this.#put(key, async (file) => {
       for await (const chunk of chunks) {
-        await insist(() => storing(key, () => writeAt(file, chunk, bytes)));
+        await untilRoom(() => storing(key, () => writeAt(file, chunk, bytes)));
         digest.update(chunk);
         bytes += chunk.length;
         if (bytes - synced < SYNC_EVERY_BYTES) continue;
@@ -297,7 +297,7 @@ async function writeAt(file: FileHandle, chunk: Uint8Array, position: number): P
   }
 }
 
-const once: Insist = (work) => work();
+const once: UntilRoom = (work) => work();
 
 /** No room on the disk, or none left of this user's share. */
 const isFull = (error: unknown): boolean => ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '');

@@ -20,7 +20,7 @@ export interface CacheKeeperDeps {
 /** Makes its rounds until it is stopped, the first one at once. */
 export class CacheKeeper {
   readonly #deps: CacheKeeperDeps;
-  readonly #rounds = new Rounds(() => this.#letGo(), PAUSE);
+  readonly #rounds = new Rounds(() => this.#evict(), PAUSE);
 
   constructor(deps: CacheKeeperDeps) {
     this.#deps = deps;
@@ -34,11 +34,11 @@ export class CacheKeeper {
     return this.#rounds.stop();
   }
 
-  async #letGo(): Promise<void> {
+  async #evict(): Promise<void> {
     const { cache, unusedFor, clock, log } = this.#deps;
     try {
       const unusedSince = after(clock.now(), milliseconds(0 - unusedFor));
-      while ((await cache.letGo(unusedSince)) > 0 && !this.#rounds.stopped);
+      while ((await cache.evict(unusedSince)) > 0 && !this.#rounds.stopped);
     } catch (error) {
       log.error({ err: error }, 'the cache could not be looked through');
     }

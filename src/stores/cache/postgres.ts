@@ -10,7 +10,7 @@ import {
   type CachePlace,
   type CacheStore,
   type Found,
-  type Kept,
+  type ComputedAnswers,
   type Question,
   totalOf,
   usesOf,
@@ -156,7 +156,7 @@ const DELETE = statement(
   'delete',
   SOME_OF(`place = $1 AND key IN (SELECT decode(key, 'hex') FROM unnest($2::text[]) AS a(key))`),
 );
-const LET_GO = statement('let_go', SOME_OF(`used_at_ms < $1 LIMIT ${FORGET_MAX}`));
+const EVICT = statement('let_go', SOME_OF(`used_at_ms < $1 LIMIT ${FORGET_MAX}`));
 const FORGET_LAPSED = statement('forget_lapsed', `DELETE FROM claimcheck_cache.claims WHERE lapses_at_ms <= ${NOW_MS}`);
 const VACUUM: Statement = { name: '', text: 'VACUUM claimcheck_cache.entries', timeout: VACUUM_TIMEOUT };
 
@@ -233,7 +233,7 @@ class PostgresCache implements CacheStore {
     return found;
   }
 
-  async keep(place: CachePlace, { version, caller, entries, replaces = false }: Kept): Promise<number> {
+  async keep(place: CachePlace, { version, caller, entries, replaces = false }: ComputedAnswers): Promise<number> {
     const id = await this.#placeOf(place);
     const keys = entries.map(({ key }) => key);
     const answers = entries.map(({ answer }) => answer);
@@ -283,9 +283,9 @@ class PostgresCache implements CacheStore {
     return this.#forget(DELETE, [await this.#placeOf(place), keys]);
   }
 
-  async letGo(unusedSince: Instant): Promise<number> {
+  async evict(unusedSince: Instant): Promise<number> {
     await this.#connections.untilKnown(() => this.#connections.write(FORGET_LAPSED, []));
-    return this.#forget(LET_GO, [unusedSince]);
+    return this.#forget(EVICT, [unusedSince]);
   }
 
   /** Postgres keeps the room for what comes next, and does not say how much it is. */

@@ -17,7 +17,7 @@ import {
   type CachePlace,
   type CacheStore,
   type Found,
-  type Kept,
+  type ComputedAnswers,
   type Question,
   totalOf,
   USED_WITHIN_MS,
@@ -60,7 +60,7 @@ const RELEASE = `DELETE FROM claims WHERE caller = $caller AND place = $place`;
 const GONE = `RETURNING place, version, octet_length(answer) AS bytes`;
 const CLEAR = `DELETE FROM entries WHERE entry IN (SELECT entry FROM entries WHERE place = $place LIMIT ${FORGET_MAX}) ${GONE}`;
 const DELETE = `DELETE FROM entries WHERE place = $place AND key = $key ${GONE}`;
-const LET_GO = `
+const EVICT = `
   DELETE FROM entries WHERE entry IN (SELECT entry FROM entries WHERE used_at_ms < $unusedSince LIMIT ${FORGET_MAX}) ${GONE}`;
 const FORGET_LAPSED = `DELETE FROM claims WHERE lapses_at_ms <= $now`;
 
@@ -137,7 +137,7 @@ class SqliteCache implements CacheStore {
     return changes === 1 ? 'mine' : 'others';
   }
 
-  async keep(place: CachePlace, { version, caller, entries, replaces = false }: Kept): Promise<number> {
+  async keep(place: CachePlace, { version, caller, entries, replaces = false }: ComputedAnswers): Promise<number> {
     const id = this.#placeOf(place);
     const now = this.#clock.now();
     let [rows, bytes] = [0, 0];
@@ -192,9 +192,9 @@ class SqliteCache implements CacheStore {
     return this.#forget(() => keys.flatMap((key) => this.#statements.delete.all({ place: id, key: bytesOf(key) })));
   }
 
-  async letGo(unusedSince: Instant): Promise<number> {
+  async evict(unusedSince: Instant): Promise<number> {
     this.#statements.forgetLapsed.run({ now: this.#clock.now() });
-    return this.#forget(() => this.#statements.letGo.all({ unusedSince }));
+    return this.#forget(() => this.#statements.evict.all({ unusedSince }));
   }
 
   async compact(): Promise<number> {
@@ -267,7 +267,7 @@ function prepareStatements(db: DatabaseSync) {
     release: db.prepare(RELEASE),
     clear: new Query<Totals>(db, CLEAR),
     delete: new Query<Totals>(db, DELETE),
-    letGo: new Query<Totals>(db, LET_GO),
+    evict: new Query<Totals>(db, EVICT),
     forgetLapsed: db.prepare(FORGET_LAPSED),
   };
 }

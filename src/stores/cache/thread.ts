@@ -45,7 +45,7 @@ class CacheThread {
       info: verb('info'),
       clear: verb('clear'),
       deleteEntries: verb('deleteEntries'),
-      letGo: verb('letGo'),
+      evict: verb('evict'),
       compact: verb('compact'),
       close: () => this.#close(),
     };

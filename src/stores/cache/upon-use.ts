@@ -25,7 +25,7 @@ export function openUponUse(open: () => Promise<CacheStore>): CacheStore {
     info: async (...asked) => (await opened()).info(...asked),
     clear: async (...asked) => (await opened()).clear(...asked),
     deleteEntries: async (...asked) => (await opened()).deleteEntries(...asked),
-    letGo: async (unusedSince) => (opening === null ? 0 : (await opening).letGo(unusedSince)),
+    evict: async (unusedSince) => (opening === null ? 0 : (await opening).evict(unusedSince)),
     compact: async () => (opening === null ? 0 : (await opening).compact()),
     close: async () => {
       if (opening !== null) await (await opening).close();

@@ -53,7 +53,7 @@ export interface CaptureFilter extends Pick<CapturePlace, 'tenant' | 'endpoint'>
 }
 
 /** A capture that is kept, and whether it was kept before. */
-export interface Kept {
+export interface AddedCapture {
   readonly result: 'added' | 'found';
   readonly capture: CaptureRecord;
 }
@@ -66,7 +66,7 @@ export interface CaptureStore {
    *
    * @throws StorageFull when there is no room; nothing is kept then
    */
-  add(capture: NewCapture): Promise<Kept>;
+  add(capture: NewCapture): Promise<AddedCapture>;
   /** The capture of a run under a name, or null. */
   ofRun(place: CapturePlace, runId: RunId): Promise<CaptureRecord | null>;
   /** A version of a name, the newest for null; null where there is none. */

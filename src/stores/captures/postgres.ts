@@ -10,7 +10,7 @@ import type {
   CaptureReader,
   CaptureRecord,
   CaptureStore,
-  Kept,
+  AddedCapture,
   NewCapture,
 } from './captures.ts';
 import {
@@ -148,7 +148,7 @@ class PostgresCaptures implements CaptureStore {
   }
 
   /** Done again after a lost connection it answers 'found', which is as well. */
-  async add(capture: NewCapture): Promise<Kept> {
+  async add(capture: NewCapture): Promise<AddedCapture> {
     const { tenant, endpoint, name, runId } = capture;
     return this.#connections.untilKnown(() =>
       this.#connections.transaction(async (writer) => {

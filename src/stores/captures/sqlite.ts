@@ -14,7 +14,7 @@ import type {
   CaptureReader,
   CaptureRecord,
   CaptureStore,
-  Kept,
+  AddedCapture,
   NewCapture,
 } from './captures.ts';
 import {
@@ -162,7 +162,7 @@ class SqliteCaptures implements CaptureStore {
     this.#keepNumber = db.prepare(KEEP_NUMBER);
   }
 
-  async add(capture: NewCapture): Promise<Kept> {
+  async add(capture: NewCapture): Promise<AddedCapture> {
     const isNew = orFull('another capture', () => this.#add.run(...captureValues(capture)).changes === 1);
     const { tenant, endpoint, name, runId } = capture;
     const kept = this.#ofRun.only({ tenant, endpoint, name, runId });

@@ -118,7 +118,7 @@ export class DiskRoom {
    * Does what must not fail for want of room, nor because a store is away: gives parts of the ballast up for room, and tries again after every
    * look, until it is done or called off. Where nobody knows whether it was done it is done again, so it must be harmless twice.
    */
-  async insist<Result>(work: () => Promise<Result>, calledOff: AbortSignal): Promise<Result> {
+  async untilRoom<Result>(work: () => Promise<Result>, calledOff: AbortSignal): Promise<Result> {
     for (let tries = 1; ; tries += 1) {
       let isFull = false;
       try {

@@ -311,7 +311,7 @@ export interface Purged {
 }
 
 /** What was let go of: how many runs lost their payloads or were forgotten, blobs that nobody refers to any more, and whose logs nobody is shown any more. */
-export interface LetGo {
+export interface Collected {
   readonly runs: number;
   readonly blobs: readonly BlobKey[];
   readonly logs: readonly LogsOfRun[];
@@ -486,7 +486,7 @@ export interface Ledger {
    * Drops the inputs and outputs whose retention is over, forgets runs whose line is no longer kept and idempotency keys that stand for
    * nothing any more; a bounded number at a time. The blobs and logs it answers are deleted by the caller, after this: a row never names a blob that is gone.
    */
-  letGo(): Promise<LetGo>;
+  collect(): Promise<Collected>;
   /** Those of the blobs that no run names: left over from a write that never came to its end. */
   unreferenced(blobs: readonly BlobKey[]): Promise<BlobKey[]>;
   /**

@@ -46,18 +46,18 @@ const WORDS =
 const ABOUT_THE_CALL = /^(?:2[0-3]|42(?!501|P01))/;
 
 /** What pg tells about an error; every field may be missing. */
-interface Told {
+interface PgFields {
   readonly code?: unknown;
   readonly constraint?: unknown;
   readonly column?: unknown;
   readonly message?: unknown;
 }
 
-const told = (error: unknown): Told => (typeof error === 'object' && error !== null ? error : {});
+const fieldsOf = (error: unknown): PgFields => (typeof error === 'object' && error !== null ? error : {});
 
 /** Whether the connection is to blame, and another one may do better. */
 export function isConnectionLost(error: unknown): boolean {
-  const { code, message } = told(error);
+  const { code, message } = fieldsOf(error);
   if (typeof code === 'string' && (GOING.has(code) || NETWORK.has(code) || code.startsWith('08'))) return true;
   return typeof message === 'string' && WORDS.test(message);
 }
@@ -65,7 +65,7 @@ export function isConnectionLost(error: unknown): boolean {
 /** Whether Postgres does not do what it is asked for, though nothing is wrong with that: it is stopping, read-only, out of memory. */
 export function isTroubleOfPostgres(error: unknown): boolean {
   if (error instanceof StorageUnavailable) return false;
-  const { code } = told(error);
+  const { code } = fieldsOf(error);
   return (
     isConnectionLost(error) || (typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && !ABOUT_THE_CALL.test(code))
   );
@@ -73,29 +73,29 @@ export function isTroubleOfPostgres(error: unknown): boolean {
 
 /** Whether the connection was lost before, so that the statement was not even sent. */
 export function wasNeverSent(error: unknown): boolean {
-  const { message } = told(error);
+  const { message } = fieldsOf(error);
   return typeof message === 'string' && message.endsWith('is not queryable');
 }
 
 /** Whether Postgres has undone the transaction and it may be tried again as it is. */
 export function isUndone(error: unknown): boolean {
-  const { code } = told(error);
+  const { code } = fieldsOf(error);
   return typeof code === 'string' && UNDONE.has(code);
 }
 
 /** Whether Postgres has no room for what was to be written; the transaction is undone. */
 export function isDiskFull(error: unknown): boolean {
-  return told(error).code === DISK_FULL;
+  return fieldsOf(error).code === DISK_FULL;
 }
 
 /** Whether a row was refused by the constraint of this name. */
 export function isRefusedBy(error: unknown, constraint: string): boolean {
-  return told(error).constraint === constraint;
+  return fieldsOf(error).constraint === constraint;
 }
 
 /** Whether a row was refused for having nothing in this column. */
 export function lacks(error: unknown, column: string): boolean {
-  const { code, column: of } = told(error);
+  const { code, column: of } = fieldsOf(error);
   return code === NOT_NULL_VIOLATION && of === column;
 }
 
@@ -113,7 +113,7 @@ export function notOpened(error: unknown, url: string): Unusable {
 function whyNotOpened(error: unknown, url: string): string {
   const place = placeOf(url);
   const user = decodeURIComponent(new URL(url).username);
-  const { code, message } = told(error);
+  const { code, message } = fieldsOf(error);
   switch (code) {
     case '28P01':
     case '28000':

@@ -25,9 +25,9 @@ test('a batch that finds its claim lost stops at once, and not with the next ren
   const runId = await submit([{ row: 1 }]);
   await until('it is taken up', chunks.isHeld);
   await ledger.cancel(runId);
-  chunks.letGo();
+  chunks.release();
   await until('it has stopped', async () => {
-    const [attempt] = (await engine.runs.sight(runId, ANYBODY)).attempts;
+    const [attempt] = (await engine.runs.view(runId, ANYBODY)).attempts;
     return attempt!.stoppedAt !== null;
   });
 });

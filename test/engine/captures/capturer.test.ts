@@ -5,7 +5,7 @@ import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import type { BlobStore } from '../../../src/stores/blobs/blobs.ts';
 import { openBlobDirectory } from '../../../src/stores/blobs/directory.ts';
 import { Capturer } from '../../../src/engine/captures/capturer.ts';
-import type { CaptureStore, Kept } from '../../../src/stores/captures/captures.ts';
+import type { CaptureStore, AddedCapture } from '../../../src/stores/captures/captures.ts';
 import { openSqliteCaptures } from '../../../src/stores/captures/sqlite.ts';
 import { newRunId, systemClock } from '../../../src/system/clock.ts';
 import { ANYBODY } from '../../../src/domain/access.ts';
@@ -55,7 +55,7 @@ function verbsOf<Whole extends object>(whole: Whole, names: readonly (keyof Whol
   return { ...Object.fromEntries(verbs), ...changes } as Whole;
 }
 
-const capture = async (capturer: Capturer): Promise<Kept> =>
+const capture = async (capturer: Capturer): Promise<AddedCapture> =>
   (await capturer.capture({
     principal: ANYBODY,
     name: PLACE.name,
@@ -71,7 +71,7 @@ const files = async (): Promise<string[]> =>
 test('a run that is captured again while the blobs of its deleted capture go has blobs that stay', async () => {
   const plain = capturerOn();
   await capture(plain);
-  let again: Kept | undefined;
+  let again: AddedCapture | undefined;
   const deleting = capturerOn({
     blobs: {
       async delete(key) {
@@ -89,7 +89,7 @@ test('a run that is captured again while the blobs of its deleted capture go has
 
 test('a run that somebody else captures meanwhile leaves one capture and no blobs beside it', async () => {
   const plain = capturerOn();
-  let first: Kept | undefined;
+  let first: AddedCapture | undefined;
   const late = capturerOn({
     store: {
       async add(one) {

@@ -127,7 +127,7 @@ describe.skipIf(process.platform !== 'linux')('a connection to the port of a rep
 
   /** A program that listens, taken for a replica, and the connections that were opened to it. */
   async function replicaForTest() {
-    const { port, letGo } = await new Ports().give();
+    const { port, release } = await new Ports().give();
     const { pid } = await listener(port);
     let isAlive = true;
     const family = { replicaId: 'r-1', pid, port, isAlive: () => isAlive, processes: () => [] };
@@ -135,7 +135,7 @@ describe.skipIf(process.platform !== 'linux')('a connection to the port of a rep
     const opened: Socket[] = [];
     onTestFinished(() => {
       opened.forEach((socket) => socket.destroy());
-      letGo();
+      release();
     });
     const connect = async (): Promise<Socket> => {
       const socket = createConnection(port, '127.0.0.1').on('error', () => {});

@@ -8,11 +8,11 @@ test('a port that was given out is nobody else’s, also not in the eyes of anot
   const [one, other] = [new Ports(), new Ports()];
   const given = await Promise.all(Array.from({ length: 200 }, (_, index) => (index % 2 === 0 ? one : other).give()));
   expect(new Set(given.map(({ port }) => port)).size).toBe(200);
-  given.forEach(({ letGo }) => letGo());
+  given.forEach(({ release }) => release());
 });
 
 test.skipIf(process.platform !== 'linux')('a port that was let go of is another server’s for the asking', async () => {
-  const { port, letGo } = await new Ports().give();
+  const { port, release } = await new Ports().give();
   /** Whether some server says of the port that it is its: by a name, which goes with the server as well. */
   const isClaimed = async (): Promise<boolean> => {
     const asked = createConnection(`\0claimcheck-port-${port}`);
@@ -26,6 +26,6 @@ test.skipIf(process.platform !== 'linux')('a port that was let go of is another 
     }
   };
   expect(await isClaimed()).toBe(true);
-  letGo();
+  release();
   await until('nobody claims it', async () => !(await isClaimed()));
 });

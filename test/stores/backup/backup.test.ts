@@ -161,10 +161,10 @@ describe('while a folder is copied', () => {
     const file = join(blobFolder(data), await over(server));
     let isCopied = true;
     const collector = collectorOf(server, data, () => isCopied);
-    await collector.letGo();
+    await collector.collect();
     expect(existsSync(file)).toBe(true);
     isCopied = false;
-    await collector.letGo();
+    await collector.collect();
     expect(existsSync(file)).toBe(false);
   });
 
@@ -174,7 +174,7 @@ describe('while a folder is copied', () => {
     const file = join(blobFolder(data), await over(server));
     utimesSync(file, 1, 1);
     const asked = [false, true];
-    await collectorOf(server, data, () => asked.shift() ?? true).letGo();
+    await collectorOf(server, data, () => asked.shift() ?? true).collect();
     expect(existsSync(file)).toBe(true);
     await collectorOf(server, data, () => true).deleteOrphans();
     expect(existsSync(file)).toBe(true);

@@ -187,9 +187,9 @@ export function describeCache(name: string, open: () => Promise<CacheStore>): vo
 
     test('what nobody has asked for since a time is let go of', async () => {
       await keep(answersTo(1, 2));
-      expect(await store.letGo(after(systemClock.now(), hours(-1)))).toBe(0);
-      expect(await store.letGo(after(systemClock.now(), hours(1)))).toBe(2);
-      expect(await store.letGo(after(systemClock.now(), hours(1)))).toBe(0);
+      expect(await store.evict(after(systemClock.now(), hours(-1)))).toBe(0);
+      expect(await store.evict(after(systemClock.now(), hours(1)))).toBe(2);
+      expect(await store.evict(after(systemClock.now(), hours(1)))).toBe(0);
       expect((await store.info(PLACE)).versions).toEqual([]);
     });
 

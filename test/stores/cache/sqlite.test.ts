@@ -55,7 +55,7 @@ test('an answer that is asked for now and then is not let go of', async () => {
   now = after(now, days(20));
   await store.lookUp(PLACE, asking([1]));
   now = after(now, days(20));
-  expect(await store.letGo(after(now, days(-30)))).toBe(1);
+  expect(await store.evict(after(now, days(-30)))).toBe(1);
   expect(await store.lookUp(PLACE, asking([1, 2]))).toEqual([{ answer: '{"square":1}' }, 'mine']);
   await store.close();
 });

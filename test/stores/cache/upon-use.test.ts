@@ -21,7 +21,7 @@ describeCache('SQLite, opened upon use', async () => openUponUse(open));
 
 test('nothing is made for answers that nobody asks for, nor by the rounds of who lets go of them', async () => {
   const store = openUponUse(open);
-  expect(await store.letGo(systemClock.now())).toBe(0);
+  expect(await store.evict(systemClock.now())).toBe(0);
   expect(await store.compact()).toBe(0);
   await store.close();
   expect(existsSync(file())).toBe(false);

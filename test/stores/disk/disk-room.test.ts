@@ -115,13 +115,13 @@ describe.skipIf(noSmallDisk !== null)('the room on a small disk', () => {
     const room = await roomForTest(disk.folder);
     disk.fill(0);
     let tries = 0;
-    const result = await room.insist(() => {
+    const result = await room.untilRoom(() => {
       tries += 1;
       return disk.freeBytes() >= 3 * MIB ? Promise.resolve('done') : Promise.reject(new StorageFull('full'));
     }, never);
     // A part is an eighth of 8 MiB.
     expect([result, tries, room.state]).toEqual(['done', 4, 'spent']);
-    await expect(room.insist(() => Promise.reject(new Error('a bug')), never)).rejects.toThrow('a bug');
+    await expect(room.untilRoom(() => Promise.reject(new Error('a bug')), never)).rejects.toThrow('a bug');
   });
 
   test('is waited for when the ballast is gone, until what waits is called off', async () => {
@@ -130,7 +130,7 @@ describe.skipIf(noSmallDisk !== null)('the room on a small disk', () => {
     disk.fill(0);
     const calledOff = new AbortController();
     let tries = 0;
-    const insisted = room.insist(() => {
+    const insisted = room.untilRoom(() => {
       tries += 1;
       // Eight parts of the ballast, and one more try that finds nothing left to give up.
       if (tries === 10) calledOff.abort();

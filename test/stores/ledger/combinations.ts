@@ -21,7 +21,7 @@ import type {
   ClaimedRun,
   EndpointDepth,
   Ledger,
-  LetGo,
+  Collected,
   NewRun,
   RunRecord,
 } from '../../../src/stores/ledger/ledger.ts';
@@ -307,7 +307,7 @@ const EVENTS: Readonly<Record<string, Event>> = {
     isUnderClaim: false,
     given: { retention: RETENTION },
     wait: milliseconds(RETENTION - 1),
-    cause: ({ ledger }) => letGo(ledger),
+    cause: ({ ledger }) => collect(ledger),
     transition: null,
     finds: FINDS_NOTHING,
     answers: () => [null, { runs: 0, blobs: [] }],
@@ -318,7 +318,7 @@ const EVENTS: Readonly<Record<string, Event>> = {
     isUnderClaim: false,
     given: { retention: RETENTION },
     wait: RETENTION,
-    cause: ({ ledger }) => letGo(ledger),
+    cause: ({ ledger }) => collect(ledger),
     transition: null,
     finds: ENDED_STATUSES,
     leaves: { payloadsKept: false },
@@ -329,8 +329,8 @@ const EVENTS: Readonly<Record<string, Event>> = {
   },
 };
 /** Lets go; whose logs go with it hangs on how many attempts there were, which the random histories hold against their model. */
-async function letGo(ledger: Ledger): Promise<Omit<LetGo, 'logs'>> {
-  const { runs, blobs } = await ledger.letGo();
+async function collect(ledger: Ledger): Promise<Omit<Collected, 'logs'>> {
+  const { runs, blobs } = await ledger.collect();
   return { runs, blobs };
 }
 
@@ -536,7 +536,7 @@ export function describeCombinations(driver: DriverUnderTest): void {
         await ledger.cancel(subject.run.runId);
         if (event.given === undefined) continue;
         await opened.advance(RETENTION);
-        await ledger.letGo();
+        await ledger.collect();
       }
       // An audit of Postgres is two dozen statements, so there is one of everything that was done.
       expect(await ledger.audit()).toEqual([]);

@@ -144,14 +144,14 @@ export function describeCorners(driver: DriverUnderTest): void {
       await ledger.finish([{ claim: held!.claim, result, progress: null }]);
       expect(await ledger.unreferenced([input, output])).toEqual([]);
       await opened.advance(minutes(1));
-      expect(await ledger.letGo()).toEqual({
+      expect(await ledger.collect()).toEqual({
         runs: 1,
         blobs: [input, output],
         logs: [{ runId: run.runId, attempts: 1 }],
       });
       expect(await ledger.unreferenced([input, output])).toEqual([input, output]);
       await opened.advance(LINE_KEPT);
-      expect(await ledger.letGo()).toEqual({ runs: 1, blobs: [], logs: [] });
+      expect(await ledger.collect()).toEqual({ runs: 1, blobs: [], logs: [] });
     });
 
     describe('of calls that come together', () => {

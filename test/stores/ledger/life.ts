@@ -79,7 +79,7 @@ export function describeLife(
     const letGoOfAll = async (): Promise<BlobKey[]> => {
       const blobs: BlobKey[] = [];
       for (;;) {
-        const { runs, blobs: gone } = await ledger.letGo();
+        const { runs, blobs: gone } = await ledger.collect();
         blobs.push(...gone);
         if (runs === 0) return blobs;
       }
@@ -219,12 +219,12 @@ export function describeLife(
       test('stands for its run as long as is promised, and may be used anew once it is let go of', async () => {
         const run = await enqueue({ idempotency: { key: 'k', fingerprint: 'f' } });
         await advance((IDEMPOTENCY_KEY_KEPT - 1) as Duration);
-        await ledger.letGo();
+        await ledger.collect();
         expect(await ledger.enqueue([call({ idempotency: { key: 'k', fingerprint: 'f' } })])).toEqual([
           { result: 'replayed', runId: run.runId },
         ]);
         await advance(1 as Duration);
-        await ledger.letGo();
+        await ledger.collect();
         await enqueue({ idempotency: { key: 'k', fingerprint: 'g' } });
       });
     });

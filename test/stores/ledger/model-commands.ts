@@ -462,8 +462,8 @@ const EXPIRE = fc.constant(
 
 const LET_GO = fc.constant(
   command('let go', async (model, ledger) => {
-    const answer = await ledger.letGo();
-    const expected = model.letGo();
+    const answer = await ledger.collect();
+    const expected = model.collect();
     expect(answer.runs).toBe(expected.runs);
     expect(answer.blobs.toSorted()).toEqual(expected.blobs.toSorted());
     expect(inAnyOrder(answer.logs)).toEqual(inAnyOrder(expected.logs));

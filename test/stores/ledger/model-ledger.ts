@@ -25,7 +25,7 @@ import type {
   Enqueued,
   FinishedAttempt,
   FinishedDelivery,
-  LetGo,
+  Collected,
   NewRun,
   Purged,
   QueueFilter,
@@ -316,7 +316,7 @@ export class ModelLedger {
     return expired.map((run) => sweptOf(run));
   }
 
-  letGo(): LetGo {
+  collect(): Collected {
     for (const [key, { createdAt }] of this.#keys)
       if (after(createdAt, IDEMPOTENCY_KEY_KEPT) <= this.now) this.#keys.delete(key);
     const due = this.runs.filter(({ keptUntil }) => keptUntil !== null && keptUntil <= this.now);
@@ -325,7 +325,7 @@ export class ModelLedger {
       due.filter((run) => this.#isNeeded(run)).map((run) => [run, run.parent?.keptUntil ?? this.now]),
     );
     const hadPayloads = new Set(due.filter(({ payloadsKept }) => payloadsKept));
-    const blobs = due.map((run) => this.#letGoOf(run, needed.get(run) ?? null));
+    const blobs = due.map((run) => this.#collectRun(run, needed.get(run) ?? null));
     const gone = due.filter((run, place) => blobs[place] !== null && hadPayloads.has(run) && attemptOf(run) > 0);
     return {
       runs: due.length,
@@ -677,7 +677,7 @@ export class ModelLedger {
   }
 
   /** @param neededUntil when it is looked at again at the earliest, where somebody needs it */
-  #letGoOf(run: ModelRun, neededUntil: Instant | null): BlobKey[] | null {
+  #collectRun(run: ModelRun, neededUntil: Instant | null): BlobKey[] | null {
     this.touched.add(run);
     const blobs = run.payloadsKept ? [run.given.input, run.output].flatMap(blobOf) : [];
     const isFirstTime = run.given.kind !== 'chunk' && run.payloadsKept;

@@ -366,11 +366,11 @@ describe('two servers together', () => {
     await a.enqueue(runs);
     await a.purge({ endpoint: 'echo' });
     await moveTo(seconds(1));
-    const gone = await Promise.all(times(8, (place) => either(place).letGo()));
+    const gone = await Promise.all(times(8, (place) => either(place).collect()));
     expect(gone.flatMap(({ blobs }) => blobs).toSorted()).toEqual(runs.map(blob).toSorted());
     expect(gone.reduce((sum, one) => sum + one.runs, 0)).toBe(300);
     await moveTo(days(31));
-    const forgotten = await Promise.all(times(8, (place) => either(place).letGo()));
+    const forgotten = await Promise.all(times(8, (place) => either(place).collect()));
     expect(forgotten.reduce((sum, one) => sum + one.runs, 0)).toBe(300);
     expect(await a.runs({ limit: 1 })).toEqual([]);
   });
@@ -628,7 +628,7 @@ test('a storm of everything from two servers breaks nothing, loses no outcome, a
           for (const runId of (await ledger.purge({ endpoint: 'echo' })).cancelled) said.set(runId, 'cancelled');
         return;
       case 10:
-        return void (await ledger.letGo());
+        return void (await ledger.collect());
       default: {
         const due = await ledger.claimDeliveries(5, LEASE);
         const delivered = { kind: 'delivered', ...answered(200) } as const;

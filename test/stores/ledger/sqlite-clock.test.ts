@@ -90,11 +90,11 @@ test.each([days(-2), days(2)])(
     await succeed((await claim())[0]!);
     clock.set(by);
     clock.advance(milliseconds(hours(2) - 1));
-    await ledger.letGo();
+    await ledger.collect();
     expect(await ledger.payload(run.runId, 'output')).not.toBeNull();
     expect(await ledger.enqueue([call({ idempotency })])).toEqual([{ result: 'replayed', runId: run.runId }]);
     clock.advance(milliseconds(1));
-    await ledger.letGo();
+    await ledger.collect();
     expect(await ledger.payload(run.runId, 'output')).toBeNull();
   },
 );

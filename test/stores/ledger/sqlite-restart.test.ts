@@ -67,7 +67,7 @@ test('with 100,000 runs queued, a start walks through those that ran alone, and 
   expect(ask('reclaim', 'the new server')).toHaveLength(9);
   expect(ask('reclaim', 'the new server')).toEqual([]);
   expect(ask('expire')).toEqual([]);
-  expect(ask('letGo')).toEqual({ runs: 0, blobs: [], logs: [] });
+  expect(ask('collect')).toEqual({ runs: 0, blobs: [], logs: [] });
   ask('claimDeliveries', 10, seconds(30));
   expect(ask('depths')).toMatchObject([{ queued: 100_002, running: 0 }]);
   expect(claim('the new server', 'replica', 3)).toHaveLength(3);

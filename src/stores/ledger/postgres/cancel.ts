@@ -83,7 +83,7 @@ export interface CancelledRow {
 }
 
 /** Cancels runs. */
-export class Cancellation {
+export class CancelVerbs {
   readonly #connections: Connections;
   readonly #hints: Hints;
 

@@ -97,7 +97,7 @@ const ADOPT: Statement = {
 };
 
 /** Keeps deployments. */
-export class Deployments {
+export class DeploymentVerbs {
   readonly #connections: Connections;
 
   constructor(connections: Connections) {

@@ -29,7 +29,7 @@ import type {
   Identity,
   Ledger,
   LedgerStats,
-  LetGo,
+  Collected,
   NamedBlob,
   NewRun,
   Purged,
@@ -44,18 +44,18 @@ import type {
   Violation,
 } from '../ledger.ts';
 import { Audit } from './audit.ts';
-import { Cancellation } from './cancel.ts';
+import { CancelVerbs } from './cancel.ts';
 import { Claims, type Renewal } from './claims.ts';
 import type { Connections } from '../../postgres/connections.ts';
 import { DatabaseTime } from './database-time.ts';
 import type { Hints } from './hints.ts';
 import type { Identities } from './identity.ts';
-import { Deployments } from './deployments.ts';
-import { Intake } from './intake.ts';
-import { Lane, weightOf } from './group-commit.ts';
+import { DeploymentVerbs } from './deployments.ts';
+import { IntakeVerbs } from './intake.ts';
+import { GroupCommit, weightOf } from './group-commit.ts';
 import { openDatabase, type Opened } from './open.ts';
 import { Outbox } from './outbox.ts';
-import { Outcomes } from './outcomes.ts';
+import { OutcomeVerbs } from './outcomes.ts';
 import { type AskedRun, Reader } from './read.ts';
 import { Retention } from './retention.ts';
 import { Sweep } from './sweep.ts';
@@ -107,23 +107,23 @@ class PostgresLedger implements Ledger {
   readonly #steady: () => Moment;
   readonly #time: DatabaseTime;
   readonly #onClockSet: (by: Duration) => void;
-  readonly #deployments: Deployments;
-  readonly #intake: Intake;
+  readonly #deployments: DeploymentVerbs;
+  readonly #intake: IntakeVerbs;
   readonly #claims: Claims;
-  readonly #cancellation: Cancellation;
+  readonly #cancellation: CancelVerbs;
   readonly #sweep: Sweep;
   readonly #retention: Retention;
   readonly #outbox: Outbox;
   readonly #reader: Reader;
   readonly #audit: Audit;
-  readonly #enqueues: Lane<readonly NewRun[], Enqueued[]>;
-  readonly #lockedEnqueues: Lane<readonly NewRun[], Enqueued[]>;
-  readonly #requests: Lane<ClaimRequest, ClaimedRun[]>;
-  readonly #renewals: Lane<Renewal, Recorded[]>;
-  readonly #endings: Lane<Ending, Recorded[] | Cancelled>;
-  readonly #deliveryEndings: Lane<readonly FinishedDelivery[], Recorded[]>;
-  readonly #lookUps: Lane<AskedRun, RunRecord | null>;
-  readonly #details: Lane<AskedRun, RunDetails | null>;
+  readonly #enqueues: GroupCommit<readonly NewRun[], Enqueued[]>;
+  readonly #lockedEnqueues: GroupCommit<readonly NewRun[], Enqueued[]>;
+  readonly #requests: GroupCommit<ClaimRequest, ClaimedRun[]>;
+  readonly #renewals: GroupCommit<Renewal, Recorded[]>;
+  readonly #endings: GroupCommit<Ending, Recorded[] | Cancelled>;
+  readonly #deliveryEndings: GroupCommit<readonly FinishedDelivery[], Recorded[]>;
+  readonly #lookUps: GroupCommit<AskedRun, RunRecord | null>;
+  readonly #details: GroupCommit<AskedRun, RunDetails | null>;
   /** Calls that are not grouped. */
   #singleCalls = 0;
   #lost = 0;
@@ -139,35 +139,35 @@ class PostgresLedger implements Ledger {
     this.#steady = steady;
     this.#time = new DatabaseTime(steady);
     this.#onClockSet = onClockSet;
-    this.#deployments = new Deployments(connections);
-    this.#intake = new Intake(connections, hints);
+    this.#deployments = new DeploymentVerbs(connections);
+    this.#intake = new IntakeVerbs(connections, hints);
     this.#claims = new Claims(connections);
-    this.#cancellation = new Cancellation(connections, hints);
+    this.#cancellation = new CancelVerbs(connections, hints);
     this.#sweep = new Sweep(connections, hints);
     this.#retention = new Retention(connections);
     this.#outbox = new Outbox(connections);
     this.#reader = new Reader(connections);
     this.#audit = new Audit(connections);
-    const outcomes = new Outcomes(connections, hints);
+    const outcomes = new OutcomeVerbs(connections, hints);
     const takeIn = {
       write: (calls: readonly (readonly NewRun[])[]) => this.#intake.enqueue(calls),
       weigh: (runs: readonly NewRun[]) => sum(runs.map(({ input }) => 1 + weightOf(input))),
       underwayMax: 2,
     };
-    this.#enqueues = new Lane(takeIn);
+    this.#enqueues = new GroupCommit(takeIn);
     // Apart from the others, which are one statement: these are stored by a transaction that locks something first.
-    this.#lockedEnqueues = new Lane(takeIn);
-    this.#requests = new Lane({
+    this.#lockedEnqueues = new GroupCommit(takeIn);
+    this.#requests = new GroupCommit({
       write: (requests) => this.#claims.claim(requests),
       weigh: ({ slots }) => slots.length,
       underwayMax: 2,
     });
-    this.#renewals = new Lane({
+    this.#renewals = new GroupCommit({
       write: (renewals) => this.#claims.renew(renewals),
       weigh: ({ claims }) => claims.length,
       underwayMax: 1,
     });
-    this.#endings = new Lane<Ending, Recorded[] | Cancelled>({
+    this.#endings = new GroupCommit<Ending, Recorded[] | Cancelled>({
       write: (endings, time) => {
         const cancels = endings.flatMap((ending) => (ending.verb === 'cancel' ? [ending.runId] : []));
         const finishes = endings.flatMap((ending) => (ending.verb === 'finish' ? [ending.attempts] : []));
@@ -185,7 +185,7 @@ class PostgresLedger implements Ledger {
         first.verb === ending.verb && !('time' in first && 'time' in ending && first.time !== ending.time),
       underwayMax: 1,
     });
-    this.#deliveryEndings = new Lane({
+    this.#deliveryEndings = new GroupCommit({
       write: async (calls) => {
         const recorded = await this.#outbox.finish(calls.flat());
         return calls.map(({ length }) => recorded.splice(0, length));
@@ -193,8 +193,8 @@ class PostgresLedger implements Ledger {
       weigh: ({ length }) => length,
       underwayMax: 1,
     });
-    this.#lookUps = new Lane({ write: (asked) => this.#reader.byId(asked), weigh: () => 1, underwayMax: 2 });
-    this.#details = new Lane({ write: (asked) => this.#reader.details(asked), weigh: () => 1, underwayMax: 2 });
+    this.#lookUps = new GroupCommit({ write: (asked) => this.#reader.byId(asked), weigh: () => 1, underwayMax: 2 });
+    this.#details = new GroupCommit({ write: (asked) => this.#reader.details(asked), weigh: () => 1, underwayMax: 2 });
   }
 
   deploy(deployment: Deployment): Promise<number> {
@@ -271,8 +271,8 @@ class PostgresLedger implements Ledger {
     return this.#single(() => this.#sweep.expire());
   }
 
-  letGo(): Promise<LetGo> {
-    return this.#single(() => this.#retention.letGo());
+  collect(): Promise<Collected> {
+    return this.#single(() => this.#retention.collect());
   }
 
   unreferenced(blobs: readonly BlobKey[]): Promise<BlobKey[]> {
@@ -373,7 +373,7 @@ class PostgresLedger implements Ledger {
   }
 
   /** The lanes of calls that are written in groups. */
-  #writeLanes() {
+  #groupCommits() {
     return [
       this.#enqueues,
       this.#lockedEnqueues,
@@ -386,7 +386,7 @@ class PostgresLedger implements Ledger {
 
   /** Reads are not counted: they commit nothing. */
   stats(): LedgerStats {
-    const grouped = this.#writeLanes();
+    const grouped = this.#groupCommits();
     const calls = this.#singleCalls + sum(grouped.map((lane) => lane.calls));
     return { calls, commits: this.#connections.commits, lost: this.#lost };
   }
@@ -411,13 +411,13 @@ class PostgresLedger implements Ledger {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    const lanes = [...this.#writeLanes(), this.#lookUps, this.#details];
+    const lanes = [...this.#groupCommits(), this.#lookUps, this.#details];
     await Promise.all(lanes.map((lane) => lane.idle()));
     await this.#connections.close();
     await this.#hints.close();
   }
 
-  async #grouped<Item, Answer>(lane: Lane<Item, Answer>, item: Item): Promise<Answer> {
+  async #grouped<Item, Answer>(lane: GroupCommit<Item, Answer>, item: Item): Promise<Answer> {
     this.#assertOpen();
     return lane.ask(item);
   }

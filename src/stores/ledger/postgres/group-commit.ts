@@ -5,7 +5,7 @@ import type { Payload } from '../../../domain/payload.ts';
 import { OutcomeUnknown, Unreachable } from '../../postgres/errors.ts';
 
 /** How a lane writes. */
-export interface LanePlan<Item, Answer> {
+export interface GroupPlan<Item, Answer> {
   /** Writes items and answers each at its place. An item that comes again is alone, and its first group failed at least in part. */
   readonly write: (items: readonly Item[], time: 'first' | 'again') => Promise<readonly Answer[]>;
   /** How many rows an item is; see `weightOf` for what is heavy. */
@@ -32,15 +32,15 @@ interface Waiting<Item, Answer> {
 }
 
 /** Gathers calls of one kind. */
-export class Lane<Item, Answer> {
-  readonly #plan: LanePlan<Item, Answer>;
+export class GroupCommit<Item, Answer> {
+  readonly #plan: GroupPlan<Item, Answer>;
   #waiting: Waiting<Item, Answer>[] = [];
   #underway = 0;
   #scheduled = false;
   #calls = 0;
   #whenIdle: (() => void)[] = [];
 
-  constructor(plan: LanePlan<Item, Answer>) {
+  constructor(plan: GroupPlan<Item, Answer>) {
     this.#plan = plan;
   }
 

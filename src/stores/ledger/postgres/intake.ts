@@ -52,7 +52,7 @@ interface Follower {
 const NO_KEYS: KeysRow = { replay_of: null, replay_fingerprint: null, twin: null };
 
 /** Takes runs in. */
-export class Intake {
+export class IntakeVerbs {
   readonly #connections: Connections;
   readonly #hints: Hints;
 

@@ -120,7 +120,7 @@ interface FinishedRow {
 }
 
 /** Writes outcomes. */
-export class Outcomes {
+export class OutcomeVerbs {
   readonly #connections: Connections;
   readonly #hints: Hints;
 

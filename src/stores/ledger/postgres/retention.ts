@@ -5,7 +5,7 @@ import type { RunId } from '../../../domain/ids.ts';
 import type { BlobKey } from '../../../domain/payload.ts';
 import { IDEMPOTENCY_KEY_KEPT, LINE_KEPT } from '../../../domain/retention.ts';
 import { minutes } from '../../../domain/time.ts';
-import type { LetGo } from '../ledger.ts';
+import type { Collected } from '../ledger.ts';
 import type { Connections, Statement } from '../../postgres/connections.ts';
 
 /** How much one call lets go of, so that its locks are held for a short time. */
@@ -95,7 +95,7 @@ export class Retention {
     this.#connections = connections;
   }
 
-  async letGo(): Promise<LetGo> {
+  async collect(): Promise<Collected> {
     await this.#connections.untilKnown(() => this.#connections.write(DELETE_KEYS, []));
     const due = await this.#connections.write<DueRow>(LET_GO, []);
     return {

@@ -33,7 +33,7 @@ interface Found extends EndedRow {
 }
 
 /** Cancels runs. */
-export class Cancellation {
+export class CancelVerbs {
   readonly #find;
   readonly #openChildren;
   readonly #findQueued;

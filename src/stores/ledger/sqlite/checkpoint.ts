@@ -40,7 +40,7 @@ export class Checkpoints {
   }
 
   /** Goes on as before. */
-  letGo(): void {
+  release(): void {
     this.#isHeld = false;
     this.whenLong();
   }

@@ -44,7 +44,7 @@ const ADOPT = `
     SELECT seq FROM runs WHERE endpoint = $name AND (kind = 'batch') = $batches AND version = $from AND status = 'queued' LIMIT $limit)`;
 
 /** Keeps deployments. */
-export class Deployments {
+export class DeploymentVerbs {
   readonly #standing;
   readonly #rememberConfig;
   readonly #write;

@@ -135,7 +135,7 @@ class GroupCommit {
       countQueued: verb('countQueued'),
       reclaim: verb('reclaim'),
       expire: verb('expire'),
-      letGo: verb('letGo'),
+      collect: verb('collect'),
       unreferenced: verb('unreferenced'),
       claimDeliveries: verb('claimDeliveries'),
       claimDeliveriesTo: verb('claimDeliveriesTo'),

@@ -30,7 +30,7 @@ const INSERT_RUN = `
 const INSERT_INPUT = `INSERT INTO inputs (run_seq, body) VALUES (?, ?)`;
 
 /** Takes runs in. */
-export class Intake {
+export class IntakeVerbs {
   readonly #findKey;
   readonly #keepKey;
   readonly #findOpen;

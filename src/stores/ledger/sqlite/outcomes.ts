@@ -9,7 +9,7 @@ import type { EndedStatus, RunKind } from '../../../domain/run.ts';
 import { after, type Duration, type Instant } from '../../../domain/time.ts';
 import type { Claim, FinishedAttempt, Recorded } from '../ledger.ts';
 import type { AttemptEnd, AttemptLog } from './attempt-log.ts';
-import type { Cancellation } from './cancel.ts';
+import type { CancelVerbs } from './cancel.ts';
 import type { EndedRow, Outbox } from './outbox.ts';
 import type { Counters } from './counters.ts';
 import { progressColumns } from '../rows.ts';
@@ -46,12 +46,12 @@ export interface Changed extends EndedRow {
 export interface OutcomeDeps {
   readonly attempts: AttemptLog;
   readonly counters: Counters;
-  readonly cancellation: Cancellation;
+  readonly cancellation: CancelVerbs;
   readonly outbox: Outbox;
 }
 
 /** Writes outcomes. */
-export class Outcomes {
+export class OutcomeVerbs {
   readonly #succeed;
   readonly #keepOutput;
   readonly #fail;

@@ -6,7 +6,7 @@ import type { BlobKey } from '../../../domain/payload.ts';
 import { IDEMPOTENCY_KEY_KEPT, LINE_KEPT } from '../../../domain/retention.ts';
 import type { RunKind } from '../../../domain/run.ts';
 import { type Instant, minutes } from '../../../domain/time.ts';
-import type { LetGo } from '../ledger.ts';
+import type { Collected } from '../ledger.ts';
 import { Query } from '../../sqlite/query.ts';
 
 /** How much one call lets go of, so that it never keeps other callers waiting for long. */
@@ -77,10 +77,10 @@ export class Retention {
     this.#isNamed = new Query<{ is_named: number }>(db, IS_NAMED);
   }
 
-  letGo(now: Instant): LetGo {
+  collect(now: Instant): Collected {
     this.#deleteKeys.run({ now });
     const due = this.#due.all({ now });
-    const gone = due.filter((run) => this.#letGoOf(now, run));
+    const gone = due.filter((run) => this.#collectRun(now, run));
     return {
       runs: due.length,
       blobs: gone.flatMap((run) => [run.input_blob, run.output_blob]).filter((blob) => blob !== null),
@@ -98,7 +98,7 @@ export class Retention {
   }
 
   /** Answers whether its payloads, or its line, are gone; else somebody still needs it. */
-  #letGoOf(now: Instant, run: DueRow): boolean {
+  #collectRun(now: Instant, run: DueRow): boolean {
     const { seq } = run;
     // A chunk is nobody's own line: it goes with its payloads, once those of its batch have gone, which can be told row by row until then.
     const keepsItsLine = run.kind !== 'chunk' && run.payloads_kept === 1;

@@ -6,7 +6,7 @@ import type { RunId } from '../../../domain/ids.ts';
 import type { Instant } from '../../../domain/time.ts';
 import type { Swept } from '../ledger.ts';
 import type { EndedRow } from './outbox.ts';
-import type { Outcomes, OutcomeDeps } from './outcomes.ts';
+import type { OutcomeVerbs, OutcomeDeps } from './outcomes.ts';
 import { Query } from '../../sqlite/query.ts';
 
 /** How many runs one sweep takes, so that it never keeps other callers waiting for long; the caller sweeps again while there are more. */
@@ -43,10 +43,10 @@ interface Lost {
 export class Sweep {
   readonly #lost;
   readonly #expire;
-  readonly #outcomes: Outcomes;
+  readonly #outcomes: OutcomeVerbs;
   readonly #deps: OutcomeDeps;
 
-  constructor(db: DatabaseSync, outcomes: Outcomes, deps: OutcomeDeps) {
+  constructor(db: DatabaseSync, outcomes: OutcomeVerbs, deps: OutcomeDeps) {
     this.#lost = new Query<Lost>(db, LOST);
     this.#expire = new Query<EndedRow & { endpoint: string }>(db, EXPIRE);
     this.#outcomes = outcomes;

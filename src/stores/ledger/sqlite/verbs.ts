@@ -22,16 +22,16 @@ import type {
 } from '../ledger.ts';
 import { AttemptLog } from './attempt-log.ts';
 import { Audit } from './audit.ts';
-import { Cancellation } from './cancel.ts';
+import { CancelVerbs } from './cancel.ts';
 import { Claims } from './claims.ts';
 import { ClockJumps } from './clock-jumps.ts';
 import { Counters } from './counters.ts';
-import { Deployments } from './deployments.ts';
+import { DeploymentVerbs } from './deployments.ts';
 import { type Failure, failureOf } from '../../sqlite/failures.ts';
 import { Identities } from './identity.ts';
-import { Intake } from './intake.ts';
+import { IntakeVerbs } from './intake.ts';
 import { Outbox } from './outbox.ts';
-import { Outcomes } from './outcomes.ts';
+import { OutcomeVerbs } from './outcomes.ts';
 import { Reader } from './read.ts';
 import { Retention } from './retention.ts';
 import { Sweep } from './sweep.ts';
@@ -56,11 +56,11 @@ export function openStore(db: DatabaseSync, access: 'write' | 'read'): Store {
 function prepareVerbs(db: DatabaseSync, counters: Counters) {
   const attempts = new AttemptLog(db);
   const outbox = new Outbox(db);
-  const cancellation = new Cancellation(db, attempts, counters, outbox);
-  const outcomes = new Outcomes(db, { attempts, counters, cancellation, outbox });
+  const cancellation = new CancelVerbs(db, attempts, counters, outbox);
+  const outcomes = new OutcomeVerbs(db, { attempts, counters, cancellation, outbox });
   const sweep = new Sweep(db, outcomes, { attempts, counters, cancellation, outbox });
-  const deployments = new Deployments(db, counters);
-  const intake = new Intake(db, counters);
+  const deployments = new DeploymentVerbs(db, counters);
+  const intake = new IntakeVerbs(db, counters);
   const claims = new Claims(db, attempts, counters);
   const retention = new Retention(db);
   const clockJumps = new ClockJumps(db);
@@ -88,7 +88,7 @@ function prepareVerbs(db: DatabaseSync, counters: Counters) {
     countQueued: (_now: Instant, filter: QueueFilter) => cancellation.countQueued(filter),
     reclaim: (now: Instant, owner: string) => sweep.reclaim(now, owner),
     expire: (now: Instant) => sweep.expire(now),
-    letGo: (now: Instant) => retention.letGo(now),
+    collect: (now: Instant) => retention.collect(now),
     unreferenced: (_now: Instant, blobs: readonly BlobKey[]) => retention.unreferenced(blobs),
     claimDeliveries: (now: Instant, limit: number, lease: Duration, places?: HostPlaces) =>
       outbox.claim(now, limit, lease, places),

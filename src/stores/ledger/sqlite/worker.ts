@@ -87,7 +87,7 @@ function work(store: Store, checkpoints: Checkpoints, calls: readonly Call[]): v
 function hold(checkpoints: Checkpoints, isHeld: boolean): void {
   try {
     if (isHeld) checkpoints.hold();
-    else checkpoints.letGo();
+    else checkpoints.release();
     say({ kind: 'held', reason: null });
   } catch (error) {
     say({ kind: 'held', reason: reasonOf(error) });

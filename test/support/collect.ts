@@ -7,14 +7,14 @@ import { after, type Duration } from '../../src/domain/time.ts';
 import { openSqliteLedger } from '../../src/stores/ledger/sqlite/driver.ts';
 
 /** Lets go of what is no longer to be kept so long from now, in the data of a server that has stopped. */
-export async function letGoIn(data: string, later: Duration): Promise<void> {
+export async function collectIn(data: string, later: Duration): Promise<void> {
   const ledger = await openSqliteLedger(ledgerFile(data), {
     ...systemClock,
     now: () => after(systemClock.now(), later),
   });
   const blobs = await openBlobDirectory(blobFolder(data));
   for (;;) {
-    const { runs, blobs: keys } = await ledger.letGo();
+    const { runs, blobs: keys } = await ledger.collect();
     for (const key of keys) await blobs.delete(key);
     if (runs === 0) break;
   }

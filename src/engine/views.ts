@@ -12,7 +12,7 @@ import type { Rollout, Versions } from './versions.ts';
 export type WaitingOn = 'capacity' | 'cold_start' | 'retry_delay' | 'children' | 'draining';
 
 /** A run with what only the engine knows about it. */
-export interface RunSight {
+export interface RunView {
   readonly run: RunRecord;
   readonly attempts: readonly AttemptRecord[];
   /** Where it stands in the queue; null once it has started. */
@@ -23,7 +23,7 @@ export interface RunSight {
 }
 
 /** An endpoint with what is going on there. */
-export interface EndpointSight {
+export interface EndpointView {
   readonly deployed: Deployed;
   readonly replicas: ReplicaCounts;
   readonly depth: EndpointDepth;
@@ -37,12 +37,12 @@ export interface EndpointSight {
 }
 
 /** A run as it is shown; `versions` is its endpoint, where that is still deployed. */
-export function sightOf(
+export function runViewOf(
   { run, attempts, ahead, output }: RunDetails,
   versions: Versions | undefined,
   isDraining: boolean,
   clock: Clock,
-): RunSight {
+): RunView {
   return {
     run,
     attempts,
@@ -53,7 +53,7 @@ export function sightOf(
 }
 
 /** An endpoint as it is shown. */
-export function endpointSightOf(versions: Versions, depth: EndpointDepth, clock: Clock): EndpointSight {
+export function endpointViewOf(versions: Versions, depth: EndpointDepth, clock: Clock): EndpointView {
   const { deployed, supervisor, drainRates } = versions.active;
   const current = versions.all.reduce((sum, one) => sum + one.supervisor.counts().current, 0);
   const since = depth.oldestQueuedAt;
