@@ -7,7 +7,7 @@ const NAMED =
   /(?<![\w./-])claimcheck (?=(?:serve|check|deploy|doctor|migrate|backup|restore|invoke|submit|runs|endpoints|purge|captures|cache|keys|webhooks|completion)\b)/g;
 
 /** How this program was called: `program` is the file that Node runs. */
-export function calledAs(program: string): string {
+function calledAs(program: string): string {
   if (program.split(sep).includes('node_modules')) return 'npx claimcheck';
   const isOfCheckout = basename(program) === 'claimcheck.js' && basename(dirname(program)) === 'bin';
   return isOfCheckout ? 'npm run -s claimcheck --' : 'claimcheck';

@@ -64,7 +64,7 @@ export async function valueOf({ bytes, contentType }: Content): Promise<unknown>
  *
  * @throws TableError for bytes that are no table of the format
  */
-export async function rowsIn(bytes: Uint8Array, format: BorderFormat): Promise<Row[]> {
+async function rowsIn(bytes: Uint8Array, format: BorderFormat): Promise<Row[]> {
   if (format !== 'arrow') return decodeRows(bytes, format);
   const { arrowToLines } = await import('../table/arrow/to-lines.ts');
   return decodeRows(arrowToLines(bytes).lines, 'jsonl');

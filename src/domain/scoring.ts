@@ -71,7 +71,7 @@ export interface ClassificationMetrics {
 export type Metrics = RegressionMetrics | ClassificationMetrics;
 
 /** What became of the rows of a table that was scored: `total` is the sum of the others. */
-export interface RowCounts {
+interface RowCounts {
   readonly total: number;
   /** Rows that have no answer, whether they are marked or were left out of the output. */
   readonly failed: number;

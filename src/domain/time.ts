@@ -67,7 +67,7 @@ export function parseRfc3339(text: string): Instant | null {
 }
 
 /** Longest duration that is read: every time that lies so far from now can be stored, and written as a date. */
-export const DURATION_MAX: Duration = days(36_500);
+const DURATION_MAX: Duration = days(36_500);
 
 const UNITS = { ms: milliseconds, s: seconds, m: minutes, h: hours, d: days } as const;
 

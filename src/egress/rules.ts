@@ -33,7 +33,7 @@ const OTHER_SERVICES: ReadonlySet<number> = new Set([
 const PRIVATE_NAMES = ['localhost', 'local', 'internal'];
 
 /** Longest URL that is taken, in characters. */
-export const URL_LENGTH_MAX = 2_048;
+const URL_LENGTH_MAX = 2_048;
 
 /** See the head of this file. */
 export class EgressRules {

@@ -9,7 +9,7 @@ import type { Deployed } from './deployment.ts';
 import type { Rollout, Versions } from './versions.ts';
 
 /** Why a run does not move; null when it does, or has ended. */
-export type WaitingOn = 'capacity' | 'cold_start' | 'retry_delay' | 'children' | 'draining';
+type WaitingOn = 'capacity' | 'cold_start' | 'retry_delay' | 'children' | 'draining';
 
 /** A run with what only the engine knows about it. */
 export interface RunView {

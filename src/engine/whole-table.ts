@@ -21,7 +21,7 @@ export const needsAllRows = ({ spec }: Deployed, contentType: string): boolean =
  * @param bytes all of it where `needsAllRows`, else at least its beginning
  * @throws TableError for a CSV that does not look like one, ServiceError `invalid-request` for its columns
  */
-export function checkWhole({ spec, takes }: Deployed, contentType: string, bytes: Uint8Array): void {
+function checkWhole({ spec, takes }: Deployed, contentType: string, bytes: Uint8Array): void {
   const format = tableFormatOf(contentType);
   if (takes !== 'rows' || format === null) return;
   if (format === 'csv') checkBeginning(bytes);

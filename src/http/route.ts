@@ -17,7 +17,7 @@ export const TAGS = {
   server: 'The server itself.',
 } as const;
 /** A chapter of the document. */
-export type Tag = keyof typeof TAGS;
+type Tag = keyof typeof TAGS;
 
 /** A request on its way through a route: what its parts say, read by the rules of the route. */
 export interface Call<Query, Body> {
@@ -39,7 +39,7 @@ export interface Answer {
 }
 
 /** What a reader of the document is told of a route, and what the server holds its requests to. */
-export interface RouteDescription {
+interface RouteDescription {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Parameters are written as `:name`. */
   readonly path: string;

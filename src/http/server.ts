@@ -327,7 +327,7 @@ function sendError(log: Log, error: Error, request: FastifyRequest, reply: Fasti
 }
 
 /** Says what is known, and not what the error says: that names files and hosts. */
-export function storageUnavailable(cause: Error): ServiceError {
+function storageUnavailable(cause: Error): ServiceError {
   const known =
     cause instanceof StorageUnavailable && cause.mayBeDone
       ? 'The connection to the store broke, and whether this was done is not known: with an Idempotency-Key it can be sent again, and is done once.'

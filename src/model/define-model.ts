@@ -52,7 +52,7 @@ export interface StandardSchema {
 }
 
 /** What a Standard Schema answers. */
-export type StandardResult =
+type StandardResult =
   | { readonly value: unknown; readonly issues?: undefined }
   | {
       readonly issues: readonly {

@@ -26,7 +26,7 @@ const PING_MAX = seconds(2);
 const LOCATION_MAX = 200;
 
 /** An input that is too large to be held: so many bytes, read as they are sent. */
-export interface StreamedInput {
+interface StreamedInput {
   readonly bytes: number;
   readonly open: () => Promise<AsyncIterable<Uint8Array>>;
 }
@@ -188,7 +188,7 @@ export const CUT_SHORT =
   'Its answer says neither how long it is (Content-Length) nor where it ends (chunks), so nobody can tell whether it was whole.';
 
 /** An answer had begun, and the connection broke before its end. */
-export class HungUp extends Error {
+class HungUp extends Error {
   override readonly name = 'HungUp';
 
   constructor(status: number, cause: unknown) {

@@ -4,7 +4,7 @@ import { ServiceError } from '../domain/errors.ts';
 import { columnNamed, listed } from '../table/column-names.ts';
 
 /** Names that a prediction goes by where nobody has said it. */
-export const predictionNames = (target: string): readonly string[] => [
+const predictionNames = (target: string): readonly string[] => [
   'prediction',
   `predicted_${target}`,
   `${target}_predicted`,

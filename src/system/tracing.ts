@@ -27,7 +27,7 @@ import {
 const SCOPE = 'claimcheck';
 
 /** What a span is told at its end: more attributes, and what went wrong (the type of the error), where something did. */
-export interface SpanEnd {
+interface SpanEnd {
   readonly attributes?: Attributes;
   readonly error?: { readonly type: string; readonly detail: string } | null;
 }

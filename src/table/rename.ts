@@ -11,7 +11,7 @@ import { startOf } from './spans.ts';
 import { indexTable } from './split.ts';
 
 /** The columns of a table, or the names in a JSON object that stands alone for a row; null where there are none. Throws a TableError for what is neither. */
-export function columnsIn(given: Uint8Array, format: TableFormat): readonly string[] | null {
+function columnsIn(given: Uint8Array, format: TableFormat): readonly string[] | null {
   const bytes = plainBytes(given);
   if (format === 'csv') return readHeader(bytes).columns;
   if (isRows(bytes, format)) return indexTable(bytes, format).columns;

@@ -16,7 +16,7 @@ export type LinesFormat = 'csv' | 'jsonl';
 export const isByLines = (format: BorderFormat): format is LinesFormat => format === 'csv' || format === 'jsonl';
 
 /** A place in a table at which a row starts. */
-export interface RowMark {
+interface RowMark {
   /** Rows before it. */
   readonly row: number;
   /** Bytes before it. */

@@ -137,7 +137,7 @@ function classOf(value: object): string {
 }
 
 /** An error about one value of rows given as objects. */
-export function valueFault(place: ValuePlace, fault: string, cause?: unknown): TableError {
+function valueFault(place: ValuePlace, fault: string, cause?: unknown): TableError {
   return new TableError(`Row ${place.row + 1}, column ${shownName(place.column)}: the value ${fault}`, {
     row: place.row + 1,
     column: place.column,

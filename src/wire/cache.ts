@@ -3,7 +3,7 @@
 import { type Static, Type } from 'typebox';
 
 /** Most keys of one request: as text they are 3.5 MB, which is read and checked in some 50 ms. */
-export const CACHE_KEYS_MAX = 100_000;
+const CACHE_KEYS_MAX = 100_000;
 
 const Key = Type.String({
   pattern: '^[0-9a-f]{32}$',

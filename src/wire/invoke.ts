@@ -19,9 +19,9 @@ export const BatchChoice = Type.Object(
 );
 
 /** Longest `timeout` that a request may ask for, in seconds; an endpoint's own may be longer. */
-export const TIMEOUT_SECONDS_MAX = 3_600;
+const TIMEOUT_SECONDS_MAX = 3_600;
 /** Longest `queue_ttl` that a request may ask for, in seconds. */
-export const QUEUE_TTL_SECONDS_MAX = 7 * 86_400;
+const QUEUE_TTL_SECONDS_MAX = 7 * 86_400;
 
 /** What can be told of a run. */
 export const CallbackEvent = Type.Enum(['run.succeeded', 'run.failed', 'run.cancelled']);
@@ -29,7 +29,7 @@ export const CallbackEvent = Type.Enum(['run.succeeded', 'run.failed', 'run.canc
 export type CallbackEvent = Static<typeof CallbackEvent>;
 
 /** What an invocation may say beside its input, in an envelope's members. */
-export const InvokeOptions = {
+const InvokeOptions = {
   async: Type.Optional(
     Type.Boolean({
       description:

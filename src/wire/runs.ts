@@ -129,7 +129,7 @@ export const RunQuery = Type.Object(
 export type RunQuery = Static<typeof RunQuery>;
 
 /** Longest that one poll may wait, in seconds: shorter than the idle limits of common proxies. */
-export const WAIT_SECONDS_MAX = 60;
+const WAIT_SECONDS_MAX = 60;
 
 /** The query of `GET /runs/{id}`, once its texts have been read. */
 export const WaitQuery = Type.Object(

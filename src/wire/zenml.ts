@@ -6,7 +6,7 @@ import { RunBody } from './runs.ts';
 const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()]);
 
 /** A run that was waited for, however it has ended. */
-export const ZenmlRunBody = Type.Object(
+const ZenmlRunBody = Type.Object(
   {
     success: Type.Boolean(),
     outputs: Nullable(Type.Record(Type.String(), Type.Unknown())),

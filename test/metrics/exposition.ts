@@ -1,7 +1,7 @@
 // A reader of Prometheus' text format, as strict as the format is: https://prometheus.io/docs/instrumenting/exposition_formats/
 
 /** A sample: the name of its line, its labels and its value. */
-export interface Sample {
+interface Sample {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;

@@ -1,16 +1,7 @@
 // A deliberate breakage of a room: what its tests must notice.
 
 /** The rooms that can be broken: each ledger driver is one of its own. */
-export type RoomName =
-  | 'sqlite'
-  | 'postgres'
-  | 'engine'
-  | 'blobs'
-  | 'cache'
-  | 'replicas'
-  | 'http'
-  | 'client'
-  | 'webhooks';
+type RoomName = 'sqlite' | 'postgres' | 'engine' | 'blobs' | 'cache' | 'replicas' | 'http' | 'client' | 'webhooks';
 
 /** One breakage. */
 export interface Mutation {

@@ -7,7 +7,7 @@ import { onTestFinished } from 'vitest';
 import type { WhenDone } from '../support/folder.ts';
 
 /** How an invocation is answered: with its body, a status and no word of why, a failure as our runner declares it, elsewhere, not at all, or without an end. */
-export type Manner = 'echo' | 'status 500' | 'declared failure' | 'redirect' | 'hang' | 'hang-up' | 'no end';
+type Manner = 'echo' | 'status 500' | 'declared failure' | 'redirect' | 'hang' | 'hang-up' | 'no end';
 
 /** The server, and what it has seen. */
 export interface RemoteServer {

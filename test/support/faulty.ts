@@ -16,7 +16,7 @@ export interface Faulty<Store> {
 }
 
 /** An answer that does not come before it is let go of. */
-export interface HeldAnswer {
+interface HeldAnswer {
   /** Whether the call has come, and done what it does. */
   isHeld(): boolean;
   release(): void;

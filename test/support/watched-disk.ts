@@ -7,7 +7,7 @@ import { onTestFinished, vi } from 'vitest';
 
 const WATCHED = ['read', 'write', 'writeFile', 'datasync', 'sync'] as const;
 /** A call to an open file. */
-export type FileCall = (typeof WATCHED)[number];
+type FileCall = (typeof WATCHED)[number];
 
 /** What was called, and how the next call is changed. */
 export interface WatchedDisk {

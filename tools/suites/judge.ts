@@ -82,7 +82,7 @@ export function sameParquet(given: Uint8Array, answered: Uint8Array): boolean | 
 }
 
 /** The rows of a Parquet file as Polars has them; as its JSON, where JavaScript has no form for them. */
-export function parquetSeen(bytes: Uint8Array): Seen {
+function parquetSeen(bytes: Uint8Array): Seen {
   return orNull(() => {
     const frame = polars.readParquet(Buffer.from(bytes));
     const rows = orNull(() => shown(frame.rows())) ?? frame.writeJSON({ format: 'lines' }).toString();

@@ -8,7 +8,7 @@ import { decimalText, fitsInt, float32Text, float64Text, halfOf } from '../../ta
 import type { ArrowField, ArrowType, TimeUnit, TypeOf } from '../../table/arrow/types.ts';
 
 /** How the values of a column are written as JSON. Values are as the file holds them: numbers, bigints, bytes, lists and objects of them. */
-export type ValueText = (value: unknown) => string;
+type ValueText = (value: unknown) => string;
 
 /** A column that can be read. */
 export interface ReadableColumn {

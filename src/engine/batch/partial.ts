@@ -10,7 +10,7 @@ import { type OutputDeps, outputOf } from './output.ts';
 import { openTable } from './table.ts';
 
 /** Said of rows that nobody has come to, where those of failed rows have why they failed. */
-export const NOT_DONE = 'not-done: The batch has not come to this row.';
+const NOT_DONE = 'not-done: The batch has not come to this row.';
 
 /** A table as far as it is there. */
 export interface PartialOutput {

@@ -49,7 +49,7 @@ export async function sendSubmitted(
 }
 
 /** Answers with a run, its output inside it where it is JSON and small. */
-export async function sendRunWithOutput(
+async function sendRunWithOutput(
   engine: Engine,
   reply: FastifyReply,
   view: RunView,

@@ -11,7 +11,7 @@ import { AttemptBody, OutputFacts, RunBody, RunFailureBody, RunLine, RunPage, Ru
 import { RollbackRequest, VersionBody, VersionList } from '../../wire/versions.ts';
 
 /** Schemas by the name that the document gives them. */
-export const COMPONENTS: Readonly<Record<string, TSchema>> = {
+const COMPONENTS: Readonly<Record<string, TSchema>> = {
   Run: RunBody,
   RunLine,
   RunPage,

@@ -6,7 +6,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { OpenApiDocument } from './shape.ts';
 
 /** Where the pages are. */
-export const DOCS_PATH = '/docs';
+const DOCS_PATH = '/docs';
 
 /** The viewer needs its own scripts and styles, its data: images, and this server; it styles some elements in place. */
 const POLICY = {

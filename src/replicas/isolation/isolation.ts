@@ -16,7 +16,7 @@ import type { Machine } from './machine.ts';
 import { runAs } from './user.ts';
 
 /** Environment variable with a replica's own folder, which is empty at its start and gone after its end. */
-export const SCRATCH_VARIABLE = 'CLAIMCHECK_SCRATCH';
+const SCRATCH_VARIABLE = 'CLAIMCHECK_SCRATCH';
 
 /** Enters the cgroups whose doors are named before `--`, and becomes the command behind it: no process of it is ever outside. */
 const ENTER = 'ulimit -c 0; while [ "$1" != -- ]; do echo $$ > "$1" || exit 125; shift; done; shift; exec "$@"';

@@ -29,7 +29,7 @@ export const SOCKET_FOLDER = 'bind';
 export type Launch = ProcessLaunch | RemoteLaunch;
 
 /** A server that somebody else runs, by its origin. */
-export interface RemoteLaunch {
+interface RemoteLaunch {
   readonly url: string;
 }
 

@@ -55,7 +55,7 @@ const digestOf = (known: readonly (string | number)[], content: Content): string
   sha256(Buffer.from(JSON.stringify([...known, content])));
 
 /** What is wrong with a stored capture; null where nothing is. One of an older claimcheck has no digest. */
-export function captureMistake(row: CaptureRow): string | null {
+function captureMistake(row: CaptureRow): string | null {
   const { tenant, endpoint, name, version, run_id: runId, created_at_ms: createdAt } = row;
   const where = `${endpoint}/${name} version ${version} of tenant ${tenant}`;
   const read = contentOf(row);

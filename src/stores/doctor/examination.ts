@@ -11,11 +11,11 @@ import { FILE_PROMISE, PLACES_MAX } from '../ledger/promises.ts';
 import type { ExaminedStore } from './store.ts';
 
 /** What the ledger and the blobs promise together. */
-export const BLOB_PROMISE =
+const BLOB_PROMISE =
   'Every payload that is kept can be had; one in the blob store has the length and the sha-256 that its run says.';
 
 /** What the folder, the ledger and the stores beside it promise. */
-export const BELONGING_PROMISE =
+const BELONGING_PROMISE =
   'The data folder, its ledger and the stores beside it belong together, none is missing, and what they hold can be read.';
 
 /** What the captures' file promises. */

@@ -107,7 +107,7 @@ function factsOf(contentType: string | null, bytes: number | null, sha256: strin
 }
 
 /** A stored error, or null where there is none. */
-export function errorOf(row: { error_type: string | null; error_detail: string | null }): RunError | null {
+function errorOf(row: { error_type: string | null; error_detail: string | null }): RunError | null {
   return row.error_type === null ? null : { type: row.error_type as RunFailure, detail: row.error_detail ?? '' };
 }
 
@@ -246,7 +246,7 @@ export const claimedInput = (
 ): Payload | null => (blob === null && inline === null ? null : toPayload(facts, inline, blob));
 
 /** A payload from its facts and wherever its bytes are; null where the run has none. */
-export function toPayload(facts: PayloadFacts | null, inline: Uint8Array | null, blob: string | null): Payload | null {
+function toPayload(facts: PayloadFacts | null, inline: Uint8Array | null, blob: string | null): Payload | null {
   if (facts === null) return null;
   if (blob !== null) return { ...facts, body: { blob: blob as BlobKey } };
   if (inline === null)
@@ -342,7 +342,7 @@ export interface DeliveryAttemptRow {
 }
 
 /** The port's record of a stored attempt at a delivery. */
-export const toDeliveryAttemptRecord = (row: DeliveryAttemptRow): DeliveryAttemptRecord => ({
+const toDeliveryAttemptRecord = (row: DeliveryAttemptRow): DeliveryAttemptRecord => ({
   attempt: row.attempt,
   startedAt: timeOf(row.started_at_ms),
   finishedAt: instantOrNull(row.finished_at_ms),

@@ -55,12 +55,7 @@ export function readColumn(parts: BatchPieces, type: ArrowType, dictionaries: Di
 }
 
 /** How the values of a column, or of the next part of one, are read. `lengthMin` is how many there must be. */
-export function readCells(
-  parts: BatchPieces,
-  type: ArrowType,
-  lengthMin: number,
-  dictionaries: Dictionaries,
-): CellText {
+function readCells(parts: BatchPieces, type: ArrowType, lengthMin: number, dictionaries: Dictionaries): CellText {
   const node = parts.node(lengthMin);
   if (type.kind === 'null') return () => 'null';
   const valid = parts.validity(node);

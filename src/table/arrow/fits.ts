@@ -14,7 +14,7 @@ import { Digits, type Value, valueOf } from './values.ts';
 const MAY_NOT_FIT = /\\u[dD][89a-fA-F]|\d[eE]\+?\d{3}|\d[\d.]{200}/;
 
 /** Why a value fits no column; null where it does. */
-export function unfitness(value: Value): string | null {
+function unfitness(value: Value): string | null {
   if (typeof value === 'string') return textUnfitness(value);
   if (value instanceof Digits)
     return Number.isFinite(Number(value.text))

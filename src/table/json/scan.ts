@@ -42,7 +42,7 @@ export interface Member {
 export type VisitMember = (member: Readonly<Member>) => void;
 
 export const OPEN_BRACE = 0x7b;
-export const CLOSE_BRACE = 0x7d;
+const CLOSE_BRACE = 0x7d;
 export const OPEN_BRACKET = 0x5b;
 export const CLOSE_BRACKET = 0x5d;
 const COLON = 0x3a;
@@ -130,7 +130,7 @@ function scanArray(scan: JsonScan, at: number, depth: number): number {
 }
 
 /** The string whose opening quote is at `start`. */
-export function scanString(scan: JsonScan, start: number): number {
+function scanString(scan: JsonScan, start: number): number {
   const { bytes, end } = scan;
   let at = start + 1;
   while (at < end) {
