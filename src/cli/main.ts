@@ -8,7 +8,7 @@ import { write } from './text/text.ts';
 
 async function main(): Promise<number> {
   try {
-    await program().parseAsync();
+    await (await program(process.argv[2])).parseAsync();
     return EXIT.ok;
   } catch (error) {
     // Commander has already printed its help, its version, or what is wrong with the arguments.

@@ -9,7 +9,7 @@ const leaves = (command: Command, path: string): [string, Command][] =>
     ? [[path, command]]
     : command.commands.flatMap((child) => leaves(child, `${path} ${child.name()}`.trim()));
 /** `complete` is called by the shells' scripts alone. */
-const COMMANDS = leaves(program(), '').filter(([path]) => path !== 'complete');
+const COMMANDS = leaves(await program(), '').filter(([path]) => path !== 'complete');
 
 test('there are commands', () => {
   expect(COMMANDS.length).toBeGreaterThan(25);

@@ -29,7 +29,7 @@ fi
 } as const;
 
 /** The command that prints a shell's script. `commands` makes those that are completed. */
-export function completionCommand(commands: () => Command): Command {
+export function completionCommand(commands: () => Promise<Command>): Command {
   return new Command('completion')
     .summary('print a script that completes commands in a shell')
     .description(
@@ -40,16 +40,16 @@ export function completionCommand(commands: () => Command): Command {
       'after',
       '\nExample:\n  $ claimcheck completion bash >> ~/.bashrc\n  $ claimcheck completion zsh >> ~/.zshrc\n  $ claimcheck completion fish > ~/.config/fish/completions/claimcheck.fish\n  $ claimcheck completion powershell >> $PROFILE',
     )
-    .action((shell: (typeof SHELLS)[number]) => printScript(commands(), shell));
+    .action(async (shell: (typeof SHELLS)[number]) => printScript(await commands(), shell));
 }
 
 /** The command that the scripts call. */
-export function completeCommand(commands: () => Command): Command {
+export function completeCommand(commands: () => Promise<Command>): Command {
   return new Command('complete')
     .description('Names the words that may stand next; the scripts of `claimcheck completion` ask for them.')
     .argument('[words...]')
     .action(async (words: readonly string[]) => {
-      const completer = await completerOf(commands());
+      const completer = await completerOf(await commands());
       completeFiles(completer);
       await completeNames(completer, words);
       completer.parse([...words]);
