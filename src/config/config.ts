@@ -4,7 +4,6 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { parse as parseYaml } from 'yaml';
 import type { EndpointSpec } from '../domain/endpoint.ts';
 import type { FieldError } from '../domain/errors.ts';
 import { importFailure } from '../domain/import-failure.ts';
@@ -13,8 +12,7 @@ import { isAllowable } from '../egress/addresses.ts';
 import type { EgressSettings } from '../egress/rules.ts';
 import { addressMistakes } from './addresses.ts';
 import { ConfigError, noConfig } from './config-error.ts';
-import { ConfigFile, type EndpointFile } from './config-file.ts';
-import { checkInWords, withPlaces } from './in-words.ts';
+import type { ConfigFile, EndpointFile } from './config-file.ts';
 import { deployMistakes, type DeploySettings, readDeploySettings } from './deploy-rules.ts';
 import { type ResolvedEndpoint, resolveEndpoint, withAbsolutePaths } from './endpoint.ts';
 
@@ -88,8 +86,6 @@ export interface ConfigOverrides {
   readonly insecure?: boolean;
 }
 
-const checkFile = checkInWords(ConfigFile);
-
 /** A configuration as far as it can be used, and everything that is wrong with it. */
 export interface ReadConfig {
   /** With defaults in place of what cannot be read, and without the endpoints that have mistakes. */
@@ -117,7 +113,9 @@ export async function readConfig(overrides: ConfigOverrides): Promise<ReadConfig
   const environment = process.env;
   const file = findFile(overrides.config ?? environment['CLAIMCHECK_CONFIG']);
   const content = await readConfigFile(file);
-  const shape = checkFile(content);
+  // Imported here, so that who names a data folder starts without the schema of configurations and its checker.
+  const { checkConfig, withPlaces } = await import('./in-words.ts');
+  const shape = checkConfig(content);
   const written = shape.length === 0 ? (content as ConfigFile) : { endpoints: {} };
   const endpoints = Object.entries((content as Partial<ConfigFile> | null)?.endpoints ?? {}).map(([name, endpoint]) =>
     resolveEndpoint(name, endpoint, dirname(file)),
@@ -243,7 +241,10 @@ async function readConfigFile(file: string): Promise<unknown> {
   const extension = extname(file);
   try {
     if (extension === '.json') return JSON.parse(await readFile(file, 'utf8'));
-    if (extension === '.yaml' || extension === '.yml') return parseYaml(await readFile(file, 'utf8'));
+    if (extension === '.yaml' || extension === '.yml') {
+      const { parse } = await import('yaml');
+      return parse(await readFile(file, 'utf8'));
+    }
     const exported = (await import(pathToFileURL(file).href)) as { config?: unknown; default?: unknown };
     return exported.config ?? exported.default;
   } catch (cause) {

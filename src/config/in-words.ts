@@ -20,6 +20,9 @@ const KINDS: Readonly<Record<string, string>> = {
   object: 'a group of keys with values',
 };
 
+/** What is wrong with the content of a configuration file. */
+export const checkConfig: Check = checkInWords(ConfigFile);
+
 function words({ keyword, params, description, value }: Misfit): string | null {
   const is = value === undefined ? '' : `, and is ${shown(value)}`;
   switch (keyword) {
