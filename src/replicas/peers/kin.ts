@@ -22,6 +22,8 @@ export interface Kin {
   readonly replicaId: string;
   /** The first one, which leads its group and its session. */
   readonly pid: number;
+  /** When that started, in the kernel's ticks: what is older is none of them, and need not be looked into. Absent where nobody has asked. */
+  readonly started?: number;
 }
 
 /** A replica, as far as its processes can be told by it. */
@@ -53,19 +55,65 @@ const LOOKS_IN_A_TURN = 64;
 const KILL_PAUSE = milliseconds(5);
 const KILLS_MAX = 100;
 
+/** A family that is to end. */
+interface Ending {
+  readonly kin: Kin;
+  kills: number;
+  resolve(): void;
+  reject(reason: unknown): void;
+}
+
+const endings = new Set<Ending>();
+let isLooking = false;
+
 /**
  * Kills a process and all that it has started, also what has left its group and its session; that is found by what it has inherited, where the
- * system has /proc. Resolves when none of it runs.
+ * system has /proc. Resolves when none of it runs. Families that end at the same time are looked for together: a look goes over every process
+ * of the machine.
  */
-export async function endKin(kin: Kin): Promise<void> {
-  kill(-kin.pid);
-  for (let kills = 0; kills < KILLS_MAX; kills += 1) {
-    const rows = await allProcesses();
-    const left = [...rows.values()].filter((row) => !row.hasEnded && isKin(row, rows, kin));
-    if (left.length === 0) return;
-    left.forEach(({ pid }) => kill(pid));
-    await sleep(KILL_PAUSE);
+export function endKin(kin: Kin): Promise<void> {
+  return new Promise((resolve, reject) => {
+    kill(-kin.pid);
+    endings.add({ kin, kills: 0, resolve, reject });
+    if (!isLooking) void lookUntilAllHaveEnded();
+  });
+}
+
+async function lookUntilAllHaveEnded(): Promise<void> {
+  isLooking = true;
+  while (endings.size > 0) {
+    // One that comes while the processes are being looked at may have had some that were passed already.
+    const looked = [...endings];
+    try {
+      const rows = await allProcesses();
+      looked.forEach((ending) => endAmong(rows, ending));
+    } catch (error) {
+      looked.forEach((ending) => giveUp(ending, error));
+    }
+    if (looked.some((ending) => endings.has(ending))) await sleep(KILL_PAUSE);
   }
+  isLooking = false;
+}
+
+/** Kills what is left of a family; one that cannot be killed is no matter of another's. */
+function endAmong(rows: Processes, ending: Ending): void {
+  try {
+    const left = [...rows.values()].filter((row) => !row.hasEnded && isKin(row, rows, ending.kin));
+    if (left.length > 0 && ending.kills < KILLS_MAX) {
+      ending.kills += 1;
+      left.forEach(({ pid }) => kill(pid));
+      return;
+    }
+    endings.delete(ending);
+    ending.resolve();
+  } catch (error) {
+    giveUp(ending, error);
+  }
+}
+
+function giveUp(ending: Ending, reason: unknown): void {
+  endings.delete(ending);
+  ending.reject(reason);
 }
 
 function kill(pid: number): void {
@@ -114,7 +162,8 @@ function withoutDoors(listeners: readonly Listener[], family: Family, rows: Proc
 }
 
 /** Whether a process is the replica's: it says so, it is in its session or group, or one of those is above it. */
-function isKin(row: ProcessRow, rows: Processes, { pid, replicaId }: Kin): boolean {
+function isKin(row: ProcessRow, rows: Processes, { pid, replicaId, started = 0 }: Kin): boolean {
+  if (row.started < started) return false;
   const seen = new Set<number>();
   for (let one: ProcessRow | undefined = row; one !== undefined && !seen.has(one.pid); one = rows.get(one.parent)) {
     if (one.pid === pid || one.session === pid || one.group === pid) return true;

@@ -15,6 +15,7 @@ import { REPORTS_DESCRIPTOR, REPORTS_VARIABLE } from '../../model/protocol.ts';
 import { afterLastWords } from '../last-words.ts';
 import { OutputTail } from '../output-tail.ts';
 import { endKin, REPLICA_VARIABLE } from '../peers/kin.ts';
+import { processRow } from '../peers/processes.ts';
 import { cleanEnvironment } from './launch.ts';
 
 /** Longest answer, in characters: schemas of a megabyte, and then some. */
@@ -50,6 +51,8 @@ export async function inspectWith(
     if (isLack(error)) throw error;
     return { error: cannotStart(error as NodeJS.ErrnoException, argv[0], cwd) };
   }
+  const pid = child.pid!;
+  const started = processRow(pid)?.started ?? 0;
   const late = Promise.withResolvers<Inspection>();
   const { startTimeout } = replicas;
   const stopTimer = startTimer(startTimeout, () =>
@@ -61,7 +64,7 @@ export async function inspectWith(
     return await Promise.race([answerOf(child, argv.at(-1)!), late.promise]);
   } finally {
     stopTimer();
-    await endKin({ replicaId: id, pid: child.pid! });
+    await endKin({ replicaId: id, pid, started });
     child.stdio.forEach((stream) => stream?.destroy());
   }
 }
