@@ -1,7 +1,7 @@
 // Started by the server for every model file before it is deployed: imports the file, without loading the model, and prints what it takes.
 // A process of its own, so that a model's code never runs inside the server.
 
-import { createWriteStream } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { REPORTS_VARIABLE } from './protocol.ts';
 import { type ModelKind, kindOf, loadModel } from './load-model.ts';
 import { checksOf, jsonSchemaOf } from './schema.ts';
@@ -30,8 +30,7 @@ async function inspect(file: string): Promise<Inspection> {
 
 const descriptor = Number(process.env[REPORTS_VARIABLE] ?? 1);
 const said = `\n${JSON.stringify(await inspect(process.argv[2]!))}\n`;
+// Waits until all of it is taken; where it cannot be written, the error ends the process, and says why.
+writeFileSync(descriptor, said.slice(descriptor === 1 ? 0 : 1));
 // A model file may have started timers or workers when it was imported: the answer is out, so nothing of that is waited for.
-// Where it cannot be written, the stream's error ends the process, and says why.
-createWriteStream('', { fd: descriptor }).end(said.slice(descriptor === 1 ? 0 : 1), (error?: Error | null) => {
-  if (!error) process.exit(0);
-});
+process.exit(0);
