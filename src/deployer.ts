@@ -21,9 +21,8 @@ import { readEvaluation } from './scoring/evaluation-file.ts';
 import type { DeploymentRecord, Ledger } from './stores/ledger/ledger.ts';
 import type { Log } from './system/log.ts';
 import type { Users } from './replicas/isolation/choice.ts';
-import { runAs } from './replicas/isolation/user.ts';
 import { missingProgram } from './replicas/runtimes/missing-program.ts';
-import { inspectEndpoint } from './replicas/runtimes/runtime.ts';
+import { Inspections } from './replicas/runtimes/inspections.ts';
 
 const checkEndpoint = checkInWords(EndpointFile);
 
@@ -54,8 +53,9 @@ export class Deployer {
    */
   async examineConfig(): Promise<{ shapes: ReadonlyMap<string, ModelShape>; cautions: readonly string[] }> {
     const { file, endpoints } = this.#deps.config;
+    const inspections = this.#inspections();
     const examined = await Promise.all(
-      endpoints.map(async (spec) => [spec.name, await this.#examineNew(spec)] as const),
+      endpoints.map(async (spec) => [spec.name, await this.#examineNew(spec, inspections)] as const),
     );
     const mistakes = mistakesOf(examined);
     if (mistakes.length > 0) throw new ConfigError(file, mistakes);
@@ -69,10 +69,11 @@ export class Deployer {
   /** Everything that is wrong with the models of the configuration, programs that are not there among it; and what the others take. */
   async lookOver(): Promise<{ kinds: ReadonlyMap<string, ModelShape['takes']>; mistakes: readonly FieldError[] }> {
     const { environment, endpoints } = this.#deps.config;
+    const inspections = this.#inspections();
     const examined = await Promise.all(
       endpoints.map(async (spec): Promise<readonly [string, Examined]> => {
         const missing = missingProgram(spec, environment);
-        return [spec.name, missing === null ? await this.#examineNew(spec) : { mistakes: [missing] }];
+        return [spec.name, missing === null ? await this.#examineNew(spec, inspections) : { mistakes: [missing] }];
       }),
     );
     return {
@@ -88,6 +89,7 @@ export class Deployer {
    */
   async atStart(ledger: Ledger, shapes: ReadonlyMap<string, ModelShape>): Promise<Deployed[]> {
     const { config, log } = this.#deps;
+    const inspections = this.#inspections();
     const written = config.endpoints.map((spec) => ({ spec, deployment: deploymentOf(spec, 'config') }));
     await Promise.all(written.map(({ deployment }) => ledger.deploy(deployment)));
     const deployments = await ledger.deployments();
@@ -96,7 +98,7 @@ export class Deployer {
         const active = deployments.find(({ endpoint, state }) => endpoint === spec.name && state === 'active');
         const { version } = active!;
         if (active!.fingerprint === deployment.fingerprint) return { spec, version, ...shapes.get(spec.name)! };
-        const standing = await this.#standing(active!);
+        const standing = await this.#standing(active!, inspections);
         if ('deployed' in standing) return standing.deployed;
         log.warn({ endpoint: spec.name, version, reason: standing.reason }, 'the configuration takes over again');
         return { spec, version: await ledger.deploy({ ...deployment, source: 'api' }), ...shapes.get(spec.name)! };
@@ -107,7 +109,7 @@ export class Deployer {
       deployments
         .filter(({ endpoint, state, source }) => state === 'active' && source === 'api' && !known.has(endpoint))
         .map(async (record) => {
-          const standing = await this.#standing(record);
+          const standing = await this.#standing(record, inspections);
           if ('deployed' in standing) return [standing.deployed];
           log.error({ endpoint: record.endpoint, reason: standing.reason }, 'an endpoint cannot be started');
           return [];
@@ -173,13 +175,20 @@ export class Deployer {
     };
   }
 
+  #inspections(): Inspections {
+    return new Inspections(this.#deps.config.environment);
+  }
+
   /** A version of before, if it is still what it was. */
-  async #standing(record: DeploymentRecord): Promise<{ deployed: Deployed } | { reason: string }> {
+  async #standing(
+    record: DeploymentRecord,
+    inspections = this.#inspections(),
+  ): Promise<{ deployed: Deployed } | { reason: string }> {
     const kept = keptSpec(record);
     if ('reason' in kept) return kept;
     const { spec } = kept;
     const { version } = record;
-    const examined = await this.#examine(spec);
+    const examined = await this.#examine(spec, inspections);
     return 'mistakes' in examined
       ? { reason: `Version ${version} can no longer be used: ${examined.mistakes[0]!.detail}. ${again(record)}` }
       : { deployed: { spec, version, ...examined.shape } };
@@ -240,18 +249,24 @@ export class Deployer {
   }
 
   /** With its evaluation data, which a version that stood before can do without: a file that has gone since is told when rows of it are asked for. */
-  async #examineNew(spec: EndpointSpec): Promise<Examined> {
-    const [examined, evaluation] = await Promise.all([this.#examine(spec), readEvaluation(spec)]);
+  async #examineNew(spec: EndpointSpec, inspections = this.#inspections()): Promise<Examined> {
+    const [examined, evaluation] = await Promise.all([this.#examine(spec, inspections), readEvaluation(spec)]);
     if (evaluation === null || !('mistake' in evaluation)) return examined;
     const mistakes = 'mistakes' in examined ? examined.mistakes : [];
     return { mistakes: [...mistakes, { pointer: 'evaluation', detail: evaluation.mistake }] };
   }
 
-  async #examine(spec: EndpointSpec): Promise<Examined> {
-    const { config, users } = this.#deps;
-    const user = users.choose(spec);
+  /**
+   * The endpoint's own user inspects the model, where it is to have one: that shows that it can read it, and spares the look. Where it cannot,
+   * or something else is wrong, the look finds out which, and whether the server's user inspects the model in its place.
+   */
+  async #examine(spec: EndpointSpec, inspections: Inspections): Promise<Examined> {
+    const { users } = this.#deps;
+    const prefix = users.ownPrefix(spec);
+    const asOwn = prefix === null ? null : await inspections.of(spec, prefix);
+    const user = asOwn === null || 'error' in asOwn ? users.choose(spec) : users.take(spec);
     if ('mistake' in user) return { mistakes: [{ pointer: 'isolation.user', detail: user.mistake }] };
-    const inspected = await inspectEndpoint(spec, config.environment, user.uid === null ? [] : runAs(user.uid));
+    const inspected = asOwn !== null && user.uid !== null ? asOwn : await inspections.of(spec, []);
     if ('error' in inspected) return { mistakes: [{ pointer: 'model', detail: inspected.error }] };
     const cautions = [user.caution, users.unkept(spec)].filter((caution) => caution !== null);
     const { kind: takes, inputSchema = null, outputSchema = null } = inspected;

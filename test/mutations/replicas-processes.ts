@@ -253,8 +253,34 @@ export const PROCESSES_MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'What a model has started while it was imported goes on',
     file: 'runtimes/inspection.ts',
-    find: '    await endKin({ replicaId: id, pid: child.pid! });\n',
+    find: '    await endKin({ replicaId: id, pid, started });\n',
     replace: "    child.kill('SIGKILL');\n",
+  },
+  {
+    breaks: 'Equal endpoints are inspected one by one',
+    file: 'runtimes/inspections.ts',
+    find: '    this.#made.set(key, made);\n',
+    replace: '',
+  },
+  {
+    breaks: 'An inspection that hangs keeps its place',
+    file: 'runtimes/inspections.ts',
+    find: 'const stopTimer = startTimer(PATIENCE, leave);',
+    replace: 'const stopTimer = startTimer((1e9 * PATIENCE) as typeof PATIENCE, leave);',
+  },
+  {
+    breaks: 'A Python that its endpoint’s user finds is taken for the one that the server finds',
+    file: 'isolation/user.ts',
+    find: 'cd "$1" && test -x "$2" || exit;',
+    replace: 'cd "$1" || exit;',
+    tests: ['isolation/choice'],
+  },
+  {
+    breaks: 'What is younger than a process is none of its kin',
+    file: 'peers/kin.ts',
+    find: '  if (row.started < started) return false;\n',
+    replace: '  if (row.started > started) return false;\n',
+    tests: ['runtimes/inspection'],
   },
   {
     breaks: 'Any environment of the server is shown to models',

@@ -2,7 +2,7 @@
 
 import type { EndpointSpec } from '../../domain/endpoint.ts';
 import type { Machine } from './machine.ts';
-import { type ChosenUser, chooseUser, FIRST_UID } from './user.ts';
+import { type ChosenUser, chooseUser, FIRST_UID, runModelAs } from './user.ts';
 
 /** What the choice is made from. */
 export interface UsersDeps {
@@ -40,14 +40,37 @@ export class Users {
     return [...this.#chosen.values()].some((uid) => uid !== null);
   }
 
-  /** Chooses the user of an endpoint, which keeps its id however often it is deployed. */
+  /**
+   * The command prefix that runs a model's file as the user of its own that its endpoint would have. Where that works, the user can read
+   * all that `choose` looks at. Null where there is no such user to be had, or no file.
+   */
+  ownPrefix(spec: EndpointSpec): readonly string[] | null {
+    const uid = this.#uidOf(spec);
+    const { model, cwd, user } = spec;
+    if (!this.arePossible || user === 'server' || !('file' in model)) return null;
+    return runModelAs(uid, { model, cwd }, this.#deps.environment);
+  }
+
+  /** Lets an endpoint have the user of its own, as which its model's file has been run. */
+  take(spec: EndpointSpec): ChosenUser {
+    const uid = this.#uidOf(spec);
+    this.#chosen.set(choiceOf(spec), uid);
+    return { uid, caution: null };
+  }
+
+  /** Chooses the user of an endpoint: looks, as that user, at whether it can read what the model needs. */
   choose(spec: EndpointSpec): ChosenUser {
-    const { machine, environment, firstUid } = this.#deps;
-    const uid = this.#uids.get(spec.name) ?? (firstUid ?? FIRST_UID) + this.#uids.size;
-    this.#uids.set(spec.name, uid);
-    const chosen = chooseUser(spec, uid, machine.users, environment);
+    const { machine, environment } = this.#deps;
+    const chosen = chooseUser(spec, this.#uidOf(spec), machine.users, environment);
     if ('uid' in chosen) this.#chosen.set(choiceOf(spec), chosen.uid);
     return chosen;
+  }
+
+  /** An endpoint keeps its id however often it is deployed. */
+  #uidOf({ name }: EndpointSpec): number {
+    const uid = this.#uids.get(name) ?? (this.#deps.firstUid ?? FIRST_UID) + this.#uids.size;
+    this.#uids.set(name, uid);
+    return uid;
   }
 
   /** What of an endpoint's limits this machine does not keep, as a sentence; null where it keeps them all. */

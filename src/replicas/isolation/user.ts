@@ -23,6 +23,18 @@ export function runAs(uid: number): [string, ...string[]] {
   return ['setpriv', ...identity, '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs', '--'];
 }
 
+/** Goes where a command is to run, as the user who is to run it, and sees that it is the program that the server finds. */
+const GO = 'cd "$1" && test -x "$2" || exit; shift 2; exec "$@"';
+
+/**
+ * The command prefix that runs what belongs to a model, its runner or its program, as a user; it fails where that user may not enter the
+ * working folder, or not run the program, which the server could do for it.
+ */
+export function runModelAs(uid: number, { model, cwd }: OwnModel, environment: NodeJS.ProcessEnv): string[] {
+  const [command] = argvOf(model);
+  return [...runAs(uid), '/bin/sh', '-c', GO, 'sh', cwd, programOf(command, cwd, environment)];
+}
+
 /**
  * Chooses the user of an endpoint's replicas.
  *
@@ -35,14 +47,15 @@ export function chooseUser(
   isPossible: boolean,
   environment: NodeJS.ProcessEnv,
 ): ChosenUser {
+  const { model, cwd } = spec;
   // A server that somebody else runs is none of ours to run as anybody.
-  if (spec.user === 'server' || spec.model.runtime === 'remote') return { uid: null, caution: null };
+  if (spec.user === 'server' || model.runtime === 'remote') return { uid: null, caution: null };
   if (!isPossible) {
     return spec.user === 'own'
       ? { mistake: `is 'own', which takes a server that runs as root, and setpriv` }
       : { uid: null, caution: null };
   }
-  const hidden = hiddenFrom(uid, { model: spec.model, cwd: spec.cwd }, environment);
+  const hidden = hiddenFrom(uid, { model, cwd }, environment);
   if (hidden === null) return { uid, caution: null };
   const why = `user ${uid}, which its replicas would run as, cannot read ${hidden}`;
   return spec.user === 'own'

@@ -3,6 +3,7 @@
 import type { EndpointSpec } from '../../domain/endpoint.ts';
 import type { Inspection } from '../../model/inspect.ts';
 import { launchCommand } from './command.ts';
+import type { InspectedSpec } from './inspection.ts';
 import type { Launch, LaunchSite } from './launch.ts';
 import { inspectModel, launchNode } from './node.ts';
 import { inspectPython, launchPython } from './python.ts';
@@ -25,7 +26,7 @@ export async function launchReplica(spec: EndpointSpec, replicaId: string, site:
 /** Finds out what an endpoint's model takes, or why it cannot be used. A program is not asked: it takes what it takes.
  * `prefix` stands before the command that asks. */
 export async function inspectEndpoint(
-  spec: EndpointSpec,
+  spec: Pick<EndpointSpec, 'model'> & InspectedSpec,
   serverEnvironment: NodeJS.ProcessEnv,
   prefix: readonly string[] = [],
 ): Promise<Inspection> {

@@ -1,0 +1,76 @@
+// Inspections that belong together, such as those of a server's start: equal ones are made once, and few at a time.
+
+import { availableParallelism } from 'node:os';
+import type { EndpointSpec } from '../../domain/endpoint.ts';
+import { seconds } from '../../domain/time.ts';
+import type { Inspection } from '../../model/inspect.ts';
+import { startTimer } from '../../system/clock.ts';
+import type { InspectedSpec } from './inspection.ts';
+import { inspectEndpoint } from './runtime.ts';
+
+/** After this long an inspection makes room for the next one: it waits for something, or hangs, and has no use for a processor. */
+const PATIENCE = seconds(1);
+
+/** What of an endpoint tells what its model is, and what it is inspected with. */
+type InspectedEndpoint = Pick<EndpointSpec, 'model'> & InspectedSpec;
+
+/**
+ * The inspections of one occasion: a start, or one deployment. What was found out is not kept for the next one, since the files that a model
+ * imports may have changed by then.
+ */
+export class Inspections {
+  readonly #environment: NodeJS.ProcessEnv;
+  readonly #made = new Map<string, Promise<Inspection>>();
+  readonly #places = new Places(availableParallelism());
+
+  /** @param environment the server's, of which a model sees a few variables */
+  constructor(environment: NodeJS.ProcessEnv) {
+    this.#environment = environment;
+  }
+
+  /**
+   * Finds out what an endpoint's model takes, or why it cannot be used. A program is not asked: it takes what it takes.
+   *
+   * @param prefix stands before the command that asks, such as the one that changes the user
+   */
+  of(spec: InspectedEndpoint, prefix: readonly string[]): Promise<Inspection> {
+    const { model, env, cwd, replicas } = spec;
+    const key = JSON.stringify([model, env, cwd, replicas.startTimeout, prefix]);
+    const made = this.#made.get(key) ?? this.#places.use(() => inspectEndpoint(spec, this.#environment, prefix));
+    this.#made.set(key, made);
+    return made;
+  }
+}
+
+/** Places for work that goes on side by side, each taken for as long as its work is quick. */
+class Places {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  async use<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (this.#free > 0) this.#free -= 1;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    let isTaken = true;
+    const leave = (): void => {
+      if (isTaken) this.#pass();
+      isTaken = false;
+    };
+    const stopTimer = startTimer(PATIENCE, leave);
+    try {
+      return await work();
+    } finally {
+      stopTimer();
+      leave();
+    }
+  }
+
+  #pass(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free += 1;
+    else next();
+  }
+}
