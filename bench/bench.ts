@@ -15,6 +15,7 @@ import { printing } from './printing.ts';
 import { runs } from './runs.ts';
 import { scale } from './scale.ts';
 import type { BenchOptions } from './support/options.ts';
+import { starts } from './starts.ts';
 import { sync } from './sync.ts';
 import { waiters } from './waiters.ts';
 import { webhooks } from './webhooks.ts';
@@ -27,6 +28,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<void>>
   waiters,
   sync,
   cold,
+  starts,
   envelope,
   large,
   printing,

@@ -34,8 +34,8 @@ export const startProgram = (file: string, ...args: readonly string[]): Promise<
 
 const pathOf = (file: string): string => fileURLToPath(new URL(`../${file}`, import.meta.url));
 
-async function startNode(argv: readonly string[]): Promise<Program> {
-  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
+async function startNode(argv: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<Program> {
+  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'], env });
   const closed = once(child, 'close');
   const first = await Promise.race([once(child.stdout, 'data'), closed.then(() => null)]);
   if (first === null) throw new Error(`${argv.join(' ')} ended before it listened.`);
@@ -57,6 +57,10 @@ async function startNode(argv: readonly string[]): Promise<Program> {
 /** Starts claimcheck with the flags of its command; see `ServerOptions`. */
 export const startClaimcheck = (options: ServerOptions): Promise<Program> =>
   startNode([...flagsOfCommand(), pathOf('support/claimcheck-server.ts'), JSON.stringify(options)]);
+
+/** Starts `claimcheck serve` as somebody does who types it, on any port; what Node has compiled is kept in a folder of `env`. */
+export const startCommand = (options: readonly string[], env: NodeJS.ProcessEnv): Promise<Program> =>
+  startNode([...flagsOfCommand(), pathOf('../bin/claimcheck.js'), 'serve', '--port', '0', ...options], env);
 
 /** The flags that Node gets where the command is started by its name, from the command's first line. */
 function flagsOfCommand(): string[] {
