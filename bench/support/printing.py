@@ -1,12 +1,18 @@
-"""What a print costs in a run, beside what it costs in Python alone: processor time, since other programs only add to any other."""
+"""The cost of a print in a run, beside its cost in Python alone.
+
+It is processor time, since other programs only add to any other time.
+"""
 
 import json
 import os
 import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../src/model"))
-import runner
+sys.path.insert(
+    0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../src/model/python")
+)
+from claimcheck_runner.printed_output import INVOCATION, Heard
+from claimcheck_runner.reports import Channel, Reports
 
 WAYS = {
     "lines, few": (900, lambda: print("a line of a log that is not long")),
@@ -19,7 +25,7 @@ WAYS = {
 def measured():
     costs = {}
     for name, (count, work) in WAYS.items():
-        # What came before fills no second of this one's.
+        # The lines of the way before fill no second of this one's.
         time.sleep(1.1)
         before = time.process_time()
         for _ in range(count):
@@ -29,7 +35,7 @@ def measured():
 
 
 alone = measured()
-sys.stdout = runner.Heard(sys.stdout, "stdout")
-runner.INVOCATION.set(runner.Reports(runner.Channel(os.open(os.devnull, os.O_WRONLY)), "run.1"))
+sys.stdout = Heard(sys.stdout, "stdout")
+INVOCATION.set(Reports(Channel(os.open(os.devnull, os.O_WRONLY)), "run.1"))
 in_a_run = measured()
 print(json.dumps({name: [alone[name], in_a_run[name]] for name in WAYS}), file=sys.stderr)

@@ -359,7 +359,7 @@ describe.skipIf(!hasPython)('a SageMaker script', () => {
 });
 
 describe.skipIf(!hasPython)('the program of a Python replica', () => {
-  const RUNNER = fileURLToPath(new URL('../../src/model/runner.py', import.meta.url));
+  const RUNNER = fileURLToPath(new URL('../../src/model/python', import.meta.url));
 
   /** The program alone, as nobody but its standard input keeps it. */
   async function program(model: string) {

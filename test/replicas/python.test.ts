@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { chown, cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/system/clock.ts';
 import { startReplica } from '../../src/replicas/replica.ts';
@@ -15,6 +16,9 @@ import { hasPython, NO_PYTHON } from '../support/python.ts';
 import { FIXTURES, serviceForTest, specsOf } from '../support/service.ts';
 import { until } from '../support/until.ts';
 import { ask, fleetForTest, told } from './fleet.ts';
+
+/** The folder of the program that serves a Python file. */
+const RUNNER = fileURLToPath(new URL('../../src/model/python', import.meta.url));
 
 /** A Python file of this text, in a folder of its own. */
 async function fileOf(text: string, name = 'model.py'): Promise<string> {
@@ -128,6 +132,48 @@ if __name__ == "__main__": raise RuntimeError("It was run.")
     expect(await readdir(join(dirname(file), '__pycache__'))).toEqual([expect.stringMatching(/^weights\./)]);
   });
 
+  test('imports its own modules where they have the names of the runner’s', async () => {
+    const modules = (await readdir(join(RUNNER, 'claimcheck_runner'))).filter((name) => name.endsWith('.py'));
+    const names = modules.map((name) => name.slice(0, -'.py'.length)).filter((name) => name !== '__init__');
+    expect(names).toEqual(expect.arrayContaining(['connections', 'reports', 'table_input', 'workers']));
+    const file = await fileOf(`
+import importlib
+NAMES = ${JSON.stringify(['claimcheck_runner', ...names])}
+def invoke(input): return [importlib.import_module(name).OWN for name in NAMES]
+`);
+    for (const name of ['claimcheck_runner', ...names]) {
+      await writeFile(join(dirname(file), `${name}.py`), `OWN = ${JSON.stringify(name)}`);
+    }
+    const { slot } = await fleetForTest({ model: file, replicas: { min: 1 } });
+    expect(await told(await slot(), 1)).toEqual(['claimcheck_runner', ...names]);
+  });
+
+  test('finds nothing of the runner by import, whose folder is not on its path', async () => {
+    const { slot } = await fleetOf(`
+import importlib.util, sys
+def invoke(input):
+    return [importlib.util.find_spec("claimcheck_runner") is None, [path for path in sys.path if path.startswith(${JSON.stringify(RUNNER)})]]
+`);
+    expect(await told(await slot(), 1)).toEqual([true, []]);
+  });
+
+  test('is served where Python puts no folder on its path by itself', async () => {
+    const model = await fileOf('def invoke(input): return input + 1');
+    const { slot } = await fleetForTest({ model, env: { PYTHONSAFEPATH: '1' }, replicas: { min: 1 } });
+    expect(await told(await slot(), 1)).toBe(2);
+  });
+
+  test('may hand its run to a process of its own', async () => {
+    const { slot } = await fleetOf(`
+import pickle, subprocess, sys
+READ = "import pickle, sys; run = pickle.load(sys.stdin.buffer); print(run.attempt, run.metadata, run.deadline)"
+def invoke(input, context):
+    done = subprocess.run([sys.executable, "-c", READ], input=pickle.dumps(context.run), capture_output=True, check=True)
+    return done.stdout.decode()
+`);
+    expect(await told(await slot(), 1)).toMatch(/^1 \{\} (?:None|\d{4}-)/);
+  });
+
   test('is loaded once, and worked with in the thread that loaded it', async () => {
     const { slot } = await fleetOf(`
 import threading
@@ -203,7 +249,7 @@ def invoke(input, context):
     const message = await whyNotStarted(file);
     expect(message).toContain('exit code 1.');
     expect(message).toContain(`File "${file}", line 2, in load`);
-    expect(message).not.toContain('runner.py", line');
+    expect(message).not.toContain('claimcheck_runner');
     expect(message.split('\n').at(-1)).toBe(`${file} could not be loaded: ValueError: There are no weights.`);
   });
 
@@ -229,10 +275,35 @@ def invoke(input): pass
   });
 
   test('that is an older Python than 3.9 is needed for is told so by the runner', () => {
-    const runner = join(FIXTURES, '../../src/model/runner.py');
-    const pretend = `import sys; sys.version_info = (3, 8); exec(compile(open(${JSON.stringify(runner)}).read(), "runner.py", "exec"))`;
+    const runner = join(RUNNER, '__main__.py');
+    const pretend = `import sys; sys.version_info = (3, 8); exec(compile(open(${JSON.stringify(runner)}).read(), "__main__.py", "exec"))`;
     const { stderr } = spawnSync('python3', ['-c', pretend], { encoding: 'utf8' });
     expect(stderr).toContain('Python 3.9 or newer');
+  });
+});
+
+describe.skipIf(!hasPython)('the bytecode of the Python runner', () => {
+  /** The folders of bytecode that an inspection leaves beside the runner, whose folder has this owner. */
+  async function leftBy(owner: number): Promise<string[]> {
+    const folder = join(await folderForTest(), 'python');
+    await cp(RUNNER, folder, { recursive: true, filter: (source) => !source.includes('__pycache__') });
+    for (const name of ['', 'claimcheck_runner']) await chown(join(folder, name), owner, owner);
+    const file = await fileOf('def invoke(input): return input');
+    const { stdout } = spawnSync('python3', [join(folder, '__main__.py'), '--inspect', file], {
+      env: { PATH: process.env['PATH'] },
+      encoding: 'utf8',
+    });
+    expect(stdout).toContain('{"kind": "any"}');
+    return (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('__pycache__'));
+  }
+  const user = process.getuid!();
+
+  test('is kept for the user who owns its folder', async () => {
+    expect(await leftBy(user)).toEqual([join('claimcheck_runner', '__pycache__')]);
+  });
+
+  test.skipIf(user !== 0)('is not left by root in the folder of somebody else', async () => {
+    expect(await leftBy(65_534)).toEqual([]);
   });
 });
 

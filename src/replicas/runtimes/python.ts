@@ -9,7 +9,7 @@ import { launchRunner, type LaunchSite, type ProcessLaunch } from './launch.ts';
 /** A model that is a Python file. */
 export type PythonSource = Extract<ModelSource, { readonly runtime: 'python' }>;
 
-const RUNNER = fileURLToPath(new URL('../../model/runner.py', import.meta.url));
+const RUNNER = fileURLToPath(new URL('../../model/python/__main__.py', import.meta.url));
 
 /** How to start a replica of a Python file. */
 export function launchPython({ python, file }: PythonSource, spec: EndpointSpec, site: LaunchSite): ProcessLaunch {
