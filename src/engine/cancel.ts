@@ -13,14 +13,13 @@ export type CancelResult = Exclude<Cancelled['result'], 'unknown'>;
  * @throws ServiceError `run-not-found` where it has been forgotten meanwhile
  */
 export async function cancelRun(deps: PurgeDeps, run: RunRecord): Promise<CancelResult> {
-  const { ledger, leases, events, observer } = deps;
-  const { runId, parentId, rows } = run;
+  const { ledger, leases, ends } = deps;
+  const { runId } = run;
   const cancelled = await ledger.cancel(runId);
   if (cancelled.result === 'unknown') throw runNotFound(runId);
   if (cancelled.result !== 'cancelled') return cancelled.result;
   for (const claim of cancelled.stopped) leases.stop(claim, 'cancelled');
-  events.ended({ runId, parentId, rows, status: 'cancelled', error: null, hasCallback: run.callback !== null });
-  observer.ended(run, 'cancelled', null);
+  ends.ended({ run, status: 'cancelled', error: null });
   return 'cancelled';
 }
 

@@ -23,6 +23,7 @@ import type { RunObserver } from './observer.ts';
 import type { FetchDeps } from './located-input.ts';
 import type { Payloads } from './payloads.ts';
 import { type ReplicaLane, replicaLane } from './replica-lane.ts';
+import type { RunEnds } from './run-ends.ts';
 import type { RunEvents } from './run-events.ts';
 import type { Watch } from './watch.ts';
 
@@ -35,6 +36,7 @@ export interface SharedDeps extends FetchDeps {
   readonly inputs: BatchInputs;
   readonly suspects: Suspects;
   readonly events: RunEvents;
+  readonly ends: RunEnds;
   readonly watch: Watch;
   readonly leases: Leases;
   readonly room: DiskRoom;

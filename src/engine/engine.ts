@@ -34,6 +34,7 @@ import { observeWith, type RunObserver } from './observer.ts';
 import { Payloads } from './payloads.ts';
 import { countPurgeable, purge, type PurgeRequest } from './purge.ts';
 import { retrySubmission } from './retry.ts';
+import { RunEnds } from './run-ends.ts';
 import { RunEvents } from './run-events.ts';
 import { Runs } from './runs.ts';
 import { Sweeper } from './sweeper.ts';
@@ -94,6 +95,7 @@ export class Engine {
     const owner = randomUUID();
     const events = new RunEvents(deps.onDelivery);
     const observer = observeWith(deps.observers);
+    const ends = new RunEnds(events, observer);
     const leases = new Leases(ledger, log, clock);
     const onQueued = (endpoint: string): void => this.endpoints.wake(endpoint);
     const shared: SharedDeps = {
@@ -104,6 +106,7 @@ export class Engine {
       inputs: new BatchInputs(ledger, { payloads, arrow }),
       suspects: new Suspects(),
       events,
+      ends,
       watch: new Watch({ ledger, events, leases, log, onQueued }),
       leases,
       room,
@@ -127,7 +130,7 @@ export class Engine {
     for (const deployed of deps.endpoints) this.endpoints.add(deployed);
     this.runs = new Runs({ ...shared, endpoints: this.endpoints, isDraining: () => this.#draining });
     const onSwept = (): void => this.endpoints.atWork.forEach((version) => version.wake());
-    this.#sweeper = new Sweeper({ ledger, leases, owner, events, observer, log, onSwept });
+    this.#sweeper = new Sweeper({ ledger, leases, owner, ends, observer, log, onSwept });
     this.store = new Heartbeat({ ledger, clock, log });
     this.#collector = new Collector({ ledger, blobs, logs, clock: cautious(clock), log, folder: deps.folder });
   }

@@ -5,8 +5,7 @@ import type { Viewer } from '../domain/access.ts';
 import { after, type Duration, type Instant, milliseconds } from '../domain/time.ts';
 import type { Ledger, QueueFilter } from '../stores/ledger/ledger.ts';
 import type { Leases } from './leases.ts';
-import type { RunObserver } from './observer.ts';
-import type { RunEvents } from './run-events.ts';
+import type { RunEnds } from './run-ends.ts';
 
 /** Which queued runs to cancel. */
 export interface PurgeRequest {
@@ -22,25 +21,22 @@ export interface PurgeRequest {
 /** What a purge works with. */
 export interface PurgeDeps {
   readonly ledger: Ledger;
-  readonly events: RunEvents;
+  readonly ends: RunEnds;
   readonly leases: Leases;
-  readonly observer: RunObserver;
   readonly clock: Clock;
 }
 
 /** Cancels the queued runs that fit, and tells those who wait for them; answers how many it has cancelled. */
 export async function purge(deps: PurgeDeps, request: PurgeRequest): Promise<number> {
-  const { ledger, events, leases, observer } = deps;
+  const { ledger, ends, leases } = deps;
   const filter = await filterOf(deps, request);
   let count = 0;
   for (;;) {
     const { cancelled, stopped } = await ledger.purge(filter);
     // A batch that waits to be taken up again may have chunks at work.
     for (const claim of stopped) leases.stop(claim, 'cancelled');
-    for (const runId of cancelled) {
-      events.ended({ runId, parentId: null, rows: null, status: 'cancelled', error: null, hasCallback: true });
-      observer.ended({ runId, endpoint: request.endpoint, parentId: null }, 'cancelled', null);
-    }
+    for (const runId of cancelled)
+      ends.ended({ run: { runId, endpoint: request.endpoint, parentId: null }, status: 'cancelled', error: null });
     if (cancelled.length === 0) return count;
     count += cancelled.length;
   }

@@ -8,7 +8,7 @@ import type { Ledger, Swept } from '../stores/ledger/ledger.ts';
 import type { Log } from '../system/log.ts';
 import type { Leases } from './leases.ts';
 import type { RunObserver } from './observer.ts';
-import type { RunEvents } from './run-events.ts';
+import type { RunEnds } from './run-ends.ts';
 
 /** Pause between two sweeps: with the lease it bounds how long a lost worker goes unnoticed. */
 const PAUSE: Duration = seconds(1);
@@ -18,7 +18,7 @@ export interface SweeperDeps {
   readonly ledger: Ledger;
   readonly leases: Pick<Leases, 'renewOverdue'>;
   readonly owner: string;
-  readonly events: RunEvents;
+  readonly ends: RunEnds;
   readonly observer: RunObserver;
   readonly log: Log;
   /** Called after every sweep: queued runs may have become due. */
@@ -63,14 +63,12 @@ export class Sweeper {
 
   /** Tells those who wait; answers whether there may be more. `type` is what a run that was ended for it has failed with. */
   #tell(swept: readonly Swept[], what: string, type: RunFailure): boolean {
-    const { log, events, observer } = this.#deps;
+    const { log, ends } = this.#deps;
     for (const run of swept) {
       const { runId, parentId, status } = run;
       log.warn({ run_id: runId, status }, what);
       if (!isEnded(status)) continue;
-      // Nobody knows what they asked for without looking, and the deliverer looks itself.
-      events.ended({ runId, parentId, rows: null, status, error: null, hasCallback: true });
-      observer.ended({ runId, parentId, endpoint: run.endpoint }, status, { type, detail: what });
+      ends.ended({ run: { runId, parentId, endpoint: run.endpoint }, status, error: { type, detail: what } });
     }
     return swept.length > 0;
   }

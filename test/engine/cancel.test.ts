@@ -2,6 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { cancelRun } from '../../src/engine/cancel.ts';
 import { Leases } from '../../src/engine/leases.ts';
 import { observeWith } from '../../src/engine/observer.ts';
+import { RunEnds } from '../../src/engine/run-ends.ts';
 import { type RunEnded, RunEvents } from '../../src/engine/run-events.ts';
 import { openSqliteLedger } from '../../src/stores/ledger/sqlite/driver.ts';
 import { openLog } from '../../src/system/log.ts';
@@ -25,7 +26,7 @@ test('a cancel of a batch stops the work on its chunks here, and is told to thos
   const ends: RunEnded[] = [];
   events.onEnd(parent.claim.runId, (end) => ends.push(end));
   const run = (await ledger.run(parent.claim.runId))!;
-  expect(await cancelRun({ ledger, leases, clock, events, observer: observeWith([]) }, run)).toBe('cancelled');
+  expect(await cancelRun({ ledger, leases, clock, ends: new RunEnds(events, observeWith([])) }, run)).toBe('cancelled');
   expect(held.map(({ signal }) => signal.reason as unknown)).toEqual(['cancelled', 'cancelled']);
   expect(ends).toMatchObject([{ runId: run.runId, status: 'cancelled' }]);
 });

@@ -4,6 +4,7 @@ import type { RunId } from '../../src/domain/ids.ts';
 import { seconds } from '../../src/domain/time.ts';
 import { Leases } from '../../src/engine/leases.ts';
 import { observeWith } from '../../src/engine/observer.ts';
+import { RunEnds } from '../../src/engine/run-ends.ts';
 import { RunEvents } from '../../src/engine/run-events.ts';
 import { Sweeper } from '../../src/engine/sweeper.ts';
 import { openSqliteLedger } from '../../src/stores/ledger/sqlite/driver.ts';
@@ -32,7 +33,7 @@ async function sweptForTest() {
     ledger,
     leases,
     owner: 'me',
-    events: new RunEvents(() => {}),
+    ends: new RunEnds(new RunEvents(), observeWith([])),
     observer: { ...observeWith([]), reclaimed: ({ runId }) => swept.push(runId) },
     log: openLog('silent'),
     onSwept: () => {},

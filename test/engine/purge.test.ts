@@ -5,6 +5,7 @@ import { milliseconds, seconds } from '../../src/domain/time.ts';
 import { Leases } from '../../src/engine/leases.ts';
 import { observeWith } from '../../src/engine/observer.ts';
 import { countPurgeable, purge, type PurgeDeps } from '../../src/engine/purge.ts';
+import { RunEnds } from '../../src/engine/run-ends.ts';
 import { RunEvents } from '../../src/engine/run-events.ts';
 import { PURGE_MAX } from '../../src/stores/ledger/ledger.ts';
 import { openSqliteLedger } from '../../src/stores/ledger/sqlite/driver.ts';
@@ -14,7 +15,7 @@ import { batch, call, deployment } from '../stores/ledger/runs.ts';
 
 const ALL = { viewer: ANYBODY, endpoint: 'echo', olderThan: null, runName: null };
 
-async function partsForTest(): Promise<PurgeDeps & { readonly clock: ManualClock }> {
+async function depsForTest(): Promise<PurgeDeps & { readonly clock: ManualClock; readonly events: RunEvents }> {
   const clock = new ManualClock();
   const ledger = await openSqliteLedger(':memory:', clock);
   const leases = new Leases(ledger, openLog('silent'), systemClock);
@@ -23,12 +24,13 @@ async function partsForTest(): Promise<PurgeDeps & { readonly clock: ManualClock
     await ledger.close();
   });
   await ledger.deploy(deployment({ queueLimit: 10 * PURGE_MAX }));
-  return { ledger, leases, clock, events: new RunEvents(), observer: observeWith([]) };
+  const events = new RunEvents();
+  return { ledger, leases, clock, events, ends: new RunEnds(events, observeWith([])) };
 }
 
 test('a purge goes on until nothing is left, and takes no run that arrives meanwhile', async () => {
-  const parts = await partsForTest();
-  const { ledger, clock, events } = parts;
+  const deps = await depsForTest();
+  const { ledger, clock, events } = deps;
   const waiting = Array.from({ length: 2 * PURGE_MAX + 1 }, () => call());
   await ledger.enqueue(waiting);
   const late = call();
@@ -38,28 +40,28 @@ test('a purge goes on until nothing is left, and takes no run that arrives meanw
     clock.advance(milliseconds(1));
     arrives = ledger.enqueue([late]);
   });
-  expect(await countPurgeable(parts, ALL)).toBe(waiting.length);
-  expect(await purge(parts, ALL)).toBe(waiting.length);
+  expect(await countPurgeable(deps, ALL)).toBe(waiting.length);
+  expect(await purge(deps, ALL)).toBe(waiting.length);
   await arrives;
   expect((await ledger.run(waiting.at(-1)!.runId))?.status).toBe('cancelled');
   expect((await ledger.run(late.runId))?.status).toBe('queued');
 });
 
 test('an age is counted from now, and a run that is just as old stays', async () => {
-  const parts = await partsForTest();
-  const { ledger, clock } = parts;
+  const deps = await depsForTest();
+  const { ledger, clock } = deps;
   await ledger.enqueue([call()]);
   clock.advance(seconds(1));
   await ledger.enqueue([call()]);
   clock.advance(seconds(1));
-  expect(await countPurgeable(parts, { ...ALL, olderThan: seconds(2) })).toBe(0);
-  expect(await purge(parts, { ...ALL, olderThan: seconds(1) })).toBe(1);
-  expect(await purge(parts, { ...ALL, olderThan: seconds(0) })).toBe(1);
+  expect(await countPurgeable(deps, { ...ALL, olderThan: seconds(2) })).toBe(0);
+  expect(await purge(deps, { ...ALL, olderThan: seconds(1) })).toBe(1);
+  expect(await purge(deps, { ...ALL, olderThan: seconds(0) })).toBe(1);
 });
 
 test('chunks that are at work for a batch in the queue are stopped', async () => {
-  const parts = await partsForTest();
-  const { ledger, leases } = parts;
+  const deps = await depsForTest();
+  const { ledger, leases } = deps;
   const table = batch();
   await ledger.enqueue([table]);
   const lease = seconds(30);
@@ -76,18 +78,18 @@ test('chunks that are at work for a batch in the queue are stopped', async () =>
   const [atWork] = await ledger.claim({ ...claimed, lane: 'replica' });
   const held = leases.hold(atWork!.claim);
   await ledger.finish([{ claim: taken!.claim, result: { kind: 'released' }, progress: null }]);
-  expect(await purge(parts, ALL)).toBe(1);
+  expect(await purge(deps, ALL)).toBe(1);
   expect(held.signal).toMatchObject({ aborted: true, reason: 'cancelled' });
   held.release();
 });
 
 test('runs of another tenant stay, and where a name is given those of another name', async () => {
-  const parts = await partsForTest();
-  const { ledger } = parts;
+  const deps = await depsForTest();
+  const { ledger } = deps;
   const mine = [call({ runName: 'nightly' }), call({ runName: 'other' }), call()];
   const theirs = call({ tenant: 'theirs', runName: 'nightly' });
   await ledger.enqueue([...mine, theirs]);
-  expect(await purge(parts, { ...ALL, runName: 'nightly' })).toBe(1);
-  expect(await purge(parts, ALL)).toBe(2);
+  expect(await purge(deps, { ...ALL, runName: 'nightly' })).toBe(1);
+  expect(await purge(deps, ALL)).toBe(2);
   expect((await ledger.run(theirs.runId))?.status).toBe('queued');
 });

@@ -3,7 +3,8 @@ import { systemClock } from '../../src/system/clock.ts';
 import type { RunId } from '../../src/domain/ids.ts';
 import { seconds } from '../../src/domain/time.ts';
 import { Leases } from '../../src/engine/leases.ts';
-import { observeWith } from '../../src/engine/observer.ts';
+import { observeWith, type RunObserver } from '../../src/engine/observer.ts';
+import { RunEnds } from '../../src/engine/run-ends.ts';
 import { RunEvents } from '../../src/engine/run-events.ts';
 import { Sweeper } from '../../src/engine/sweeper.ts';
 import { openSqliteLedger } from '../../src/stores/ledger/sqlite/driver.ts';
@@ -27,16 +28,17 @@ async function sweeperForTest() {
   const ended: [RunId, string][] = [];
   const reclaimed: RunId[] = [];
   let sweeps = 0;
+  const observer: RunObserver = {
+    ...observeWith([]),
+    ended: ({ runId }, status) => ended.push([runId, status]),
+    reclaimed: ({ runId }) => reclaimed.push(runId),
+  };
   const sweeper = new Sweeper({
     ledger,
     leases,
     owner: 'its successor',
-    events,
-    observer: {
-      ...observeWith([]),
-      ended: ({ runId }, status) => ended.push([runId, status]),
-      reclaimed: ({ runId }) => reclaimed.push(runId),
-    },
+    ends: new RunEnds(events, observer),
+    observer,
     log: openLog('silent'),
     onSwept: () => (sweeps += 1),
   });

@@ -263,7 +263,7 @@ export const BATCH_MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'The chunks of a batch that failed go on',
     file: 'batch/lane.ts',
-    find: "  if (result.kind === 'failed') deps.leases.check(claim.runId);\n",
+    find: "  if (recorded === 'recorded' && result.kind === 'failed') deps.leases.check(claimed.claim.runId);\n",
     replace: '',
     tests: ['batch/failing', 'batch/batch'],
   },

@@ -231,7 +231,7 @@ export const ENGINE_MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'A cancel tells nobody who waits',
     file: 'cancel.ts',
-    find: "  events.ended({ runId, parentId, rows, status: 'cancelled', error: null, hasCallback: run.callback !== null });\n",
+    find: "  ends.ended({ run, status: 'cancelled', error: null });\n",
     replace: '',
     tests: ['cancel'],
   },

@@ -2,32 +2,23 @@
 // keeps some of its table, or all of a short one, in memory.
 
 import { BlobDamaged } from '../../stores/blobs/blobs.ts';
-import type { Clock } from '../../system/clock.ts';
-import { elapsed } from '../../domain/time.ts';
 import type { AttemptResult, ClaimedRun } from '../../stores/ledger/ledger.ts';
 import type { Log } from '../../system/log.ts';
 import { TableError } from '../../table/format.ts';
-import type { Tracing } from '../../system/tracing.ts';
+import { attempt, type AttemptDeps, type Worked } from '../attempt.ts';
 import { type BatchEnd, type BatchDeps, runBatch } from './batch.ts';
 import type { Lane, LaneSlot } from '../dispatcher.ts';
-import type { DrainRates } from '../drain-rate.ts';
-import { finish, handedBack, isTroubleOfServer } from '../finish.ts';
+import { handedBack, isTroubleOfServer } from '../finish.ts';
 import type { HeldClaim, Leases } from '../leases.ts';
 import type { Suspects, Turn } from './suspects.ts';
-import { attemptAttributes, outcomeOf, type RunObserver } from '../observer.ts';
 
 /** Batches at work for every run that the endpoint's replicas can take at once: with two, the next is cut while the last one's end is awaited. */
 const BATCHES_PER_SLOT = 2;
 
 /** What the lane works with. */
-export interface BatchLaneDeps extends Omit<BatchDeps, 'trace' | 'turn'> {
+export interface BatchLaneDeps extends AttemptDeps, Omit<BatchDeps, 'trace' | 'turn'> {
   readonly suspects: Suspects;
-  readonly drainRates: DrainRates;
   readonly leases: Leases;
-  readonly observer: RunObserver;
-  readonly tracing: Tracing;
-  readonly clock: Clock;
-  readonly log: Log;
   /** Called when another batch can be taken. */
   readonly onFree: () => void;
 }
@@ -59,39 +50,15 @@ export function batchLane(deps: BatchLaneDeps): Lane<LaneSlot> {
 }
 
 async function execute(deps: BatchLaneDeps, claimed: ClaimedRun, held: HeldClaim, turn: Turn): Promise<void> {
-  const { claim, run } = claimed;
-  const { events, observer, clock } = deps;
-  const startedAt = clock.steady();
-  events.changed(claim.runId, 'state');
-  const traced = deps.tracing.attempting(run.trace, () => attemptAttributes(claimed));
-  const { result, plan } = await runBatch({ ...deps, trace: traced.text, turn }, claimed, held).catch(
-    (error: unknown): BatchEnd => ({ result: resultOfError(deps.log, claimed, error), plan: null }),
-  );
-  const recorded = await finish(deps, { claim, result, progress: plan?.progress ?? null }, held);
-  events.changed(claim.runId, 'state');
-  const error = 'error' in result ? result.error : null;
-  const outcome = outcomeOf(result, recorded, held);
-  observer.attempted(claimed, outcome, elapsed(startedAt, clock.steady()), error);
-  traced.end({ attributes: { 'claimcheck.outcome': outcome }, error });
-  if (recorded === 'lost') {
-    if (result.kind === 'succeeded') await deps.payloads.discard(result.output);
-    return;
-  }
-  // Its chunks ended with it: what still works on one is told now, and not with the next renewal.
-  if (result.kind === 'failed') deps.leases.check(claim.runId);
-  if (result.kind === 'succeeded' || result.kind === 'failed') {
-    const hasCallback = run.callback !== null;
-    deps.drainRates.ended(run.kind, clock.steady());
-    deps.events.ended({
-      runId: claim.runId,
-      parentId: run.parentId,
-      rows: null,
-      status: result.kind,
-      error,
-      hasCallback,
-    });
-    observer.ended(run, result.kind, error);
-  }
+  const { result, recorded } = await attempt(deps, claimed, held, async ({ text }): Promise<Worked> => {
+    const end = await runBatch({ ...deps, trace: text, turn }, claimed, held).catch((error: unknown): BatchEnd => ({
+      result: resultOfError(deps.log, claimed, error),
+      plan: null,
+    }));
+    return { result: end.result, progress: end.plan?.progress ?? null };
+  });
+  // Its chunks ended with it: those that still work on one are told now, and not with the next renewal.
+  if (recorded === 'recorded' && result.kind === 'failed') deps.leases.check(claimed.claim.runId);
 }
 
 /** What the table or the model did ends a batch, and so does a fault of ours that it would meet again; what a store says does not. */
