@@ -262,11 +262,11 @@ export class Deployer {
    */
   async #examine(spec: EndpointSpec, inspections: Inspections): Promise<Examined> {
     const { users } = this.#deps;
-    const prefix = users.ownPrefix(spec);
-    const asOwn = prefix === null ? null : await inspections.of(spec, prefix);
+    const asker = users.ownAsker(spec);
+    const asOwn = asker === null ? null : await inspections.of(spec, asker);
     const user = asOwn === null || 'error' in asOwn ? users.choose(spec) : users.take(spec);
     if ('mistake' in user) return { mistakes: [{ pointer: 'isolation.user', detail: user.mistake }] };
-    const inspected = asOwn !== null && user.uid !== null ? asOwn : await inspections.of(spec, []);
+    const inspected = asOwn !== null && user.uid !== null ? asOwn : await inspections.of(spec);
     if ('error' in inspected) return { mistakes: [{ pointer: 'model', detail: inspected.error }] };
     const cautions = [user.caution, users.unkept(spec)].filter((caution) => caution !== null);
     const { kind: takes, inputSchema = null, outputSchema = null } = inspected;

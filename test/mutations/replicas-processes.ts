@@ -259,8 +259,21 @@ export const PROCESSES_MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'Equal endpoints are inspected one by one',
     file: 'runtimes/inspections.ts',
-    find: '    this.#made.set(key, made);\n',
+    find: '  made.set(key, known);\n',
     replace: '',
+  },
+  {
+    breaks: 'What is wrong with a model for one user is wrong with it for all',
+    file: 'runtimes/inspections.ts',
+    find: "return 'error' in found ? asItself() : found;",
+    replace: 'return found;',
+  },
+  {
+    breaks: 'A user who was given rights to a model is like any other',
+    file: 'isolation/user.ts',
+    find: '  if ((status.mode & needed) !== needed) return false;\n',
+    replace: '',
+    tests: ['isolation/choice'],
   },
   {
     breaks: 'An inspection that hangs keeps its place',

@@ -2,7 +2,8 @@
 
 import type { EndpointSpec } from '../../domain/endpoint.ts';
 import type { Machine } from './machine.ts';
-import { type ChosenUser, chooseUser, FIRST_UID, runModelAs } from './user.ts';
+import type { Asker } from '../runtimes/inspections.ts';
+import { type ChosenUser, chooseUser, FIRST_UID, isOpenToAll, runModelAs } from './user.ts';
 
 /** What the choice is made from. */
 export interface UsersDeps {
@@ -41,14 +42,18 @@ export class Users {
   }
 
   /**
-   * The command prefix that runs a model's file as the user of its own that its endpoint would have. Where that works, the user can read
-   * all that `choose` looks at. Null where there is no such user to be had, or no file.
+   * Asks a model's file what it takes as the user of its own that its endpoint would have. Where that works, the user can read all that
+   * `choose` looks at. Null where there is no such user to be had, or no file.
    */
-  ownPrefix(spec: EndpointSpec): readonly string[] | null {
+  ownAsker(spec: EndpointSpec): Asker | null {
     const uid = this.#uidOf(spec);
     const { model, cwd, user } = spec;
     if (!this.arePossible || user === 'server' || !('file' in model)) return null;
-    return runModelAs(uid, { model, cwd }, this.#deps.environment);
+    const { environment } = this.#deps;
+    return {
+      prefix: runModelAs(uid, { model, cwd }, environment),
+      isLikeOthers: isOpenToAll({ model, cwd }, environment),
+    };
   }
 
   /** Lets an endpoint have the user of its own, as which its model's file has been run. */

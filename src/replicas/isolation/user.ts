@@ -1,8 +1,8 @@
 // Which user an endpoint's replicas run as: one that nobody else is, wherever that user can read the model.
 
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, statSync } from 'node:fs';
-import { delimiter, join, resolve } from 'node:path';
+import { accessSync, constants, existsSync, realpathSync, statSync } from 'node:fs';
+import { delimiter, dirname, join, resolve } from 'node:path';
 import type { EndpointSpec, ModelSource } from '../../domain/endpoint.ts';
 
 /**
@@ -33,6 +33,30 @@ const GO = 'cd "$1" && test -x "$2" || exit; shift 2; exec "$@"';
 export function runModelAs(uid: number, { model, cwd }: OwnModel, environment: NodeJS.ProcessEnv): string[] {
   const [command] = argvOf(model);
   return [...runAs(uid), '/bin/sh', '-c', GO, 'sh', cwd, programOf(command, cwd, environment)];
+}
+
+/**
+ * Whether everybody on this machine may run what belongs to a model, by the rights of its program, its file, its working folder, and the
+ * folders above them: then one user without name and groups sees of it what another one does.
+ */
+export function isOpenToAll({ model, cwd }: OwnModel, environment: NodeJS.ProcessEnv): boolean {
+  const [command, ...files] = argvOf(model);
+  const places = [cwd, programOf(command, cwd, environment), ...files, import.meta.filename];
+  try {
+    return places.every((place) => [resolve(cwd, place), realpathSync(resolve(cwd, place))].every(isReadByAll));
+  } catch {
+    // It is not there, which somebody else says.
+    return false;
+  }
+}
+
+function isReadByAll(place: string): boolean {
+  const status = statSync(place);
+  const needed = constants.S_IROTH | (status.isDirectory() ? constants.S_IXOTH : 0);
+  if ((status.mode & needed) !== needed) return false;
+  for (let folder = place; folder !== dirname(folder); folder = dirname(folder))
+    if ((statSync(dirname(folder)).mode & constants.S_IXOTH) === 0) return false;
+  return true;
 }
 
 /**

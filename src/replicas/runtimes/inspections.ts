@@ -14,6 +14,14 @@ const PATIENCE = seconds(1);
 /** What of an endpoint tells what its model is, and what it is inspected with. */
 type InspectedEndpoint = Pick<EndpointSpec, 'model'> & InspectedSpec;
 
+/** Who asks a model what it takes. */
+export interface Asker {
+  /** Stands before the command that asks, and changes the user; empty for the server's own. */
+  readonly prefix: readonly string[];
+  /** Whether another user of an endpoint's own would be told the same by this model. */
+  readonly isLikeOthers: boolean;
+}
+
 /**
  * The inspections of one occasion: a start, or one deployment. What was found out is not kept for the next one, since the files that a model
  * imports may have changed by then.
@@ -21,6 +29,8 @@ type InspectedEndpoint = Pick<EndpointSpec, 'model'> & InspectedSpec;
 export class Inspections {
   readonly #environment: NodeJS.ProcessEnv;
   readonly #made = new Map<string, Promise<Inspection>>();
+  /** By all but who asked: for those who are like others. */
+  readonly #madeForAll = new Map<string, Promise<Inspection>>();
   readonly #places = new Places(availableParallelism());
 
   /** @param environment the server's, of which a model sees a few variables */
@@ -31,15 +41,28 @@ export class Inspections {
   /**
    * Finds out what an endpoint's model takes, or why it cannot be used. A program is not asked: it takes what it takes.
    *
-   * @param prefix stands before the command that asks, such as the one that changes the user
+   * @param asker who asks: the server's own user unless told
    */
-  of(spec: InspectedEndpoint, prefix: readonly string[]): Promise<Inspection> {
+  async of(spec: InspectedEndpoint, { prefix, isLikeOthers }: Asker = SERVER): Promise<Inspection> {
     const { model, env, cwd, replicas } = spec;
-    const key = JSON.stringify([model, env, cwd, replicas.startTimeout, prefix]);
-    const made = this.#made.get(key) ?? this.#places.use(() => inspectEndpoint(spec, this.#environment, prefix));
-    this.#made.set(key, made);
-    return made;
+    const words = JSON.stringify([model, env, cwd, replicas.startTimeout]);
+    const asItself = (): Promise<Inspection> =>
+      once(this.#made, JSON.stringify([words, prefix]), () =>
+        this.#places.use(() => inspectEndpoint(spec, this.#environment, prefix)),
+      );
+    if (!isLikeOthers) return asItself();
+    const found = await once(this.#madeForAll, words, asItself);
+    // The reason might be the other's alone.
+    return 'error' in found ? asItself() : found;
   }
+}
+
+const SERVER: Asker = { prefix: [], isLikeOthers: false };
+
+function once<Made>(made: Map<string, Made>, key: string, make: () => Made): Made {
+  const known = made.get(key) ?? make();
+  made.set(key, known);
+  return known;
 }
 
 /** Places for work that goes on side by side, each taken for as long as its work is quick. */

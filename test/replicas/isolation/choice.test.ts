@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { EndpointFile } from '../../../src/config/config-file.ts';
@@ -25,7 +25,7 @@ test('an endpoint that is to run as the server’s user, or whose model is no fi
     { model: ['true'] },
     { model: { url: 'http://127.0.0.1:1' } },
   ];
-  for (const one of written) expect(users.ownPrefix(specsOf({ one })[0]!)).toBeNull();
+  for (const one of written) expect(users.ownAsker(specsOf({ one })[0]!)).toBeNull();
 });
 
 describe.skipIf(!arePossible)(`a model that its endpoint's own user is to inspect${WITHOUT_USERS}`, () => {
@@ -51,7 +51,7 @@ describe.skipIf(!arePossible)(`a model that its endpoint's own user is to inspec
     const { model, changes } = written(open, closed);
     const spec = specOf(model, changes);
     const users = usersIn(process.env);
-    const tried = () => new Inspections(process.env).of(spec, users.ownPrefix(spec)!);
+    const tried = () => new Inspections(process.env).of(spec, users.ownAsker(spec)!);
     expect(await tried()).toHaveProperty('error');
     expect(users.choose(spec)).toMatchObject({ uid: null });
     chmodSync(closed, 0o755);
@@ -60,12 +60,35 @@ describe.skipIf(!arePossible)(`a model that its endpoint's own user is to inspec
     expect(users.choose(spec)).toEqual(users.take(spec));
   });
 
+  test('is like any other’s as long as its file, its working folder and those above are open to everybody', async () => {
+    const { open } = await folders();
+    const [inner, file] = [join(open, 'inner'), join(open, 'inner', 'model.mjs')];
+    mkdirSync(inner, { mode: 0o755 });
+    writeFileSync(file, MODEL, { mode: 0o644 });
+    chownSync(file, FIRST_UID, FIRST_UID);
+    const isLikeOthers = () => usersIn(process.env).ownAsker(specOf(file, { cwd: inner }))!.isLikeOthers;
+    expect(isLikeOthers()).toBe(true);
+    for (const [place, closed, opened] of [
+      [file, 0o600, 0o644],
+      [inner, 0o750, 0o755],
+      [open, 0o754, 0o755],
+    ] as const) {
+      chmodSync(place, closed);
+      expect(isLikeOthers()).toBe(false);
+      chmodSync(place, opened);
+      expect(isLikeOthers()).toBe(true);
+    }
+    const link = join(open, 'link.mjs');
+    symlinkSync(join(open, 'closed', 'model.mjs'), link);
+    expect(usersIn(process.env).ownAsker(specOf(link, { cwd: inner }))!.isLikeOthers).toBe(false);
+  });
+
   test('is not inspected by another Python than the first on the PATH, which is closed to it', async () => {
     const { open, closed } = await folders();
     writeFileSync(join(open, 'model.py'), 'def invoke(input): return input\n');
     const spec = specOf(join(open, 'model.py'), { cwd: open, python: 'python3' });
     const environment = { PATH: `${closed}:${open}:${process.env['PATH']}` };
-    const inspection = await new Inspections(environment).of(spec, usersIn(environment).ownPrefix(spec)!);
+    const inspection = await new Inspections(environment).of(spec, usersIn(environment).ownAsker(spec)!);
     expect(inspection).toHaveProperty('error');
     expect(inspection).not.toHaveProperty('error', 'taken');
   });

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { minutes } from '../../../src/domain/time.ts';
 import { Inspections } from '../../../src/replicas/runtimes/inspections.ts';
 import { folderForTest } from '../../support/folder.ts';
@@ -36,11 +36,11 @@ test('equal endpoints are inspected once, at the same time and later', async () 
   const { folder, file, imports } = await counted();
   const inspections = new Inspections(process.env);
   const spec = specOf(file, folder);
-  expect(await Promise.all([inspections.of(spec, []), inspections.of({ ...spec }, [])])).toEqual([
+  expect(await Promise.all([inspections.of(spec), inspections.of({ ...spec })])).toEqual([
     { kind: 'any' },
     { kind: 'any' },
   ]);
-  expect(await inspections.of(spec, [])).toEqual({ kind: 'any' });
+  expect(await inspections.of(spec)).toEqual({ kind: 'any' });
   expect(imports()).toBe(1);
 });
 
@@ -48,20 +48,49 @@ test('an endpoint is inspected for itself where it has another environment, work
   const { folder, file, imports } = await counted();
   const inspections = new Inspections(process.env);
   await Promise.all([
-    inspections.of(specOf(file, folder), []),
-    inspections.of(specOf(file, folder, { NAME: 'one' }), []),
-    inspections.of(specOf(file, '/'), []),
-    inspections.of(specOf(file, folder), ['/usr/bin/env']),
+    inspections.of(specOf(file, folder)),
+    inspections.of(specOf(file, folder, { NAME: 'one' })),
+    inspections.of(specOf(file, '/')),
+    inspections.of(specOf(file, folder), { prefix: ['/usr/bin/env'], isLikeOthers: false }),
   ]);
   expect(imports()).toBe(4);
+});
+
+describe('of users who are like each other', () => {
+  const like = (...prefix: string[]) => ({ prefix, isLikeOthers: true });
+
+  test('one inspects a model for all', async () => {
+    const { folder, file, imports } = await counted();
+    const inspections = new Inspections(process.env);
+    const spec = specOf(file, folder);
+    const askers = [like('/usr/bin/env'), like('/usr/bin/env', '-i')];
+    expect(await Promise.all(askers.map((asker) => inspections.of(spec, asker)))).toEqual(
+      askers.map(() => ({ kind: 'any' })),
+    );
+    expect(imports()).toBe(1);
+    await inspections.of(spec, { prefix: ['/usr/bin/env', '-i'], isLikeOthers: false });
+    expect(imports()).toBe(2);
+  });
+
+  test('each inspects the model itself where the first one could not', async () => {
+    const { folder, file, imports } = await counted();
+    const inspections = new Inspections(process.env);
+    const spec = specOf(file, folder);
+    const askers = [like('false'), like('/usr/bin/env')];
+    expect(await Promise.all(askers.map((asker) => inspections.of(spec, asker)))).toEqual([
+      { error: expect.stringContaining('has said nothing') as string },
+      { kind: 'any' },
+    ]);
+    expect(imports()).toBe(1);
+  });
 });
 
 test('another occasion inspects anew, and sees what has changed', async () => {
   const { folder, file, write, imports } = await counted();
   const spec = specOf(file, folder);
-  expect(await new Inspections(process.env).of(spec, [])).toEqual({ kind: 'any' });
+  expect(await new Inspections(process.env).of(spec)).toEqual({ kind: 'any' });
   write(ROWS);
-  expect(await new Inspections(process.env).of(spec, [])).toEqual({ kind: 'rows' });
+  expect(await new Inspections(process.env).of(spec)).toEqual({ kind: 'rows' });
   expect(imports()).toBe(2);
 });
 
@@ -71,7 +100,7 @@ test('as many models as there are processors keep none of the others waiting, th
   const inspections = new Inspections(process.env);
   const inspect = (name: string, text: string) => {
     writeFileSync(join(folder, name), text);
-    return inspections.of(specOf(join(folder, name), folder), []);
+    return inspections.of(specOf(join(folder, name), folder));
   };
   const waits = `import { existsSync } from 'node:fs';\nwhile (!existsSync(${JSON.stringify(gates.path('open'))}));\n${ROWS}`;
   const slow = Array.from({ length: availableParallelism() }, (_, at) => inspect(`slow-${at}.mjs`, waits));
