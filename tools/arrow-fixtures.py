@@ -1,11 +1,12 @@
 """Compressed Arrow as pyarrow and pandas write it, which test/table/arrow/pyarrow.test.ts reads.
 
-Tests read the file and need no Python. To write it again, for another version or with further tables:
+Tests read the file and need no Python. It is written again for another version, or with further
+tables:
 
     pip install pyarrow pandas
     python tools/arrow-fixtures.py && npx oxfmt test/table/arrow/pyarrow.json
 
-The same versions write the same file. A table has the rows that are told, as many times one after the other as is told.
+The same versions write the same file. A table has its `rows`, `times` times one after the other.
 """
 
 import base64
@@ -66,13 +67,20 @@ def table(rows):
 def written(made, container, compression, batch_rows=None, **options):
     sink = io.BytesIO()
     open_writer = pa.ipc.new_stream if container == "stream" else pa.ipc.new_file
-    with open_writer(sink, made.schema, options=pa.ipc.IpcWriteOptions(compression=compression, **options)) as writer:
+    with open_writer(
+        sink, made.schema, options=pa.ipc.IpcWriteOptions(compression=compression, **options)
+    ) as writer:
         writer.write_table(made, batch_rows)
     return sink.getvalue()
 
 
 def fixture(name, rows, data, times=1):
-    return {"name": name, "rows": rows, "times": times, "bytes": base64.b64encode(data).decode("ascii")}
+    return {
+        "name": name,
+        "rows": rows,
+        "times": times,
+        "bytes": base64.b64encode(data).decode("ascii"),
+    }
 
 
 def fixtures():
@@ -81,24 +89,35 @@ def fixtures():
             one_batch = written(table(ROWS), container, compression)
             yield fixture(f"a {container} with {compression}", ROWS, one_batch)
             batches = written(table(ROWS), container, compression, 5)
-            yield fixture(f"a {container} with {compression} in batches of five rows", ROWS, batches)
+            yield fixture(
+                f"a {container} with {compression} in batches of five rows", ROWS, batches
+            )
             empty = written(table([]), container, compression)
             yield fixture(f"a {container} with {compression} without rows", [], empty)
         long = table(NARROW_ROWS * 2_000).select(NARROW)
-        yield fixture(f"a stream with {compression} whose buffers are long", NARROW_ROWS, written(long, "stream", compression), 2_000)
+        yield fixture(
+            f"a stream with {compression} whose buffers are long",
+            NARROW_ROWS,
+            written(long, "stream", compression),
+            2_000,
+        )
         rows = [{"colour": colour} for colour in ("red", "green", "green", "blue", "red")]
         dictionaries = pa.table(
             {
                 "colour": pa.chunked_array(
                     [
                         pa.DictionaryArray.from_arrays(pa.array([0, 1]), ["red", "green"]),
-                        pa.DictionaryArray.from_arrays(pa.array([1, 2, 0]), ["red", "green", "blue"]),
+                        pa.DictionaryArray.from_arrays(
+                            pa.array([1, 2, 0]), ["red", "green", "blue"]
+                        ),
                     ]
                 )
             }
         )
         replaced = written(dictionaries, "stream", compression)
-        yield fixture(f"a stream with {compression} and a dictionary that is replaced", rows, replaced)
+        yield fixture(
+            f"a stream with {compression} and a dictionary that is replaced", rows, replaced
+        )
         grown = written(dictionaries, "stream", compression, emit_dictionary_deltas=True)
         yield fixture(f"a stream with {compression} and a dictionary that grows", rows, grown)
     sink = io.BytesIO()
@@ -112,7 +131,9 @@ def main():
         "versions": {"pyarrow": pa.__version__, "pandas": pd.__version__},
         "tables": list(fixtures()),
     }
-    FIXTURES.write_text(json.dumps(written_down, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    FIXTURES.write_text(
+        json.dumps(written_down, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ import os
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Headers and body in one packet: in two, the second waits 40 ms for the first to be acknowledged.
+    # Headers and body go in one packet. As two packets, the second waits 40 ms for the first to be
+    # acknowledged.
     wbufsize = -1
 
     def reply(self, body):

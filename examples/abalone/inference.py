@@ -1,6 +1,8 @@
-"""How old is an abalone? A script as SageMaker runs them: model_fn, input_fn, predict_fn, output_fn.
+"""How old is an abalone? A script as SageMaker runs them.
 
-    python3 inference.py    fits the model, and writes weights.json beside this file and data/evaluation.csv
+It has model_fn, input_fn, predict_fn and output_fn.
+
+    python3 inference.py    fits the model, and writes weights.json and data/evaluation.csv
 
 Ordinary least squares on the measurements, with nothing but Python's standard library.
 """
@@ -11,12 +13,23 @@ import json
 import os
 
 TARGET = "Class_number_of_rings"
-MEASUREMENTS = ("Length", "Diameter", "Height", "Whole_weight", "Shucked_weight", "Viscera_weight", "Shell_weight")
+MEASUREMENTS = (
+    "Length",
+    "Diameter",
+    "Height",
+    "Whole_weight",
+    "Shucked_weight",
+    "Viscera_weight",
+    "Shell_weight",
+)
 SEXES = ("F", "I", "M")
 FEATURES = ("intercept", *(f"Sex_{sex}" for sex in SEXES[1:]), *MEASUREMENTS)
 
 HOLDOUT = 5
-"""Every fifth row, the first one included, is kept from the fit, so that the model can be scored on rows it has never seen."""
+"""Every fifth row is kept from the fit, the first one included.
+
+So the model can be scored on rows that it has never seen.
+"""
 
 
 # What SageMaker, or claimcheck, calls.
@@ -58,7 +71,11 @@ def features(row):
     sex = row["Sex"]
     if sex not in SEXES:
         raise ValueError(f"Sex is {sex!r}; it must be F, I (infant) or M.")
-    return [1.0, *(float(sex == other) for other in SEXES[1:]), *(float(row[name]) for name in MEASUREMENTS)]
+    return [
+        1.0,
+        *(float(sex == other) for other in SEXES[1:]),
+        *(float(row[name]) for name in MEASUREMENTS),
+    ]
 
 
 def dot(left, right):
@@ -66,7 +83,7 @@ def dot(left, right):
 
 
 def fit(rows):
-    """The weights that leave the smallest squares: the solution of the normal equations X'X w = X'y."""
+    """The weights with the smallest squares: the solution of the normal equations X'X w = X'y."""
     matrix = [features(row) for row in rows]
     target = [float(row[TARGET]) for row in rows]
     columns = list(zip(*matrix))
@@ -97,12 +114,17 @@ def train():
     held_out = rows[::HOLDOUT]
     weights = fit([row for position, row in enumerate(rows) if position % HOLDOUT != 0])
     with open(os.path.join(folder, "weights.json"), "w", encoding="utf-8") as file:
-        json.dump({name: round(weight, 9) for name, weight in zip(FEATURES, weights)}, file, indent=2)
+        json.dump(
+            {name: round(weight, 9) for name, weight in zip(FEATURES, weights)}, file, indent=2
+        )
         file.write("\n")
     write_evaluation(os.path.join(folder, "data", "evaluation.csv"), rows)
     errors = [dot(weights, features(row)) - float(row[TARGET]) for row in held_out]
     rmse = (dot(errors, errors) / len(errors)) ** 0.5
-    print(f"Fitted on {len(rows) - len(held_out)} rows. On the {len(held_out)} held out, the error is {rmse:.3f} rings (RMSE).")
+    print(
+        f"Fitted on {len(rows) - len(held_out)} rows. "
+        f"On the {len(held_out)} held out, the error is {rmse:.3f} rings (RMSE)."
+    )
 
 
 def write_evaluation(path, rows):

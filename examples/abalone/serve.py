@@ -1,4 +1,7 @@
-"""The model of inference.py as a program: GET /ping and POST /invocations on $PORT, with nothing but Python's standard library."""
+"""The model of inference.py as a program.
+
+It answers GET /ping and POST /invocations on $PORT, with Python's standard library alone.
+"""
 
 import os
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,7 +13,10 @@ WEIGHTS = model_fn(os.path.dirname(os.path.abspath(__file__)))
 
 class Rings(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    """Keeps connections open, and so the server needs a thread for each: a ping must not wait for the one before it to be closed."""
+    """Keeps connections open.
+
+    So the server needs a thread for each: a ping must not wait until the one before it is closed.
+    """
 
     def do_GET(self):
         self.answer(200, "ready", "text/plain")
@@ -33,7 +39,7 @@ class Rings(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_):
-        """Says nothing of requests: what a program prints while it works on a run is kept as the run's logs."""
+        """Says nothing of requests: prints of a program during a run are kept as the run's logs."""
 
 
 ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Rings).serve_forever()

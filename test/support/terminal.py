@@ -1,4 +1,7 @@
-"""Runs a command in a pseudo-terminal of 100 columns: what it writes goes to standard output, what comes on standard input is typed in."""
+"""Runs a command in a pseudo-terminal of 100 columns.
+
+The output of the command goes to standard output. Standard input is typed in.
+"""
 
 import fcntl
 import os

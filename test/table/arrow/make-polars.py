@@ -1,4 +1,7 @@
-"""Makes polars.json: what `write_ipc` of Polars 2 writes. `pip install polars==2.1.0 && python make-polars.py > polars.json`"""
+"""Makes polars.json, which `write_ipc` of Polars 2 writes.
+
+pip install polars==2.1.0 && python make-polars.py > polars.json
+"""
 
 import base64
 import io
