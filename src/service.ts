@@ -7,11 +7,11 @@ import { CacheFiller } from './engine/cache-filler.ts';
 import { Capturer } from './engine/captures/capturer.ts';
 import { type Clock, systemClock } from './system/clock.ts';
 import { type Config, logFolder } from './config/config.ts';
-import { Deployer } from './deployer.ts';
+import { examine, type Examination } from './examination.ts';
 import { connectionsWithin, descriptorsMax } from './system/descriptors.ts';
 import { isLoopback, openDoor } from './http/access/door.ts';
 import type { OperatorToken } from './http/access/operator-token.ts';
-import type { FieldError, StorageBroken } from './domain/errors.ts';
+import type { StorageBroken } from './domain/errors.ts';
 import { type Duration, seconds } from './domain/time.ts';
 import type { Deployed } from './engine/deployment.ts';
 import { Engine } from './engine/engine.ts';
@@ -23,13 +23,12 @@ import { basePathOf } from './http/request/public-address.ts';
 import { runLineText } from './http/answer/run-view.ts';
 import { buildServer, type HttpServer, type ServerDeps } from './http/server.ts';
 import type { LedgerStats } from './stores/ledger/ledger.ts';
-import { type Log, openLog } from './system/log.ts';
+import type { Log } from './system/log.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { ReplicaLogs } from './stores/run-logs/replica-logs.ts';
 import { RunLogs } from './stores/run-logs/run-logs.ts';
-import type { ModelKind } from './model/load-model.ts';
 import { openCallbacks } from './replicas/callbacks.ts';
-import { Users } from './replicas/isolation/choice.ts';
+import type { Users } from './replicas/isolation/choice.ts';
 import { type Isolation, openIsolation } from './replicas/isolation/isolation.ts';
 import { gapsOf, levelsOf, thisMachine } from './replicas/isolation/machine.ts';
 import { Tracing } from './system/tracing.ts';
@@ -67,34 +66,23 @@ export interface Service {
   stop(hurry?: AbortSignal): Promise<void>;
 }
 
-/** What every endpoint's model takes, and all that is wrong with any of them; nothing is started. */
-export async function inspectModels(
-  config: Config,
-): Promise<{ kinds: ReadonlyMap<string, ModelKind>; mistakes: readonly FieldError[] }> {
-  const deployer = new Deployer({ config, users: usersOf(config), log: openLog('silent') });
-  return deployer.lookOver();
-}
-
-const usersOf = ({ environment, firstUid }: Config): Users =>
-  new Users({ machine: thisMachine(), environment, firstUid });
-
 /**
  * Starts a server; when this resolves it takes requests, and what an earlier server left behind is queued again.
  *
  * @param limits what is to be otherwise than the configuration can say it, as tests have it
  * @param machineClock the machine's clock, which tests set
+ * @param examination of the same configuration, where that has begun
  * @throws ConfigError, or Error when the data folder or the port is taken: the message says what to do
  */
 export async function startService(
   config: Config,
   limits: Partial<ServerLimits> = {},
   machineClock: Clock = systemClock,
+  examination: Examination = examine(config),
 ): Promise<Service> {
   const machine = thisMachine();
-  const log = openLog(config.logLevel);
-  const users = usersOf(config);
-  const deployer = new Deployer({ config, users, log });
-  const { shapes, cautions } = await deployer.examineConfig();
+  const { users, log, deployer, found } = examination;
+  const { shapes, cautions } = await found;
   const undo = new AsyncDisposableStack();
   try {
     const stores = await openStores(config, undo, log, machineClock);

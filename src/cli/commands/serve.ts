@@ -1,6 +1,7 @@
 // claimcheck serve
 
 import { Command, InvalidArgumentError } from 'commander';
+import type { Config } from '../../config/config.ts';
 import type { ModelSource } from '../../domain/endpoint.ts';
 import type { Service } from '../../service.ts';
 import { asCalled } from '../called-as.ts';
@@ -39,13 +40,7 @@ async function serve(options: ServeOptions): Promise<void> {
   leaveProcessOne();
   // Whoever read the first lines may be gone when the last ones are printed; other commands end then, a server goes on.
   process.stdout.removeAllListeners('error').on('error', () => {});
-  // Imported here, so that every other command starts without the server's code.
-  const [{ loadConfig }, { startService }] = await Promise.all([
-    import('../../config/config.ts'),
-    import('../../service.ts'),
-  ]);
-  const config = await loadConfig(options);
-  const service = await startService(config);
+  const { config, service } = await start(options);
   announce(service, config.data);
   const interrupts = new Interrupts(['SIGINT']);
   const broken = await Promise.race([service.broken, stopAsked(interrupts)]);
@@ -57,6 +52,16 @@ async function serve(options: ServeOptions): Promise<void> {
   );
   await service.stop(interrupts.again);
   await write(process.stdout, 'Stopped.\n');
+}
+
+/** Imported here is the server's code, so that every other command starts without it; most of it while the models are being inspected. */
+async function start(options: ServeOptions): Promise<{ config: Config; service: Service }> {
+  const { loadConfig } = await import('../../config/config.ts');
+  const config = await loadConfig(options);
+  const { examine } = await import('../../examination.ts');
+  const examination = examine(config);
+  const { startService } = await import('../../service.ts');
+  return { config, service: await startService(config, {}, undefined, examination) };
 }
 
 function announce({ url, endpoints, ledger, usableKeys, isolation, cautions }: Service, data: string): void {

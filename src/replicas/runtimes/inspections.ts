@@ -11,6 +11,9 @@ import { inspectEndpoint } from './runtime.ts';
 /** After this long an inspection makes room for the next one: it waits for something, or hangs, and has no use for a processor. */
 const PATIENCE = seconds(1);
 
+/** A process that starts waits for the disk as well, and for a server that is busy with its own start and cannot start the next one. */
+const PLACES_PER_PROCESSOR = 2;
+
 /** What of an endpoint tells what its model is, and what it is inspected with. */
 type InspectedEndpoint = Pick<EndpointSpec, 'model'> & InspectedSpec;
 
@@ -31,7 +34,7 @@ export class Inspections {
   readonly #made = new Map<string, Promise<Inspection>>();
   /** By all but who asked: for those who are like others. */
   readonly #madeForAll = new Map<string, Promise<Inspection>>();
-  readonly #places = new Places(availableParallelism());
+  readonly #places = new Places(PLACES_PER_PROCESSOR * availableParallelism());
 
   /** @param environment the server's, of which a model sees a few variables */
   constructor(environment: NodeJS.ProcessEnv) {

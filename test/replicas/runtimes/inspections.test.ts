@@ -94,7 +94,7 @@ test('another occasion inspects anew, and sees what has changed', async () => {
   expect(imports()).toBe(2);
 });
 
-test('as many models as there are processors keep none of the others waiting, though their import does not end', async () => {
+test('models whose import does not end keep none of the others waiting, however many there are', async () => {
   const folder = await folderForTest();
   const gates = new Gates(folder);
   const inspections = new Inspections(process.env);
@@ -103,7 +103,7 @@ test('as many models as there are processors keep none of the others waiting, th
     return inspections.of(specOf(join(folder, name), folder));
   };
   const waits = `import { existsSync } from 'node:fs';\nwhile (!existsSync(${JSON.stringify(gates.path('open'))}));\n${ROWS}`;
-  const slow = Array.from({ length: availableParallelism() }, (_, at) => inspect(`slow-${at}.mjs`, waits));
+  const slow = Array.from({ length: 2 * availableParallelism() }, (_, at) => inspect(`slow-${at}.mjs`, waits));
   expect(await inspect('quick.mjs', MODEL)).toEqual({ kind: 'any' });
   gates.open('open');
   expect(await Promise.all(slow)).toEqual(slow.map(() => ({ kind: 'rows' })));
