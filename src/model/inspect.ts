@@ -2,6 +2,7 @@
 // A process of its own, so that a model's code never runs inside the server.
 
 import { writeFileSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { REPORTS_VARIABLE } from './protocol.ts';
 import { type ModelKind, kindOf, loadModel } from './load-model.ts';
 import { checksOf, jsonSchemaOf } from './schema.ts';
@@ -30,6 +31,8 @@ async function inspect(file: string): Promise<Inspection> {
 
 const descriptor = Number(process.env[REPORTS_VARIABLE] ?? 1);
 const said = `\n${JSON.stringify(await inspect(process.argv[2]!))}\n`;
+// The server ends this process once it has the answer, which may be before Node writes down by itself what it has compiled.
+flushCompileCache();
 // Waits until all of it is taken; where it cannot be written, the error ends the process, and says why.
 writeFileSync(descriptor, said.slice(descriptor === 1 ? 0 : 1));
 // A model file may have started timers or workers when it was imported: the answer is out, so nothing of that is waited for.

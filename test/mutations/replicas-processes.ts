@@ -276,6 +276,20 @@ export const PROCESSES_MUTATIONS: readonly Mutation[] = [
     tests: ['isolation/choice'],
   },
   {
+    breaks: 'What Node has compiled for an inspection is lost with it',
+    file: 'runtimes/node.ts',
+    find: 'const env = { ...kept, ...spec.env };',
+    replace: 'const { env } = spec;',
+    tests: ['runtimes/inspection'],
+  },
+  {
+    breaks: 'What another user has compiled is run by the server',
+    file: 'runtimes/node.ts',
+    find: 'compiled === null || prefix.length > 0 ?',
+    replace: 'compiled === null ?',
+    tests: ['runtimes/inspection'],
+  },
+  {
     breaks: 'An inspection that hangs keeps its place',
     file: 'runtimes/inspections.ts',
     find: 'const stopTimer = startTimer(PATIENCE, leave);',

@@ -7,6 +7,7 @@ import { basename, join, resolve } from 'node:path';
 import { formatBytes } from '../../domain/bytes.ts';
 import type { EndpointSpec } from '../../domain/endpoint.ts';
 import { reasonOf } from '../../domain/system-error.ts';
+import { COMPILED_VARIABLE, compiledFolder } from '../../system/compiled.ts';
 import type { Log } from '../../system/log.ts';
 import { type Confinement, type ProcessLaunch, SOCKET_FOLDER } from '../runtimes/launch.ts';
 import type { Users } from './choice.ts';
@@ -68,7 +69,7 @@ export class Isolation {
     const places = {
       TMPDIR: scratch,
       // What Node has compiled for one replica, the next one of its endpoint need not: about 90 of the 210 ms of a start.
-      NODE_COMPILE_CACHE: this.#sharedFolderOf(spec),
+      [COMPILED_VARIABLE]: this.#compiledFolderOf(spec),
       ...(uid === null ? {} : { HOME: scratch }),
     };
     const chosen = Object.entries(places).filter(([variable]) => !(variable in spec.env));
@@ -81,9 +82,14 @@ export class Isolation {
     };
   }
 
-  /** A folder that all replicas of an endpoint share, and nobody else: what one user has compiled, another does not run. */
-  #sharedFolderOf(spec: EndpointSpec): string {
+  /**
+   * A folder that all replicas of an endpoint share, and nobody else: what one user has compiled, another does not run. Those of the server's
+   * user have the server's, where it has one.
+   */
+  #compiledFolderOf(spec: EndpointSpec): string {
     const uid = this.#deps.users.of(spec);
+    const own = uid === null ? compiledFolder() : null;
+    if (own !== null) return own;
     const folder = join(this.#folder, `${spec.name}.${uid ?? 'server'}`);
     if (existsSync(folder)) return folder;
     mkdirSync(folder, { mode: 0o700 });

@@ -55,11 +55,9 @@ export async function inspectWith(
   const started = processRow(pid)?.started ?? 0;
   const late = Promise.withResolvers<Inspection>();
   const { startTimeout } = replicas;
-  const stopTimer = startTimer(startTimeout, () =>
-    late.resolve({
-      error: `Importing ${argv.at(-1)} has taken longer than ${inSeconds(startTimeout)} s (replicas.startTimeout).`,
-    }),
-  );
+  const isLate = `Importing ${argv.at(-1)} has taken longer than ${inSeconds(startTimeout)} s (replicas.startTimeout).`;
+  // A server that was busy when the time was over reads what has been said first.
+  const stopTimer = startTimer(startTimeout, () => setImmediate(() => late.resolve({ error: isLate })));
   try {
     return await Promise.race([answerOf(child, argv.at(-1)!), late.promise]);
   } finally {

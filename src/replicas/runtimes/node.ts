@@ -3,6 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import type { EndpointSpec } from '../../domain/endpoint.ts';
 import type { Inspection } from '../../model/inspect.ts';
+import { COMPILED_VARIABLE, compiledFolder } from '../../system/compiled.ts';
 import { type InspectedSpec, inspectWith } from './inspection.ts';
 import { launchRunner, type LaunchSite, type ProcessLaunch } from './launch.ts';
 
@@ -23,5 +24,9 @@ export function inspectModel(
   serverEnvironment: NodeJS.ProcessEnv,
   prefix: readonly string[] = [],
 ): Promise<Inspection> {
-  return inspectWith([process.execPath, programOf('inspect'), file], spec, serverEnvironment, prefix);
+  const compiled = compiledFolder();
+  // Another user may not read what is kept for this one, and this one should not run what another has written there.
+  const kept = compiled === null || prefix.length > 0 ? {} : { [COMPILED_VARIABLE]: compiled };
+  const env = { ...kept, ...spec.env };
+  return inspectWith([process.execPath, programOf('inspect'), file], { ...spec, env }, serverEnvironment, prefix);
 }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { minutes, seconds } from '../../../src/domain/time.ts';
@@ -7,6 +7,7 @@ import { processRow } from '../../../src/replicas/peers/processes.ts';
 import type { InspectedSpec } from '../../../src/replicas/runtimes/inspection.ts';
 import { inspectModel } from '../../../src/replicas/runtimes/node.ts';
 import { inspectPython } from '../../../src/replicas/runtimes/python.ts';
+import { compiledFolder } from '../../../src/system/compiled.ts';
 import { folderForTest } from '../../support/folder.ts';
 import { isAlive } from '../../support/processes.ts';
 import { hasPython, NO_PYTHON } from '../../support/python.ts';
@@ -126,3 +127,29 @@ describe.for(RUNTIMES)(
     });
   },
 );
+
+describe('what Node compiles for an inspection', () => {
+  const inspected = async (text: string, env: Record<string, string>, prefix: readonly string[] = []) => {
+    const folder = await folderForTest();
+    const file = join(folder, 'model.mjs');
+    writeFileSync(file, text);
+    return inspectModel(file, { env, cwd: folder, replicas: { startTimeout: minutes(1) } }, process.env, prefix);
+  };
+
+  test('is kept in the folder that the endpoint names, once it has answered', async () => {
+    const compiled = await folderForTest();
+    const model = 'export const model = { invoke: (input) => input };';
+    expect(await inspected(model, { NODE_COMPILE_CACHE: compiled })).toEqual({ kind: 'any' });
+    expect(readdirSync(compiled, { recursive: true }).length).toBeGreaterThan(1);
+  });
+
+  test('is kept with what it compiles for the server, where the server’s user inspects the model, and there alone', async () => {
+    const tells = 'throw new Error(`It is kept in ${process.env.NODE_COMPILE_CACHE}.`);';
+    const told = (folder: string | null) => ({
+      error: expect.stringContaining(`It is kept in ${folder ?? undefined}.`) as string,
+    });
+    expect(await inspected(tells, {})).toEqual(told(compiledFolder()));
+    expect(await inspected(tells, {}, ['/usr/bin/env'])).toEqual(told(null));
+    expect(await inspected(tells, { NODE_COMPILE_CACHE: '/elsewhere' })).toEqual(told('/elsewhere'));
+  });
+});
