@@ -7,7 +7,7 @@
 
 import { hash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Rounds } from '../system/clock.ts';
+import { Rounds } from '../system/loops.ts';
 import type { RunId } from '../domain/ids.ts';
 import { type Duration, milliseconds, minutes } from '../domain/time.ts';
 import type { PartExchange, Runs } from './runs.ts';

@@ -5,7 +5,8 @@
 // shown them from then on; those that were left behind are found by that pass as well.
 
 import { type BlobStore, ORPHAN_AGE, runIdOf } from '../stores/blobs/blobs.ts';
-import { type Clock, jitter, Rounds } from '../system/clock.ts';
+import { type Clock, jitter } from '../system/clock.ts';
+import { Rounds } from '../system/loops.ts';
 import { isEnded } from '../domain/run.ts';
 import type { BlobKey } from '../domain/payload.ts';
 import { between, type Duration, milliseconds, minutes, seconds } from '../domain/time.ts';

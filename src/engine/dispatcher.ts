@@ -1,7 +1,7 @@
 // Moves queued runs to where they can be executed. It claims only what a free slot can start now, so nothing waits in a server that might die.
 
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../system/clock.ts';
+import { Coalesced } from '../system/loops.ts';
 import { between, milliseconds } from '../domain/time.ts';
 import type { ClaimedRun, Ledger, Slot } from '../stores/ledger/ledger.ts';
 import type { Log } from '../system/log.ts';
@@ -49,8 +49,8 @@ export class Dispatcher<S extends LaneSlot> {
   readonly #deps: DispatcherDeps;
   readonly #lane: Lane<S>;
   readonly #executing = new Map<HeldClaim, Promise<void>>();
-  #state: 'idle' | 'dispatching' | 'dispatch-again' | 'stopped' = 'idle';
-  #round: Promise<void> = Promise.resolve();
+  /** Runs that are queued in one turn of the event loop are claimed together. */
+  readonly #dispatching = new Coalesced(() => this.#dispatch(), 'at-turn-end');
 
   constructor(deps: DispatcherDeps, lane: Lane<S>) {
     this.#deps = deps;
@@ -59,17 +59,12 @@ export class Dispatcher<S extends LaneSlot> {
 
   /** Something may have become possible: a run was queued, a slot became free. */
   wake(): void {
-    if (this.#state === 'dispatching') this.#state = 'dispatch-again';
-    if (this.#state !== 'idle') return;
-    this.#state = 'dispatching';
-    // At the end of the event loop's turn: many runs queued in one turn are claimed together.
-    this.#round = nextTurn().then(() => this.#dispatch());
+    this.#dispatching.wake();
   }
 
   /** Claims nothing more, and resolves when nothing is being executed: its work is awaited, or handed back at once. */
   async stop(work: 'await' | 'hand-back'): Promise<void> {
-    this.#state = 'stopped';
-    await this.#round;
+    await this.#dispatching.stop();
     if (work === 'hand-back') for (const held of this.#executing.keys()) held.stop('draining');
     await Promise.all(this.#executing.values());
   }
@@ -81,10 +76,6 @@ export class Dispatcher<S extends LaneSlot> {
     } catch (error) {
       log.error({ err: error, endpoint }, 'runs could not be claimed');
     }
-    if (this.#state === 'stopped') return;
-    const again = this.#state === 'dispatch-again';
-    this.#state = 'idle';
-    if (again) this.wake();
   }
 
   /** Whether there may be more to claim. */
@@ -97,11 +88,11 @@ export class Dispatcher<S extends LaneSlot> {
     const claimed = await this.#claim(reservation);
     slots.slice(claimed.length).forEach((slot) => slot.release());
     claimed.forEach((run, place) => this.#execute(run, slots[place]!));
-    return claimed.length === slots.length && this.#state !== 'stopped';
+    return claimed.length === slots.length && !this.#dispatching.stopped;
   }
 
   async #claim({ slots, alone }: Reservation<S>): Promise<ClaimedRun[]> {
-    if (this.#state === 'stopped') return [];
+    if (this.#dispatching.stopped) return [];
     const { ledger, endpoint, version, owner } = this.#deps;
     const lane = this.#lane.name;
     try {

@@ -3,7 +3,8 @@
 
 import { randomUUID } from 'node:crypto';
 import { type BlobStore, inputKey } from '../stores/blobs/blobs.ts';
-import { cautious, type Clock, newRunId, Rounds } from '../system/clock.ts';
+import { cautious, type Clock, newRunId } from '../system/clock.ts';
+import { Rounds } from '../system/loops.ts';
 import type { Principal, Viewer } from '../domain/access.ts';
 import { ServiceError } from '../domain/errors.ts';
 import type { DeliveryId } from '../domain/delivery.ts';

@@ -1,7 +1,8 @@
 // Whether the store of runs is there, asked every second. A call that waits for a store is patient, since most stores that go away come back
 // in a moment; whoever asks how the server is, or hands new work in, is told within seconds.
 
-import { type Clock, Rounds } from '../system/clock.ts';
+import { type Clock } from '../system/clock.ts';
+import { Rounds } from '../system/loops.ts';
 import { StorageUnavailable } from '../domain/errors.ts';
 import { type Duration, elapsed, inSeconds, type Moment, seconds } from '../domain/time.ts';
 import type { Ledger } from '../stores/ledger/ledger.ts';

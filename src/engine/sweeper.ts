@@ -1,6 +1,6 @@
 // Looks after what nobody else does: claims whose server is gone, runs that waited too long, retries whose delay is over.
 
-import { Rounds } from '../system/clock.ts';
+import { Rounds } from '../system/loops.ts';
 import type { RunFailure } from '../domain/errors.ts';
 import { isEnded } from '../domain/run.ts';
 import { type Duration, seconds } from '../domain/time.ts';

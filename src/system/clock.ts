@@ -46,44 +46,6 @@ export function startTimer(duration: Duration, onEnd: () => void): () => void {
   return () => clearTimeout(timer);
 }
 
-/** Work that is done again and again, with a pause between two rounds, until it is stopped. */
-export class Rounds {
-  readonly #work: () => Promise<void>;
-  readonly #pause: Duration;
-  #stopTimer: () => void = () => {};
-  #round: Promise<void> = Promise.resolve();
-  #stopped = false;
-
-  /** @param work a round, which deals with its own errors; one that takes long looks at `stopped` now and then */
-  constructor(work: () => Promise<void>, pause: Duration) {
-    this.#work = work;
-    this.#pause = pause;
-  }
-
-  get stopped(): boolean {
-    return this.#stopped;
-  }
-
-  /** Begins, with the first round at once or after a time. */
-  start(first?: Duration): void {
-    if (first === undefined) this.#begin();
-    else this.#stopTimer = startTimer(first, () => this.#begin());
-  }
-
-  /** Begins no further round, and resolves when the one that has begun is over. */
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#stopTimer();
-    await this.#round;
-  }
-
-  #begin(): void {
-    this.#round = this.#work().finally(() => {
-      if (!this.#stopped) this.start(this.#pause);
-    });
-  }
-}
-
 /** A new run id: a UUIDv7, so that ids sort roughly by the time they were made. */
 export const newRunId = (): RunId => randomUUIDv7() as RunId;
 

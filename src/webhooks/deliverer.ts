@@ -7,6 +7,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Clock, jitter } from '../system/clock.ts';
+import { Coalesced } from '../system/loops.ts';
 import { hostOf } from '../domain/delivery.ts';
 import { isLack } from '../domain/system-error.ts';
 import { type Duration, elapsed, milliseconds, minutes, seconds } from '../domain/time.ts';
@@ -62,12 +63,9 @@ export class Deliverer {
   readonly #hosts = new Hosts();
   readonly #cut = new AbortController();
   readonly #stopping = new AbortController();
+  readonly #looking = new Coalesced(() => this.#look());
+  readonly #following = new Coalesced(() => this.#oneByOne(() => this.#claimNext()));
   #timer: NodeJS.Timeout | undefined;
-  #looking: Promise<void> = Promise.resolve();
-  #isLooking = false;
-  #looksAgain = false;
-  #following: Promise<void> = Promise.resolve();
-  #isFollowing = false;
   /** Claims come one after the other: each has to know what the last one has begun. */
   #claiming: Promise<void> = Promise.resolve();
 
@@ -83,10 +81,7 @@ export class Deliverer {
 
   /** Something may be due: a run has ended, a delivery was asked for again. */
   wake(): void {
-    this.#looksAgain = true;
-    if (this.#isLooking) return;
-    this.#isLooking = true;
-    this.#looking = this.#look();
+    this.#looking.wake();
   }
 
   /** Begins nothing more, and resolves when nothing is on its way; what still is when `graceOver` aborts is cut off, and sent anew once its claim has lapsed. */
@@ -96,24 +91,19 @@ export class Deliverer {
     const cut = (): void => this.#cut.abort();
     graceOver.addEventListener('abort', cut, { once: true });
     if (graceOver.aborted) cut();
-    await Promise.all([this.#looking, this.#following]);
+    await Promise.all([this.#looking.stop(), this.#following.stop()]);
     await Promise.all(this.#underway);
     graceOver.removeEventListener('abort', cut);
   }
 
-  /** Claims until there is nothing that can be begun. */
+  /** Claims what can be begun; looks again until that is nothing. */
   async #look(): Promise<void> {
     const { signal } = this.#stopping;
-    while (this.#looksAgain && !signal.aborted) {
-      this.#looksAgain = false;
-      const { claimed, took } = await this.#oneByOne(() => this.#claimDue());
-      this.#looksAgain ||= claimed > 0;
-      this.#follow();
-      const pause = Math.max(CLAIM_PAUSE, PAUSE_PER_CLAIM * took);
-      await sleep(Math.min(pause, LOOK_PAUSE), null, { signal }).catch(() => {});
-    }
-    // In the same breath as the last question above: what is asked for after this begins another look.
-    this.#isLooking = false;
+    const { claimed, took } = await this.#oneByOne(() => this.#claimDue());
+    if (claimed > 0) this.wake();
+    this.#following.wake();
+    const pause = Math.max(CLAIM_PAUSE, PAUSE_PER_CLAIM * took);
+    await sleep(Math.min(pause, LOOK_PAUSE), null, { signal }).catch(() => {});
   }
 
   async #claimDue(): Promise<{ readonly claimed: number; readonly took: Duration }> {
@@ -125,23 +115,11 @@ export class Deliverer {
     return { claimed: claimed.length, took: elapsed(askedAt, clock.steady()) };
   }
 
-  /** A host has let go of a place, and may have more: claims for such hosts until they have nothing more that can be begun. */
-  #follow(): void {
-    if (this.#isFollowing) return;
-    this.#isFollowing = true;
-    const claimAll = async (): Promise<void> => {
-      while (this.#isFollowing) await this.#oneByOne(() => this.#claimNext());
-    };
-    this.#following = claimAll();
-  }
-
+  /** Hosts that have a free place may have more to be sent: claims for them until nothing more can be begun. */
   async #claimNext(): Promise<void> {
     const free = this.#hosts.free(this.#stopping.signal.aborted ? 0 : FREELY_UNDERWAY_MAX - this.#underway.size);
-    if (Object.keys(free).length === 0) {
-      // In the same breath as the question: a place that is let go of after this is followed up anew.
-      this.#isFollowing = false;
-      return;
-    }
+    if (Object.keys(free).length === 0) return;
+    this.#following.wake();
     const claimed = await this.#claim(() => this.#deps.ledger.claimDeliveriesTo(free, LEASE));
     this.#hosts.found(
       free,
@@ -205,7 +183,7 @@ export class Deliverer {
   /** The place is free once there is an answer: the receiver need not wait until that is written down. */
   #giveBack(host: string, result: DeliveryResult | null): void {
     if (!this.#hosts.giveBack(host, result)) return;
-    if (this.#underway.size < FREELY_UNDERWAY_MAX) this.#follow();
+    if (this.#underway.size < FREELY_UNDERWAY_MAX) this.#following.wake();
     else this.wake();
   }
 

@@ -384,16 +384,16 @@ export const ENGINE_MUTATIONS: readonly Mutation[] = [
   },
   {
     breaks: 'A wake-up while runs are claimed is forgotten',
-    file: 'dispatcher.ts',
-    find: "if (this.#state === 'dispatching') this.#state = 'dispatch-again';",
+    file: '../system/loops.ts',
+    find: "if (this.#state === 'busy') this.#state = 'busy-and-asked';",
     replace: '',
     tests: ['dispatcher'],
   },
   {
     breaks: 'A dispatcher that met an error never claims again',
-    file: 'dispatcher.ts',
-    find: "    const again = this.#state === 'dispatch-again';\n    this.#state = 'idle';",
-    replace: "    const again = this.#state === 'dispatch-again';",
+    file: '../system/loops.ts',
+    find: "    this.#state = 'idle';\n    if (asked)",
+    replace: '    if (asked)',
     tests: ['dispatcher'],
   },
 ];

@@ -218,7 +218,7 @@ export const WEBHOOKS_MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'A host that lets go of a place is left to the next look',
     file: 'deliverer.ts',
-    find: '    if (this.#underway.size < FREELY_UNDERWAY_MAX) this.#follow();\n    else this.wake();\n',
+    find: '    if (this.#underway.size < FREELY_UNDERWAY_MAX) this.#following.wake();\n    else this.wake();\n',
     replace: '',
   },
   {
@@ -265,8 +265,9 @@ export const WEBHOOKS_MUTATIONS: readonly Mutation[] = [
   },
   {
     breaks: 'A stopped deliverer begins more',
-    file: 'deliverer.ts',
-    find: 'while (this.#looksAgain && !signal.aborted) {',
-    replace: 'while (this.#looksAgain) {',
+    file: '../system/loops.ts',
+    find: "    this.#state = 'stopped';\n",
+    replace: '',
+    tests: ['deliverer'],
   },
 ];

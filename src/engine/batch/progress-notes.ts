@@ -2,6 +2,7 @@
 // is a transaction.
 
 import { startTimer } from '../../system/clock.ts';
+import { Coalesced } from '../../system/loops.ts';
 import { type Duration, milliseconds } from '../../domain/time.ts';
 
 /** From the end of one note to the next: far less than the second after which clients look again. */
@@ -10,36 +11,29 @@ const PAUSE: Duration = milliseconds(100);
 /** See the head of this file. */
 export class ProgressNotes {
   readonly #write: () => Promise<unknown>;
-  /** The note that is being written, and the pause after it. */
-  #busy: Promise<void> | null = null;
+  readonly #notes = new Coalesced(() => this.#note());
   #endPause: () => void = () => {};
-  #isStale = false;
-  #isClosed = false;
 
-  /** @param write writes down how far it has come by then; when it fails that shows elsewhere */
+  /** @param write writes down how far it has come by then; its failures show elsewhere */
   constructor(write: () => Promise<unknown>) {
     this.#write = write;
   }
 
   /** It has come further: noted at once, or once the pause is over. */
   changed(): void {
-    this.#isStale = true;
-    this.#busy ??= this.#note().finally(() => (this.#busy = null));
+    this.#notes.wake();
   }
 
   /** Notes no more; resolves when none is being written. */
   async close(): Promise<void> {
-    this.#isClosed = true;
+    const closed = this.#notes.stop();
     this.#endPause();
-    await this.#busy;
+    await closed;
   }
 
   async #note(): Promise<void> {
-    while (this.#isStale && !this.#isClosed) {
-      this.#isStale = false;
-      await this.#write().catch(() => {});
-      if (!this.#isClosed) await this.#pause();
-    }
+    await this.#write().catch(() => {});
+    if (!this.#notes.stopped) await this.#pause();
   }
 
   #pause(): Promise<void> {

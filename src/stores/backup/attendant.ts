@@ -1,7 +1,7 @@
 // What a server does for whoever makes a backup of its data folder: it leaves the ledger's file as it is, and deletes no payload, until the command
 // has ended or is seen no more.
 
-import { Rounds } from '../../system/clock.ts';
+import { Rounds } from '../../system/loops.ts';
 import type { Duration } from '../../domain/time.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../../system/log.ts';

@@ -1,6 +1,7 @@
 // Lets go of answers that nobody has asked for in a long time, so that a cache which is filled for years does not fill the disk.
 
-import { type Clock, Rounds } from '../../system/clock.ts';
+import { type Clock } from '../../system/clock.ts';
+import { Rounds } from '../../system/loops.ts';
 import { after, type Duration, hours, milliseconds } from '../../domain/time.ts';
 import type { Log } from '../../system/log.ts';
 import type { CacheStore } from '../../cache/port.ts';

@@ -1,7 +1,8 @@
 // Deletes blobs that no capture names, so that what servers left behind does not stay on the disk for good.
 
 import type { BlobStore } from '../blobs/blobs.ts';
-import { type Clock, Rounds } from '../../system/clock.ts';
+import { type Clock } from '../../system/clock.ts';
+import { Rounds } from '../../system/loops.ts';
 import { type Duration, hours, type Instant } from '../../domain/time.ts';
 import type { Log } from '../../system/log.ts';
 import type { CaptureStore } from './captures.ts';

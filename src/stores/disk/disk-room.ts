@@ -7,7 +7,8 @@
 //           is for the outcomes of what runs. Ends when there is room for the whole ballast again.
 
 import { statfsSync } from 'node:fs';
-import { Rounds, startTimer } from '../../system/clock.ts';
+import { startTimer } from '../../system/clock.ts';
+import { Rounds } from '../../system/loops.ts';
 import { StorageFull, StorageUnavailable } from '../../domain/errors.ts';
 import { type Duration, seconds } from '../../domain/time.ts';
 import type { Log } from '../../system/log.ts';
