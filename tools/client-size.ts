@@ -14,7 +14,7 @@ const ENTRY = fileURLToPath(new URL('../src/index.ts', import.meta.url));
 
 /** The rooms that the client may be made of. What its files import from elsewhere is a mistake in them. */
 const ROOMS =
-  /^src\/(?:index\.ts$|client\/|cache\/|table\/|wire\/|domain\/(?:errors|time)\.ts$|config\/define-config\.ts$)/;
+  /^src\/(?:index\.ts$|client\/|cache\/|table\/|wire\/|domain\/(?:backoff|errors|time)\.ts$|config\/define-config\.ts$)/;
 /** Libraries that whoever hands in their tables has already. */
 const PEERS = Object.keys(manifest.peerDependencies);
 /** Packages that run in browsers as well. */

@@ -1,5 +1,8 @@
 // When a request is sent again, and after how long. Pure: times and randomness come in as numbers.
 
+import { type Backoff, pauseOf, spread } from '../domain/backoff.ts';
+import { milliseconds, seconds as inSeconds } from '../domain/time.ts';
+
 /** How long the client keeps trying to get an answer to one request. */
 export interface RetryOptions {
   /** How often a request is sent at most, the first time included (10); 1 never sends it again. */
@@ -38,8 +41,7 @@ const DEFAULT_WAIT_SECONDS = 3_600;
  */
 const FIRST_CONTACT_TRIES = 4;
 
-const FIRST_PAUSE_MS = 200;
-const PAUSE_MAX_MS = 10_000;
+const PAUSES: Backoff = { first: milliseconds(200), max: inSeconds(10) };
 
 /** Statuses that say "not now" where they are no answer about a run. */
 const RETRIED_STATUSES: ReadonlySet<number> = new Set([408, 429, 502, 503, 504]);
@@ -88,8 +90,7 @@ export function pauseAfter(
 ): number | null {
   const limit = reached ? limits : limits.firstContact;
   if (tries >= limit.tries) return null;
-  const doubled = Math.min(PAUSE_MAX_MS, FIRST_PAUSE_MS * 2 ** (tries - 1));
-  const pause = askedMs === null ? doubled * (0.5 + random / 2) : askedMs * (1 + random / 4);
+  const pause = askedMs === null ? spread(pauseOf(PAUSES, tries - 1), random) : askedMs * (1 + random / 4);
   return spentMs + pause > limit.totalMs ? null : pause;
 }
 

@@ -1,5 +1,6 @@
 // Whether a failed attempt is tried again, and when.
 
+import { type Backoff, pauseOf, spread } from './backoff.ts';
 import type { RunError, RunFailure } from './errors.ts';
 import { LOST_WORKERS_MAX } from './run.ts';
 import { type Duration, milliseconds, seconds } from './time.ts';
@@ -17,9 +18,8 @@ export const DEFAULT_RETRY: RetryPolicy = { maxAttempts: LOST_WORKERS_MAX, on: [
 export const lostWorkersMax = (policy: RetryPolicy): number =>
   policy.on.includes('replica-crashed') ? policy.maxAttempts : 1;
 
-/** The first delay before a retry; each further one doubles, up to the limit, so that a crash loop costs little. */
-const FIRST_DELAY = milliseconds(200);
-const DELAY_MAX = seconds(30);
+/** Delays before a retry. */
+const DELAYS: Backoff = { first: milliseconds(200), max: seconds(30) };
 
 /** What becomes of a run whose attempt failed. */
 export type AfterFailure = { readonly verdict: 'retry'; readonly delay: Duration } | { readonly verdict: 'fail' };
@@ -32,6 +32,5 @@ export type AfterFailure = { readonly verdict: 'retry'; readonly delay: Duration
  */
 export function afterFailure(error: RunError, attempts: number, policy: RetryPolicy, jitter: number): AfterFailure {
   if (!policy.on.includes(error.type) || attempts >= policy.maxAttempts) return { verdict: 'fail' };
-  const full = Math.min(DELAY_MAX, FIRST_DELAY * 2 ** (attempts - 1));
-  return { verdict: 'retry', delay: milliseconds(Math.round(full * (0.5 + jitter / 2))) };
+  return { verdict: 'retry', delay: milliseconds(Math.round(spread(pauseOf(DELAYS, attempts - 1), jitter))) };
 }

@@ -1,6 +1,7 @@
 // Writing what an attempt came to. What the table or the model did is an outcome; what a store says is none, and never ends a run: its claim is
 // let go of, and it is taken up again.
 
+import { type Backoff, pauseOf } from '../domain/backoff.ts';
 import { isStorageTrouble } from '../domain/errors.ts';
 import { isLack, isSystemError } from '../domain/system-error.ts';
 import { type Duration, milliseconds, seconds } from '../domain/time.ts';
@@ -9,9 +10,8 @@ import type { Log } from '../system/log.ts';
 import type { DiskRoom } from '../stores/disk/disk-room.ts';
 import type { HeldClaim } from './leases.ts';
 
-/** How long a run waits that was handed back: doubled with every time, up to the limit. */
-const FIRST_PAUSE = milliseconds(500);
-const PAUSE_MAX = seconds(30);
+/** How long a run waits that was handed back. */
+const PAUSES: Backoff = { first: milliseconds(500), max: seconds(30) };
 
 /** What it takes to write an outcome. */
 export interface FinishDeps {
@@ -45,7 +45,7 @@ export const isTroubleOfServer = (error: unknown): boolean =>
  */
 export function handedBack(error: unknown, claimed: ClaimedRun, log: Log): AttemptResult {
   if (!isTroubleOfServer(error)) throw error;
-  const delay = pauseOf(claimed);
+  const delay = releasePauseOf(claimed);
   log.warn(
     { err: error, run_id: claimed.claim.runId, again_in_ms: delay },
     'a run was put back: what it needs of a store cannot be had now',
@@ -54,7 +54,7 @@ export function handedBack(error: unknown, claimed: ClaimedRun, log: Log): Attem
 }
 
 /** How long a run waits that is handed back: the longer the more often it was. */
-export function pauseOf({ claim, countedAttempts }: ClaimedRun): Duration {
+export function releasePauseOf({ claim, countedAttempts }: ClaimedRun): Duration {
   const before = claim.attempt - countedAttempts;
-  return milliseconds(Math.min(PAUSE_MAX, FIRST_PAUSE * 2 ** Math.min(before, 10)));
+  return pauseOf(PAUSES, before);
 }

@@ -1,5 +1,6 @@
 // The replicas of one endpoint: started when work waits, watched, given out slot by slot, stopped when idle.
 
+import { type Backoff, pauseOf } from '../domain/backoff.ts';
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../system/clock.ts';
 import type { ReplicaPolicy } from '../domain/endpoint.ts';
@@ -20,9 +21,8 @@ import { type Replica, startReplica, type StartDeps } from './replica.ts';
 import type { Launch } from './runtimes/launch.ts';
 import { RecentMean, replicasFor } from './scaling.ts';
 
-/** Pause before a failed start is tried again; it doubles with every failure in a row, up to the limit. */
-const FIRST_BACKOFF = seconds(1);
-const BACKOFF_MAX = minutes(1);
+/** Pauses before a failed start is tried again. */
+const STARTS: Backoff = { first: seconds(1), max: minutes(1) };
 /** Failed starts in a row after which those who wait for an answer are told, and not kept waiting for the next try. One may be an accident. */
 const TROUBLE_AFTER = 2;
 /** How long a replica that starts may answer its pings in a way that is none of loading, before that is said. */
@@ -406,10 +406,9 @@ export class Supervisor {
   }
 
   #failed(reason: string): void {
-    const backoff = Math.min(BACKOFF_MAX, FIRST_BACKOFF * 2 ** this.#failures);
+    this.#notBefore = later(this.#deps.clock.steady(), pauseOf(STARTS, this.#failures));
     this.#failures += 1;
     this.#lastFailure = reason;
-    this.#notBefore = later(this.#deps.clock.steady(), milliseconds(backoff));
     if (this.#failures >= TROUBLE_AFTER) this.#warming = 0;
   }
 

@@ -26,7 +26,7 @@ test('the package entry runs anywhere: it reaches the client, the tables and the
   const files = [...reached(new URL('src/index.ts', ROOT))].filter((file) => !ANYWHERE.has(file));
   const foreign = files.filter(
     (file) =>
-      !/^src\/(?:index\.ts$|client\/|cache\/|table\/|domain\/(?:errors|time)\.ts$|config\/define-config\.ts$)/.test(
+      !/^src\/(?:index\.ts$|client\/|cache\/|table\/|domain\/(?:backoff|errors|time)\.ts$|config\/define-config\.ts$)/.test(
         file,
       ),
   );

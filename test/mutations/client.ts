@@ -7,8 +7,8 @@ export const CLIENT_MUTATIONS: readonly Mutation[] = [
   {
     breaks: "A server's own pause is not kept",
     file: 'backoff.ts',
-    find: 'askedMs === null ? doubled * (0.5 + random / 2) : askedMs * (1 + random / 4)',
-    replace: 'doubled * (0.5 + random / 2)',
+    find: 'askedMs === null ? spread(pauseOf(PAUSES, tries - 1), random) : askedMs * (1 + random / 4)',
+    replace: 'spread(pauseOf(PAUSES, tries - 1), random)',
   },
   {
     breaks: 'All that were refused come back at once',
@@ -18,9 +18,10 @@ export const CLIENT_MUTATIONS: readonly Mutation[] = [
   },
   {
     breaks: 'A pause grows without end',
-    file: 'backoff.ts',
-    find: 'Math.min(PAUSE_MAX_MS, FIRST_PAUSE_MS * 2 ** (tries - 1))',
-    replace: 'FIRST_PAUSE_MS * 2 ** (tries - 1)',
+    file: '../domain/backoff.ts',
+    find: 'Math.min(max, first * 2 ** failures)',
+    replace: 'first * 2 ** failures',
+    tests: ['backoff'],
   },
   {
     breaks: 'A wrong URL is tried for minutes',

@@ -99,15 +99,15 @@ export const WORK_MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'A run that was put back comes again as soon however often',
     file: 'finish.ts',
-    find: 'FIRST_PAUSE * 2 ** Math.min(before, 10)',
-    replace: 'FIRST_PAUSE',
+    find: 'pauseOf(PAUSES, before)',
+    replace: 'pauseOf(PAUSES, 0)',
     tests: ['finish'],
   },
   {
     breaks: 'A run that was put back often waits for hours',
     file: 'finish.ts',
-    find: 'Math.min(PAUSE_MAX, FIRST_PAUSE * 2 ** Math.min(before, 10))',
-    replace: 'FIRST_PAUSE * 2 ** Math.min(before, 20)',
+    find: 'max: seconds(30)',
+    replace: 'max: seconds(300_000)',
     tests: ['finish'],
   },
   {

@@ -19,7 +19,7 @@ import { ChunkEnds } from './chunk-ends.ts';
 import { ChunkPlan, type Settled } from './chunk-plan.ts';
 import type { Deployed } from '../deployment.ts';
 import type { HeldClaim } from '../leases.ts';
-import { pauseOf } from '../finish.ts';
+import { releasePauseOf } from '../finish.ts';
 import { isDone, lostInARow, whyGivenUp } from './lost-servers.ts';
 import type { RunObserver } from '../observer.ts';
 import type { Payloads } from '../payloads.ts';
@@ -68,7 +68,8 @@ export async function runBatch(deps: BatchDeps, claimed: ClaimedRun, held: HeldC
   const options = claimed.run.batch;
   if (options === null) return { result: { kind: 'failed', error: DAMAGED }, plan: null };
   if (lost < SUSPECT_AFTER) deps.turn.pass();
-  else if (!(await deps.turn.take())) return { result: { kind: 'released', delay: pauseOf(claimed) }, plan: null };
+  else if (!(await deps.turn.take()))
+    return { result: { kind: 'released', delay: releasePauseOf(claimed) }, plan: null };
   const table = await deps.inputs.open(runId);
   const ends = new ChunkEnds(deps.watch, deps.ledger, held);
   try {

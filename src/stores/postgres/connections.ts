@@ -2,6 +2,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
+import { type Backoff, pauseOf } from '../../domain/backoff.ts';
 import { StorageFull } from '../../domain/errors.ts';
 import { steadyNow } from '../../system/clock.ts';
 import {
@@ -54,8 +55,7 @@ export interface ConnectionOptions {
 
 /** How often a transaction that Postgres has undone is tried again. */
 const TRIES_MAX = 10;
-const PAUSE_MIN = milliseconds(25);
-const PAUSE_MAX = milliseconds(1_000);
+const PAUSES: Backoff = { first: milliseconds(25), max: milliseconds(1_000) };
 /** How long to wait for a connection to be made, and for one of the pool's to be free. */
 const CONNECT_TIMEOUT = milliseconds(5_000);
 /** A statement takes milliseconds; one that takes this long has lost its connection without a word. */
@@ -277,7 +277,7 @@ export class Connections implements Writer {
   }
 
   async #take(pool: pg.Pool, begin: Moment): Promise<pg.PoolClient> {
-    for (let wait: number = PAUSE_MIN; ; wait = Math.min(wait * 2, PAUSE_MAX)) {
+    for (let failures = 0; ; failures += 1) {
       this.#assertNotSilent();
       try {
         return await pool.connect();
@@ -285,7 +285,7 @@ export class Connections implements Writer {
         if (!isConnectionLost(cause) || this.#isPatienceOver(begin))
           throw new Unreachable(notOpened(cause, this.#url).message, { cause });
       }
-      await pause(wait);
+      await pause(pauseOf(PAUSES, failures));
     }
   }
 

@@ -5,7 +5,8 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import type { RunId } from '../../../domain/ids.ts';
-import { type Duration, milliseconds, seconds } from '../../../domain/time.ts';
+import { type Backoff, pauseOf } from '../../../domain/backoff.ts';
+import { milliseconds, seconds } from '../../../domain/time.ts';
 import type { Hint } from '../ledger.ts';
 import { placeOf } from '../../postgres/errors.ts';
 import { folderName } from './identity.ts';
@@ -31,8 +32,7 @@ const SEND = `SELECT pg_notify('${CHANNEL}', message) FROM unnest($1::text[]) me
 
 /** Pause between two messages. */
 const PAUSE = milliseconds(20);
-const RECONNECT_MIN = milliseconds(100);
-const RECONNECT_MAX = seconds(10);
+const RECONNECTS: Backoff = { first: milliseconds(100), max: seconds(10) };
 /** How long the first message of all, to itself, may take. */
 const SELF_TEST = seconds(5);
 /** How long to wait for Postgres in anything that is done here. */
@@ -86,7 +86,7 @@ export class Hints {
   async open(send: (text: string, values: readonly unknown[]) => Promise<unknown>): Promise<void> {
     this.#selfTest = setTimeout(() => this.#warn(), SELF_TEST);
     this.#selfTest.unref();
-    await this.#connect(RECONNECT_MIN);
+    await this.#connect(0);
     if (this.#client !== null) await send(SEND, [[this.#textOf([])]]).catch(() => {});
   }
 
@@ -101,7 +101,8 @@ export class Hints {
     await client?.end().catch(() => {});
   }
 
-  async #connect(pause: Duration): Promise<void> {
+  /** @param failures connections in a row that could not be made before this one */
+  async #connect(failures: number): Promise<void> {
     if (this.#closed) return;
     const client = new this.#driver.Client({
       connectionString: this.#url,
@@ -121,20 +122,19 @@ export class Hints {
         await client.query(`SET application_name = ${client.escapeLiteral(folderName(this.#folder))}`);
     } catch {
       await client.end().catch(() => {});
-      return this.#connectLater(pause);
+      return this.#connectLater(failures);
     }
     if (this.#closed) return client.end();
     this.#client = client;
     client.on('end', () => {
       if (this.#client !== client) return;
       this.#client = null;
-      this.#connectLater(RECONNECT_MIN);
+      this.#connectLater(0);
     });
   }
 
-  #connectLater(pause: Duration): void {
-    const next = milliseconds(Math.min(pause * 2, RECONNECT_MAX));
-    setTimeout(() => void this.#connect(next), pause).unref();
+  #connectLater(failures: number): void {
+    setTimeout(() => void this.#connect(failures + 1), pauseOf(RECONNECTS, failures)).unref();
   }
 
   #gather(key: string, hint: Hint): void {
