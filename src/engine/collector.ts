@@ -10,7 +10,7 @@ import { Rounds } from '../system/loops.ts';
 import { isEnded } from '../domain/run.ts';
 import type { BlobKey } from '../domain/payload.ts';
 import { between, type Duration, milliseconds, minutes, seconds } from '../domain/time.ts';
-import type { Ledger, LogsOfRun } from '../stores/ledger/ledger.ts';
+import type { LogsOfRun, RetentionLedger, RunReader } from '../stores/ledger/ledger.ts';
 import type { Log } from '../system/log.ts';
 import type { FolderRights } from '../stores/disk/folder-rights.ts';
 import type { RunLogs } from '../stores/run-logs/run-logs.ts';
@@ -30,7 +30,7 @@ const NOT_OURS =
 
 /** What the collector works with. */
 export interface CollectorDeps {
-  readonly ledger: Ledger;
+  readonly ledger: RetentionLedger & RunReader;
   readonly blobs: BlobStore;
   readonly logs: RunLogs;
   readonly clock: Clock;

@@ -3,7 +3,7 @@
 import type { DeliveryId } from '../domain/delivery.ts';
 import { ServiceError } from '../domain/errors.ts';
 import { isEnded } from '../domain/run.ts';
-import type { DeliveryRecord, Ledger, RunRecord } from '../stores/ledger/ledger.ts';
+import type { DeliveryLedger, DeliveryRecord, RunReader, RunRecord } from '../stores/ledger/ledger.ts';
 
 /**
  * Makes a delivery of a run due, whatever became of it; answers it as it then stands.
@@ -11,7 +11,7 @@ import type { DeliveryRecord, Ledger, RunRecord } from '../stores/ledger/ledger.
  * @throws ServiceError `run-not-ended`, `delivery-not-found`
  */
 export async function redeliver(
-  ledger: Ledger,
+  ledger: DeliveryLedger & RunReader,
   { runId, status, callback }: RunRecord,
   deliveryId: DeliveryId,
 ): Promise<DeliveryRecord> {

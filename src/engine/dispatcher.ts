@@ -3,7 +3,7 @@
 import type { Clock } from '../system/clock.ts';
 import { Coalesced } from '../system/loops.ts';
 import { between, milliseconds } from '../domain/time.ts';
-import type { ClaimedRun, Ledger, Slot } from '../stores/ledger/ledger.ts';
+import type { ClaimedRun, QueueLedger, Slot } from '../stores/ledger/ledger.ts';
 import type { Log } from '../system/log.ts';
 import type { DiskRoom } from '../stores/disk/disk-room.ts';
 import { type HeldClaim, LEASE, type Leases } from './leases.ts';
@@ -36,7 +36,7 @@ export interface DispatcherDeps {
   readonly endpoint: string;
   readonly version: number;
   readonly owner: string;
-  readonly ledger: Ledger;
+  readonly ledger: QueueLedger;
   readonly leases: Leases;
   readonly room: DiskRoom;
   readonly observer: RunObserver;

@@ -3,7 +3,7 @@
 import type { Clock } from '../system/clock.ts';
 import { mayUse, type Viewer } from '../domain/access.ts';
 import { ServiceError } from '../domain/errors.ts';
-import type { Ledger } from '../stores/ledger/ledger.ts';
+import type { DeploymentLedger, RunReader } from '../stores/ledger/ledger.ts';
 import type { Log } from '../system/log.ts';
 import type { Deployed } from './deployment.ts';
 import type { EndpointEngine } from './endpoint-engine.ts';
@@ -12,7 +12,7 @@ import { Versions } from './versions.ts';
 
 /** What the endpoints of a server work with. */
 export interface EndpointsDeps {
-  readonly ledger: Ledger;
+  readonly ledger: DeploymentLedger & RunReader;
   readonly clock: Clock;
   readonly log: Log;
   /** Puts a version to work; `onChange` is called whenever its replicas come, go, or fail to start. */

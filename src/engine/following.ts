@@ -11,7 +11,7 @@ import type { RunError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import { isEnded, type RunStatus } from '../domain/run.ts';
 import { between, type Duration, elapsed, type Instant, milliseconds, type Moment, seconds } from '../domain/time.ts';
-import type { AttemptRecord, Ledger, RunDetails, RunRecord } from '../stores/ledger/ledger.ts';
+import type { AttemptRecord, RunDetails, RunReader, RunRecord } from '../stores/ledger/ledger.ts';
 import type { RunLogs } from '../stores/run-logs/run-logs.ts';
 import { historyOf, type HistoryEvent } from './history.ts';
 import type { RunEvents } from './run-events.ts';
@@ -56,7 +56,7 @@ export type FollowedEvent =
 
 /** What it takes to follow a run. */
 export interface FollowingDeps {
-  readonly ledger: Ledger;
+  readonly ledger: RunReader;
   readonly logs: RunLogs;
   readonly events: RunEvents;
   readonly clock: Clock;

@@ -5,7 +5,7 @@ import { type Clock } from '../system/clock.ts';
 import { Rounds } from '../system/loops.ts';
 import { StorageUnavailable } from '../domain/errors.ts';
 import { type Duration, elapsed, inSeconds, type Moment, seconds } from '../domain/time.ts';
-import type { Ledger } from '../stores/ledger/ledger.ts';
+import type { LedgerStore } from '../stores/ledger/ledger.ts';
 import type { Log } from '../system/log.ts';
 
 /** Pause between two questions. */
@@ -26,7 +26,7 @@ export class StoreAway extends StorageUnavailable {
 
 /** What the heartbeat works with. */
 export interface HeartbeatDeps {
-  readonly ledger: Pick<Ledger, 'check'>;
+  readonly ledger: LedgerStore;
   readonly clock: Clock;
   readonly log: Log;
 }

@@ -7,7 +7,7 @@ import type { RunError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import { type EndedStatus, isEnded, type RunStatus } from '../domain/run.ts';
 import type { Instant } from '../domain/time.ts';
-import type { AttemptRecord, Ledger, RunRecord } from '../stores/ledger/ledger.ts';
+import type { AttemptRecord, RunReader, RunRecord } from '../stores/ledger/ledger.ts';
 
 /** Something that happened to a run. `status` is the one it left the run in; nothing follows a final one. */
 export type HistoryEvent =
@@ -70,7 +70,7 @@ function broughtTheEnd(run: RunRecord, { attempt, outcome }: AttemptRecord): boo
 }
 
 /** The events of a run as the ledger has it, or null for an id that names none, or one that the viewer does not see. */
-export async function readHistory(ledger: Ledger, runId: RunId, viewer?: Viewer): Promise<HistoryEvent[] | null> {
+export async function readHistory(ledger: RunReader, runId: RunId, viewer?: Viewer): Promise<HistoryEvent[] | null> {
   const details = await ledger.details(runId, viewer);
   return details === null ? null : historyOf(details.run, details.attempts);
 }

@@ -14,7 +14,7 @@ import { fullHeaders } from '../domain/quota.ts';
 import { lostWorkersMax } from '../domain/retry.ts';
 import type { Duration } from '../domain/time.ts';
 import type { Egress } from '../egress/egress.ts';
-import type { Enqueued, Ledger, NewRun, RunRecord } from '../stores/ledger/ledger.ts';
+import type { Enqueued, NewRun, QueueLedger, RunRecord } from '../stores/ledger/ledger.ts';
 import { BORDER_TYPES } from '../table/format.ts';
 import type { TraceText } from '../system/trace-context.ts';
 import type { ArrowConverter } from './batch/arrow-converter.ts';
@@ -57,7 +57,7 @@ export type Accepted =
 
 /** What the intake works with. */
 export interface IntakeDeps {
-  readonly ledger: Ledger;
+  readonly ledger: QueueLedger;
   readonly payloads: Payloads;
   /** Reads tables that are Arrow. */
   readonly arrow: ArrowConverter;

@@ -3,7 +3,7 @@
 import type { RunId } from '../domain/ids.ts';
 import type { Clock } from '../system/clock.ts';
 import { type Duration, elapsed, type Moment, seconds } from '../domain/time.ts';
-import type { Claim, Ledger } from '../stores/ledger/ledger.ts';
+import type { Claim, QueueLedger } from '../stores/ledger/ledger.ts';
 import type { Log } from '../system/log.ts';
 
 /** How long a claim is good for without being renewed. Source: promise P5 of the reliability page. */
@@ -32,7 +32,7 @@ export interface HeldClaim {
 
 /** Keeps the leases of everything this server works on. */
 export class Leases {
-  readonly #ledger: Ledger;
+  readonly #ledger: QueueLedger;
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #held = new Map<RunId, HeldClaim>();
@@ -42,7 +42,7 @@ export class Leases {
   /** Why everything was stopped, once it was. */
   #stopped: StopReason | null = null;
 
-  constructor(ledger: Ledger, log: Log, clock: Clock) {
+  constructor(ledger: QueueLedger, log: Log, clock: Clock) {
     this.#ledger = ledger;
     this.#log = log;
     this.#clock = clock;

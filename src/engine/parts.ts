@@ -7,7 +7,7 @@ import { type Clock, startTimer } from '../system/clock.ts';
 import type { RunId } from '../domain/ids.ts';
 import { isEnded } from '../domain/run.ts';
 import { type Duration, elapsed } from '../domain/time.ts';
-import type { ChunkRecord, Ledger, RunRecord } from '../stores/ledger/ledger.ts';
+import type { ChunkRecord, RunReader, RunRecord } from '../stores/ledger/ledger.ts';
 import { isHalved } from './batch/chunk-plan.ts';
 import type { Watch } from './watch.ts';
 
@@ -22,7 +22,7 @@ export type PartEvent =
 
 /** What it takes to tell the parts of a batch. */
 export interface PartsOfBatch {
-  readonly ledger: Ledger;
+  readonly ledger: RunReader;
   readonly watch: Watch;
   readonly clock: Clock;
 }
@@ -80,7 +80,10 @@ export async function* followParts(
 const isOver = (run: RunRecord | null): boolean => run === null || isEnded(run.status);
 
 /** Whether every part of a batch can still be told; one that ended first is let go of first. */
-export async function hasAllParts(ledger: Ledger, { runId, status, batch, payloadsKept }: RunRecord): Promise<boolean> {
+export async function hasAllParts(
+  ledger: RunReader,
+  { runId, status, batch, payloadsKept }: RunRecord,
+): Promise<boolean> {
   if (status !== 'succeeded') return true;
   if (!payloadsKept) return false;
   const settled = (await ledger.chunks(runId)).filter(isSettled);

@@ -3,7 +3,7 @@
 import type { Clock } from '../system/clock.ts';
 import type { Viewer } from '../domain/access.ts';
 import { after, type Duration, type Instant, milliseconds } from '../domain/time.ts';
-import type { Ledger, QueueFilter } from '../stores/ledger/ledger.ts';
+import type { QueueFilter, QueueLedger, RunReader } from '../stores/ledger/ledger.ts';
 import type { Leases } from './leases.ts';
 import type { RunEnds } from './run-ends.ts';
 
@@ -20,7 +20,7 @@ export interface PurgeRequest {
 
 /** What a purge works with. */
 export interface PurgeDeps {
-  readonly ledger: Ledger;
+  readonly ledger: QueueLedger & RunReader;
   readonly ends: RunEnds;
   readonly leases: Leases;
   readonly clock: Clock;

@@ -2,7 +2,7 @@
 
 import type { StepProgress } from '../domain/batch.ts';
 import { type Duration, seconds } from '../domain/time.ts';
-import type { Claim, Ledger } from '../stores/ledger/ledger.ts';
+import type { Claim, QueueLedger } from '../stores/ledger/ledger.ts';
 import type { Log } from '../system/log.ts';
 import type { RunLogs } from '../stores/run-logs/run-logs.ts';
 import type { Callbacks } from '../replicas/callbacks.ts';
@@ -14,7 +14,7 @@ const PROGRESS_EVERY: Duration = seconds(1);
 
 /** What the desk works with. */
 export interface ReportsDeps {
-  readonly ledger: Ledger;
+  readonly ledger: QueueLedger;
   readonly logs: RunLogs;
   readonly callbacks: Callbacks;
   readonly events: RunEvents;

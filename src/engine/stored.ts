@@ -5,7 +5,7 @@ import { BlobDamaged } from '../stores/blobs/blobs.ts';
 import { ServiceError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { ByteRange, Payload, PayloadFacts } from '../domain/payload.ts';
-import type { Ledger } from '../stores/ledger/ledger.ts';
+import type { RunReader } from '../stores/ledger/ledger.ts';
 import type { Log } from '../system/log.ts';
 import type { Payloads } from './payloads.ts';
 
@@ -16,7 +16,7 @@ export interface Stored extends PayloadFacts {
 
 /** What it takes to read one. */
 export interface StoredDeps {
-  readonly ledger: Ledger;
+  readonly ledger: RunReader;
   readonly payloads: Payloads;
   readonly log: Log;
 }

@@ -4,7 +4,7 @@ import { Rounds } from '../system/loops.ts';
 import type { RunFailure } from '../domain/errors.ts';
 import { isEnded } from '../domain/run.ts';
 import { type Duration, seconds } from '../domain/time.ts';
-import type { Ledger, Swept } from '../stores/ledger/ledger.ts';
+import type { QueueLedger, Swept } from '../stores/ledger/ledger.ts';
 import type { Log } from '../system/log.ts';
 import type { Leases } from './leases.ts';
 import type { RunObserver } from './observer.ts';
@@ -15,7 +15,7 @@ const PAUSE: Duration = seconds(1);
 
 /** What the sweeper works with. */
 export interface SweeperDeps {
-  readonly ledger: Ledger;
+  readonly ledger: QueueLedger;
   readonly leases: Pick<Leases, 'renewOverdue'>;
   readonly owner: string;
   readonly ends: RunEnds;

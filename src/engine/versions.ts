@@ -1,7 +1,13 @@
 // The versions of one endpoint that are at work on this server. One takes new runs. Those before it finish the runs that were submitted to
 // them, and end; one that is to come after it is tried first: it takes over once a replica of it is ready, and never if none becomes so.
 
-import { ADOPT_MAX, type Ledger, type Retired, type Settlement } from '../stores/ledger/ledger.ts';
+import {
+  ADOPT_MAX,
+  type DeploymentLedger,
+  type Retired,
+  type RunReader,
+  type Settlement,
+} from '../stores/ledger/ledger.ts';
 import type { Log } from '../system/log.ts';
 import type { Deployed } from './deployment.ts';
 import type { EndpointEngine } from './endpoint-engine.ts';
@@ -9,7 +15,7 @@ import { Sequence } from './sequence.ts';
 
 /** What the versions of an endpoint work with. */
 export interface VersionsDeps {
-  readonly ledger: Ledger;
+  readonly ledger: DeploymentLedger & RunReader;
   readonly log: Log;
   /** Puts a version to work; `onChange` is called whenever its replicas come, go, or fail to start. */
   readonly open: (deployed: Deployed, onChange: () => void) => EndpointEngine;

@@ -4,7 +4,7 @@
 import type { RunId } from '../domain/ids.ts';
 import { isEnded } from '../domain/run.ts';
 import { type Duration, milliseconds } from '../domain/time.ts';
-import type { Hint, Ledger } from '../stores/ledger/ledger.ts';
+import type { Hint, LedgerStore, RunReader } from '../stores/ledger/ledger.ts';
 import type { Log } from '../system/log.ts';
 import type { Leases } from './leases.ts';
 import type { Listener, RunEvents } from './run-events.ts';
@@ -16,7 +16,7 @@ const PAUSE_TICKS_MAX = 20;
 
 /** What the watch works with. */
 export interface WatchDeps {
-  readonly ledger: Ledger;
+  readonly ledger: LedgerStore & RunReader;
   readonly events: RunEvents;
   readonly leases: Leases;
   readonly log: Log;

@@ -12,7 +12,7 @@ import { hostOf } from '../domain/delivery.ts';
 import { isLack } from '../domain/system-error.ts';
 import { type Duration, elapsed, milliseconds, minutes, seconds } from '../domain/time.ts';
 import { type Egress, type EgressAnswer, NoAnswer } from '../egress/egress.ts';
-import type { ClaimedDelivery, DeliveryResult, Ledger } from '../stores/ledger/ledger.ts';
+import type { ClaimedDelivery, DeliveryLedger, DeliveryResult, RunReader } from '../stores/ledger/ledger.ts';
 import type { Log } from '../system/log.ts';
 import type { Vault } from '../stores/vault/vault.ts';
 import { Hosts, PLACES_MIN } from './hosts.ts';
@@ -44,7 +44,7 @@ const SOON: Duration = minutes(1);
 
 /** What the deliverer works with. */
 export interface DelivererDeps {
-  readonly ledger: Ledger;
+  readonly ledger: DeliveryLedger & RunReader;
   readonly vault: Vault;
   readonly egress: Egress;
   readonly describe: MessageParts['describe'];

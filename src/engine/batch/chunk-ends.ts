@@ -1,6 +1,6 @@
 // What a batch hears of its chunks while it waits.
 
-import type { ChunkRecord, Ledger } from '../../stores/ledger/ledger.ts';
+import type { ChunkRecord, RunReader } from '../../stores/ledger/ledger.ts';
 import { isEnded } from '../../domain/run.ts';
 import type { HeldClaim } from '../leases.ts';
 import type { RunEnded } from '../run-events.ts';
@@ -8,13 +8,13 @@ import type { Watch } from '../watch.ts';
 
 /** Collects the ends of a batch's chunks from the moment it is made, so that none is missed between two waits. */
 export class ChunkEnds {
-  readonly #ledger: Ledger;
+  readonly #ledger: RunReader;
   readonly #held: HeldClaim;
   readonly #unsubscribe: () => void;
   #ends: RunEnded[] = [];
   #wake: () => void = () => {};
 
-  constructor(watch: Watch, ledger: Ledger, held: HeldClaim) {
+  constructor(watch: Watch, ledger: RunReader, held: HeldClaim) {
     this.#ledger = ledger;
     this.#held = held;
     this.#unsubscribe = watch.onChunkEnd(held.claim.runId, (end) => {

@@ -4,7 +4,7 @@
 import type { RowRange } from '../../domain/batch.ts';
 import type { RunId } from '../../domain/ids.ts';
 import { type Duration, minutes } from '../../domain/time.ts';
-import type { Ledger } from '../../stores/ledger/ledger.ts';
+import type { RunReader } from '../../stores/ledger/ledger.ts';
 import { borderFormatOf, CONTENT_TYPES } from '../../table/format.ts';
 import { type BatchTable, openTable, type TableDeps } from './table.ts';
 
@@ -29,7 +29,7 @@ export interface Slice {
 
 /** Holds the inputs of active batches. A chunk's input is never stored: it is a part of what is stored already. */
 export class BatchInputs {
-  readonly #ledger: Ledger;
+  readonly #ledger: RunReader;
   readonly #deps: TableDeps;
   readonly #keptBytesMax: number;
   readonly #open = new Map<RunId, Promise<BatchTable>>();
@@ -37,7 +37,7 @@ export class BatchInputs {
   readonly #kept = new Map<RunId, KeptInput>();
   #forgetting: NodeJS.Timeout | undefined;
 
-  constructor(ledger: Ledger, deps: TableDeps, keptBytesMax = KEPT_BYTES_MAX) {
+  constructor(ledger: RunReader, deps: TableDeps, keptBytesMax = KEPT_BYTES_MAX) {
     this.#ledger = ledger;
     this.#keptBytesMax = keptBytesMax;
     this.#deps = deps;

@@ -2,7 +2,7 @@
 // more than a server can hold, and would then take down every server that takes it up again, with everything else that runs there.
 
 import type { RunError } from '../../domain/errors.ts';
-import type { ClaimedRun, Ledger, RunRecord } from '../../stores/ledger/ledger.ts';
+import type { ClaimedRun, RunReader, RunRecord } from '../../stores/ledger/ledger.ts';
 import { SUSPECT_AFTER } from './suspects.ts';
 
 /**
@@ -15,7 +15,7 @@ export const LOST_SERVERS_MAX = 10;
 const CHUNKS_LOOKED_AT = 200;
 
 /** How many servers a batch that has just been claimed has lost one after the other, without any chunk of it being done meanwhile. */
-export async function lostInARow(ledger: Ledger, { claim, countedAttempts }: ClaimedRun): Promise<number> {
+export async function lostInARow(ledger: RunReader, { claim, countedAttempts }: ClaimedRun): Promise<number> {
   if (countedAttempts <= SUSPECT_AFTER) return 0;
   const attempts = (await ledger.details(claim.runId))?.attempts ?? [];
   const chunks = await ledger.runs({ parentId: claim.runId, limit: CHUNKS_LOOKED_AT });

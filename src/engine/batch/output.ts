@@ -3,7 +3,7 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { formatBytes } from '../../domain/bytes.ts';
-import type { Ledger } from '../../stores/ledger/ledger.ts';
+import type { RunReader } from '../../stores/ledger/ledger.ts';
 import { type ByteWriter, finishBytes, openWriter, utf8, writeAll, WriterFull } from '../../table/bytes.ts';
 import { withoutUnfit } from '../../table/arrow/fits.ts';
 import { arrowFrameOf, textFormatOf } from '../../table/border.ts';
@@ -36,7 +36,7 @@ const GROWTH_MAX = 4;
 
 /** What an output is put together from. */
 export interface OutputDeps {
-  readonly ledger: Ledger;
+  readonly ledger: RunReader;
   readonly payloads: Payloads;
   readonly arrow: ArrowConverter;
   readonly table: BatchTable;

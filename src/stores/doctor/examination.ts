@@ -6,7 +6,7 @@ import { orphansIn } from '../captures/orphans.ts';
 import { StorageBroken, StorageUnavailable } from '../../domain/errors.ts';
 import type { BlobKey, PayloadFacts } from '../../domain/payload.ts';
 import { between, type Instant } from '../../domain/time.ts';
-import type { Ledger, Violation } from '../ledger/ledger.ts';
+import type { LedgerStore, RetentionLedger, Violation } from '../ledger/ledger.ts';
 import { FILE_PROMISE, PLACES_MAX } from '../ledger/promises.ts';
 import type { ExaminedStore } from './store.ts';
 
@@ -160,7 +160,7 @@ const finding = (promise: string, places: readonly string[]): Finding => ({
 });
 
 class Examination {
-  readonly #ledger: Ledger;
+  readonly #ledger: LedgerStore & RetentionLedger;
   readonly #blobs: ExaminedStore['blobs'];
   readonly #captureBlobs: ExaminedStore['captureBlobs'];
   readonly #onProgress: (examined: Examined) => void;

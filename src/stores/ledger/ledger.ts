@@ -434,10 +434,8 @@ export interface NamedBlob {
   readonly facts: PayloadFacts;
 }
 
-/** See the head of this file. */
-export interface Ledger {
-  /** Whether other servers may write here too; then whoever waits must ask again from time to time. */
-  readonly isShared: boolean;
+/** What is deployed: versions of endpoints. */
+export interface DeploymentLedger {
   /**
    * Makes a deployment the active one, and answers the version that is active then: one that was deployed before keeps its number, any
    * other has the next. A configuration that was the last one to be deployed already changes nothing, so that what was deployed through
@@ -460,6 +458,10 @@ export interface Ledger {
    * is fewer. Versions that are `served`, or of which something runs, keep theirs.
    */
   adopt(endpoint: string, version: number, served: readonly number[]): Promise<number>;
+}
+
+/** What moves runs forward: they are written down, claimed, ended, cancelled and taken back. */
+export interface QueueLedger {
   /** Writes runs down; each one's result stands at its place. */
   enqueue(runs: readonly NewRun[]): Promise<Enqueued[]>;
   claim(request: ClaimRequest): Promise<ClaimedRun[]>;
@@ -482,6 +484,10 @@ export interface Ledger {
   reclaim(owner: string): Promise<Swept[]>;
   /** Fails every queued run that has waited longer than its `queueTtl`. */
   expire(): Promise<Swept[]>;
+}
+
+/** What is kept no longer. */
+export interface RetentionLedger {
   /**
    * Drops the inputs and outputs whose retention is over, forgets runs whose line is no longer kept and idempotency keys that stand for
    * nothing any more; a bounded number at a time. The blobs and logs it answers are deleted by the caller, after this: a row never names a blob that is gone.
@@ -489,6 +495,10 @@ export interface Ledger {
   collect(): Promise<Collected>;
   /** Those of the blobs that no run names: left over from a write that never came to its end. */
   unreferenced(blobs: readonly BlobKey[]): Promise<BlobKey[]>;
+}
+
+/** Deliveries to those who asked to be told of a run's end. */
+export interface DeliveryLedger {
   /**
    * Takes deliveries that are due, `limit` at the most; one whose claim has lapsed is due again. Without `places` any number may go to one
    * host. It need not find all that there is for it in one call: whoever wants everything asks until there is nothing.
@@ -503,7 +513,10 @@ export interface Ledger {
   finishDeliveries(finished: readonly FinishedDelivery[]): Promise<Recorded[]>;
   /** Makes a delivery due now, whatever became of it, and begins another series of attempts; false where the run has no such delivery. */
   redeliver(runId: RunId, deliveryId: DeliveryId): Promise<boolean>;
-  deliveries(runId: RunId): Promise<DeliveryRecord[]>;
+}
+
+/** What is known of runs. */
+export interface RunReader {
   /** With a viewer, a run that he does not see is null like one that is not there; without, it is asked on nobody's behalf. */
   run(runId: RunId, viewer?: Viewer): Promise<RunRecord | null>;
   /** One call in place of four, for whoever shows a run; `viewer` as `run` has it. */
@@ -513,12 +526,30 @@ export interface Ledger {
   payload(runId: RunId, role: 'input' | 'output'): Promise<Payload | null>;
   /** Every chunk of a batch, in the order of its rows. */
   chunks(parentId: RunId): Promise<ChunkRecord[]>;
+  deliveries(runId: RunId): Promise<DeliveryRecord[]>;
   /** How many queued runs of its endpoint and version are more urgent than a run, counted up to BACKLOG_COUNT_MAX. */
   ahead(runId: RunId): Promise<number>;
   depths(): Promise<EndpointDepth[]>;
   backlog(endpoint: string, version: number): Promise<Backlog>;
   /** Whether any run of a version, of whatever kind, has not ended. */
   hasOpenRuns(endpoint: string, version: number): Promise<boolean>;
+}
+
+/** The store itself: whether it is there, whose it is, what it holds, and whether it keeps its promises. */
+export interface LedgerStore {
+  /** Whether other servers may write here too; then whoever waits must ask again from time to time. */
+  readonly isShared: boolean;
+  /** What time it is for this ledger: where several servers share one, what its database says. */
+  now(): Instant;
+  /**
+   * Asks the store whether it is there, without patience.
+   *
+   * @throws StorageUnavailable
+   */
+  check(): Promise<void>;
+  stats(): LedgerStats;
+  /** Calls `listener` with what other servers did; never in a ledger that has one server. */
+  onHint(listener: (hint: Hint) => void): void;
   identity(): Promise<Identity>;
   /** Writes down which folder it belongs to from now on, and the mark that the folder has. */
   belongTo(folder: string, mark: string): Promise<void>;
@@ -537,17 +568,53 @@ export interface Ledger {
   audit(): Promise<Violation[]>;
   /** Checks what single records promise, and what whoever hands runs in promises of them: that there is such a version, that texts can be read. */
   auditRecords(): Promise<Violation[]>;
-  /** Calls `listener` with what other servers did; never in a ledger that has one server. */
-  onHint(listener: (hint: Hint) => void): void;
-  stats(): LedgerStats;
-  /**
-   * Asks the store whether it is there, without patience.
-   *
-   * @throws StorageUnavailable
-   */
-  check(): Promise<void>;
-  /** What time it is for this ledger: where several servers share one, what its database says. */
-  now(): Instant;
   /** Waits for what was handed in, then lets go of the store. */
   close(): Promise<void>;
 }
+
+/** See the head of this file. */
+export interface Ledger
+  extends DeploymentLedger, QueueLedger, RetentionLedger, DeliveryLedger, RunReader, LedgerStore {}
+
+/** The verbs of the port: each is one transaction of the store, and asked for with the time. The rest is the driver's own. */
+export const VERBS = [
+  'deploy',
+  'stage',
+  'settle',
+  'retire',
+  'deployments',
+  'adopt',
+  'enqueue',
+  'claim',
+  'renew',
+  'progress',
+  'finish',
+  'cancel',
+  'purge',
+  'countQueued',
+  'reclaim',
+  'expire',
+  'collect',
+  'unreferenced',
+  'claimDeliveries',
+  'claimDeliveriesTo',
+  'finishDeliveries',
+  'redeliver',
+  'run',
+  'details',
+  'runs',
+  'attempts',
+  'payload',
+  'chunks',
+  'deliveries',
+  'ahead',
+  'depths',
+  'backlog',
+  'hasOpenRuns',
+  'identity',
+  'belongTo',
+  'blobs',
+  'runCount',
+  'audit',
+  'auditRecords',
+] as const satisfies readonly (keyof Ledger)[];

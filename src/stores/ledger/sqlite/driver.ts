@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../../system/clock.ts';
 import { StorageBroken, StorageFull, StorageUnavailable } from '../../../domain/errors.ts';
 import { type Duration, type Instant, milliseconds, seconds } from '../../../domain/time.ts';
-import type { Ledger, NewRun, Recorded } from '../ledger.ts';
+import { type Ledger, type NewRun, type Recorded, VERBS } from '../ledger.ts';
 import { pack } from './parcel.ts';
 import type { Call, Reply, Verb, Verbs } from './verbs.ts';
 import type { WorkerMessage, WorkerOrders } from './worker.ts';
@@ -47,6 +47,7 @@ export interface SqliteOptions {
 type Asked<V extends Verb> = Verbs[V] extends (now: never, ...args: infer Args) => infer Result
   ? (...args: Args) => Promise<Result>
   : never;
+type AskedVerbs = { readonly [V in (typeof VERBS)[number]]: Asked<V> };
 
 /**
  * Opens the embedded ledger.
@@ -115,52 +116,15 @@ class GroupCommit {
   }
 
   ledger(): Ledger {
-    const verb = <V extends Verb>(name: V): Asked<V> =>
-      ((...args: readonly unknown[]) => this.#ask(name, args)) as Asked<V>;
+    const verbs = Object.fromEntries(
+      VERBS.map((verb) => [verb, (...args: readonly unknown[]) => this.#ask(verb, args)]),
+    ) as unknown as AskedVerbs;
     return {
+      ...verbs,
       isShared: false,
-      deploy: verb('deploy'),
-      stage: verb('stage'),
-      settle: verb('settle'),
-      retire: verb('retire'),
-      deployments: verb('deployments'),
-      adopt: verb('adopt'),
-      enqueue: verb('enqueue'),
-      claim: verb('claim'),
-      renew: verb('renew'),
-      progress: verb('progress'),
-      finish: verb('finish'),
-      cancel: verb('cancel'),
-      purge: verb('purge'),
-      countQueued: verb('countQueued'),
-      reclaim: verb('reclaim'),
-      expire: verb('expire'),
-      collect: verb('collect'),
-      unreferenced: verb('unreferenced'),
-      claimDeliveries: verb('claimDeliveries'),
-      claimDeliveriesTo: verb('claimDeliveriesTo'),
-      finishDeliveries: verb('finishDeliveries'),
-      redeliver: verb('redeliver'),
-      deliveries: verb('deliveries'),
-      run: verb('run'),
-      details: verb('details'),
-      runs: verb('runs'),
-      attempts: verb('attempts'),
-      payload: verb('payload'),
-      chunks: verb('chunks'),
-      ahead: verb('ahead'),
-      depths: verb('depths'),
-      backlog: verb('backlog'),
-      hasOpenRuns: verb('hasOpenRuns'),
-      identity: verb('identity'),
-      belongTo: verb('belongTo'),
-      blobs: verb('blobs'),
-      runCount: verb('runCount'),
       // Nobody else has the file.
       exclusively: (work) => work(),
       holdFile: (isHeld) => this.#hold(isHeld),
-      audit: verb('audit'),
-      auditRecords: verb('auditRecords'),
       onHint: () => {},
       check: async () => void (await this.#ask('check', [])),
       now: () => this.#clock.now(),
