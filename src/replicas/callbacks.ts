@@ -4,11 +4,15 @@
 
 import { once } from 'node:events';
 import { randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { PROBLEMS, type ProblemSlug, ServiceError } from '../domain/errors.ts';
 import { seconds } from '../domain/time.ts';
 import { readLogs, readProgress, type Reporter } from './reports.ts';
+
+// An import asks a built-in module for everything that it has. This one has WebSocket, for which
+// Node loads its whole HTTP client.
+const { createServer } = process.getBuiltinModule('node:http');
 
 /** Largest report, in bytes. */
 export const REPORT_BYTES_MAX = 256 * 1_024;
