@@ -11,6 +11,7 @@ import { CAPTURES_FILE, openSqliteCaptures } from './captures/sqlite.ts';
 import { openBlobDirectory } from './blobs/directory.ts';
 import { CacheKeeper } from './cache/keeper.ts';
 import type { CacheStore } from '../cache/port.ts';
+import { CACHE_FILE } from './cache/sqlite-file.ts';
 import { openCacheThread } from './cache/thread.ts';
 import { openUponUse } from './cache/upon-use.ts';
 import { cautious, type Clock, systemClock } from '../system/clock.ts';
@@ -30,7 +31,7 @@ import { makeFolder } from '../system/folders.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import { openSqliteLedger, type SqliteOptions } from './ledger/sqlite/driver.ts';
 import { migrateSqlite } from './ledger/sqlite/migrate.ts';
-import { adoptStoreFile } from './sqlite/file.ts';
+import { adoptStoreFile, migrateStoreFile } from './sqlite/file.ts';
 import { type Log, openLog } from '../system/log.ts';
 import { DiskRoom } from './disk/disk-room.ts';
 import { narrowRights } from './disk/private.ts';
@@ -212,6 +213,35 @@ export async function migrateLedger(place: LedgerPlace, isAdopted = false): Prom
   if (database === null) return { ledger: ledgerFile(data), ...migrateSqlite(ledgerFile(data)) };
   const { migratePostgres } = await import('./ledger/postgres/driver.ts');
   return { ledger: placeOf(place), ...(await migratePostgres(database)) };
+}
+
+/**
+ * Brings the stores beside a ledger to their newest schemas; answers the names of the migrations that each lacked. In
+ * files, those are migrated that are there; in a database, those that are missing are made.
+ *
+ * @throws Error when one cannot be opened, or a newer claimcheck wrote it
+ */
+export async function migrateStores({
+  database,
+  data,
+}: LedgerPlace): Promise<Readonly<Record<string, readonly string[]>>> {
+  if (database === null)
+    return {
+      vault: migrateStoreFile(vaultFile(data), VAULT_FILE),
+      captures: migrateStoreFile(capturesFile(data), CAPTURES_FILE),
+      cache: migrateStoreFile(cacheFile(data), CACHE_FILE),
+    };
+  const [{ VAULT_SCHEMA }, { CAPTURES_SCHEMA }, { CACHE_SCHEMA }, { migrateStoreSchema }] = await Promise.all([
+    import('./vault/postgres.ts'),
+    import('./captures/postgres.ts'),
+    import('./cache/postgres.ts'),
+    import('./postgres/schema.ts'),
+  ]);
+  return {
+    vault: await migrateStoreSchema(database, VAULT_SCHEMA),
+    captures: await migrateStoreSchema(database, CAPTURES_SCHEMA),
+    cache: await migrateStoreSchema(database, CACHE_SCHEMA),
+  };
 }
 
 /**

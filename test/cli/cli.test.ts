@@ -353,7 +353,8 @@ describe('migrate', () => {
     expect(second.stdout).toMatch(/^The ledger \(.*\) was up to date: schema \d+\.\n$/);
     expect(second.stdout).toContain(ledger);
     const json = JSON.parse((await claimcheck([...args, '--json'])).stdout) as object;
-    expect(json).toEqual({ applied: [], schema: expect.any(Number) as number, adopted: false });
+    const stores = { vault: [], captures: [], cache: [] };
+    expect(json).toEqual({ applied: [], schema: expect.any(Number) as number, stores, adopted: false });
   });
 
   test('of a ledger that a server has open is refused', async () => {

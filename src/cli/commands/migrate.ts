@@ -13,9 +13,9 @@ interface MigrateOptions {
 /** The command that brings the ledger up to date without starting a server. */
 export function migrateCommand(): Command {
   return new Command('migrate')
-    .summary('bring the ledger to the newest schema')
+    .summary('bring the ledger and the stores beside it to the newest schema')
     .description(
-      'Applies the migrations that a ledger lacks, and says which. A server does the same when it starts; this does it before. A server that keeps its runs in a folder must be stopped first.',
+      'Applies the migrations that the ledger, the vault, the captures and the cache lack, and says which. A server does the same when it starts; this does it before. A server that keeps its runs in a folder must be stopped first.',
     )
     .option('-c, --config <file>', 'configuration file that says where the ledger is')
     .option('-d, --data <folder>', 'folder of runs and payloads, needs no configuration')
@@ -33,20 +33,22 @@ export function migrateCommand(): Command {
 
 async function migrate(options: MigrateOptions): Promise<void> {
   // Imported here, so that every other command starts without the server's code.
-  const [{ locateStore }, { adoptFolder, migrateLedger }] = await Promise.all([
+  const [{ locateStore }, { adoptFolder, migrateLedger, migrateStores }] = await Promise.all([
     import('../../config/config.ts'),
     import('../../stores/open.ts'),
   ]);
   const place = await locateStore(options);
   const { ledger, applied, schema } = await migrateLedger(place, options.adopt === true);
   if (options.adopt === true) await adoptFolder(place);
-  const lines = applied.map((name) => `applied  ${name}\n`).join('');
+  const stores = await migrateStores(place);
+  const beside = Object.entries(stores).flatMap(([store, names]) => names.map((name) => `${store}: ${name}`));
+  const lines = [...applied, ...beside].map((name) => `applied  ${name}\n`).join('');
   const state = applied.length === 0 ? 'was up to date' : 'is up to date now';
   const adopted =
     options.adopt === true ? `${plainLine(place.data)} and ${ledger} belong to each other from now on.\n` : '';
   const text = `${lines}The ledger (${ledger}) ${state}: schema ${schema}.\n${adopted}`;
   await write(
     process.stdout,
-    options.json === true ? jsonText({ applied, schema, adopted: options.adopt === true }) : text,
+    options.json === true ? jsonText({ applied, schema, stores, adopted: options.adopt === true }) : text,
   );
 }

@@ -3,6 +3,7 @@
 
 import { type Duration, type Instant, minutes, seconds } from '../../domain/time.ts';
 import { type Connections, type Statement, type Writer } from '../postgres/connections.ts';
+import { migrationsIn } from '../migrations.ts';
 import { openStoreSchema, type StoreSchema } from '../postgres/schema.ts';
 import {
   type CacheInfo,
@@ -21,46 +22,6 @@ import {
 /** Answers that are forgotten in one transaction. */
 const FORGET_MAX = 5_000;
 const VACUUM_TIMEOUT: Duration = minutes(10);
-
-const EXISTS = `SELECT to_regclass('claimcheck_cache.claims') IS NOT NULL AS "exists"`;
-// Several statements in one message are one transaction; the number of the lock is the letters "clmk".
-const CREATE = `
-  SELECT pg_advisory_xact_lock(x'636c6d6b'::integer);
-  CREATE SCHEMA IF NOT EXISTS claimcheck_cache;
-  CREATE TABLE IF NOT EXISTS claimcheck_cache.places (
-    place    BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    tenant   TEXT   NOT NULL,
-    endpoint TEXT   NOT NULL,
-    hits     BIGINT NOT NULL DEFAULT 0,
-    misses   BIGINT NOT NULL DEFAULT 0,
-    UNIQUE (tenant, endpoint)
-  );
-  CREATE TABLE IF NOT EXISTS claimcheck_cache.entries (
-    entry      BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    place      BIGINT NOT NULL,
-    key        BYTEA  NOT NULL,
-    version    BIGINT NOT NULL,
-    used_at_ms BIGINT NOT NULL,
-    answer     TEXT   NOT NULL,
-    UNIQUE (place, key, version)
-  );
-  CREATE INDEX IF NOT EXISTS entries_by_use ON claimcheck_cache.entries (used_at_ms);
-  CREATE TABLE IF NOT EXISTS claimcheck_cache.totals (
-    place   BIGINT NOT NULL,
-    version BIGINT NOT NULL,
-    rows    BIGINT NOT NULL,
-    bytes   BIGINT NOT NULL,
-    PRIMARY KEY (place, version)
-  );
-  CREATE TABLE IF NOT EXISTS claimcheck_cache.claims (
-    place        BIGINT NOT NULL,
-    key          BYTEA  NOT NULL,
-    version      BIGINT NOT NULL,
-    caller       TEXT   NOT NULL,
-    lapses_at_ms BIGINT NOT NULL,
-    PRIMARY KEY (place, key, version)
-  );
-  CREATE INDEX IF NOT EXISTS claims_of_a_caller ON claimcheck_cache.claims (caller)`;
 
 const NOW_MS = `(extract(epoch FROM clock_timestamp()) * 1000)::bigint`;
 const statement = (name: string, text: string): Statement => ({ name: `claimcheck_cache_${name}`, text });
@@ -168,9 +129,13 @@ interface Seen {
   readonly answer: string | null;
 }
 
-const SCHEMA: StoreSchema = {
-  exists: EXISTS,
-  create: CREATE,
+/** The schema of the cache. */
+export const CACHE_SCHEMA: StoreSchema = {
+  name: 'claimcheck_cache',
+  migrations: migrationsIn(new URL('./migrations/postgres/', import.meta.url)),
+  // The letters "clmk".
+  lock: 0x63_6c_6d_6b,
+  unrecorded: 'claimcheck_cache.claims',
   // Connections for looks and as many for what is written.
   connectionsMax: 4,
   // How long callers wait while Postgres is away, as the ledger's do.
@@ -184,7 +149,7 @@ const SCHEMA: StoreSchema = {
  * @throws Error when the database cannot be used: the message says why and what to do
  */
 export async function openPostgresCache(url: string): Promise<CacheStore> {
-  return new PostgresCache(await openStoreSchema(url, SCHEMA));
+  return new PostgresCache(await openStoreSchema(url, CACHE_SCHEMA));
 }
 
 class PostgresCache implements CacheStore {

@@ -1,51 +1,14 @@
 // What a file with answers is made of.
 
+import { migrationsIn } from '../migrations.ts';
 import type { StoreFile } from '../sqlite/file.ts';
-
-// Entries have row ids, so that answers are appended however random their keys are, and the index over the keys stays small.
-const SCHEMA = `
-  CREATE TABLE places (
-    place    INTEGER PRIMARY KEY,
-    tenant   TEXT    NOT NULL,
-    endpoint TEXT    NOT NULL,
-    hits     INTEGER NOT NULL DEFAULT 0,
-    misses   INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (tenant, endpoint)
-  ) STRICT;
-  CREATE TABLE entries (
-    entry      INTEGER PRIMARY KEY,
-    place      INTEGER NOT NULL,
-    key        BLOB    NOT NULL,
-    version    INTEGER NOT NULL,
-    used_at_ms INTEGER NOT NULL,
-    answer     TEXT    NOT NULL
-  ) STRICT;
-  CREATE UNIQUE INDEX a_key_has_one_answer ON entries (place, key, version);
-  CREATE INDEX entries_by_use ON entries (used_at_ms);
-  CREATE TABLE totals (
-    place   INTEGER NOT NULL,
-    version INTEGER NOT NULL,
-    rows    INTEGER NOT NULL,
-    bytes   INTEGER NOT NULL,
-    PRIMARY KEY (place, version)
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE claims (
-    place        INTEGER NOT NULL,
-    key          BLOB    NOT NULL,
-    version      INTEGER NOT NULL,
-    caller       TEXT    NOT NULL,
-    lapses_at_ms INTEGER NOT NULL,
-    PRIMARY KEY (place, key, version)
-  ) STRICT, WITHOUT ROWID;
-  CREATE INDEX claims_of_a_caller ON claims (caller)`;
 
 /** The file of a cache. */
 export const CACHE_FILE: StoreFile = {
   what: 'a cache',
   // The letters "clmk".
   applicationId: 0x63_6c_6d_6b,
-  version: 1,
-  schema: SCHEMA,
+  migrations: migrationsIn(new URL('./migrations/sqlite/', import.meta.url)),
   settings: [
     // Lets pages be given back without writing the whole file again.
     'auto_vacuum = INCREMENTAL',

@@ -9,7 +9,8 @@ import { StorageFull } from '../../domain/errors.ts';
 import { after, type Duration, type Instant } from '../../domain/time.ts';
 import { failureOf } from '../sqlite/failures.ts';
 import { Query } from '../sqlite/query.ts';
-import { openStoreFile, transaction } from '../sqlite/file.ts';
+import { openStoreFile } from '../sqlite/file.ts';
+import { transaction } from '../sqlite/transaction.ts';
 import { CACHE_FILE, type Totals, totalsOf } from './sqlite-file.ts';
 import {
   type CacheInfo,

@@ -3,6 +3,7 @@
 import type { RunId } from '../../domain/ids.ts';
 import { seconds } from '../../domain/time.ts';
 import type { ConnectionOptions, Connections, Statement } from '../postgres/connections.ts';
+import { migrationsIn } from '../migrations.ts';
 import { openStoreSchema, readStoreSchema, type StoreSchema } from '../postgres/schema.ts';
 import type {
   CaptureFilter,
@@ -24,32 +25,6 @@ import {
   readableOf,
   toCapture,
 } from './rows.ts';
-
-const EXISTS = `SELECT to_regclass('claimcheck_captures.captures') IS NOT NULL AS "exists"`;
-// Several statements in one message are one transaction. The number of the lock is the letters "clmp".
-const CREATE = `
-  SELECT pg_advisory_xact_lock(x'636c6d70'::integer);
-  CREATE SCHEMA IF NOT EXISTS claimcheck_captures;
-  CREATE TABLE IF NOT EXISTS claimcheck_captures.captures (
-    sequence      BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    version       INTEGER NOT NULL,
-    tenant        TEXT    NOT NULL,
-    endpoint      TEXT    NOT NULL,
-    name          TEXT    NOT NULL,
-    run_id        TEXT    NOT NULL,
-    created_at_ms BIGINT  NOT NULL,
-    content       TEXT    NOT NULL,
-    UNIQUE (tenant, endpoint, name, version),
-    UNIQUE (tenant, endpoint, name, run_id)
-  );
-  CREATE INDEX IF NOT EXISTS captures_of_an_endpoint ON claimcheck_captures.captures (tenant, endpoint, sequence);
-  CREATE TABLE IF NOT EXISTS claimcheck_captures.deleted_versions (
-    tenant   TEXT    NOT NULL,
-    endpoint TEXT    NOT NULL,
-    name     TEXT    NOT NULL,
-    newest   INTEGER NOT NULL,
-    PRIMARY KEY (tenant, endpoint, name)
-  )`;
 
 /** Whoever adds or deletes has the lock of the name until its transaction ends, so that versions come one after the other. */
 const LOCK_NAME: Statement = {
@@ -112,7 +87,15 @@ const CONNECTIONS: ConnectionOptions = {
   // How long callers wait while Postgres is away, as the ledger's do.
   patience: seconds(10),
 };
-const SCHEMA: StoreSchema = { exists: EXISTS, create: CREATE, ...CONNECTIONS };
+/** The schema of the captures. */
+export const CAPTURES_SCHEMA: StoreSchema = {
+  name: 'claimcheck_captures',
+  migrations: migrationsIn(new URL('./migrations/postgres/', import.meta.url)),
+  // The letters "clmp".
+  lock: 0x63_6c_6d_70,
+  unrecorded: 'claimcheck_captures.captures',
+  ...CONNECTIONS,
+};
 
 /**
  * Opens the captures in a Postgres database, and makes their schema `claimcheck_captures` where it is not there.
@@ -121,12 +104,12 @@ const SCHEMA: StoreSchema = { exists: EXISTS, create: CREATE, ...CONNECTIONS };
  * @throws Error when the database cannot be used: the message says why and what to do
  */
 export async function openPostgresCaptures(url: string): Promise<CaptureStore> {
-  return new PostgresCaptures(await openStoreSchema(url, SCHEMA));
+  return new PostgresCaptures(await openStoreSchema(url, CAPTURES_SCHEMA));
 }
 
 /** Opens the captures in a database to look at them, and never writes. Null where there are none; otherwise as `openPostgresCaptures`. */
 export async function readPostgresCaptures(url: string): Promise<CaptureReader | null> {
-  const connections = await readStoreSchema(url, { exists: EXISTS, ...CONNECTIONS });
+  const connections = await readStoreSchema(url, CAPTURES_SCHEMA);
   if (connections === null) return null;
   const captures = new PostgresCaptures(connections);
   const rows = (after: number, limit: number): Promise<readonly CaptureRow[]> =>

@@ -7,7 +7,9 @@ import { StorageBroken, StorageFull } from '../../domain/errors.ts';
 import type { RunId } from '../../domain/ids.ts';
 import { failureOf } from '../sqlite/failures.ts';
 import { Query, type Values } from '../sqlite/query.ts';
-import { openStoreFile, openStoreFileToRead, type StoreFile, transaction } from '../sqlite/file.ts';
+import { migrationsIn } from '../migrations.ts';
+import { openStoreFile, openStoreFileToRead, type StoreFile } from '../sqlite/file.ts';
+import { transaction } from '../sqlite/transaction.ts';
 import type {
   CaptureFilter,
   CapturePlace,
@@ -29,36 +31,12 @@ import {
   toCapture,
 } from './rows.ts';
 
-const SCHEMA = `
-  CREATE TABLE captures (
-    sequence      INTEGER PRIMARY KEY AUTOINCREMENT,
-    version       INTEGER NOT NULL,
-    tenant        TEXT    NOT NULL,
-    endpoint      TEXT    NOT NULL,
-    name          TEXT    NOT NULL,
-    run_id        TEXT    NOT NULL,
-    created_at_ms INTEGER NOT NULL,
-    content       TEXT    NOT NULL,
-    UNIQUE (tenant, endpoint, name, version),
-    UNIQUE (tenant, endpoint, name, run_id)
-  ) STRICT;
-  CREATE INDEX captures_of_an_endpoint ON captures (tenant, endpoint, sequence);
-  -- The newest version of a name that was deleted, so that its number is not given again.
-  CREATE TABLE deleted_versions (
-    tenant   TEXT    NOT NULL,
-    endpoint TEXT    NOT NULL,
-    name     TEXT    NOT NULL,
-    newest   INTEGER NOT NULL,
-    PRIMARY KEY (tenant, endpoint, name)
-  ) STRICT, WITHOUT ROWID`;
-
 /** The file of captures. */
 export const CAPTURES_FILE: StoreFile = {
   what: 'a store of captures',
   // The letters "clmp", for predictions.
   applicationId: 0x63_6c_6d_70,
-  version: 1,
-  schema: SCHEMA,
+  migrations: migrationsIn(new URL('./migrations/sqlite/', import.meta.url)),
   settings: ['journal_mode = WAL', 'synchronous = FULL'],
   busyTimeoutMs: 5_000,
   instead: 'choose another folder with --data',

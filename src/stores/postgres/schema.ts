@@ -1,30 +1,24 @@
-// A schema of a smaller store beside the ledger's, in the same database: how it is found or made, and opened.
+// A smaller store beside the ledger's, in a schema of its own in the same database: how it is found, migrated and opened.
 
-import type { PoolClient } from 'pg';
+import { schemaOf } from '../migrations.ts';
 import { Connections, type ConnectionOptions } from './connections.ts';
-import { notOpened } from './errors.ts';
 import { driverFor } from './driver.ts';
+import { notOpened, placeOf, Unusable } from './errors.ts';
+import { appliedTo, migrateSchema, type PostgresSchema } from './migrate.ts';
 
-/** What the schema of a store is. */
-export interface StoreSchema extends ConnectionOptions {
-  /** Asks whether it is there, as a column `exists`. Asked first, since who may use the tables need not be allowed to make them. */
-  readonly exists: string;
-  /** Makes it; several servers may do so at once. */
-  readonly create: string;
-}
+/** What the schema of a store is, and how it is connected to. */
+export type StoreSchema = PostgresSchema & ConnectionOptions;
 
 /**
- * Opens the schema of a store, which is made where it is not there.
+ * Opens the schema of a store and brings it to the newest migration.
  *
  * @param url as `openPostgresLedger` takes it
- * @throws Error when the database cannot be used: the message says why and what to do
+ * @throws Error when the database cannot be used, or a newer claimcheck wrote it: the message says why and what to do
  */
-export async function openStoreSchema(url: string, { exists, create, ...options }: StoreSchema): Promise<Connections> {
-  const connections = new Connections(await driverFor(url), url, options);
+export async function openStoreSchema(url: string, schema: StoreSchema): Promise<Connections> {
+  const connections = new Connections(await driverFor(url), url, schema);
   try {
-    await connections.first(async (client) => {
-      if (!(await isThere(client, exists))) await client.query(create);
-    });
+    await connections.first((client) => migrateSchema(client, url, schema));
     return connections;
   } catch (error) {
     await connections.close();
@@ -32,23 +26,37 @@ export async function openStoreSchema(url: string, { exists, create, ...options 
   }
 }
 
-/** As `openStoreSchema`, to be read alone: null where it is not there, and it is not made. */
-export async function readStoreSchema(
-  url: string,
-  { exists, ...options }: Omit<StoreSchema, 'create'>,
-): Promise<Connections | null> {
-  const connections = new Connections(await driverFor(url), url, options);
+/** Brings the schema of a store to the newest migration, and answers the names of those that it lacked. */
+export async function migrateStoreSchema(url: string, schema: StoreSchema): Promise<readonly string[]> {
+  const connections = new Connections(await driverFor(url), url, schema);
   try {
-    if (await connections.first((client) => isThere(client, exists))) return connections;
+    return (await connections.first((client) => migrateSchema(client, url, schema))).applied;
+  } catch (error) {
+    throw notOpened(error, url);
+  } finally {
+    await connections.close();
+  }
+}
+
+/**
+ * As `openStoreSchema`, for reading alone: null if it is not there, and it is neither made nor migrated.
+ *
+ * @throws Error as well when an older claimcheck wrote it
+ */
+export async function readStoreSchema(url: string, schema: StoreSchema): Promise<Connections | null> {
+  const connections = new Connections(await driverFor(url), url, schema);
+  try {
+    const applied = await connections.first((client) => appliedTo(client, url, schema));
+    const newest = schemaOf(schema.migrations);
+    if (applied === newest) return connections;
+    if (applied > 0)
+      throw new Unusable(
+        `The schema ${schema.name} of ${placeOf(url)} was written by an older claimcheck (schema ${applied}; this one reads ${newest}). Bring it up to date with: claimcheck migrate.`,
+      );
   } catch (error) {
     await connections.close();
     throw notOpened(error, url);
   }
   await connections.close();
   return null;
-}
-
-async function isThere(client: PoolClient, exists: string): Promise<boolean> {
-  const { rows } = await client.query<{ exists: boolean }>(exists);
-  return rows[0]!.exists;
 }

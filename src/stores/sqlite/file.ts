@@ -6,9 +6,12 @@ import { DatabaseSync } from 'node:sqlite';
 import { makeFolder } from '../../system/folders.ts';
 import { isNoDatabase } from './failures.ts';
 import { assertLocal } from './file-system.ts';
+import { type Migration, schemaOf, whyTooNew } from '../migrations.ts';
 import { brokenChecks } from './constraints.ts';
+import { migrateFile } from './migrate.ts';
 import { Query } from './query.ts';
 import { type OpenedDatabase, openReadOnly } from './read-only.ts';
+import { markOf, transaction } from './transaction.ts';
 
 /** What the file of a store is. */
 export interface StoreFile {
@@ -16,9 +19,7 @@ export interface StoreFile {
   readonly what: string;
   /** Marks the file as this store's. */
   readonly applicationId: number;
-  /** Raised with every change of the schema. */
-  readonly version: number;
-  readonly schema: string;
+  readonly migrations: readonly Migration[];
   /** How it is written, as pragmas. They are said before there is a table. */
   readonly settings: readonly string[];
   /** How long a write waits for another process to end its own, in milliseconds. */
@@ -52,6 +53,26 @@ class OtherFile extends Error {}
  * @throws Error when it lies on another machine, is something else or another ledger's, cannot be used, or was written by a newer claimcheck
  */
 export function openStoreFile(file: string, store: StoreFile, ledger: string | null = null): DatabaseSync {
+  return openMigrated(file, store, ledger).db;
+}
+
+/**
+ * Applies the migrations that the file of a store lacks, if there is one, and answers their names.
+ *
+ * @throws Error as `openStoreFile` does
+ */
+export function migrateStoreFile(file: string, store: StoreFile): readonly string[] {
+  if (!existsSync(file)) return [];
+  const { db, applied } = openMigrated(file, store, null);
+  db.close();
+  return applied;
+}
+
+function openMigrated(
+  file: string,
+  store: StoreFile,
+  ledger: string | null,
+): { readonly db: DatabaseSync; readonly applied: readonly string[] } {
   makeFolder(dirname(file));
   assertLocal(dirname(file));
   makePrivate(file);
@@ -60,14 +81,12 @@ export function openStoreFile(file: string, store: StoreFile, ledger: string | n
     // Looked at first, since settings are written into the file.
     transaction(db, () => isNew(db, file, store), 'BEGIN');
     for (const setting of store.settings) db.exec(`PRAGMA ${setting}`);
+    const { applied } = migrateFile(db, store.migrations, store.applicationId);
     transaction(db, () => {
-      const { schema, applicationId, version } = store;
-      if (isNew(db, file, store))
-        db.exec(`${schema}; PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${version}`);
       db.exec(BELONGS_TO);
       if (ledger !== null) belong(db, file, store, ledger);
     });
-    return db;
+    return { db, applied };
   } catch (cause) {
     db.close();
     if (cause instanceof OtherFile) throw cause;
@@ -84,12 +103,15 @@ export function openStoreFile(file: string, store: StoreFile, ledger: string | n
 /**
  * Opens the file of a store without ever writing to it. Null where nothing is in it yet.
  *
- * @throws Error when it is something else, or was written by a newer claimcheck
+ * @throws Error when it is something else, or was written by an older or a newer claimcheck
  */
 export function openStoreFileToRead(file: string, store: StoreFile): OpenedDatabase | null {
   const opened = openReadOnly(file);
   try {
-    if (!transaction(opened.db, () => isNew(opened.db, file, store), 'BEGIN')) return opened;
+    if (!transaction(opened.db, () => isNew(opened.db, file, store), 'BEGIN')) {
+      assertCurrent(opened.db, file, store);
+      return opened;
+    }
   } catch (cause) {
     opened.close();
     if (cause instanceof OtherFile) throw cause;
@@ -165,26 +187,6 @@ function contentMistakes(db: DatabaseSync, file: string, { checks = [] }: StoreF
   return places.slice(0, limit).map((place) => `${file}: ${place}`);
 }
 
-/**
- * Does work in one transaction. One that writes has the right to it from its start, unless told otherwise: one that asked for it in the middle would
- * be refused where another has written since.
- */
-export function transaction<Result>(
-  db: DatabaseSync,
-  work: () => Result,
-  begin: 'BEGIN' | 'BEGIN IMMEDIATE' = 'BEGIN IMMEDIATE',
-): Result {
-  db.exec(begin);
-  try {
-    const result = work();
-    db.exec('COMMIT');
-    return result;
-  } catch (error) {
-    if (db.isTransaction) db.exec('ROLLBACK');
-    throw error;
-  }
-}
-
 /** A file that belongs to no ledger yet belongs to this one from now on. */
 function belong(db: DatabaseSync, file: string, { what, instead, remedy }: StoreFile, ledger: string): void {
   db.prepare(BELONG).run({ ledger });
@@ -206,18 +208,21 @@ export function makePrivate(file: string): void {
  *
  * @throws OtherFile where it is not this store's
  */
-function isNew(db: DatabaseSync, file: string, { applicationId, version, instead }: StoreFile): boolean {
-  const owner = pragma(db, 'application_id');
+function isNew(db: DatabaseSync, file: string, { applicationId, migrations, instead }: StoreFile): boolean {
+  const owner = markOf(db, 'application_id');
   const { tables } = new Query<{ tables: number }>(db, 'SELECT count(*) AS tables FROM sqlite_schema').only();
   if (owner === 0 && tables === 0) return true;
   if (owner !== applicationId) throw new OtherFile(`${file} is another program's database; ${instead}.`);
-  const written = pragma(db, 'user_version');
-  if (written > version)
-    throw new OtherFile(
-      `${file} was written by a newer claimcheck (schema ${written}; this one knows ${version}). Use that version, or ${instead}.`,
-    );
+  const refusal = whyTooNew(file, markOf(db, 'user_version'), migrations, instead);
+  if (refusal !== null) throw new OtherFile(refusal);
   return false;
 }
 
-const pragma = (db: DatabaseSync, name: 'application_id' | 'user_version'): number =>
-  new Query<Record<string, number>>(db, `PRAGMA ${name}`).only()[name]!;
+/** @throws OtherFile for a file that lacks migrations: it is looked at, and so not changed */
+function assertCurrent(db: DatabaseSync, file: string, { migrations }: StoreFile): void {
+  const [written, newest] = [markOf(db, 'user_version'), schemaOf(migrations)];
+  if (written < newest)
+    throw new OtherFile(
+      `${file} was written by an older claimcheck (schema ${written}; this one reads ${newest}). Bring it up to date with: claimcheck migrate.`,
+    );
+}

@@ -3,38 +3,14 @@
 
 import { type Instant, seconds } from '../../domain/time.ts';
 import { type Connections, type Statement, type Writer } from '../postgres/connections.ts';
+import { migrationsIn } from '../migrations.ts';
 import { openStoreSchema, type StoreSchema } from '../postgres/schema.ts';
 import { KEY_COLUMNS, type KeyRow, keyValues, type SecretRow, toKeyRecord, toSigningSecret } from './rows.ts';
 import { newSigningSecret } from './signing-secret.ts';
 import type { KeyRecord, Revoked, SigningSecret, Vault } from './vault.ts';
 
-const EXISTS = `SELECT to_regclass('claimcheck_vault.signing_secrets') IS NOT NULL AS "exists"`;
 /** Whoever changes something has this lock until its transaction ends; the number is the letters "clmv". */
 const LOCK = `SELECT pg_advisory_xact_lock(x'636c6d76'::integer)`;
-// Several statements in one message are one transaction.
-const CREATE = `
-  ${LOCK};
-  CREATE SCHEMA IF NOT EXISTS claimcheck_vault;
-  CREATE TABLE IF NOT EXISTS claimcheck_vault.keys (
-    key_id        TEXT   PRIMARY KEY,
-    digest        TEXT   NOT NULL,
-    name          TEXT   NOT NULL,
-    tenant        TEXT   NOT NULL,
-    scopes        TEXT   NOT NULL,
-    endpoints     TEXT,
-    created_at_ms BIGINT NOT NULL,
-    expires_at_ms BIGINT,
-    revoked_at_ms BIGINT
-  );
-  CREATE TABLE IF NOT EXISTS claimcheck_vault.signing_secrets (
-    endpoint      TEXT   NOT NULL,
-    secret        TEXT   NOT NULL,
-    created_at_ms BIGINT NOT NULL,
-    expires_at_ms BIGINT,
-    PRIMARY KEY (endpoint, secret)
-  );
-  CREATE UNIQUE INDEX IF NOT EXISTS an_endpoint_has_one_newest_secret
-    ON claimcheck_vault.signing_secrets (endpoint) WHERE expires_at_ms IS NULL`;
 
 const ADD_KEY: Statement = {
   name: 'claimcheck_add_key',
@@ -73,9 +49,13 @@ const EXPIRE_SECRET: Statement = {
   text: `UPDATE claimcheck_vault.signing_secrets SET expires_at_ms = $2 WHERE endpoint = $1 AND expires_at_ms IS NULL`,
 };
 
-const SCHEMA: StoreSchema = {
-  exists: EXISTS,
-  create: CREATE,
+/** The schema of the vault. */
+export const VAULT_SCHEMA: StoreSchema = {
+  name: 'claimcheck_vault',
+  migrations: migrationsIn(new URL('./migrations/postgres/', import.meta.url)),
+  // The letters "clmv".
+  lock: 0x63_6c_6d_76,
+  unrecorded: 'claimcheck_vault.signing_secrets',
   // One connection to read with and one to write: a few keys are read every second, and hardly ever written.
   connectionsMax: 1,
   // How long callers wait while Postgres is away, as the ledger's do.
@@ -89,7 +69,7 @@ const SCHEMA: StoreSchema = {
  * @throws Error when the database cannot be used: the message says why and what to do
  */
 export async function openPostgresVault(url: string): Promise<Vault> {
-  return new PostgresVault(await openStoreSchema(url, SCHEMA));
+  return new PostgresVault(await openStoreSchema(url, VAULT_SCHEMA));
 }
 
 class PostgresVault implements Vault {

@@ -5,39 +5,19 @@ import type { DatabaseSync } from 'node:sqlite';
 import { SCOPES } from '../../domain/access.ts';
 import type { Instant } from '../../domain/time.ts';
 import { Query } from '../sqlite/query.ts';
-import { openStoreFile, type StoreFile, transaction } from '../sqlite/file.ts';
+import { migrationsIn } from '../migrations.ts';
+import { openStoreFile, type StoreFile } from '../sqlite/file.ts';
+import { transaction } from '../sqlite/transaction.ts';
 import { KEY_COLUMNS, type KeyRow, keyValues, type SecretRow, toKeyRecord, toSigningSecret } from './rows.ts';
 import { newSigningSecret } from './signing-secret.ts';
 import type { KeyRecord, Revoked, SigningSecret, Vault } from './vault.ts';
-
-const SCHEMA = `
-  CREATE TABLE keys (
-    key_id        TEXT    PRIMARY KEY,
-    digest        TEXT    NOT NULL,
-    name          TEXT    NOT NULL,
-    tenant        TEXT    NOT NULL,
-    scopes        TEXT    NOT NULL,
-    endpoints     TEXT,
-    created_at_ms INTEGER NOT NULL,
-    expires_at_ms INTEGER,
-    revoked_at_ms INTEGER
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE signing_secrets (
-    endpoint      TEXT    NOT NULL,
-    secret        TEXT    NOT NULL,
-    created_at_ms INTEGER NOT NULL,
-    expires_at_ms INTEGER,
-    PRIMARY KEY (endpoint, secret)
-  ) STRICT, WITHOUT ROWID;
-  CREATE UNIQUE INDEX an_endpoint_has_one_newest_secret ON signing_secrets (endpoint) WHERE expires_at_ms IS NULL`;
 
 /** The file of a vault. */
 export const VAULT_FILE: StoreFile = {
   what: 'a vault',
   // The letters "clmv". The ledger's says "clmc".
   applicationId: 0x63_6c_6d_76,
-  version: 1,
-  schema: SCHEMA,
+  migrations: migrationsIn(new URL('./migrations/sqlite/', import.meta.url)),
   settings: ['journal_mode = WAL', 'synchronous = FULL'],
   // Each write takes two fsyncs.
   busyTimeoutMs: 5_000,

@@ -2,12 +2,20 @@
 
 import type pg from 'pg';
 import { type ConnectionOptions, Connections } from '../../postgres/connections.ts';
+import { type Migrated, migrationsIn } from '../../migrations.ts';
 import { driverFor } from '../../postgres/driver.ts';
 import { notOpened, placeOf, Unusable } from '../../postgres/errors.ts';
+import { migrateSchema, type PostgresSchema } from '../../postgres/migrate.ts';
 import { type HintOptions, Hints } from './hints.ts';
 import { Identities } from './identity.ts';
-import { migrate, type Migrated } from './migrate.ts';
 
+const SCHEMA: PostgresSchema = {
+  name: 'claimcheck',
+  migrations: migrationsIn(new URL('../migrations/postgres/', import.meta.url)),
+  // The letters "clmc".
+  lock: 0x63_6c_6d_63,
+  unrecorded: null,
+};
 /** The oldest Postgres that its makers still mend when this was written. */
 const VERSION_MIN = 14;
 const SETTINGS = `
@@ -73,7 +81,7 @@ export async function migratePostgres(url: string): Promise<Migrated> {
 
 async function prepare(client: pg.ClientBase, url: string): Promise<Migrated> {
   assertUsable((await client.query<Settings>(SETTINGS)).rows[0]!, url);
-  return migrate(client, url);
+  return migrateSchema(client, url, SCHEMA);
 }
 
 function assertUsable(

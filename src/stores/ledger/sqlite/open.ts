@@ -1,10 +1,12 @@
 // Opening the database file: durable, alone, migrated; or a sentence that says why not.
 
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { makeFolder } from '../../../system/folders.ts';
+import { type Migrated, migrationsIn, schemaOf, whyTooNew } from '../../migrations.ts';
 import { assertLocal } from '../../sqlite/file-system.ts';
+import { migrateFile } from '../../sqlite/migrate.ts';
 import { type OpenedDatabase, openReadOnly } from '../../sqlite/read-only.ts';
 import { makePrivate } from '../../sqlite/file.ts';
 
@@ -15,7 +17,7 @@ const APPLICATION_ID = 0x63_6c_6d_63;
 const SYNCHRONOUS_FULL = 2;
 /** SQLite's code for a file that somebody else has locked. */
 const SQLITE_BUSY = 5;
-const MIGRATIONS = new URL('../migrations/sqlite/', import.meta.url);
+const MIGRATIONS = migrationsIn(new URL('../migrations/sqlite/', import.meta.url));
 
 /**
  * Opens the ledger's file, creating it where it is not there, and brings it to the newest migration.
@@ -27,12 +29,8 @@ export function openDatabase(file: string): DatabaseSync {
 }
 
 /** A ledger's file that is open, and how it came to the newest schema. */
-export interface MigratedDatabase {
+export interface MigratedDatabase extends Migrated {
   readonly db: DatabaseSync;
-  /** Names of the migrations that were applied now, in their order. */
-  readonly applied: readonly string[];
-  /** The number of the last migration there is. */
-  readonly schema: number;
 }
 
 /** As `openDatabase`, and says which migrations it has applied. */
@@ -93,7 +91,7 @@ function assertReadable(db: DatabaseSync, file: string): void {
     );
   }
   if (pragma(db, 'application_id') !== APPLICATION_ID) throw new Error(`${file} is no ledger of claimcheck's.`);
-  const known = numberOf(migrationFiles().at(-1)!);
+  const known = schemaOf(MIGRATIONS);
   if (schema === known) return;
   throw new Error(
     schema > known
@@ -150,37 +148,19 @@ function takeLock(db: DatabaseSync, file: string): void {
   }
 }
 
-/** Every migration, in the order in which they are applied. */
-function migrationFiles(): string[] {
-  return readdirSync(MIGRATIONS)
-    .filter((name) => name.endsWith('.sql'))
-    .sort();
+function migrate(db: DatabaseSync, file: string): Migrated {
+  assertOurs(db, file);
+  return migrateFile(db, MIGRATIONS, APPLICATION_ID);
 }
 
-const numberOf = (name: string): number => Number.parseInt(name, 10);
-
-function migrate(db: DatabaseSync, file: string): Omit<MigratedDatabase, 'db'> {
+function assertOurs(db: DatabaseSync, file: string): void {
   const owner = pragma(db, 'application_id');
   const tables = (db.prepare('SELECT count(*) AS tables FROM sqlite_schema').get() as { tables: number }).tables;
   if (owner !== APPLICATION_ID && (owner !== 0 || tables > 0)) {
     throw new Error(`${file} is another program's database; choose another folder with --data.`);
   }
-  const migrations = migrationFiles();
-  const schema = numberOf(migrations.at(-1)!);
-  const applied = pragma(db, 'user_version');
-  if (applied > schema) {
-    throw new Error(
-      `${file} was written by a newer claimcheck (schema ${applied}; this one knows ${schema}). Use that version, or another folder with --data.`,
-    );
-  }
-  const missing = migrations.filter((name) => numberOf(name) > applied);
-  for (const name of missing) {
-    const sql = readFileSync(new URL(name, MIGRATIONS), 'utf8');
-    db.exec(
-      `BEGIN IMMEDIATE; ${sql}; PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${numberOf(name)}; COMMIT`,
-    );
-  }
-  return { applied: missing, schema };
+  const refusal = whyTooNew(file, pragma(db, 'user_version'), MIGRATIONS, 'another folder with --data');
+  if (refusal !== null) throw new Error(refusal);
 }
 
 /** Asked after a write on purpose: straight after opening, the answer can be FULL and turn to NORMAL with the first write. */
