@@ -9,7 +9,7 @@
 
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { cp, readFile, symlink, writeFile } from 'node:fs/promises';
+import { chmod, cp, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { newFolder, removeFolder } from '../support/folder.ts';
@@ -95,6 +95,8 @@ async function rotten(): Promise<string[]> {
 
 async function copyOfTree(): Promise<string> {
   const folder = await newFolder();
+  // Replicas with users of their own read the tree, where the tests are run by root.
+  await chmod(folder, 0o755);
   for (const name of COPIED) await cp(join(ROOT, name), join(folder, name), { recursive: true });
   await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
   return folder;
