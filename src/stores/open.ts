@@ -35,6 +35,7 @@ import { adoptStoreFile, migrateStoreFile } from './sqlite/file.ts';
 import { type Log, openLog } from '../system/log.ts';
 import { DiskRoom } from './disk/disk-room.ts';
 import { narrowRights } from './disk/private.ts';
+import type { Connections } from './postgres/connections.ts';
 import { openSqliteVault, VAULT_FILE } from './vault/sqlite.ts';
 import type { Vault } from './vault/vault.ts';
 
@@ -76,8 +77,10 @@ export async function openStores(
   narrowRights(config.data, log);
   const room = undo.adopt(new DiskRoom(config.data, log), (opened) => opened.close());
   const onFull = (urgent: boolean): void => room.full(urgent);
+  const connections = await connectTo(config.database);
+  if (connections !== null) undo.adopt(connections, (opened) => opened.close());
   const ledger = undo.adopt(
-    await openLedger(config, { onFull, onBroken, onClockSet: clockSet(log) }, log, machine),
+    await openLedger(config, { onFull, onBroken, onClockSet: clockSet(log), connections }, log, machine),
     (opened) => opened.close(),
   );
   const clock: Clock = { now: () => ledger.now(), steady: () => machine.steady() };
@@ -87,14 +90,14 @@ export async function openStores(
   attendant.start();
   const folder: FolderRights = { since: () => belonging.since(), isCopied: () => attendant.isBusy() };
   const blobs = await openBlobs(blobFolder(config.data), ledger, onBroken);
-  const vault = undo.adopt(await openVault(config, belonging.ledger), (opened) => opened.close());
+  const vault = undo.adopt(await openVault(config, belonging.ledger, connections), (opened) => opened.close());
   const captures = {
-    store: undo.adopt(await openCaptures(config, belonging.ledger), (opened) => opened.close()),
+    store: undo.adopt(await openCaptures(config, belonging.ledger, connections), (opened) => opened.close()),
     blobs: await openBlobs(capturesFolder(config.data), ledger, onBroken),
   };
   const captureKeeper = new CaptureKeeper({ ...captures, clock: cautious(clock), log, folder });
   undo.adopt(captureKeeper, (started) => started.close()).start();
-  const cache = undo.adopt(await openCache(config, belonging.ledger), (opened) => opened.close());
+  const cache = undo.adopt(await openCache(config, belonging.ledger, connections), (opened) => opened.close());
   const cacheKeeper = new CacheKeeper({ cache, unusedFor: config.cacheUnusedFor, clock: cautious(clock), log });
   undo.adopt(cacheKeeper, (started) => started.close()).start();
   await belonging.complete();
@@ -129,10 +132,23 @@ export function folderPlace(place: LedgerPlace): FolderPlace {
   };
 }
 
+/** The connections that the ledger and the stores beside it share; null for stores in files. */
+async function connectTo(database: string | null): Promise<Connections | null> {
+  if (database === null) return null;
+  const { connect } = await import('./postgres/connections.ts');
+  return connect(database);
+}
+
+/** How a ledger is opened, wherever it is. */
+interface LedgerOptions extends SqliteOptions {
+  /** Connections to its database that are there already; null if it makes its own. */
+  readonly connections?: Connections | null;
+}
+
 /** The ledger that the configuration names. Postgres' driver is loaded only where it is used. */
 async function openLedger(
   { database, data }: LedgerPlace,
-  options: SqliteOptions,
+  { connections = null, ...options }: LedgerOptions,
   log: Log,
   machine: Clock,
 ): Promise<Ledger> {
@@ -144,6 +160,7 @@ async function openLedger(
     onCaution: (caution) => log.warn(caution),
     ...(options.onClockSet !== undefined && { onClockSet: options.onClockSet }),
     ...(folder !== null && { folder }),
+    ...(connections !== null && { connections }),
   });
 }
 
@@ -155,28 +172,41 @@ function openBlobs(folder: string, ledger: Ledger, onBroken: (cause: StorageBrok
 /**
  * The vault of a configuration: beside the ledger, whatever that is in. Whoever may read it is the operator.
  *
- * @param ledger the id of the ledger; null for whoever does not open that
+ * @param ledger the id of the ledger; null if it is not open
+ * @param connections to the database, if there are some already
  * @throws Error when it cannot be used: the message says why and what to do
  */
-export async function openVault({ database, data }: LedgerPlace, ledger: string | null = null): Promise<Vault> {
+export async function openVault(
+  { database, data }: LedgerPlace,
+  ledger: string | null = null,
+  connections: Connections | null = null,
+): Promise<Vault> {
   if (database === null) return openSqliteVault(vaultFile(data), ledger);
   const { openPostgresVault } = await import('./vault/postgres.ts');
-  return openPostgresVault(database);
+  return openPostgresVault(database, connections);
 }
 
-async function openCaptures({ database, data }: LedgerPlace, ledger: string): Promise<CaptureStore> {
+async function openCaptures(
+  { database, data }: LedgerPlace,
+  ledger: string,
+  connections: Connections | null,
+): Promise<CaptureStore> {
   if (database === null) return openSqliteCaptures(capturesFile(data), ledger);
   const { openPostgresCaptures } = await import('./captures/postgres.ts');
-  return openPostgresCaptures(database);
+  return openPostgresCaptures(database, connections);
 }
 
 /** The answers that are kept, beside the ledger as well: whoever shares one shares the other. A file that is there is opened now, so that what is wrong with it is said now. */
-async function openCache({ database, data }: LedgerPlace, ledger: string): Promise<CacheStore> {
+async function openCache(
+  { database, data }: LedgerPlace,
+  ledger: string,
+  connections: Connections | null,
+): Promise<CacheStore> {
   const file = cacheFile(data);
   const open = (): Promise<CacheStore> => openCacheThread(file, ledger);
   if (database === null) return existsSync(file) ? open() : openUponUse(open);
   const { openPostgresCache } = await import('./cache/postgres.ts');
-  return openPostgresCache(database);
+  return openPostgresCache(database, connections);
 }
 
 /** What of a configuration says where the ledger is. */

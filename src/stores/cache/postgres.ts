@@ -3,6 +3,7 @@
 
 import { type Duration, type Instant, minutes, seconds } from '../../domain/time.ts';
 import { type Connections, type Statement, type Writer } from '../postgres/connections.ts';
+import type { StoreConnections } from '../postgres/lent-connections.ts';
 import { migrationsIn } from '../migrations.ts';
 import { openStoreSchema, type StoreSchema } from '../postgres/schema.ts';
 import {
@@ -146,16 +147,17 @@ export const CACHE_SCHEMA: StoreSchema = {
  * Opens answers in a Postgres database, and makes their schema `claimcheck_cache` where it is not there.
  *
  * @param url as `openPostgresLedger` takes it
+ * @param lender as `openStoreSchema` takes it
  * @throws Error when the database cannot be used: the message says why and what to do
  */
-export async function openPostgresCache(url: string): Promise<CacheStore> {
-  return new PostgresCache(await openStoreSchema(url, CACHE_SCHEMA));
+export async function openPostgresCache(url: string, lender: Connections | null = null): Promise<CacheStore> {
+  return new PostgresCache(await openStoreSchema(url, CACHE_SCHEMA, lender));
 }
 
 class PostgresCache implements CacheStore {
-  readonly #connections: Connections;
+  readonly #connections: StoreConnections;
 
-  constructor(connections: Connections) {
+  constructor(connections: StoreConnections) {
     this.#connections = connections;
   }
 

@@ -3,6 +3,7 @@
 import type { RunId } from '../../domain/ids.ts';
 import { seconds } from '../../domain/time.ts';
 import type { ConnectionOptions, Connections, Statement } from '../postgres/connections.ts';
+import type { StoreConnections } from '../postgres/lent-connections.ts';
 import { migrationsIn } from '../migrations.ts';
 import { openStoreSchema, readStoreSchema, type StoreSchema } from '../postgres/schema.ts';
 import type {
@@ -101,10 +102,11 @@ export const CAPTURES_SCHEMA: StoreSchema = {
  * Opens the captures in a Postgres database, and makes their schema `claimcheck_captures` where it is not there.
  *
  * @param url as `openPostgresLedger` takes it
+ * @param lender as `openStoreSchema` takes it
  * @throws Error when the database cannot be used: the message says why and what to do
  */
-export async function openPostgresCaptures(url: string): Promise<CaptureStore> {
-  return new PostgresCaptures(await openStoreSchema(url, CAPTURES_SCHEMA));
+export async function openPostgresCaptures(url: string, lender: Connections | null = null): Promise<CaptureStore> {
+  return new PostgresCaptures(await openStoreSchema(url, CAPTURES_SCHEMA, lender));
 }
 
 /** Opens the captures in a database to look at them, and never writes. Null where there are none; otherwise as `openPostgresCaptures`. */
@@ -124,9 +126,9 @@ export async function readPostgresCaptures(url: string): Promise<CaptureReader |
 }
 
 class PostgresCaptures implements CaptureStore {
-  readonly #connections: Connections;
+  readonly #connections: StoreConnections;
 
-  constructor(connections: Connections) {
+  constructor(connections: StoreConnections) {
     this.#connections = connections;
   }
 

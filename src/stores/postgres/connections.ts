@@ -5,6 +5,7 @@ import type pg from 'pg';
 import { type Backoff, pauseOf } from '../../domain/backoff.ts';
 import { StorageFull } from '../../domain/errors.ts';
 import { steadyNow } from '../../system/clock.ts';
+import { driverFor } from './driver.ts';
 import {
   type Duration,
   elapsed,
@@ -74,6 +75,17 @@ const ON_CONNECT = `
   SET default_transaction_isolation = 'read committed'; SET plan_cache_mode = force_generic_plan; SET jit = off`;
 // A server that is stopped in the middle of a transaction must not hold its rows for good.
 const BEGIN = `BEGIN; SET LOCAL idle_in_transaction_session_timeout = '15s'`;
+
+/**
+ * Connections to a database, made when they are needed.
+ *
+ * @param options 8 connections for writing and 8 for reading unless told, and 10 s of patience, which a restart or a failover may take
+ * @throws Error when the URL is none of a database, or the package `pg` is not installed
+ */
+export async function connect(url: string, options: Partial<ConnectionOptions> = {}): Promise<Connections> {
+  const { connectionsMax = 8, patience = seconds(10) } = options;
+  return new Connections(await driverFor(url), url, { connectionsMax, patience });
+}
 
 /** See the head of this file. */
 export class Connections implements Writer {
@@ -196,10 +208,15 @@ export class Connections implements Writer {
     return result;
   }
 
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    if (this.#underway > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
+  }
+
   /** Waits for what is under way, then closes every connection. */
   async close(): Promise<void> {
-    // The pools would never serve who still waits for a connection.
-    if (this.#underway > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
+    // The pools would never serve a call that still waits for a connection.
+    await this.idle();
     this.#silence.stop();
     await Promise.all([this.#readers.end(), this.#writers.end()]);
   }

@@ -3,6 +3,7 @@
 import { schemaOf } from '../migrations.ts';
 import { Connections, type ConnectionOptions } from './connections.ts';
 import { driverFor } from './driver.ts';
+import { LentConnections, type StoreConnections } from './lent-connections.ts';
 import { notOpened, placeOf, Unusable } from './errors.ts';
 import { appliedTo, migrateSchema, type PostgresSchema } from './migrate.ts';
 
@@ -13,15 +14,20 @@ export type StoreSchema = PostgresSchema & ConnectionOptions;
  * Opens the schema of a store and brings it to the newest migration.
  *
  * @param url as `openPostgresLedger` takes it
+ * @param lender connections to the same database, which the store uses then; null for connections of its own
  * @throws Error when the database cannot be used, or a newer claimcheck wrote it: the message says why and what to do
  */
-export async function openStoreSchema(url: string, schema: StoreSchema): Promise<Connections> {
-  const connections = new Connections(await driverFor(url), url, schema);
+export async function openStoreSchema(
+  url: string,
+  schema: StoreSchema,
+  lender: Connections | null = null,
+): Promise<StoreConnections> {
+  const connections = lender ?? new Connections(await driverFor(url), url, schema);
   try {
     await connections.first((client) => migrateSchema(client, url, schema));
-    return connections;
+    return lender === null ? connections : new LentConnections(lender, schema.connectionsMax);
   } catch (error) {
-    await connections.close();
+    if (lender === null) await connections.close();
     throw notOpened(error, url);
   }
 }

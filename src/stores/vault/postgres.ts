@@ -3,6 +3,7 @@
 
 import { type Instant, seconds } from '../../domain/time.ts';
 import { type Connections, type Statement, type Writer } from '../postgres/connections.ts';
+import type { StoreConnections } from '../postgres/lent-connections.ts';
 import { migrationsIn } from '../migrations.ts';
 import { openStoreSchema, type StoreSchema } from '../postgres/schema.ts';
 import { KEY_COLUMNS, type KeyRow, keyValues, type SecretRow, toKeyRecord, toSigningSecret } from './rows.ts';
@@ -66,16 +67,17 @@ export const VAULT_SCHEMA: StoreSchema = {
  * Opens the vault in a Postgres database, and makes its schema `claimcheck_vault` where it is not there.
  *
  * @param url as `openPostgresLedger` takes it
+ * @param lender as `openStoreSchema` takes it
  * @throws Error when the database cannot be used: the message says why and what to do
  */
-export async function openPostgresVault(url: string): Promise<Vault> {
-  return new PostgresVault(await openStoreSchema(url, VAULT_SCHEMA));
+export async function openPostgresVault(url: string, lender: Connections | null = null): Promise<Vault> {
+  return new PostgresVault(await openStoreSchema(url, VAULT_SCHEMA, lender));
 }
 
 class PostgresVault implements Vault {
-  readonly #connections: Connections;
+  readonly #connections: StoreConnections;
 
-  constructor(connections: Connections) {
+  constructor(connections: StoreConnections) {
     this.#connections = connections;
   }
 

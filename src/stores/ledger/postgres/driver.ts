@@ -7,7 +7,7 @@ import type { DeliveryId } from '../../../domain/delivery.ts';
 import type { RunId } from '../../../domain/ids.ts';
 import type { BlobKey, Payload } from '../../../domain/payload.ts';
 import { steadyNow } from '../../../system/clock.ts';
-import { type Duration, type Instant, type Moment, seconds } from '../../../domain/time.ts';
+import { type Duration, type Instant, type Moment } from '../../../domain/time.ts';
 import type {
   AttemptRecord,
   Backlog,
@@ -46,7 +46,7 @@ import type {
 import { Audit } from './audit.ts';
 import { CancelVerbs } from './cancel.ts';
 import { Claims, type Renewal } from './claims.ts';
-import type { Connections } from '../../postgres/connections.ts';
+import { type Connections, connect } from '../../postgres/connections.ts';
 import { DatabaseTime } from './database-time.ts';
 import type { Hints } from './hints.ts';
 import type { Identities } from './identity.ts';
@@ -64,10 +64,11 @@ export { migratePostgres } from './open.ts';
 
 /** How a server uses its database. */
 export interface PostgresOptions {
-  /** Connections for writing, and as many again for reading; one more is for hints. 8 unless told: six servers fit into Postgres' own 100. */
+  /** How it is connected to; `connect` of connections.ts has the defaults. One more connection is for hints. */
   readonly connectionsMax?: number;
-  /** How long callers wait while Postgres is away (a restart, a failover) before they get an error. 10 s unless told. */
   readonly patience?: Duration;
+  /** Connections that are there already: the ledger uses them, and leaves them open when it is closed. */
+  readonly connections?: Connections;
   /** Told by how much the database's clock was set, or how long this machine slept. */
   readonly onClockSet?: (by: Duration) => void;
   /** By what the database's clock is watched: the machine's own clock that nobody can set, unless told. */
@@ -85,12 +86,20 @@ export interface PostgresOptions {
  * @throws Error when the database cannot be used: the message says why and what to do
  */
 export async function openPostgresLedger(url: string, options: PostgresOptions = {}): Promise<Ledger> {
-  const { connectionsMax = 8, patience = seconds(10), onCaution = () => {}, folder = null } = options;
+  const { onCaution = () => {}, folder = null } = options;
   const { onClockSet = () => {}, steady = steadyNow } = options;
-  const opened = await openDatabase(url, { connectionsMax, patience, onCaution, folder });
-  const ledger = new PostgresLedger(opened, { onClockSet, steady });
+  const connections = options.connections ?? (await connect(url, options));
+  const isLent = options.connections !== undefined;
+  const opened = await openDatabase(url, connections, { onCaution, folder, isLent });
+  const ledger = new PostgresLedger(opened, { onClockSet, steady, isLent });
   await ledger.check();
   return ledger;
+}
+
+/** What a ledger needs beside its database. */
+interface LedgerSettings extends Required<Pick<PostgresOptions, 'onClockSet' | 'steady'>> {
+  /** Whether the connections stay open when it is closed. */
+  readonly isLent: boolean;
 }
 
 /** What ends runs: kept in one lane and in order, so that of two calls for the same run the one that was asked first wins. */
@@ -128,11 +137,10 @@ class PostgresLedger implements Ledger {
   #singleCalls = 0;
   #lost = 0;
   #closed = false;
+  readonly #isLent: boolean;
 
-  constructor(
-    { connections, hints, identities }: Opened,
-    { onClockSet, steady }: Required<Pick<PostgresOptions, 'onClockSet' | 'steady'>>,
-  ) {
+  constructor({ connections, hints, identities }: Opened, { onClockSet, steady, isLent }: LedgerSettings) {
+    this.#isLent = isLent;
     this.#identities = identities;
     this.#connections = connections;
     this.#hints = hints;
@@ -413,7 +421,7 @@ class PostgresLedger implements Ledger {
     this.#closed = true;
     const lanes = [...this.#groupCommits(), this.#lookUps, this.#details];
     await Promise.all(lanes.map((lane) => lane.idle()));
-    await this.#connections.close();
+    await (this.#isLent ? this.#connections.idle() : this.#connections.close());
     await this.#hints.close();
   }
 

@@ -1,7 +1,7 @@
 // Opening the database: reachable, durable, migrated; or a sentence that says why not.
 
 import type pg from 'pg';
-import { type ConnectionOptions, Connections } from '../../postgres/connections.ts';
+import type { Connections } from '../../postgres/connections.ts';
 import { type Migrated, migrationsIn } from '../../migrations.ts';
 import { driverFor } from '../../postgres/driver.ts';
 import { notOpened, placeOf, Unusable } from '../../postgres/errors.ts';
@@ -32,7 +32,10 @@ interface Settings {
 }
 
 /** How a database is opened. */
-export type OpenOptions = ConnectionOptions & HintOptions;
+export interface OpenOptions extends HintOptions {
+  /** Whether the connections are somebody else's, and stay open where the database cannot be used. */
+  readonly isLent: boolean;
+}
 
 /** A database that can be used. */
 export interface Opened {
@@ -42,17 +45,16 @@ export interface Opened {
 }
 
 /**
- * Connects to the ledger's database and brings it to the newest migration.
+ * Brings the ledger's database to the newest migration, and begins to hear of other servers.
  *
  * @throws Error when it cannot be reached or used, would lose what it acknowledged, or was written by a newer claimcheck
  */
-export async function openDatabase(url: string, options: OpenOptions): Promise<Opened> {
+export async function openDatabase(url: string, connections: Connections, options: OpenOptions): Promise<Opened> {
   const driver = await driverFor(url);
-  const connections = new Connections(driver, url, options);
   try {
     await connections.first((client) => prepare(client, url));
   } catch (error) {
-    await connections.close();
+    if (!options.isLent) await connections.close();
     throw notOpened(error, url);
   }
   const hints = new Hints(driver, url, options);
