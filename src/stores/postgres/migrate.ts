@@ -39,7 +39,7 @@ export async function appliedTo(client: pg.ClientBase, url: string, schema: Post
 }
 
 async function recordedIn(client: pg.ClientBase, { name, unrecorded }: PostgresSchema): Promise<number> {
-  if (await isThere(client, `${name}.migrations`)) {
+  if (await isRecorded(client, name)) {
     const { rows } = await client.query<{ applied: number }>(
       `SELECT coalesce(max(number), 0) AS applied FROM ${name}.migrations`,
     );
@@ -47,6 +47,8 @@ async function recordedIn(client: pg.ClientBase, { name, unrecorded }: PostgresS
   }
   return unrecorded !== null && (await isThere(client, unrecorded)) ? 1 : 0;
 }
+
+const isRecorded = (client: pg.ClientBase, name: string): Promise<boolean> => isThere(client, `${name}.migrations`);
 
 async function isThere(client: pg.ClientBase, table: string): Promise<boolean> {
   const { rows } = await client.query<{ there: boolean }>(THERE, [table]);
@@ -68,10 +70,9 @@ export async function migrateSchema(client: pg.ClientBase, url: string, schema: 
     await client.query(patiently(`SELECT pg_advisory_xact_lock(${lock})`));
     // Another server may have migrated while this one waited for the lock.
     const applied = await appliedTo(client, url, schema);
-    await client.query(`
-      CREATE SCHEMA IF NOT EXISTS ${name};
-      CREATE TABLE IF NOT EXISTS ${name}.migrations (
-        number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at_ms BIGINT NOT NULL)`);
+    // Postgres refuses even IF NOT EXISTS to the owner of a schema who may make none.
+    if (applied === 0) await client.query(`CREATE SCHEMA IF NOT EXISTS ${name}`);
+    if (!(await isRecorded(client, name))) await client.query(recordOf(name));
     const record = (one: Migration): Promise<unknown> =>
       client.query(
         `INSERT INTO ${name}.migrations (number, name, applied_at_ms)
@@ -91,5 +92,13 @@ export async function migrateSchema(client: pg.ClientBase, url: string, schema: 
     throw error;
   }
 }
+
+/**
+ * Makes the record of migrations. Every role that may use the schema may read it, since every server reads it when it
+ * starts: a role may have been given the tables of the schema before there was a record.
+ */
+const recordOf = (name: string): string => `
+  CREATE TABLE ${name}.migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at_ms BIGINT NOT NULL);
+  GRANT SELECT ON ${name}.migrations TO PUBLIC`;
 
 const patiently = (text: string): pg.QueryConfig & pg.ClientConfig => ({ text, query_timeout: TIMEOUT });

@@ -78,13 +78,15 @@ function openMigrated(
   makePrivate(file);
   const db = new DatabaseSync(file, { timeout: store.busyTimeoutMs });
   try {
-    // Looked at first, since settings are written into the file.
-    transaction(db, () => isNew(db, file, store), 'BEGIN');
+    // Looked at first, since settings and migrations are written into the file.
+    transaction(db, () => assertUsable(db, file, store, ledger), 'BEGIN');
     for (const setting of store.settings) db.exec(`PRAGMA ${setting}`);
     const { applied } = migrateFile(db, store.migrations, store.applicationId);
     transaction(db, () => {
+      // Another process may be newer, and have migrated it meanwhile.
+      assertUsable(db, file, store, ledger);
       db.exec(BELONGS_TO);
-      if (ledger !== null) belong(db, file, store, ledger);
+      if (ledger !== null) db.prepare(BELONG).run({ ledger });
     });
     return { db, applied };
   } catch (cause) {
@@ -166,11 +168,16 @@ export function examineStoreFile(
 }
 
 function ownerMistakes(db: DatabaseSync, file: string, { what }: StoreFile, ledger: string | null): string[] {
+  return isStrange(db, ledger)
+    ? [`${file} is ${what} of another ledger than the one beside it. Put back the one that belongs here`]
+    : [];
+}
+
+/** Whether a file belongs to another ledger than this one; one that belongs to none yet does not. */
+function isStrange(db: DatabaseSync, ledger: string | null): boolean {
   const { tables } = new Query<{ tables: number }>(db, HAS_OWNER).only();
   const owner = tables === 0 ? undefined : new Query<{ ledger: string }>(db, OWNER).first();
-  return owner === undefined || ledger === null || owner.ledger === ledger
-    ? []
-    : [`${file} is ${what} of another ledger than the one beside it. Put back the one that belongs here`];
+  return owner !== undefined && ledger !== null && owner.ledger !== ledger;
 }
 
 function contentMistakes(db: DatabaseSync, file: string, { checks = [] }: StoreFile, limit: number): string[] {
@@ -187,13 +194,13 @@ function contentMistakes(db: DatabaseSync, file: string, { checks = [] }: StoreF
   return places.slice(0, limit).map((place) => `${file}: ${place}`);
 }
 
-/** A file that belongs to no ledger yet belongs to this one from now on. */
-function belong(db: DatabaseSync, file: string, { what, instead, remedy }: StoreFile, ledger: string): void {
-  db.prepare(BELONG).run({ ledger });
-  if (new Query<{ ledger: string }>(db, OWNER).only().ledger !== ledger)
-    throw new OtherFile(
-      `${file} is ${what} of another ledger than the one beside it. Put back the one that belongs here, or ${instead}. ${remedy ?? ADOPT}`,
-    );
+/** @throws OtherFile for a file that is not this store's, is of a newer schema, or belongs to another ledger */
+function assertUsable(db: DatabaseSync, file: string, store: StoreFile, ledger: string | null): void {
+  if (isNew(db, file, store) || !isStrange(db, ledger)) return;
+  const { what, instead, remedy } = store;
+  throw new OtherFile(
+    `${file} is ${what} of another ledger than the one beside it. Put back the one that belongs here, or ${instead}. ${remedy ?? ADOPT}`,
+  );
 }
 
 /** Makes a file for this user alone where it is not there. SQLite would make it readable for everybody; what it makes beside it has the rights that this one has. */
