@@ -76,7 +76,9 @@ export async function sendZenmlRun(
     run_index: run.sequence,
     run_name: run.runName,
   });
-  const used = `${metadata.slice(0, -1)},"parameters_used":${parameters ?? '{}'}}`;
+  // An input that is no object, as a raw body may be, has no parameters by their names.
+  const named = parameters !== null && /^\s*\{/.test(parameters) ? parameters : '{}';
+  const used = `${metadata.slice(0, -1)},"parameters_used":${named}}`;
   return reply.type('application/json').send(`${head.slice(0, -1)},"outputs":${outputs},"metadata":${used}}`);
 }
 

@@ -66,6 +66,12 @@ describe('a pipeline that succeeds', () => {
     expect((await invoke('pipeline', { do: 'say', value: null })).json.outputs).toEqual({ output: null });
   });
 
+  test('has no parameters by their names where its input is a list', async () => {
+    const answer = await server.postRaw('/endpoints/pipeline/invoke?on_row_error=mark', 'application/json', '[]');
+    expect(answer.json.metadata.parameters_used).toEqual({});
+    expect(answer.json.outputs).toEqual({ output: [] });
+  });
+
   test('has its numbers as they were written', async () => {
     const { text } = await server.post('/invoke', '{"parameters":{"big":9007199254740993}}');
     expect(text).toContain('"parameters_used":{"big":9007199254740993}');
