@@ -1,4 +1,5 @@
-// accept: durable async submits at 64 connections, against a bare server that stores nothing, in the same run.
+// accept: durable async submits at 64 connections, against a bare server that stores nothing, in
+// the same run.
 
 import type { BenchOptions } from './support/options.ts';
 import { claimcheckAt, submitRate } from './support/load.ts';
@@ -12,7 +13,8 @@ const ROUNDS = 3;
 
 /** Runs the bench and prints its figures. */
 export async function accept({ short }: BenchOptions): Promise<void> {
-  // The warm-up is long enough for both to be compiled: what is compared are servers that have been up for a while.
+  // The warm-up is long enough for both to be compiled: what is compared are servers that have been
+  // up for a while.
   const [warmUpSeconds, seconds] = short ? [2, 2] : [4, 5];
   await using cleanUp = new AsyncDisposableStack();
   const bare = await startProgram('support/bare-server.ts');

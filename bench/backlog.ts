@@ -1,4 +1,5 @@
-// backlog: what a million queued runs cost a server: throughput against a thousand queued, its memory, and how soon it works after kill -9.
+// backlog: what a million queued runs cost a server: throughput against a thousand queued, its
+// memory, and how soon it works after kill -9.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
@@ -18,7 +19,10 @@ const ROUNDS = 12;
 const RESTARTS = 3;
 /** Pause between two looks at how many runs are queued, in milliseconds. */
 const LOOK_MS = 20;
-/** How long a server works before it is killed, in milliseconds: a run that loses its server three times fails. */
+/**
+ * How long a server works before it is killed, in milliseconds: a run that loses its server three
+ * times fails.
+ */
 const WORK_MS = 1_000;
 
 /** A ledger, and its server, that is kept at a depth. */
@@ -83,7 +87,10 @@ async function measure(
 
 const megabytes = (bytes: number): string => `${count(bytes / 1_000_000)} MB`;
 
-/** Deployed by the server that is measured later: runs of another version would all have to be taken over by its own first. */
+/**
+ * Deployed by the server that is measured later: runs of another version would all have to be taken
+ * over by its own first.
+ */
 async function filled(place: Place, runs: number): Promise<Place> {
   await (await startClaimcheck({ ...place, model: 'noop' })).stop();
   await fill({ place: place.database ?? ledgerFile(place.data), endpoint: 'noop', runs, state: 'queued' });
@@ -108,7 +115,10 @@ async function isTaken(cleanUp: CleanUp, place: Place): Promise<boolean> {
   return isLedger(place.database!);
 }
 
-/** The side's rate, while the other one stands still. They take turns in short slices, so that what else the machine does hits both alike. */
+/**
+ * The side's rate, while the other one stands still. They take turns in short slices, so that what
+ * else the machine does hits both alike.
+ */
 async function rateOf({ server, depth }: Side, seconds: number): Promise<number> {
   server.resume();
   try {
@@ -154,7 +164,10 @@ async function lookAt(connections: Pool): Promise<EndpointBody> {
   return (await body.json()) as EndpointBody;
 }
 
-/** Seconds from the start of a server whose forerunner was killed at work until it has ended a run itself. */
+/**
+ * Seconds from the start of a server whose forerunner was killed at work until it has ended a run
+ * itself.
+ */
 async function timeRestarts(cleanUp: CleanUp, { place, server: first }: Side): Promise<number[]> {
   const times: number[] = [];
   let server = first;

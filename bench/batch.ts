@@ -1,4 +1,5 @@
-// batch: what a table costs beside its model: molecules against plain loops in as many processes, and a million rows that come back as they are.
+// batch: what a table costs beside its model: molecules against plain loops in as many processes,
+// and a million rows that come back as they are.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,7 +19,10 @@ import { folderFor } from './support/stores.ts';
 
 const MOLECULES = pathOf('../examples/molecules/data/esol-delaney.csv');
 const REPLICAS = 2;
-/** Rows per chunk: of the molecules six chunks, each of which takes a replica a tenth of a second; of the others some hundred kilobytes. */
+/**
+ * Rows per chunk: of the molecules six chunks, each of which takes a replica a tenth of a second;
+ * of the others some hundred kilobytes.
+ */
 const MOLECULE_CHUNK = 188;
 const ROW_CHUNK = 5_000;
 
@@ -112,7 +116,10 @@ function arrowOf(total: number): Content {
   return { bytes: tableToIPC(table, { format: 'stream' })!, contentType: BORDER_TYPES.arrow };
 }
 
-/** The bytes that must come back: of Arrow those of its rows as JSON Lines, since the lengths of its buffers may count their padding or not. */
+/**
+ * The bytes that must come back: of Arrow those of its rows as JSON Lines, since the lengths of its
+ * buffers may count their padding or not.
+ */
 const rowsOf = ({ bytes, contentType }: Content): Uint8Array =>
   contentType === BORDER_TYPES.arrow ? arrowToLines(bytes).lines : bytes;
 

@@ -1,4 +1,5 @@
-// Every published figure, one command each: `npm run bench -- <name>`, or all of them without a name; `--short` for about a minute each.
+// Every published figure, one command each: `npm run bench -- <name>`, or all of them without a
+// name; `--short` for about a minute each.
 
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';

@@ -1,5 +1,5 @@
-// cache: a table of which nearly everything was computed before, through an InferenceCache that knows a million rows; and the same table
-// without it, by the same model.
+// cache: a table of which nearly everything was computed before, through an InferenceCache that
+// knows a million rows; and the same table without it, by the same model.
 
 import { join } from 'node:path';
 import { systemClock } from '../src/system/clock.ts';
@@ -22,9 +22,14 @@ const NEW_ONE_IN = 100;
 const ROUNDS = 3;
 /** Rows that are written into a store at once. */
 const FILL_ROWS = 10_000;
-/** Chunks that cost next to nothing: the yardstick is the model and not the overhead of small ones. */
+/**
+ * Chunks that cost next to nothing: the yardstick is the model and not the overhead of small ones.
+ */
 const BATCH_SIZE = 1_000;
-/** What a place in a long list of molecules is multiplied with, so that neighbours are no neighbours in a store: a prime. */
+/**
+ * What a place in a long list of molecules is multiplied with, so that neighbours are no neighbours
+ * in a store: a prime.
+ */
 const STEP = 7_919;
 
 const smilesOf = (number: number): string => `CC(C)=CCCC(C)=CC(=O)N${number}`;

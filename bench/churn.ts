@@ -1,4 +1,5 @@
-// churn: how long a claim takes in a ledger with a million ended runs, against one that is new, both in turn within one run.
+// churn: how long a claim takes in a ledger with a million ended runs, against one that is new,
+// both in turn within one run.
 
 import { join } from 'node:path';
 import type { BenchOptions } from './support/options.ts';
@@ -41,7 +42,10 @@ async function openSides(cleanUp: CleanUp, fresh: string, churned: string, runs:
   return { fresh: await open(fresh), churned: await open(churned) };
 }
 
-/** Milliseconds of every claim, round by round. The two sides take turns loop by loop, so that what else the machine does hits both alike. */
+/**
+ * Milliseconds of every claim, round by round. The two sides take turns loop by loop, so that what
+ * else the machine does hits both alike.
+ */
 async function measure({ fresh, churned }: Sides, loops: number): Promise<{ fresh: number[]; churned: number[] }[]> {
   const rounds = Array.from({ length: ROUNDS }, () => ({ fresh: [] as number[], churned: [] as number[] }));
   for (let warm = 0; warm < WARM_UP_LOOPS; warm += 1) {

@@ -1,4 +1,5 @@
-// client: what lies between the end of the model's work on a chunk and the table in the caller's hands, on an asynchronous endpoint.
+// client: what lies between the end of the model's work on a chunk and the table in the caller's
+// hands, on an asynchronous endpoint.
 
 import { fileURLToPath } from 'node:url';
 import { connect, type Endpoint } from '../src/index.ts';

@@ -1,4 +1,5 @@
-// cold: how long the first answer takes of an endpoint that has no replica, by runtime, and what that time goes into.
+// cold: how long the first answer takes of an endpoint that has no replica, by runtime, and what
+// that time goes into.
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -54,7 +55,8 @@ export async function cold({ short }: BenchOptions): Promise<void> {
   });
   cleanUp.defer(kill);
   const times = new Map(Object.keys(MODELS).map((name) => [name, [] as Cold[]]));
-  // One start for nothing: it reads the files from the disk that the others find in memory. Then they take turns.
+  // One start for nothing: it reads the files from the disk that the others find in memory. Then
+  // they take turns.
   for (const name of times.keys()) await firstAnswer(url, name);
   for (let start = 0; start < (short ? STARTS_SHORT : STARTS); start += 1) {
     for (const [name, taken] of times) taken.push(await firstAnswer(url, name));

@@ -1,5 +1,5 @@
-// envelope: what reading the request of an invocation costs the event loop, a byte, for envelopes of many shapes up to the limit of a body.
-// Everybody else waits for as long.
+// envelope: what reading the request of an invocation costs the event loop, a byte, for envelopes
+// of many shapes up to the limit of a body. Everybody else waits for as long.
 
 import { setImmediate } from 'node:timers/promises';
 import { resolveEndpoint } from '../src/config/endpoint.ts';
@@ -15,7 +15,10 @@ import { readSubmission } from '../src/http/request/submission.ts';
 import type { BenchOptions } from './support/options.ts';
 import { count, ms, print } from './support/print.ts';
 
-/** Bytes of the shortest envelopes, and of those in between: what grows faster than the body shows between them. */
+/**
+ * Bytes of the shortest envelopes, and of those in between: what grows faster than the body shows
+ * between them.
+ */
 const SIZES = [64 * 1_024, 1_024 * 1_024 - 1_024, 4 * 1_024 * 1_024];
 /** The least of so many times counts: what else the machine does only adds. */
 const TIMES = 3;
@@ -110,7 +113,10 @@ const DEPLOYED: Deployed = {
 const longEnvelopes = new LongEnvelopes();
 const arrow = new ArrowConverter();
 
-/** Milliseconds that the event loop is held by a body from its bytes to a plan or a refusal, both of which are made whole; what a thread does meanwhile holds nobody up. */
+/**
+ * Milliseconds that the event loop is held by a body from its bytes to a plan or a refusal, both of
+ * which are made whole; what a thread does meanwhile holds nobody up.
+ */
 async function costOf(body: Uint8Array): Promise<number> {
   let least = Infinity;
   for (let time = 0; time < TIMES; time += 1) {

@@ -1,5 +1,6 @@
-// printing: what a model in Python pays for a print, beside what Python alone takes for it. Printing is reported line by line while the model
-// works, so that it is there after a crash; it should not be what a model waits for.
+// printing: what a model in Python pays for a print, beside what Python alone takes for it.
+// Printing is reported line by line while the model works, so that it is there after a crash; it
+// should not be what a model waits for.
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

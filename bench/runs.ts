@@ -1,4 +1,5 @@
-// runs: from submit to the end of a run that does nothing, 64 in flight, against three job queues behind the same front.
+// runs: from submit to the end of a run that does nothing, 64 in flight, against three job queues
+// behind the same front.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -17,7 +18,10 @@ const CONNECTIONS = 64;
 const ROUNDS = 9;
 const PEERS_FOLDER = fileURLToPath(new URL('./peers', import.meta.url));
 
-/** `plain` is each library's own calls, one for a request; `tuned` gathers requests into its bulk calls besides, with code of the user's own. */
+/**
+ * `plain` is each library's own calls, one for a request; `tuned` gathers requests into its bulk
+ * calls besides, with code of the user's own.
+ */
 const FORMS = ['plain', 'tuned'] as const;
 type Form = (typeof FORMS)[number];
 type Store = 'SQLite' | 'Postgres' | 'Redis';

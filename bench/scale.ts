@@ -1,4 +1,5 @@
-// scale: how close a fleet comes to the time that its runs take at the least, with its replicas there already, and from none.
+// scale: how close a fleet comes to the time that its runs take at the least, with its replicas
+// there already, and from none.
 
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,4 +1,5 @@
-// starts: how long a server takes until it listens, and what that costs, by what its endpoints are: each model file is inspected first.
+// starts: how long a server takes until it listens, and what that costs, by what its endpoints are:
+// each model file is inspected first.
 
 import { spawnSync } from 'node:child_process';
 import { chmod, readFile, writeFile } from 'node:fs/promises';
@@ -36,7 +37,8 @@ export async function starts({ short }: BenchOptions): Promise<void> {
   await chmod(models, 0o755);
   const cases = await casesIn(models);
   const taken = new Map(Object.keys(cases).map((name) => [name, [] as Start[]]));
-  // One start for nothing: it reads the files from the disk that the others find in memory. Then they take turns.
+  // One start for nothing: it reads the files from the disk that the others find in memory. Then
+  // they take turns.
   for (const endpoints of Object.values(cases)) await start(endpoints, compiled);
   for (let round = 0; round < (short ? ROUNDS_SHORT : ROUNDS); round += 1)
     for (const [name, endpoints] of Object.entries(cases)) taken.get(name)!.push(await start(endpoints, compiled));

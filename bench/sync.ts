@@ -1,4 +1,5 @@
-// sync: what the server adds to a synchronous invocation, over asking the very same replica on its socket, in turn within one run.
+// sync: what the server adds to a synchronous invocation, over asking the very same replica on its
+// socket, in turn within one run.
 
 import { Pool } from 'undici';
 import { SOCKET_VARIABLE } from '../src/model/protocol.ts';

@@ -1,4 +1,5 @@
-// waiters: how long a submit takes at a server where ten thousand clients wait for runs, against one where nobody waits, in turn.
+// waiters: how long a submit takes at a server where ten thousand clients wait for runs, against
+// one where nobody waits, in turn.
 
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -77,7 +78,10 @@ async function submitAll(connections: Pool, runs: number): Promise<string[]> {
   return ids.slice(0, runs);
 }
 
-/** Milliseconds that each submit took, of clients that send the next one a moment after the last is answered. */
+/**
+ * Milliseconds that each submit took, of clients that send the next one a moment after the last is
+ * answered.
+ */
 async function submitFor(connections: Pool, seconds: number): Promise<number[]> {
   const times: number[] = [];
   const endsAt = performance.now() + seconds * 1_000;

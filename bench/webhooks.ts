@@ -1,4 +1,5 @@
-// webhooks: how fast one receiver is told of a backlog of ended runs, against the same requests without a ledger, in turn.
+// webhooks: how fast one receiver is told of a backlog of ended runs, against the same requests
+// without a ledger, in turn.
 
 import { join } from 'node:path';
 import { systemClock } from '../src/system/clock.ts';

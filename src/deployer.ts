@@ -1,5 +1,5 @@
-// From an endpoint as somebody wrote it to a version that is at work: when the server starts, for what the configuration names and what was
-// deployed through a server before; and while it runs.
+// From an endpoint as somebody wrote it to a version that is at work: when the server starts, for
+// what the configuration names and what was deployed through a server before; and while it runs.
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -26,7 +26,10 @@ import { Inspections } from './replicas/runtimes/inspections.ts';
 
 const checkEndpoint = checkInWords(EndpointFile);
 
-/** What a model takes and whom its replicas run as, with what an operator should know; or what is wrong with it. */
+/**
+ * What a model takes and whom its replicas run as, with what an operator should know; or what is
+ * wrong with it.
+ */
 type Examined =
   | { readonly shape: ModelShape; readonly cautions: readonly string[] }
   | { readonly mistakes: readonly FieldError[] };
@@ -66,7 +69,10 @@ export class Deployer {
     };
   }
 
-  /** Everything that is wrong with the models of the configuration, programs that are not there among it; and what the others take. */
+  /**
+   * Everything that is wrong with the models of the configuration, programs that are not there
+   * among it; and what the others take.
+   */
   async lookOver(): Promise<{ kinds: ReadonlyMap<string, ModelShape['takes']>; mistakes: readonly FieldError[] }> {
     const { environment, endpoints } = this.#deps.config;
     const inspections = this.#inspections();
@@ -83,9 +89,10 @@ export class Deployer {
   }
 
   /**
-   * What is to be at work when the server starts: the endpoints of the configuration, each in the version that was deployed through a
-   * server since the configuration said something new; and endpoints that were deployed through a server alone. A version that can no
-   * longer be used gives way to the configuration's.
+   * What is to be at work when the server starts: the endpoints of the configuration, each in the
+   * version that was deployed through a server since the configuration said something new; and
+   * endpoints that were deployed through a server alone. A version that can no longer be used gives
+   * way to the configuration's.
    */
   async atStart(ledger: Ledger, shapes: ReadonlyMap<string, ModelShape>): Promise<Deployed[]> {
     const { config, log } = this.#deps;
@@ -194,7 +201,10 @@ export class Deployer {
       : { deployed: { spec, version, ...examined.shape } };
   }
 
-  /** Reads an endpoint as a configuration file would have it; paths are relative to the server's configuration. */
+  /**
+   * Reads an endpoint as a configuration file would have it; paths are relative to the server's
+   * configuration.
+   */
   #read(name: string, written: unknown): EndpointSpec {
     const errors = checkEndpoint(written);
     if (errors.length > 0) throw new ServiceError('invalid-request', 'The endpoint is not valid.', { errors });
@@ -204,7 +214,10 @@ export class Deployer {
     throw invalid(mistakes.map(({ pointer, detail }) => ({ pointer: pointer.slice(prefix.length + 1), detail })));
   }
 
-  /** The endpoint as somebody may deploy it: the operator any but as the server's user, a key what the configuration allows. */
+  /**
+   * The endpoint as somebody may deploy it: the operator any but as the server's user, a key what
+   * the configuration allows.
+   */
   #permitted(spec: EndpointSpec, principal: Principal): EndpointSpec {
     const permitted = this.#permit(spec, principal);
     if ('spec' in permitted) return permitted.spec;
@@ -222,8 +235,9 @@ export class Deployer {
   }
 
   /**
-   * Whoever deployed a version that is there was entitled to, and its model is what it was: anybody may go back to it. Not so to the server's
-   * user, to whom the configuration may have said no since.
+   * Whoever deployed a version that is there was entitled to, and its model is what it was: anybody
+   * may go back to it. Not so to the server's user, to whom the configuration may have said no
+   * since.
    */
   #assertMayReturn(record: DeploymentRecord, principal: Principal): void {
     const kept = keptSpec(record);
@@ -240,7 +254,10 @@ export class Deployer {
       );
   }
 
-  /** Whether a version runs as the server's user where others are to be had: said so, or (which the operator may) because its own cannot read it. */
+  /**
+   * Whether a version runs as the server's user where others are to be had: said so, or (which the
+   * operator may) because its own cannot read it.
+   */
   #wouldBeServers(spec: EndpointSpec, { isOperator }: Principal): boolean {
     const { users } = this.#deps;
     if (spec.user === 'server' || isOperator === true) return spec.user === 'server';
@@ -248,7 +265,10 @@ export class Deployer {
     return users.arePossible && 'uid' in chosen && chosen.uid === null;
   }
 
-  /** With its evaluation data, which a version that stood before can do without: a file that has gone since is told when rows of it are asked for. */
+  /**
+   * With its evaluation data, which a version that stood before can do without: a file that has
+   * gone since is told when rows of it are asked for.
+   */
   async #examineNew(spec: EndpointSpec, inspections = this.#inspections()): Promise<Examined> {
     const [examined, evaluation] = await Promise.all([this.#examine(spec, inspections), readEvaluation(spec)]);
     if (evaluation === null || !('mistake' in evaluation)) return examined;
@@ -257,8 +277,9 @@ export class Deployer {
   }
 
   /**
-   * The endpoint's own user inspects the model, where it is to have one: that shows that it can read it, and spares the look. Where it cannot,
-   * or something else is wrong, the look finds out which, and whether the server's user inspects the model in its place.
+   * The endpoint's own user inspects the model, where it is to have one: that shows that it can
+   * read it, and spares the look. Where it cannot, or something else is wrong, the look finds out
+   * which, and whether the server's user inspects the model in its place.
    */
   async #examine(spec: EndpointSpec, inspections: Inspections): Promise<Examined> {
     const { users } = this.#deps;
@@ -285,7 +306,10 @@ function whyForbidden({ name }: EndpointSpec, refused: readonly FieldError[], { 
   return `This server lets a key deploy what its configuration names, and no more: ${sentences}. Allow it there under deploy${orToken}.`;
 }
 
-/** Changes of the endpoints of a server: those of one endpoint one after the other, so that the one that was asked for last has the last word. */
+/**
+ * Changes of the endpoints of a server: those of one endpoint one after the other, so that the one
+ * that was asked for last has the last word.
+ */
 class Changes {
   readonly #ofName = new Map<string, Sequence>();
   readonly #ofDefault = new Sequence();
@@ -351,14 +375,19 @@ function deploymentOf(spec: EndpointSpec, source: 'config' | 'api') {
   };
 }
 
-/** Changes when the specification does, or the model file. What the file imports is not followed. */
+/**
+ * Changes when the specification does, or the model file. What the file imports is not followed.
+ */
 function fingerprintOf(spec: EndpointSpec): string {
   const digest = createHash('sha256').update(JSON.stringify(spec));
   if ('file' in spec.model) digest.update(readFileSync(spec.model.file));
   return digest.digest('hex');
 }
 
-/** The specification of a version that is what it was, or why it is not: one that somebody has damaged keeps no server from its other endpoints. */
+/**
+ * The specification of a version that is what it was, or why it is not: one that somebody has
+ * damaged keeps no server from its other endpoints.
+ */
 function keptSpec(record: DeploymentRecord): { readonly spec: EndpointSpec } | { readonly reason: string } {
   const { version, fingerprint, spec: text } = record;
   try {

@@ -1,5 +1,5 @@
-// What comes before a server: the models of its configuration are inspected. It needs little of the server's code, so that the processes
-// which inspect are at work while the rest is loaded.
+// What comes before a server: the models of its configuration are inspected. It needs little of the
+// server's code, so that the processes which inspect are at work while the rest is loaded.
 
 import type { Config } from './config/config.ts';
 import { Deployer } from './deployer.ts';
@@ -14,7 +14,10 @@ export interface Examination {
   readonly users: Users;
   readonly log: Log;
   readonly deployer: Deployer;
-  /** What every endpoint's model takes; rejects with a ConfigError that names those which cannot be used. */
+  /**
+   * What every endpoint's model takes; rejects with a ConfigError that names those which cannot be
+   * used.
+   */
   readonly found: ReturnType<Deployer['examineConfig']>;
 }
 
@@ -29,7 +32,9 @@ export function examine(config: Config): Examination {
   return { users, log, deployer, found };
 }
 
-/** What every endpoint's model takes, and all that is wrong with any of them; nothing is started. */
+/**
+ * What every endpoint's model takes, and all that is wrong with any of them; nothing is started.
+ */
 export async function inspectModels(
   config: Config,
 ): Promise<{ kinds: ReadonlyMap<string, ModelKind>; mistakes: readonly FieldError[] }> {

@@ -1,4 +1,5 @@
-// What `import ... from 'claimcheck'` gives: the client. Nothing of the server is reached from here.
+// What `import ... from 'claimcheck'` gives: the client. Nothing of the server is reached from
+// here.
 
 export type { RetryOptions } from './client/backoff.ts';
 export { Claimcheck, connect, type ConnectOptions, type RunsFilter } from './client/connect.ts';

@@ -1,4 +1,5 @@
-// The composition root: starts everything in order, stops it in reverse. Which drivers there are, stores.ts knows.
+// The composition root: starts everything in order, stops it in reverse. Which drivers there are,
+// stores.ts knows.
 
 import { statSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
@@ -42,7 +43,10 @@ import { launchReplica } from './replicas/runtimes/runtime.ts';
 /** How long running work may go on after a stop was asked for, before it is queued again. */
 const STOP_GRACE: Duration = seconds(10);
 
-/** How much of that webhooks have which are on their way: what is cut off is sent again, by the next server or by another one. */
+/**
+ * How much of that webhooks have which are on their way: what is cut off is sent again, by the next
+ * server or by another one.
+ */
 const LAST_DELIVERIES: Duration = seconds(2);
 
 /** A server that is up. */
@@ -52,27 +56,43 @@ export interface Service {
   readonly endpoints: readonly Deployed[];
   /** Where its ledger is: a file, or `postgres://host:port/database`, never with a password. */
   readonly ledger: string;
-  /** How many API keys it took when it started; null while none was ever made, as it asks for none then. */
+  /**
+   * How many API keys it took when it started; null while none was ever made, as it asks for none
+   * then.
+   */
   readonly usableKeys: number | null;
   /** How the ledger has been writing. */
   stats(): LedgerStats;
-  /** What keeps its replicas apart from it and from each other: names of rows in docs/isolation.md. */
+  /**
+   * What keeps its replicas apart from it and from each other: names of rows in docs/isolation.md.
+   */
   readonly isolation: readonly string[];
-  /** What this machine, or the configuration, does not do that a reader of the docs would rely on, in sentences. */
+  /**
+   * What this machine, or the configuration, does not do that a reader of the docs would rely on,
+   * in sentences.
+   */
   readonly cautions: readonly string[];
-  /** Resolves when the store can no longer be trusted: the process must end, without stopping the service first. */
+  /**
+   * Resolves when the store can no longer be trusted: the process must end, without stopping the
+   * service first.
+   */
   readonly broken: Promise<StorageBroken>;
-  /** Takes no new work, gives running work its grace, queues the rest again, and lets go of everything. `hurry` ends the grace. */
+  /**
+   * Takes no new work, gives running work its grace, queues the rest again, and lets go of
+   * everything. `hurry` ends the grace.
+   */
   stop(hurry?: AbortSignal): Promise<void>;
 }
 
 /**
- * Starts a server; when this resolves it takes requests, and what an earlier server left behind is queued again.
+ * Starts a server; when this resolves it takes requests, and what an earlier server left behind is
+ * queued again.
  *
  * @param limits what is to be otherwise than the configuration can say it, as tests have it
  * @param machineClock the machine's clock, which tests set
  * @param examination of the same configuration, where that has begun
- * @throws ConfigError, or Error when the data folder or the port is taken: the message says what to do
+ * @throws ConfigError, or Error when the data folder or the port is taken: the message says what to
+ *   do
  */
 export async function startService(
   config: Config,
@@ -144,7 +164,10 @@ export async function startService(
   }
 }
 
-/** Tells the vault of every endpoint, which has a secret in it from then on; answers what tells it of those that are deployed later. */
+/**
+ * Tells the vault of every endpoint, which has a secret in it from then on; answers what tells it
+ * of those that are deployed later.
+ */
 async function announcer(
   vault: Vault,
   clock: Clock,
@@ -155,7 +178,9 @@ async function announcer(
   return announce;
 }
 
-/** What the server takes, lowered to what this process may have open; with a sentence where it was. */
+/**
+ * What the server takes, lowered to what this process may have open; with a sentence where it was.
+ */
 function limitsOf(
   wanted: ServerLimits,
   endpoints: readonly Deployed[],
@@ -188,7 +213,8 @@ async function listen(server: HttpServer, config: Config, operator: OperatorToke
   await server.app.listen({ host: config.host, port: config.port }).catch((cause: unknown) => {
     throw new Error(cannotListen(config, cause as NodeJS.ErrnoException), { cause });
   });
-  // A connection that cannot be taken, as for want of descriptors, is its caller's alone; an 'error' that nobody hears would end the server.
+  // A connection that cannot be taken, as for want of descriptors, is its caller's alone; an
+  // 'error' that nobody hears would end the server.
   server.app.server.on('error', () => {});
   operator.publish(urlOf(server.app.server.address() as AddressInfo));
   return {
@@ -207,7 +233,8 @@ async function comeToRest(
 ): Promise<void> {
   engine.drain();
   server.release();
-  // Controllers and not AbortSignal.any: a timeout that only such a signal knows of may be collected before it fires, and nobody would ever stop.
+  // Controllers and not AbortSignal.any: a timeout that only such a signal knows of may be
+  // collected before it fires, and nobody would ever stop.
   const [graceOver, cutOff] = [new AbortController(), new AbortController()];
   const end = (): void => [graceOver, cutOff].forEach((one) => one.abort());
   const timers = [setTimeout(end, STOP_GRACE), setTimeout(() => cutOff.abort(), LAST_DELIVERIES)];
@@ -244,7 +271,10 @@ function launcherOf(
   };
 }
 
-/** A data folder that was made by somebody else may be open to other users, replicas among them; its rights are theirs to change. */
+/**
+ * A data folder that was made by somebody else may be open to other users, replicas among them; its
+ * rights are theirs to change.
+ */
 function openTo(data: string, users: Users): string[] {
   const isOpen = (statSync(data).mode & 0o007) !== 0;
   return isOpen && users.any

@@ -1,4 +1,5 @@
-// Holds the imports of src/ against the arrows of ARCHITECTURE.md: `node tools/boundaries.ts [folder]`, where folder holds the src/ to look at.
+// Holds the imports of src/ against the arrows of ARCHITECTURE.md: `node tools/boundaries.ts
+// [folder]`, where folder holds the src/ to look at.
 
 import { createRequire } from 'node:module';
 import { cruise, type IConfiguration, type ICruiseResult } from 'dependency-cruiser';

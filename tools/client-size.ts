@@ -1,5 +1,6 @@
-// What the client weighs: `node tools/client-size.ts` bundles the package's entry as a page would, in memory, and fails where anything of the
-// server or of Node is in it, or where it has grown over its budget. How long Node takes to import it is printed, and never judged.
+// What the client weighs: `node tools/client-size.ts` bundles the package's entry as a page would,
+// in memory, and fails where anything of the server or of Node is in it, or where it has grown over
+// its budget. How long Node takes to import it is printed, and never judged.
 
 import { execFileSync } from 'node:child_process';
 import { relative } from 'node:path';
@@ -12,7 +13,10 @@ import manifest from '../package.json' with { type: 'json' };
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const ENTRY = fileURLToPath(new URL('../src/index.ts', import.meta.url));
 
-/** The rooms that the client may be made of. What its files import from elsewhere is a mistake in them. */
+/**
+ * The rooms that the client may be made of. What its files import from elsewhere is a mistake in
+ * them.
+ */
 const ROOMS =
   /^src\/(?:index\.ts$|client\/|cache\/|table\/|wire\/|domain\/(?:backoff|errors|time)\.ts$|config\/define-config\.ts$)/;
 /** Libraries that whoever hands in their tables has already. */
@@ -21,10 +25,12 @@ const PEERS = Object.keys(manifest.peerDependencies);
 const PACKAGES = /(?:^|\/)node_modules\/(?:eventsource-parser|picocolors|@uwdata\/flechette)\//;
 
 /**
- * Most that the entry may weigh, minified and gzipped, in bytes: what is loaded at once, and what is loaded besides where it is used. Set with a
- * small margin over what it weighed when this was written; raise it with a reason. Raised last for what tables say of separators, columns in
- * order and rows that Arrow cannot hold, where before a value was changed in silence or the whole table refused; and
- * for waiting for servers that come up again; and last for rows that are promises or Maps, and for names that only quotes keep from being values.
+ * Most that the entry may weigh, minified and gzipped, in bytes: what is loaded at once, and what
+ * is loaded besides where it is used. Set with a small margin over what it weighed when this was
+ * written; raise it with a reason. Raised last for what tables say of separators, columns in order
+ * and rows that Arrow cannot hold, where before a value was changed in silence or the whole table
+ * refused; and for waiting for servers that come up again; and last for rows that are promises or
+ * Maps, and for names that only quotes keep from being values.
  */
 const BUDGET = { atOnce: 33_000, later: 35_000 } as const;
 

@@ -1,4 +1,5 @@
-// Writes the pages that are made from the source, or with --check says which of them no longer agree with it.
+// Writes the pages that are made from the source, or with --check says which of them no longer
+// agree with it.
 
 import { readFile, writeFile } from 'node:fs/promises';
 import { PROBLEMS } from '../src/domain/errors.ts';

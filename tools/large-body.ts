@@ -1,4 +1,5 @@
-// A body of any size through a server and back, generated and checked while it flows; and what it cost the server's memory.
+// A body of any size through a server and back, generated and checked while it flows; and what it
+// cost the server's memory.
 
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -39,7 +40,10 @@ export interface LargeBodyResult {
   readonly grownBytes: number;
 }
 
-/** Sends a body to an endpoint that gives it back, waits for the run, and fetches its output, whole and in ranges. */
+/**
+ * Sends a body to an endpoint that gives it back, waits for the run, and fetches its output, whole
+ * and in ranges.
+ */
 export async function throughAndBack(
   url: string,
   pid: number,

@@ -1,4 +1,5 @@
-// `claimcheck serve` in a process of its own, as people start it: for the demo, the fault loops and the tests.
+// `claimcheck serve` in a process of its own, as people start it: for the demo, the fault loops and
+// the tests.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,7 +21,10 @@ export interface Served {
   ended(): Promise<number | null>;
 }
 
-/** The command line that serves a configuration with its data in a folder. Port 0 is any that is free. */
+/**
+ * The command line that serves a configuration with its data in a folder. Port 0 is any that is
+ * free.
+ */
 export const serveCommand = (config: string, data: string, port = '0'): string[] => [
   process.execPath,
   COMMAND,
@@ -38,7 +42,10 @@ export interface ServeOptions {
   /** What its environment has beside this process's. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** Whether it leads a process group of its own, so that whatever starts it in turn can be ended with it. */
+  /**
+   * Whether it leads a process group of its own, so that whatever starts it in turn can be ended
+   * with it.
+   */
   readonly detached?: boolean;
   /** Where its standard error goes; kept for `stderr()` unless told. */
   readonly stderr?: 'inherit' | 'pipe';

@@ -1,8 +1,8 @@
 // Holds the English of the repository to a list of words: `node tools/words.ts [folder] [--lower]`.
 //
-// What the list names must be written otherwise, and a comment fits 100 columns. Texts that are older than the list have
-// an allowance for each folder in words.json, which may only shrink: more is a mistake, and less is too, until the
-// allowance is lowered with --lower.
+// What the list names must be written otherwise, and a comment fits 100 columns. Texts that are
+// older than the list have an allowance for each folder in words.json, which may only shrink: more
+// is a mistake, and less is too, until the allowance is lowered with --lower.
 
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -11,14 +11,14 @@ import { parseArgs } from 'node:util';
 
 /** Words that a reader has to translate, and what to write instead. */
 const WORDS: readonly (readonly [found: RegExp, write: string])[] = [
-  [/\bwho(?:m)?(?:so)?ever\b/i, 'who it is: a caller, a client, an operator, a model; or "anyone who"'],
-  [/\bwhatever\b/i, 'what it is, or "regardless of"'],
-  [/\bwhichever\b/i, '"any", or which one it is'],
-  [/\bwhat (?:has )?(?:came|comes|become|became|becomes) of\b/i, 'the result, the outcome, the state'],
-  [/\blet(?:s|ting)? go of\b/i, '"release", "delete", "close"'],
-  [/\bthat which\b/i, '"what", or the thing itself'],
-  [/\b(?:he|she|him|his|hers?)\b(?!['’])/, '"it" or "they"'],
-  [/\bnobody (?:has|is|does) to\b/i, 'who need not: the subject first'],
+  [/\bwho(?:m)?(?:so)?ever\b/gi, 'who it is: a caller, a client, an operator, a model; or "anyone who"'],
+  [/\bwhatever\b/gi, 'what it is, or "regardless of"'],
+  [/\bwhichever\b/gi, '"any", or which one it is'],
+  [/\bwhat (?:has )?(?:came|comes|become|became|becomes) of\b/gi, 'the result, the outcome, the state'],
+  [/\blet(?:s|ting)? go of\b/gi, '"release", "delete", "close"'],
+  [/\bthat which\b/gi, '"what", or the thing itself'],
+  [/\b(?:he|she|him|his|hers?)\b(?!['’])/g, '"it" or "they"'],
+  [/\bnobody (?:has|is|does) to\b/gi, 'who need not: the subject first'],
 ];
 
 /** Widest line of a comment, in columns. */
@@ -30,7 +30,7 @@ const SOURCES = /^(?:src|test|bench|tools|examples|bin)\/.*\.[jt]s$/;
 /** The list itself, and its test. */
 const EXCUSED = /^(?:tools\/words\.ts|test\/tools\/words\.test\.ts)$/;
 
-/** How many lines of a folder are excused. */
+/** How many words and wide lines of a folder are excused. */
 interface Allowance {
   readonly words: number;
   readonly wide: number;
@@ -62,13 +62,12 @@ function mistakesIn(path: string): Mistake[] {
     .split('\n')
     .flatMap((line, at): Mistake[] => {
       const place = `${path}:${at + 1}`;
-      const found = WORDS.flatMap(([word, write]) => {
-        const [text] = word.exec(line) ?? [];
-        return text === undefined ? [] : [`"${text}": write ${write}`];
-      });
+      const found = WORDS.flatMap(([word, write]) =>
+        [...line.matchAll(word)].map(([text]) => `"${text}": write ${write}`),
+      );
       const isWide = SOURCES.test(path) && isComment(line) && line.length > COLUMNS_MAX;
       return [
-        ...(found.length > 0 ? [{ place, folder, kind: 'words' as const, says: found.join('; ') }] : []),
+        ...found.map((says) => ({ place, folder, kind: 'words' as const, says })),
         ...(isWide ? [{ place, folder, kind: 'wide' as const, says: `${line.length} columns of a comment` }] : []),
       ];
     });
@@ -114,7 +113,5 @@ if (values.lower) {
 }
 const total = (kind: keyof Allowance): number => mistakes.filter((one) => one.kind === kind).length;
 for (const complaint of complaints) process.stdout.write(`${complaint}\n`);
-process.stdout.write(
-  `${paths.length} files: ${total('words')} lines with words of the list, ${total('wide')} wide comments\n`,
-);
+process.stdout.write(`${paths.length} files: ${total('words')} words of the list, ${total('wide')} wide comments\n`);
 process.exitCode = complaints.length === 0 ? 0 : 1;

@@ -1,5 +1,6 @@
 // BullMQ on Redis: node bullmq.mjs <plain|tuned> <redis port>
-// The end is taken from the worker's own event, which comes once Redis has moved the job and is sooner than QueueEvents.
+// The end is taken from the worker's own event, which comes once Redis has moved the job and is
+// sooner than QueueEvents.
 
 import { Queue, Worker } from 'bullmq';
 import { serve } from './front.mjs';
@@ -21,7 +22,8 @@ const ended = await serve({
   },
 });
 
-// Each worker asks for jobs one after the other, so that several of them with fewer places each are twice as fast as one with 64.
+// Each worker asks for jobs one after the other, so that several of them with fewer places each are
+// twice as fast as one with 64.
 const workers = { plain: 1, tuned: 8 }[form];
 for (let started = 0; started < workers; started += 1) {
   const worker = new Worker('noop', async (job) => job.data, { connection, concurrency: 64 / workers });

@@ -1,9 +1,12 @@
-// The front that every peer gets: the two routes that an asynchronous user calls, in the framework and version that claimcheck uses.
-// POST /runs answers 202 once the run is durable; GET /runs/{id}?wait=60 answers when it has ended.
+// The front that every peer gets: the two routes that an asynchronous user calls, in the framework
+// and version that claimcheck uses. POST /runs answers 202 once the run is durable; GET
+// /runs/{id}?wait=60 answers when it has ended.
 
 import fastify from 'fastify';
 
-/** Runs of this process that have not ended: whoever waits for one of them need not ask the store. */
+/**
+ * Runs of this process that have not ended: whoever waits for one of them need not ask the store.
+ */
 class OpenRuns {
   #waiting = new Map();
 
@@ -26,7 +29,8 @@ class OpenRuns {
 /**
  * Serves a peer, and prints where.
  *
- * @param peer `submit(id, input)` resolves when the run is durable; `lookUp(id)` answers what the store has as its output, or undefined
+ * @param peer `submit(id, input)` resolves when the run is durable; `lookUp(id)` answers what the
+ *   store has as its output, or undefined
  * @returns `ended(id, output)`, to be called when the end of a run is durable
  */
 export async function serve({ submit, lookUp }) {

@@ -1,6 +1,7 @@
 // graphile-worker on Postgres: node graphile-worker.mjs <plain|tuned> <postgres url>
-// It forgets a job once it is done, and says that it is before that is committed. So the task writes its result down itself, as a user
-// does who wants one, and the end is known once that is committed.
+// It forgets a job once it is done, and says that it is before that is committed. So the task
+// writes its result down itself, as a user does who wants one, and the end is known once that is
+// committed.
 
 import { Logger, makeWorkerUtils, run } from 'graphile-worker';
 import pg from 'pg';

@@ -1,7 +1,9 @@
-// Calls that come while others are being written are written together, by the bulk call that each library has.
+// Calls that come while others are being written are written together, by the bulk call that each
+// library has.
 
 /**
- * @param write takes items and resolves when all of them are durable; its answers stand at the places of their items
+ * @param write takes items and resolves when all of them are durable; its answers stand at the
+ *   places of their items
  * @param underwayMax groups that are written at the same time
  */
 export function grouped(write, underwayMax = 1) {
@@ -12,7 +14,8 @@ export function grouped(write, underwayMax = 1) {
   function schedule() {
     if (scheduled || underway >= underwayMax || waiting.length === 0) return;
     scheduled = true;
-    // At the end of the event loop's turn, so that requests that were read in one turn share a group.
+    // At the end of the event loop's turn, so that requests that were read in one turn share a
+    // group.
     setImmediate(() => {
       scheduled = false;
       const group = waiting;

@@ -1,6 +1,6 @@
 // pg-boss on Postgres: node pg-boss.mjs <plain|tuned> <postgres url>
-// Jobs are fetched and completed by the batch, in loops of our own and not by work(): so the end is known once it is committed, and
-// the loops are woken by the submit itself instead of by NOTIFY.
+// Jobs are fetched and completed by the batch, in loops of our own and not by work(): so the end is
+// known once it is committed, and the loops are woken by the submit itself instead of by NOTIFY.
 
 import { PgBoss } from 'pg-boss';
 import { serve } from './front.mjs';

@@ -1,4 +1,5 @@
-// The yardstick of `accept`: a bare node:http server that parses the body, makes an id, and answers 202. It stores nothing.
+// The yardstick of `accept`: a bare node:http server that parses the body, makes an id, and answers
+// 202. It stores nothing.
 
 import { randomUUIDv7 } from 'node:crypto';
 import { createServer } from 'node:http';

@@ -15,7 +15,10 @@ export interface ServerOptions {
   readonly data: string;
   /** URL of a Postgres database for the ledger; null for the embedded one. */
   readonly database: string | null;
-  /** `noop` answers its input, 64 at a time; `never` does not become ready, so that what is accepted stays queued. Or endpoints of the bench's own. */
+  /**
+   * `noop` answers its input, 64 at a time; `never` does not become ready, so that what is accepted
+   * stays queued. Or endpoints of the bench's own.
+   */
   readonly model: 'noop' | 'never' | Readonly<Record<string, EndpointFile>>;
 }
 

@@ -45,7 +45,10 @@ export async function submitRate(target: Target, connections: number, seconds: n
   return result['2xx'] / result.duration;
 }
 
-/** Runs per second that were submitted and then waited for until they had succeeded, two requests each. */
+/**
+ * Runs per second that were submitted and then waited for until they had succeeded, two requests
+ * each.
+ */
 export async function runRate(target: Target, connections: number, seconds: number): Promise<number> {
   let succeeded = 0;
   const wait: autocannon.Request = {

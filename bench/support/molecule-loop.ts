@@ -1,6 +1,7 @@
-// The model of the example in a plain loop, without any server: prints that it is ready, and for every line that it is sent works through its
-// share of a table, from CSV to CSV and as many rows at a time as a replica is given, and says how many bytes came of it.
-// Arguments: the table, which share, of how many, and rows at a time.
+// The model of the example in a plain loop, without any server: prints that it is ready, and for
+// every line that it is sent works through its share of a table, from CSV to CSV and as many rows
+// at a time as a replica is given, and says how many bytes came of it. Arguments: the table, which
+// share, of how many, and rows at a time.
 
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';

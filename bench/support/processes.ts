@@ -5,7 +5,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 /** Length of a clock tick in microseconds: USER_HZ is 100 on every Linux that Node runs on. */
 const TICK_US = 10_000;
 
-/** Microseconds of processor time that a process and all its descendants have used; those that have ended are counted by who waited for them. */
+/**
+ * Microseconds of processor time that a process and all its descendants have used; those that have
+ * ended are counted by who waited for them.
+ */
 export function processorTime(pid: number): number {
   const children = new Map<number, number[]>();
   const ticks = new Map<number, number>();
@@ -24,7 +27,8 @@ export function processorTime(pid: number): number {
 function readStat(pid: number): { parent: number; ticks: number } | null {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name stands in brackets and may hold anything, so what is counted starts behind the last one.
+    // The name stands in brackets and may hold anything, so what is counted starts behind the last
+    // one.
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
     return {
       parent: Number(fields[1]),
@@ -36,7 +40,10 @@ function readStat(pid: number): { parent: number; ticks: number } | null {
   }
 }
 
-/** The value that a variable had when the processes below a process were started, where any of them had one. */
+/**
+ * The value that a variable had when the processes below a process were started, where any of them
+ * had one.
+ */
 export function variableBelow(pid: number, name: string): string | null {
   for (const entry of readdirSync('/proc')) {
     if (!/^\d+$/.test(entry) || readStat(Number(entry))?.parent !== pid) continue;

@@ -58,17 +58,25 @@ async function startNode(argv: readonly string[], env: NodeJS.ProcessEnv = proce
 export const startClaimcheck = (options: ServerOptions): Promise<Program> =>
   startNode([...flagsOfCommand(), pathOf('support/claimcheck-server.ts'), JSON.stringify(options)]);
 
-/** Starts `claimcheck serve` as somebody does who types it, on any port; what Node has compiled is kept in a folder of `env`. */
+/**
+ * Starts `claimcheck serve` as somebody does who types it, on any port; what Node has compiled is
+ * kept in a folder of `env`.
+ */
 export const startCommand = (options: readonly string[], env: NodeJS.ProcessEnv): Promise<Program> =>
   startNode([...flagsOfCommand(), pathOf('../bin/claimcheck.js'), 'serve', '--port', '0', ...options], env);
 
-/** The flags that Node gets where the command is started by its name, from the command's first line. */
+/**
+ * The flags that Node gets where the command is started by its name, from the command's first line.
+ */
 function flagsOfCommand(): string[] {
   const [firstLine] = readFileSync(pathOf('../bin/claimcheck.js'), 'utf8').split('\n', 1);
   return firstLine!.split(' ').filter((word) => word.startsWith('--'));
 }
 
-/** Fills a ledger in a process of its own, so that none of its memory or locks is left; see `FillOptions`. */
+/**
+ * Fills a ledger in a process of its own, so that none of its memory or locks is left; see
+ * `FillOptions`.
+ */
 export async function fill(options: FillOptions): Promise<void> {
   await (await startProgram('support/fill.ts', JSON.stringify(options))).stop();
 }

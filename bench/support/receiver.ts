@@ -1,4 +1,5 @@
-// A receiver of webhooks in a process of its own: node receiver.ts <milliseconds that it takes for each, or "never">
+// A receiver of webhooks in a process of its own: node receiver.ts <milliseconds that it takes for
+// each, or "never">
 
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

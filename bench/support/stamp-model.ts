@@ -1,4 +1,5 @@
-// Gives rows back with the time at which it was done with them, in milliseconds of the machine's clock.
+// Gives rows back with the time at which it was done with them, in milliseconds of the machine's
+// clock.
 
 import { defineModel } from 'claimcheck/model';
 

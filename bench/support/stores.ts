@@ -1,4 +1,5 @@
-// The stores that a bench measures on: a folder for SQLite, a Postgres, a Redis; each is gone when the bench is.
+// The stores that a bench measures on: a folder for SQLite, a Postgres, a Redis; each is gone when
+// the bench is.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,7 +21,10 @@ export async function folderFor(cleanUp: CleanUp): Promise<string> {
   );
 }
 
-/** A Postgres with its defaults, which are durable (fsync and synchronous_commit on); the one that the tests use. */
+/**
+ * A Postgres with its defaults, which are durable (fsync and synchronous_commit on); the one that
+ * the tests use.
+ */
 export async function postgresFor(cleanUp: CleanUp): Promise<PostgresServer> {
   return cleanUp.adopt(await startPostgres(), (server) => server.stop());
 }
@@ -34,7 +38,10 @@ export async function isLedger(database: string): Promise<boolean> {
 /** Whether there is a redis-server on the PATH. */
 export const hasRedis = (): boolean => spawnSync('redis-server', ['--version']).status === 0;
 
-/** Starts a Redis that has every write on disk before it answers (append-only file, fsynced always); answers its port. */
+/**
+ * Starts a Redis that has every write on disk before it answers (append-only file, fsynced always);
+ * answers its port.
+ */
 export async function redisFor(cleanUp: CleanUp): Promise<number> {
   const [folder, port] = [await folderFor(cleanUp), await freePort()];
   const durable = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''];

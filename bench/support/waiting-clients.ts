@@ -1,12 +1,15 @@
-// Clients that wait for runs, in a process of their own: node waiting-clients.ts <url> <file with a run's id on every line>
-// Prints a line once all of them wait, and goes on until it is ended. Plain sockets, so that ten thousand of them cost little.
+// Clients that wait for runs, in a process of their own: node waiting-clients.ts <url> <file with a
+// run's id on every line> Prints a line once all of them wait, and goes on until it is ended. Plain
+// sockets, so that ten thousand of them cost little.
 
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 
 /** Seconds of one poll, the longest there is. */
 const WAIT_SECONDS = 60;
-/** Connections that are made at the same time: more would not fit the server's queue of new ones. */
+/**
+ * Connections that are made at the same time: more would not fit the server's queue of new ones.
+ */
 const AT_ONCE = 100;
 
 const { hostname, port, host } = new URL(process.argv[2]!);
@@ -19,11 +22,13 @@ function wait(runId: string): Promise<void> {
     const poll = (seconds: number): void =>
       void socket.write(`GET /runs/${runId}?wait=${seconds} HTTP/1.1\r\nhost: ${host}\r\n\r\n`);
     socket.on('connect', () => {
-      // Of any length the first time, so that the polls end one after the other and not all at once.
+      // Of any length the first time, so that the polls end one after the other and not all at
+      // once.
       poll(1 + Math.floor(Math.random() * WAIT_SECONDS));
       resolve();
     });
-    // An answer fits one packet on the loopback interface, and the run goes on: it is asked for again.
+    // An answer fits one packet on the loopback interface, and the run goes on: it is asked for
+    // again.
     socket.on('data', (bytes) => {
       if (!bytes.toString('latin1').startsWith('HTTP/1.1 200'))
         throw new Error(`A poll was answered with ${bytes.toString()}`);

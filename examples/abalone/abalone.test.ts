@@ -77,7 +77,8 @@ describe.skipIf(!hasPython)(`the example with abalone (${NO_PYTHON} where this i
     );
     expect(script!.toString().split('\n')).toHaveLength(1 + 4_177 + 1);
     expect(program!.equals(script!)).toBe(true);
-    // Byte for byte as well, but for one thing: Python writes a whole number of rings as 9.0, and JavaScript as 9.
+    // Byte for byte as well, but for one thing: Python writes a whole number of rings as 9.0, and
+    // JavaScript as 9.
     expect(file!.toString()).toBe(script!.toString().replaceAll(/\.0$/gm, ''));
   });
 

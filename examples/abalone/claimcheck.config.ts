@@ -1,4 +1,5 @@
-// One model in three ways: a script as SageMaker runs them, a file in TypeScript, and a program of its own. Their tables are the same.
+// One model in three ways: a script as SageMaker runs them, a file in TypeScript, and a program of
+// its own. Their tables are the same.
 
 import { defineConfig } from 'claimcheck';
 

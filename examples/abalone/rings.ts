@@ -14,7 +14,9 @@ const MEASUREMENTS = [
 ] as const;
 const SEXES: readonly unknown[] = ['F', 'I', 'M'];
 
-/** Measurements and sex of an abalone; out come the row and `predicted_rings`, to three decimals. */
+/**
+ * Measurements and sex of an abalone; out come the row and `predicted_rings`, to three decimals.
+ */
 export const model = defineModel({
   async load() {
     const text = await readFile(new URL('weights.json', import.meta.url), 'utf8');

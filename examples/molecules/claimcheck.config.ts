@@ -21,7 +21,8 @@ export const config = defineConfig({
       model: './models/smiles-to-3d.ts',
       mode: 'async',
       description: 'Shape descriptors of MMFF94 conformers, averaged at room temperature',
-      // A row takes about a second, so a chunk of one costs nothing and keeps both replicas busy to the end.
+      // A row takes about a second, so a chunk of one costs nothing and keeps both replicas busy to
+      // the end.
       batchSize: 1,
       timeout: '10m',
       features: ['smiles'],

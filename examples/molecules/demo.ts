@@ -1,4 +1,5 @@
-// `npm run demo [-- --keep]`: starts a server in a temporary folder, runs ESOL's 1,128 molecules through both endpoints, and says what came of it.
+// `npm run demo [-- --keep]`: starts a server in a temporary folder, runs ESOL's 1,128 molecules
+// through both endpoints, and says what came of it.
 
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,7 +13,10 @@ import { serve, serveCommand } from '../../tools/serve.ts';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const RESULTS = join(HERE, 'results');
-/** About how long the 3D part may take, in seconds, once its replicas are ready. All 1,128 molecules take some twenty minutes. */
+/**
+ * About how long the 3D part may take, in seconds, once its replicas are ready. All 1,128 molecules
+ * take some twenty minutes.
+ */
 const SECONDS_IN_3D = 30;
 /** Molecules whose pace decides how many more are taken. */
 const PROBE_ROWS = 12;
@@ -33,7 +37,8 @@ const molecules = decodeRows(csv, 'csv');
 const data = await mkdtemp(join(tmpdir(), 'claimcheck-demo-'));
 const server = await serve(serveCommand(join(HERE, 'claimcheck.config.ts'), data), { stderr: 'inherit' });
 process.stdout.write(`A server with two endpoints listens on ${server.url}, with its data in a temporary folder.\n`);
-// The server hears Ctrl-C too and stops by itself; npm sends it twice, so it is listened to for good.
+// The server hears Ctrl-C too and stops by itself; npm sends it twice, so it is listened to for
+// good.
 const interrupted = new Promise<'interrupted'>((resolve) => process.on('SIGINT', () => resolve('interrupted')));
 try {
   if ((await Promise.race([show(), interrupted])) === 'interrupted') process.exitCode = 130;
@@ -124,7 +129,10 @@ async function coldStartOf(client: Claimcheck, runs: readonly RunBody[]): Promis
   return longest;
 }
 
-/** Molecules from all over the file, so that a part of them stands for the whole: every 29th, round and round (29 and 1,128 have no common divisor). */
+/**
+ * Molecules from all over the file, so that a part of them stands for the whole: every 29th, round
+ * and round (29 and 1,128 have no common divisor).
+ */
 function spread(rows: readonly Row[]): Row[] {
   return rows.map((_, index) => rows[(index * 29) % rows.length]!);
 }

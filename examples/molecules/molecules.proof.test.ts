@@ -97,7 +97,8 @@ describe('smiles-to-2d', () => {
   });
 
   test('a molecule that crashes the WebAssembly instance does not spoil the rows after it', async () => {
-    // A chain of a thousand carbons overflows RDKit's stack while it parses (rdkit/rdkit#9115), and leaves the instance unusable.
+    // A chain of a thousand carbons overflows RDKit's stack while it parses (rdkit/rdkit#9115), and
+    // leaves the instance unusable.
     const [before, crash, after] = await predict([{ smiles: 'CCO' }, { smiles: 'C'.repeat(1_000) }, { smiles: 'CCO' }]);
     expect(crash?.['status']).toBe('error:rdkit-crashed');
     expect(after).toEqual(before);
@@ -145,8 +146,9 @@ test('the 2D model as a program gives the same bytes as the model file, for ever
 });
 
 /**
- * Where the file of corner cases expects another pipeline's quirk we say what is so: that pipeline blanks whatever its first step rejects, so
- * that an unreadable and an overlong SMILES both arrive as empty ones.
+ * Where the file of corner cases expects another pipeline's quirk we say what is so: that pipeline
+ * blanks whatever its first step rejects, so that an unreadable and an overlong SMILES both arrive
+ * as empty ones.
  */
 const OURS: Readonly<Record<string, string>> = { invalid_parse: 'error:unparsable', too_long: 'skip:too-long' };
 
@@ -160,7 +162,10 @@ interface ReferenceCompound {
   readonly expected_undefined_chiral_centers?: number;
 }
 
-/** What 3D makes of it: no salt is stripped here, so one is skipped; a centre that nobody wrote down is chosen. */
+/**
+ * What 3D makes of it: no salt is stripped here, so one is skipped; a centre that nobody wrote down
+ * is chosen.
+ */
 function outcomeExpected({ name, ...compound }: ReferenceCompound): { status: string; stereo?: unknown } {
   if (compound.expected_status !== undefined) return { status: OURS[name] ?? compound.expected_status };
   if (typeof compound.expected_salt === 'string') return { status: 'skip:disconnected' };
@@ -234,8 +239,9 @@ describe('smiles-to-3d', () => {
     },
   );
 
-  // The file calls every flat molecule a disc, naphthalene and anthracene too, which in the triangle of npr1 and npr2 lie on the edge from
-  // disc to rod. So a disc here is what is flat: npr1 + npr2 = 1 holds for planar bodies alone.
+  // The file calls every flat molecule a disc, naphthalene and anthracene too, which in the
+  // triangle of npr1 and npr2 lie on the edge from disc to rod. So a disc here is what is flat:
+  // npr1 + npr2 = 1 holds for planar bodies alone.
   test.each(compounds.filter((compound) => compound.shape_class === 'disc'))('$name is flat', ({ name }) => {
     expect(value(name, 'npr1') + value(name, 'npr2')).toBeCloseTo(1, 3);
     expect(value(name, 'pbf')).toBeLessThan(0.01);

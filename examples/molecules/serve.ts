@@ -1,4 +1,5 @@
-// The 2D model as a program of its own: GET /ping and POST /invocations on $PORT, JSON records in and out, with Node's own HTTP server.
+// The 2D model as a program of its own: GET /ping and POST /invocations on $PORT, JSON records in
+// and out, with Node's own HTTP server.
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Row } from 'claimcheck/model';

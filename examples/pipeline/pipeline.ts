@@ -1,5 +1,5 @@
-// A pipeline of several steps that takes minutes: it says how far it has come, writes what it finds, stops where it is told to, and leaves
-// no temporary files behind.
+// A pipeline of several steps that takes minutes: it says how far it has come, writes what it
+// finds, stops where it is told to, and leaves no temporary files behind.
 
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,7 +1,8 @@
 // From the rows that an endpoint answered to what is kept of them, and back.
 //
-// A column that the model made or changed is the model's. One that came back as it went in may be the caller's own, as an id is, or a
-// prediction that was in the table already: its value is kept apart, and whose it is (columns.ts) is asked when somebody is answered.
+// A column that the model made or changed is the model's. One that came back as it went in may be
+// the caller's own, as an id is, or a prediction that was in the table already: its value is kept
+// apart, and whose it is (columns.ts) is asked when somebody is answered.
 //
 // Each value is a string with the JSON that the model wrote, which no reader of JSON rounds.
 
@@ -14,7 +15,10 @@ import { type TextRow, textRowsIn } from '../table/text-rows.ts';
 /** What came of a row: its answer, or why it failed. */
 export type Outcome = { readonly answer: Answer } | { readonly reason: string };
 
-/** A column of the output that must have the key as it was sent, where the model writes the key column anew. */
+/**
+ * A column of the output that must have the key as it was sent, where the model writes the key
+ * column anew.
+ */
 export interface KeyCheck {
   readonly keyColumn: string;
   readonly outputKeyColumn: string;
@@ -93,19 +97,27 @@ function answerOf(sent: TextRow, row: TextRow, keyColumns: readonly string[]): A
   return { handedOn, made: Object.fromEntries(made), alike: Object.fromEntries(alike), filled };
 }
 
-/** An answer in which as little as possible is unclear: what is known to be the caller's is not kept at all. */
+/**
+ * An answer in which as little as possible is unclear: what is known to be the caller's is not kept
+ * at all.
+ */
 function settled(answer: Answer, columns: Columns): Answer {
   const alike = Object.entries(answer.alike);
   const of = (owner: Owner) => Object.fromEntries(alike.filter(([column]) => columns.ownerOf(column) === owner));
   return { ...answer, made: { ...answer.made, ...of('model') }, alike: of('unclear') };
 }
 
-/** Whether a row is without a column of the answer that may be the model's or the caller's: what the model says to it has to be asked. */
+/**
+ * Whether a row is without a column of the answer that may be the model's or the caller's: what the
+ * model says to it has to be asked.
+ */
 export function isUnclear(row: TextRow, { alike }: Answer, columns: Columns): boolean {
   return Object.keys(alike).some((column) => !row.has(column) && columns.ownerOf(column) === 'unclear');
 }
 
-/** The row that an endpoint would answer to this one, from the answer to a row with the same key. */
+/**
+ * The row that an endpoint would answer to this one, from the answer to a row with the same key.
+ */
 export function answeredRow(row: TextRow, { handedOn, made, alike, filled }: Answer, columns: Columns): TextRow {
   const isModels = (column: string): boolean => columns.ownerOf(column) === 'model';
   const answered = new Map<string, string>();
@@ -117,8 +129,9 @@ export function answeredRow(row: TextRow, { handedOn, made, alike, filled }: Ans
 }
 
 /**
- * A table in which rows have failed, as an endpoint answers it: a failed row has the columns of the others, with its own values where it
- * has them and null elsewhere, and all rows say in a last column why they failed, or null.
+ * A table in which rows have failed, as an endpoint answers it: a failed row has the columns of the
+ * others, with its own values where it has them and null elsewhere, and all rows say in a last
+ * column why they failed, or null.
  */
 export function withReasons(
   rows: readonly TextRow[],

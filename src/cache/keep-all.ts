@@ -6,7 +6,10 @@ import type { Answered, AnswerStore, ComputedAnswers } from './port.ts';
 const PAGE_KEYS = 10_000;
 /** Answers that are kept together, in characters; a longer one goes alone. */
 const PAGE_CHARACTERS = 4 * 2 ** 20;
-/** Longest answer that a store is given, in characters: the server takes 4 MiB, and a character is three bytes at the most. */
+/**
+ * Longest answer that a store is given, in characters: the server takes 4 MiB, and a character is
+ * three bytes at the most.
+ */
 const ANSWER_CHARACTERS_MAX = 2 ** 20;
 
 /** Keeps answers, but for those that are too long to be kept. */

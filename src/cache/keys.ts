@@ -4,7 +4,10 @@ import type { CacheKey } from './port.ts';
 import { shownName, TableError } from '../table/format.ts';
 import type { TextRow } from '../table/text-rows.ts';
 
-/** Characters of a key: 16 bytes. That two of 10^12 rows have the same one has a chance of about 10^-15. */
+/**
+ * Characters of a key: 16 bytes. That two of 10^12 rows have the same one has a chance of about
+ * 10^-15.
+ */
 const KEY_CHARACTERS = 32;
 /** Raised when the same values would mean another key, or an answer another row. */
 const FORM = 2;
@@ -29,7 +32,8 @@ export async function keysOf(
 
 function keyText(row: TextRow, column: string, at: number): string {
   const text = row.get(column);
-  // Null is a value; what is not there may be a slip of the column's name, and then every row would have the same key.
+  // Null is a value; what is not there may be a slip of the column's name, and then every row would
+  // have the same key.
   if (text === undefined)
     throw new TableError(
       `Row ${at + 1} has no ${shownName(column)}, which is a key column of the cache; its columns are ${[...row.keys()].map(shownName).join(', ')}. Write null where there is no value.`,

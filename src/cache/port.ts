@@ -1,8 +1,10 @@
-// The port to where answers are kept, so that a row which was computed once is not computed again: a server's own store, a database
-// that several servers share, or a file beside a program. Rows are known by digests alone; what a row was, nothing here can tell.
+// The port to where answers are kept, so that a row which was computed once is not computed again:
+// a server's own store, a database that several servers share, or a file beside a program. Rows are
+// known by digests alone; what a row was, nothing here can tell.
 //
-// Whoever asks for a key that nobody knows gets a claim on it, and everybody else is told that it is being computed. A claim lapses
-// unless it is renewed, so a caller that dies frees its keys. It guards work and not truth: two that compute the same key do no harm.
+// Whoever asks for a key that nobody knows gets a claim on it, and everybody else is told that it
+// is being computed. A claim lapses unless it is renewed, so a caller that dies frees its keys. It
+// guards work and not truth: two that compute the same key do no harm.
 
 import type { Duration, Instant } from '../domain/time.ts';
 
@@ -14,7 +16,10 @@ export type CacheKey = string & { readonly [cacheKeyBrand]: true };
 /** The form of a `CacheKey`. */
 export const CACHE_KEY = /^[0-9a-f]{32}$/;
 
-/** Whose answers, and of which endpoint. In a file beside a program, the tenant is the URL of the server. */
+/**
+ * Whose answers, and of which endpoint. In a file beside a program, the tenant is the URL of the
+ * server.
+ */
 export interface CachePlace {
   readonly tenant: string;
   readonly endpoint: string;
@@ -35,7 +40,10 @@ export interface Question {
   readonly bytesMax: number;
 }
 
-/** What is known of a key: its answer, that it is now the caller's to compute, or that somebody else computes it. */
+/**
+ * What is known of a key: its answer, that it is now the caller's to compute, or that somebody else
+ * computes it.
+ */
 export type Found = { readonly answer: string } | 'mine' | 'others';
 
 /** An answer to be kept: JSON text without a line end, every digit as the model wrote it. */
@@ -50,7 +58,10 @@ export interface ComputedAnswers {
   readonly version: number;
   readonly caller: string;
   readonly entries: readonly Answered[];
-  /** Whether a key that is known gets this answer in place of the one it has (false): the same answer, of which more is known now. */
+  /**
+   * Whether a key that is known gets this answer in place of the one it has (false): the same
+   * answer, of which more is known now.
+   */
   readonly replaces?: boolean | undefined;
 }
 
@@ -83,30 +94,51 @@ export const totalOf = (versions: readonly VersionInfo[]): Pick<CacheInfo, 'rows
   bytes: versions.reduce((sum, { bytes }) => sum + bytes, 0),
 });
 
-/** What a look at keys counts for: those that had an answer, and those that are to be computed by who asked. What others compute is neither. */
+/**
+ * What a look at keys counts for: those that had an answer, and those that are to be computed by
+ * who asked. What others compute is neither.
+ */
 export const usesOf = (found: readonly Found[]): Pick<CacheInfo, 'hits' | 'misses'> => ({
   hits: found.filter((one) => typeof one === 'object').length,
   misses: found.filter((one) => one === 'mine').length,
 });
 
-/** See the head of this file. Every method may be called by several processes at once; each call is one transaction unless it says otherwise. */
+/**
+ * See the head of this file. Every method may be called by several processes at once; each call is
+ * one transaction unless it says otherwise.
+ */
 export interface CacheStore {
-  /** What is known of the keys, in their order: of as many from the first on as `bytesMax` lets in, and of one at least. */
+  /**
+   * What is known of the keys, in their order: of as many from the first on as `bytesMax` lets in,
+   * and of one at least.
+   */
   lookUp(place: CachePlace, question: Question): Promise<readonly Found[]>;
-  /** Keeps answers, and ends the caller's claims on their keys. A key that is known keeps the answer it has, unless it is replaced. Answers how many are new. */
+  /**
+   * Keeps answers, and ends the caller's claims on their keys. A key that is known keeps the answer
+   * it has, unless it is replaced. Answers how many are new.
+   */
   keep(place: CachePlace, kept: ComputedAnswers): Promise<number>;
   /** Renews every claim of a caller, from now on. Answers how many it has. */
   renew(place: CachePlace, caller: string, lease: Duration): Promise<number>;
   /** Ends every claim of a caller. */
   release(place: CachePlace, caller: string): Promise<void>;
   info(place: CachePlace): Promise<CacheInfo>;
-  /** Forgets every answer of an endpoint, in more than one transaction where there are many. Answers how many. */
+  /**
+   * Forgets every answer of an endpoint, in more than one transaction where there are many. Answers
+   * how many.
+   */
   clear(place: CachePlace): Promise<number>;
   /** Forgets the answers of these keys, of whatever version. Answers how many. */
   deleteEntries(place: CachePlace, keys: readonly CacheKey[]): Promise<number>;
-  /** Forgets answers of any endpoint that nobody has asked for since, and claims that have lapsed. Answers how many: when it is 0, there are no more. */
+  /**
+   * Forgets answers of any endpoint that nobody has asked for since, and claims that have lapsed.
+   * Answers how many: when it is 0, there are no more.
+   */
   evict(unusedSince: Instant): Promise<number>;
-  /** Gives room that is no longer needed back to the disk. Answers how many bytes, as far as the store can tell. */
+  /**
+   * Gives room that is no longer needed back to the disk. Answers how many bytes, as far as the
+   * store can tell.
+   */
   compact(): Promise<number>;
   close(): Promise<void>;
 }
@@ -122,7 +154,7 @@ export type AnswerStore = {
 };
 
 /**
- * How old the time may be that says when an answer was last used, in milliseconds: a day. To write it down with every use would make
- * a write of every look.
+ * How old the time may be that says when an answer was last used, in milliseconds: a day. To write
+ * it down with every use would make a write of every look.
  */
 export const USED_WITHIN_MS = 86_400_000;

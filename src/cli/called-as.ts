@@ -1,4 +1,5 @@
-// Commands as they can be typed where this one was called: in a checkout there is no `claimcheck` on the PATH, and with npx neither.
+// Commands as they can be typed where this one was called: in a checkout there is no `claimcheck`
+// on the PATH, and with npx neither.
 
 import { basename, dirname, sep } from 'node:path';
 

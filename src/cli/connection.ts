@@ -11,7 +11,10 @@ export interface ConnectionOptions {
   readonly json?: boolean;
 }
 
-/** Adds `--url` and `--json`. The API key is no option, since every user of a machine can read arguments. */
+/**
+ * Adds `--url` and `--json`. The API key is no option, since every user of a machine can read
+ * arguments.
+ */
 export function withConnection(command: Command): Command {
   return command
     .option('--url <url>', 'where the server is (default: CLAIMCHECK_URL, else http://127.0.0.1:4242)')
@@ -27,7 +30,10 @@ export function clientOf({ url }: ConnectionOptions): Claimcheck {
   }
 }
 
-/** The command that comes back to a run, with the server where it was named, and the file that its output goes to. */
+/**
+ * The command that comes back to a run, with the server where it was named, and the file that its
+ * output goes to.
+ */
 export function comeBack(
   command: 'wait' | 'show' | 'output',
   runId: string,
@@ -38,7 +44,10 @@ export function comeBack(
   return asCalled(`claimcheck runs ${command} ${runId}${serverOption(connection)}${target}`);
 }
 
-/** How a command that is to be called next names the server, where this one was told it: the end of that command. */
+/**
+ * How a command that is to be called next names the server, where this one was told it: the end of
+ * that command.
+ */
 export const serverOption = ({ url }: ConnectionOptions): string => (url === undefined ? '' : ` --url ${url}`);
 
 /** Text as one word of a shell. */

@@ -1,4 +1,5 @@
-// What a person is told of a run that failed, beside its error: what its model wrote last, and where the rest is.
+// What a person is told of a run that failed, beside its error: what its model wrote last, and
+// where the rest is.
 
 import { type ClaimcheckError, ConnectionError, errorOfRun } from '../client/errors.ts';
 import type { Run } from '../client/run.ts';
@@ -30,7 +31,10 @@ async function explanation(run: Run, { batch }: RunBody, connection: ConnectionO
   return `${which}:\n${shown.join('')}All of it: claimcheck runs logs ${run.id}${server}\n`;
 }
 
-/** The log is no more than an explanation: where it cannot be had, for want of the scope or of a server, the run's own error is still to be told. */
+/**
+ * The log is no more than an explanation: where it cannot be had, for want of the scope or of a
+ * server, the run's own error is still to be told.
+ */
 function unlessAnswered(error: unknown): [] {
   if (error instanceof ConnectionError || (error as Partial<ClaimcheckError>).slug !== undefined) return [];
   throw error;

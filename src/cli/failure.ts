@@ -7,8 +7,9 @@ import { FolderError } from '../system/folders.ts';
 import { plain } from './text/text.ts';
 
 /**
- * Exit codes: 0 is success; a run that failed is not. A script tells apart what was decided (1, 65, 77) from what may go better later
- * (69, 75). 64 to 78 are those of sysexits.h, and those of signals are what shells use.
+ * Exit codes: 0 is success; a run that failed is not. A script tells apart what was decided (1, 65,
+ * 77) from what may go better later (69, 75). 64 to 78 are those of sysexits.h, and those of
+ * signals are what shells use.
  */
 export const EXIT = {
   ok: 0,
@@ -35,7 +36,10 @@ export const EXIT = {
 /** What ends a command from outside: a terminal that was closed, Ctrl-C, and `kill`. */
 export type StopSignal = 'SIGHUP' | 'SIGINT' | 'SIGTERM';
 
-/** The command was asked for something that it cannot do: wrong arguments, a file that cannot be read. */
+/**
+ * The command was asked for something that it cannot do: wrong arguments, a file that cannot be
+ * read.
+ */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
@@ -59,7 +63,10 @@ export interface Report {
 
 /** What whoever called the command has to put right before it can succeed. */
 const WRONG_USAGE = [UsageError, ConfigError, FolderError];
-/** The errors that the language itself throws: nobody writes a sentence for a reader into one of these. */
+/**
+ * The errors that the language itself throws: nobody writes a sentence for a reader into one of
+ * these.
+ */
 const BUGS = [TypeError, RangeError, ReferenceError, SyntaxError];
 
 /** One sentence for whatever can be expected; only a bug shows its stack. */
@@ -77,7 +84,10 @@ function exitCodeOf(error: Error): number {
   return WRONG_USAGE.some((Wrong) => error instanceof Wrong) ? EXIT.usage : EXIT.failed;
 }
 
-/** A problem that the server answered a request with has the request's id; the failure of a run has none. */
+/**
+ * A problem that the server answered a request with has the request's id; the failure of a run has
+ * none.
+ */
 function exitCodeOfProblem({ instance, status }: ClaimcheckError): number {
   if (instance === null) return EXIT.failed;
   if (status === 401 || status === 403) return EXIT.noPermission;

@@ -25,14 +25,20 @@ const EXTENSIONS: Readonly<Record<string, string>> = {
 };
 const OCTET_STREAM = 'application/octet-stream';
 
-/** Files that are handed over for tables and are none that a model could be given the rows of: what they are, and what to do. */
+/**
+ * Files that are handed over for tables and are none that a model could be given the rows of: what
+ * they are, and what to do.
+ */
 const NO_TABLES: readonly (readonly [ending: RegExp, remedy: string])[] = [
   [/\.tsv$/i, 'Its columns are separated by tabs. Separate them by commas, and name it .csv.'],
   [/\.xlsx?$/i, 'It is a workbook. Save its sheet as .csv.'],
   [/\.(?:csv|tsv|jsonl|ndjson|json)\.(?:gz|bz2|xz|zst|zip)$/i, 'It is compressed. Decompress it first.'],
 ];
 
-/** Longest JSON that is read before it is sent, in bytes: the longest that a server takes unless its `limits.envelopeBytes` says more. */
+/**
+ * Longest JSON that is read before it is sent, in bytes: the longest that a server takes unless its
+ * `limits.envelopeBytes` says more.
+ */
 const CHECKED_JSON_MAX = 64 * 1_024 * 1_024;
 /** It is sent as a member of an object. */
 const JSON_DEPTH = 2;
@@ -43,14 +49,17 @@ export interface InputArguments {
   readonly file: string | undefined;
   /** JSON text given as an option. */
   readonly data: string | undefined;
-  /** `csv`, `jsonl`, `json`, `arrow`, `parquet` or a content type, over what the file's name says. */
+  /**
+   * `csv`, `jsonl`, `json`, `arrow`, `parquet` or a content type, over what the file's name says.
+   */
   readonly type: string | undefined;
 }
 
 /**
  * Reads the input.
  *
- * @throws UsageError for no input, two inputs, a file that cannot be read or is a known mistake, or what should be JSON and is not
+ * @throws UsageError for no input, two inputs, a file that cannot be read or is a known mistake, or
+ *   what should be JSON and is not
  */
 export async function readInput({ file, data, type }: InputArguments): Promise<InputContent> {
   if ((file === undefined) === (data === undefined)) {
@@ -86,7 +95,10 @@ const mistakeIn = (file: string) => NO_TABLES.find(([ending]) => ending.test(fil
 /** Whether a file has the name of a table in a form that is neither read nor written here. */
 export const isKnownMistake = (file: string): boolean => mistakeIn(file) !== undefined;
 
-/** The places of what is wrong with JSON count from the start of its file here; a server would count from the start of what is sent. */
+/**
+ * The places of what is wrong with JSON count from the start of its file here; a server would count
+ * from the start of what is sent.
+ */
 async function checkedInput(name: string, input: InputContent): Promise<InputContent> {
   const { bytes, contentType } = input;
   const length = bytes instanceof Blob ? bytes.size : bytes.length;
@@ -105,7 +117,10 @@ async function readStandardInput(type: string | undefined): Promise<InputContent
   return checkedInput('Standard input', await sentTable({ bytes: await buffer(process.stdin), contentType }));
 }
 
-/** A file is read while it is sent, and never held; what can be read once alone, such as a pipe, is held. */
+/**
+ * A file is read while it is sent, and never held; what can be read once alone, such as a pipe, is
+ * held.
+ */
 async function readBytes(file: string): Promise<Uint8Array | Blob> {
   try {
     await access(file, constants.R_OK);

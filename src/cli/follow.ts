@@ -1,4 +1,5 @@
-// Waiting for a run in front of a person: progress on standard error, and Ctrl-C that says what goes on.
+// Waiting for a run in front of a person: progress on standard error, and Ctrl-C that says what
+// goes on.
 
 import { ConnectionError, RunEndedError } from '../client/errors.ts';
 import type { Run } from '../client/run.ts';
@@ -17,7 +18,8 @@ interface FollowOptions extends ConnectionOptions, OutputOptions {}
 /**
  * Waits until a run has ended, well or not, and answers it.
  *
- * @throws Interrupted after Ctrl-C: the run goes on, or was cancelled by a second one; and after what ends a command at once
+ * @throws Interrupted after Ctrl-C: the run goes on, or was cancelled by a second one; and after
+ *   what ends a command at once
  */
 export async function follow(run: Run, options: FollowOptions): Promise<RunBody> {
   const interrupts = new Interrupts();

@@ -1,12 +1,13 @@
-// Ctrl-C, once and twice, and the signals that end a command at once: SIGTERM, and SIGHUP of a terminal that was closed.
+// Ctrl-C, once and twice, and the signals that end a command at once: SIGTERM, and SIGHUP of a
+// terminal that was closed.
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { systemClock } from '../system/clock.ts';
 import { Interrupted, type StopSignal } from './failure.ts';
 
 /**
- * How long after a Ctrl-C another SIGINT still belongs to it. `npm run` sends its own after the terminal's, so that one key press
- * arrives twice; people take longer.
+ * How long after a Ctrl-C another SIGINT still belongs to it. `npm run` sends its own after the
+ * terminal's, so that one key press arrives twice; people take longer.
  */
 const SAME_PRESS_MS = 100;
 
@@ -43,7 +44,8 @@ export class Interrupts {
   /**
    * Whether there is a second Ctrl-C within the time.
    *
-   * @throws Interrupted where there is nothing to wait for, or no longer, since the command is to end at once
+   * @throws Interrupted where there is nothing to wait for, or no longer, since the command is to
+   *   end at once
    */
   async second(withinMs: number): Promise<boolean> {
     const sooner = AbortSignal.any([this.again, this.#atOnce.signal]);
@@ -58,7 +60,8 @@ export class Interrupts {
 
   #received(signal: StopSignal): void {
     if (signal === 'SIGINT') return this.#pressed();
-    // Another one ends the process as everywhere: a pipe that nobody reads would keep it from ending in order.
+    // Another one ends the process as everywhere: a pipe that nobody reads would keep it from
+    // ending in order.
     this.stop();
     this.#signal = signal;
     this.#atOnce.abort();

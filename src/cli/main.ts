@@ -20,13 +20,14 @@ async function main(): Promise<number> {
   }
 }
 
-// Whoever reads the output may stop early (`claimcheck runs list | head -1`), which is no error of ours. Any other error reaches the command that
-// waits for its `write`, and says what it means.
+// Whoever reads the output may stop early (`claimcheck runs list | head -1`), which is no error of
+// ours. Any other error reaches the command that waits for its `write`, and says what it means.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(EXIT.ok);
   process.exitCode = EXIT.failed;
 });
-// Words for people reach nobody after their terminal was closed, which is no reason to end in the middle of something.
+// Words for people reach nobody after their terminal was closed, which is no reason to end in the
+// middle of something.
 process.stderr.on('error', () => {});
 const exitCode = await main();
 process.exit(exitCode === EXIT.ok ? process.exitCode : exitCode);

@@ -21,10 +21,11 @@ import { placeOf } from './output-place.ts';
 import { plain, write } from './text/text.ts';
 
 /**
- * Writes the output of a run that has succeeded to a file, or to standard output: as it is into a pipe, as harmless text on a terminal. A file is
- * there when all of it is.
+ * Writes the output of a run that has succeeded to a file, or to standard output: as it is into a
+ * pipe, as harmless text on a terminal. A file is there when all of it is.
  *
- * @throws Interrupted after Ctrl-C and other signals; UsageError where it cannot be written, or a terminal should not get it; ConnectionError. All say how to come back
+ * @throws Interrupted after Ctrl-C and other signals; UsageError where it cannot be written, or a
+ *   terminal should not get it; ConnectionError. All say how to come back
  */
 export async function writeOutput(run: Run, file: string | undefined, connection: ConnectionOptions): Promise<void> {
   const interrupts = new Interrupts();
@@ -49,7 +50,10 @@ export async function writeOutput(run: Run, file: string | undefined, connection
 const howToFetch = (run: Run, file: string | undefined, connection: ConnectionOptions): string =>
   `Run ${run.id} has ended and goes on being kept. Fetch its output with: ${comeBack('output', run.id, connection, file)}\n`;
 
-/** As `writeOutput`, of bytes in hand. Throws UsageError where they cannot be written, or a terminal should not get them. */
+/**
+ * As `writeOutput`, of bytes in hand. Throws UsageError where they cannot be written, or a terminal
+ * should not get them.
+ */
 export const writeContent = (content: Content, file: string | undefined): Promise<void> =>
   writeStream(asStream(content), file);
 
@@ -73,7 +77,9 @@ async function writeStream(output: Output, file: string | undefined, signal?: Ab
   }
 }
 
-/** Why an output cannot be where it was to go; null for an error that has to do with its way here. */
+/**
+ * Why an output cannot be where it was to go; null for an error that has to do with its way here.
+ */
 function reasonAgainst(error: unknown): string | null {
   if (isSystemError(error)) return `${reasonOf(error)}.`;
   return error instanceof TableError ? `the output is no table that it could hold. ${error.message}` : null;
@@ -116,7 +122,10 @@ async function writeFile(
   }
 }
 
-/** Standard output as a stream that can be given up: a reader that has stopped reading keeps nobody waiting. */
+/**
+ * Standard output as a stream that can be given up: a reader that has stopped reading keeps nobody
+ * waiting.
+ */
 const toStandardOutput = (): Writable =>
   new Writable({ write: (part: Uint8Array, _encoding, done) => process.stdout.write(part, done) });
 

@@ -39,7 +39,10 @@ function readOutput(text: string): string {
 export const outputFileOf = ({ output }: OutputOptions): string | undefined =>
   output === STANDARD_OUTPUT ? undefined : output;
 
-/** The format that an output file's name asks for, as a content type; undefined where it names no table, or the input's own. */
+/**
+ * The format that an output file's name asks for, as a content type; undefined where it names no
+ * table, or the input's own.
+ */
 export function wantedType(file: string | undefined, input: InputContent): string | undefined {
   const named = file === undefined ? null : contentTypeByName(file);
   const wanted = named === null ? null : wireTypeOf(named);
@@ -48,7 +51,10 @@ export function wantedType(file: string | undefined, input: InputContent): strin
   return borderFormatOf(wanted) === borderFormatOf(input.contentType) ? undefined : wanted;
 }
 
-/** Where an output is written first, and where it shall be; the same for what is no file, such as a pipe. */
+/**
+ * Where an output is written first, and where it shall be; the same for what is no file, such as a
+ * pipe.
+ */
 export interface OutputPlace {
   readonly written: string;
   readonly target: string;
@@ -76,7 +82,10 @@ async function statOf(file: string): Promise<Stats | null> {
   }
 }
 
-/** The file that is to be made: what a link leads to need not be there. Links that lead in a circle are refused by `stat` before. */
+/**
+ * The file that is to be made: what a link leads to need not be there. Links that lead in a circle
+ * are refused by `stat` before.
+ */
 async function endOfLinks(file: string): Promise<string> {
   const next = await readlink(file).catch(() => null);
   return next === null ? file : endOfLinks(resolve(await realpath(dirname(file)), next));

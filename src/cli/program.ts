@@ -38,8 +38,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 const ALONE = ['--version', '-V'];
 
 /**
- * The program for a command line whose first argument is `first`. It has the command that `first` names, or every
- * command: a process runs one command, and loading all of them takes longer than most commands run.
+ * The program for a command line whose first argument is `first`. It has the command that `first`
+ * names, or every command: a process runs one command, and loading all of them takes longer than
+ * most commands run.
  */
 export async function program(first?: string): Promise<Command> {
   const needed = namesFor(first);
@@ -76,7 +77,10 @@ async function commands(names: readonly string[]): Promise<Command> {
   return claimcheck;
 }
 
-/** Examples in a command's help, and what is wrong with its arguments, name commands that can be typed here. */
+/**
+ * Examples in a command's help, and what is wrong with its arguments, name commands that can be
+ * typed here.
+ */
 function nameAsCalled(command: Command): void {
   command.configureOutput({
     writeOut: (text) => void process.stdout.write(asCalled(text)),

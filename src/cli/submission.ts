@@ -63,7 +63,8 @@ export async function readSubmission(
   second: string | undefined,
   options: SubmissionOptions,
 ): Promise<ReadSubmission> {
-  // An endpoint's name has no dot and no slash, so a lone argument with one is the file, and the endpoint the default one.
+  // An endpoint's name has no dot and no slash, so a lone argument with one is the file, and the
+  // endpoint the default one.
   const loneFile =
     second === undefined && options.data === undefined && first !== undefined && /^-$|[./\\]/.test(first);
   const [endpoint, file] = loneFile ? [undefined, first] : [first, second];

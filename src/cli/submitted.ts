@@ -14,7 +14,10 @@ export function assertOwn({ deduplicated, id }: Run, options: ConnectionOptions)
   if (deduplicated) throw new DeduplicatedError(id, `Wait for that run: ${comeBack('wait', id, options)}`);
 }
 
-/** The id alone on standard output, so that it can be caught; how to come back for the run on standard error. With --json, the run. */
+/**
+ * The id alone on standard output, so that it can be caught; how to come back for the run on
+ * standard error. With --json, the run.
+ */
 export async function printSubmitted(run: Run, options: ConnectionOptions): Promise<void> {
   if (options.json === true) {
     await write(process.stdout, jsonText(await run.status()));

@@ -1,4 +1,5 @@
-// Tables in files that are no text: Arrow, which goes over the wire as it is, and Parquet, which becomes Arrow for the way.
+// Tables in files that are no text: Arrow, which goes over the wire as it is, and Parquet, which
+// becomes Arrow for the way.
 
 import { extname } from 'node:path';
 import type { Content, InputContent } from '../client/content.ts';
@@ -8,7 +9,10 @@ import { UsageError } from './failure.ts';
 /** Content type of a Parquet file on this side of the wire; none ever goes over it. */
 export const PARQUET_TYPE = 'application/vnd.apache.parquet';
 
-/** Files of these names hold Arrow or Parquet. `.arrows` is a stream; the others are files, and read as either. */
+/**
+ * Files of these names hold Arrow or Parquet. `.arrows` is a stream; the others are files, and read
+ * as either.
+ */
 export const TABLE_EXTENSIONS: Readonly<Record<string, string>> = {
   '.arrow': BORDER_TYPES.arrow,
   '.arrows': BORDER_TYPES.arrow,
@@ -21,7 +25,10 @@ export const TABLE_EXTENSIONS: Readonly<Record<string, string>> = {
 export const wireTypeOf = (contentType: string): string =>
   contentType === PARQUET_TYPE ? BORDER_TYPES.arrow : contentType;
 
-/** What a file holds, as it goes over the wire. Throws UsageError or TableError for a Parquet file that cannot be read. */
+/**
+ * What a file holds, as it goes over the wire. Throws UsageError or TableError for a Parquet file
+ * that cannot be read.
+ */
 export async function sentTable(content: InputContent): Promise<InputContent> {
   const { bytes, contentType } = content;
   if (contentType !== PARQUET_TYPE) return content;
@@ -31,7 +38,8 @@ export async function sentTable(content: InputContent): Promise<InputContent> {
 }
 
 /**
- * Whether an output of a content type is written to a file in another form than it came: what comes as Arrow is a stream, which files are not.
+ * Whether an output of a content type is written to a file in another form than it came: what comes
+ * as Arrow is a stream, which files are not.
  *
  * @param named content type that the file's name says, or null
  */
@@ -44,7 +52,8 @@ export function isConverted(contentType: string, named: string | null): boolean 
 /**
  * The bytes of an output that `isConverted`, as its file has them.
  *
- * @throws UsageError for an output that is no table, where the file is to be Parquet; TableError for one that is none after all, or that such a file cannot hold
+ * @throws UsageError for an output that is no table, where the file is to be Parquet; TableError
+ *   for one that is none after all, or that such a file cannot hold
  */
 export async function fileBytes({ bytes, contentType }: Content, file: string, named: string): Promise<Uint8Array> {
   const format = borderFormatOf(contentType);

@@ -1,11 +1,13 @@
-// Commands that open the vault themselves, whether a server runs or not: whoever can read it is the operator.
+// Commands that open the vault themselves, whether a server runs or not: whoever can read it is the
+// operator.
 
 import type { ConfigOverrides } from '../config/config.ts';
 import type { Vault } from '../stores/vault/vault.ts';
 
 /**
- * Opens the vault of a store for some work, and closes it. The work may ask for the names of the endpoints that there are, in their order:
- * those of the configuration that says where the store is, and those that a server has told the vault of.
+ * Opens the vault of a store for some work, and closes it. The work may ask for the names of the
+ * endpoints that there are, in their order: those of the configuration that says where the store
+ * is, and those that a server has told the vault of.
  */
 export async function withVault<Result>(
   place: Pick<ConfigOverrides, 'config' | 'data'>,

@@ -7,11 +7,13 @@ import { milliseconds, seconds as inSeconds } from '../domain/time.ts';
 export interface RetryOptions {
   /** How often a request is sent at most, the first time included (10); 1 never sends it again. */
   readonly tries?: number | undefined;
-  /** No new try starts once so many seconds were spent on tries and the pauses between them (120). */
+  /**
+   * No new try starts once so many seconds were spent on tries and the pauses between them (120).
+   */
   readonly seconds?: number | undefined;
   /**
-   * The same for whoever waits for a run or follows it (3,600; `tries` and `seconds` where those are given): it goes on meanwhile, so that
-   * giving up spares nothing.
+   * The same for whoever waits for a run or follows it (3,600; `tries` and `seconds` where those
+   * are given): it goes on meanwhile, so that giving up spares nothing.
    */
   readonly waitSeconds?: number | undefined;
 }
@@ -35,9 +37,10 @@ const DEFAULT_TOTAL_SECONDS = 120;
 const DEFAULT_WAIT_SECONDS = 3_600;
 
 /**
- * How often a server that never answered this client is tried: about a second in all. It is far more often not there, or
- * somewhere else, than about to come up, and a person who typed a wrong URL should not wait a minute to be told.
- * A run that is waited for has an id, which a server gave: that one is being started again, and is tried as long as any other request.
+ * How often a server that never answered this client is tried: about a second in all. It is far
+ * more often not there, or somewhere else, than about to come up, and a person who typed a wrong
+ * URL should not wait a minute to be told. A run that is waited for has an id, which a server gave:
+ * that one is being started again, and is tried as long as any other request.
  */
 const FIRST_CONTACT_TRIES = 4;
 
@@ -80,8 +83,9 @@ export interface FailedTry {
 }
 
 /**
- * Milliseconds until the next try, or null when there is none. A server's own estimate counts, stretched by up to a quarter so
- * that all who were refused do not come back in the same instant; else the pause doubles, and its upper half is random.
+ * Milliseconds until the next try, or null when there is none. A server's own estimate counts,
+ * stretched by up to a quarter so that all who were refused do not come back in the same instant;
+ * else the pause doubles, and its upper half is random.
  */
 export function pauseAfter(
   { tries, spentMs, askedMs, reached }: FailedTry,
@@ -94,14 +98,18 @@ export function pauseAfter(
   return spentMs + pause > limit.totalMs ? null : pause;
 }
 
-/** The pause that an answer asks for, in milliseconds: `retry-after-ms`, or Retry-After as seconds or a date; null for none. */
+/**
+ * The pause that an answer asks for, in milliseconds: `retry-after-ms`, or Retry-After as seconds
+ * or a date; null for none.
+ */
 export function retryAfterMs(headers: Headers, wallClockMs: number): number | null {
   const exact = numberOf(headers.get('retry-after-ms'));
   if (exact !== null) return exact;
   const text = headers.get('retry-after');
   const seconds = numberOf(text);
   if (seconds !== null) return seconds * 1_000;
-  // Only the form of HTTP, which starts with a weekday: engines read dates out of far stranger text.
+  // Only the form of HTTP, which starts with a weekday: engines read dates out of far stranger
+  // text.
   const date = /^[A-Z][a-z]{2}, /.test(text ?? '') ? Date.parse(text!) : Number.NaN;
   return Number.isNaN(date) ? null : Math.max(0, date - wallClockMs);
 }

@@ -1,4 +1,5 @@
-// Captures as their users see them: predictions that the server keeps under a name, version by version, with their metrics.
+// Captures as their users see them: predictions that the server keeps under a name, version by
+// version, with their metrics.
 
 import { CONTENT_TYPES } from '../table/format.ts';
 import { type Row } from '../table/rows.ts';
@@ -13,7 +14,10 @@ import type {
 import { type Content, valueOf, withoutUtf8 } from './content.ts';
 import { jsonOf, type Transport } from './transport.ts';
 
-/** What is captured: a name, or a name with what the endpoint's configuration does not say, or says otherwise. */
+/**
+ * What is captured: a name, or a name with what the endpoint's configuration does not say, or says
+ * otherwise.
+ */
 export type CaptureChoice =
   | string
   | {
@@ -87,7 +91,10 @@ export class Capture {
     return { bytes, contentType: withoutUtf8(contentType) };
   }
 
-  /** The values of the endpoint's `idColumn`, one for each prediction; null where the input had none. */
+  /**
+   * The values of the endpoint's `idColumn`, one for each prediction; null where the input had
+   * none.
+   */
   async ids({ signal }: Stopping = {}): Promise<unknown[] | null> {
     if (this.body.ids === null) return null;
     const request = requestOf(this.body.ids.href, signal);
@@ -95,14 +102,19 @@ export class Capture {
   }
 }
 
-/** A link of the server as a request; without what a proxy has before the server's own paths, which is in the URL of the server already. */
+/**
+ * A link of the server as a request; without what a proxy has before the server's own paths, which
+ * is in the URL of the server already.
+ */
 function requestOf(href: string, signal: AbortSignal | undefined) {
   const own = /\/endpoints\/[^/]+\/captures\/.*$/s.exec(href)?.[0] ?? href;
   const [path = '', search = ''] = own.split('?', 2);
   return { method: 'GET', path, query: Object.fromEntries(new URLSearchParams(search)), signal } as const;
 }
 
-/** Captures a run that has succeeded. However often the request has to be sent, it is one version. */
+/**
+ * Captures a run that has succeeded. However often the request has to be sent, it is one version.
+ */
 export async function captureRun(
   transport: Transport,
   endpointPath: string,

@@ -14,7 +14,9 @@ const PAGE_SECONDS = 30;
 
 /** Where the server is and how it is talked to. */
 export interface ConnectOptions {
-  /** CLAIMCHECK_URL, else http://127.0.0.1:4242. A path in it is kept, for servers behind a proxy. */
+  /**
+   * CLAIMCHECK_URL, else http://127.0.0.1:4242. A path in it is kept, for servers behind a proxy.
+   */
   readonly url?: string | undefined;
   /** CLAIMCHECK_API_KEY, else none. */
   readonly apiKey?: string | undefined;

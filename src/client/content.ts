@@ -3,14 +3,20 @@
 import { type BorderFormat, borderFormatOf } from '../table/format.ts';
 import { decodeRows, type Row } from '../table/rows.ts';
 
-/** Bytes and what they are: a CSV file, an image, an output. They travel as they are, no value is touched. */
+/**
+ * Bytes and what they are: a CSV file, an image, an output. They travel as they are, no value is
+ * touched.
+ */
 export interface Content {
   readonly bytes: Uint8Array;
   /** `text/csv`, `application/jsonlines`, `image/png`, ... */
   readonly contentType: string;
 }
 
-/** An input as bytes. A Blob is read while it is sent, and again where it has to be sent again: in Node, `fs.openAsBlob(file)` is a file that is never held. */
+/**
+ * An input as bytes. A Blob is read while it is sent, and again where it has to be sent again: in
+ * Node, `fs.openAsBlob(file)` is a file that is never held.
+ */
 export interface InputContent {
   readonly bytes: Uint8Array | Blob;
   readonly contentType: string;
@@ -23,7 +29,10 @@ export function isContent(input: unknown): input is InputContent {
   return (bytes instanceof Uint8Array || bytes instanceof Blob) && typeof contentType === 'string';
 }
 
-/** A content type as it is said in runs: the answer of a server names the encoding of every text as well. */
+/**
+ * A content type as it is said in runs: the answer of a server names the encoding of every text as
+ * well.
+ */
 export const withoutUtf8 = (contentType: string): string => contentType.replace(/; charset=utf-8$/, '');
 
 /** Whether a content type is JSON as a single value (JSON Lines are a table). */
@@ -35,7 +44,8 @@ export function isJsonType(contentType: string): boolean {
 /**
  * A value as JSON text.
  *
- * @throws TypeError for what JSON would drop or turn into null without a word: undefined, NaN, infinities, functions, bytes
+ * @throws TypeError for what JSON would drop or turn into null without a word: undefined, NaN,
+ *   infinities, functions, bytes
  */
 export function jsonBytes(value: unknown): Uint8Array {
   const text = JSON.stringify(value, function (this: unknown, key: string, member: unknown) {
@@ -52,7 +62,10 @@ export function jsonBytes(value: unknown): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-/** An output as a value: JSON parsed, a table (CSV, JSON Lines, Arrow) as rows, anything else as its bytes. Values of a CSV are strings. */
+/**
+ * An output as a value: JSON parsed, a table (CSV, JSON Lines, Arrow) as rows, anything else as its
+ * bytes. Values of a CSV are strings.
+ */
 export async function valueOf({ bytes, contentType }: Content): Promise<unknown> {
   if (isJsonType(contentType)) return JSON.parse(new TextDecoder().decode(bytes));
   const format = borderFormatOf(contentType);

@@ -5,9 +5,14 @@ import { sleep } from './environment.ts';
 import { ConnectionError, errorOfRun } from './errors.ts';
 import type { Transport } from './transport.ts';
 
-/** Seconds that the server has to begin its answer. A damaged output is found by reading it before its first range is sent. */
+/**
+ * Seconds that the server has to begin its answer. A damaged output is found by reading it before
+ * its first range is sent.
+ */
 const ANSWER_SECONDS = 120;
-/** How often in a row a connection may break without having brought anything, before it is given up. */
+/**
+ * How often in a row a connection may break without having brought anything, before it is given up.
+ */
 const BREAKS_MAX = 10;
 const FIRST_PAUSE_MS = 200;
 const PAUSE_MAX_MS = 10_000;
@@ -24,9 +29,11 @@ export interface OutputStream {
 }
 
 /**
- * Opens the output of a run that has ended. Where a connection breaks, the rest is asked for; the bytes are the same whenever they are asked for.
+ * Opens the output of a run that has ended. Where a connection breaks, the rest is asked for; the
+ * bytes are the same whenever they are asked for.
  *
- * @throws ClaimcheckError of the run's failure. The stream fails with OutputExpiredError, ConnectionError, and the signal's reason
+ * @throws ClaimcheckError of the run's failure. The stream fails with OutputExpiredError,
+ *   ConnectionError, and the signal's reason
  */
 export function openOutput(transport: Transport, ended: RunBody, signal?: AbortSignal): OutputStream {
   const { output } = ended;
@@ -60,7 +67,8 @@ async function* bytesOf(
     const headers: Record<string, string> = got === 0 ? {} : { range: `bytes=${got}-`, 'if-range': `"${sha256}"` };
     const request = { method: 'GET', path, headers, signal, limitSeconds: ANSWER_SECONDS, isWait: true } as const;
     const { status, body } = await transport.open(request);
-    // What stands between here and the server may know no ranges; then the beginning comes once more.
+    // What stands between here and the server may know no ranges; then the beginning comes once
+    // more.
     let known = status === 206 ? 0 : got;
     for await (const part of untilItBreaks(body, signal)) {
       const news = part.subarray(Math.min(known, part.length));

@@ -1,4 +1,5 @@
-// An endpoint as its users see it: a table or any other input goes in, and what comes out is waited for, whatever the endpoint's mode.
+// An endpoint as its users see it: a table or any other input goes in, and what comes out is waited
+// for, whatever the endpoint's mode.
 
 import { encodeRows, type Row } from '../table/rows.ts';
 import type { EndpointBody, EndpointList, PurgeBody } from '../wire/endpoints.ts';
@@ -35,17 +36,24 @@ import { jsonOf, type Transport } from './transport.ts';
 
 /** What `inference` takes beside the table. */
 export interface InferenceOptions extends RunOptions, BatchOptions, WaitOptions {
-  /** Content type wanted for the answer to a table given as bytes (its own). Rows are answered with rows. */
+  /**
+   * Content type wanted for the answer to a table given as bytes (its own). Rows are answered with
+   * rows.
+   */
   readonly accept?: string | undefined;
-  /** Keeps the predictions under this name once they are there, with metrics where the target is a column of the table. An empty table makes no run, and no capture. */
+  /**
+   * Keeps the predictions under this name once they are there, with metrics where the target is a
+   * column of the table. An empty table makes no run, and no capture.
+   */
   readonly capture?: CaptureChoice | undefined;
 }
 
 /** What `invoke` takes beside the input. */
 export interface InvokeOptions extends SubmitOptions, WaitOptions {
   /**
-   * Whether the server answers at once (true) or when the run has ended (false). Unset, the endpoint's mode decides. The call
-   * waits for the end either way; `onProgress`, `progress`, `cancelOnAbort`, `jobKey`, `concurrencyKey` and `accept` need the run first and make it true.
+   * Whether the server answers at once (true) or when the run has ended (false). Unset, the
+   * endpoint's mode decides. The call waits for the end either way; `onProgress`, `progress`,
+   * `cancelOnAbort`, `jobKey`, `concurrencyKey` and `accept` need the run first and make it true.
    */
   readonly async?: boolean | undefined;
 }
@@ -62,7 +70,10 @@ export interface PurgeOptions {
 
 /** What `warm` takes. */
 export interface WarmOptions {
-  /** How many replicas shall be ready; no more than the endpoint may have. Unset, as many as it keeps anyway, and at least one. */
+  /**
+   * How many replicas shall be ready; no more than the endpoint may have. Unset, as many as it
+   * keeps anyway, and at least one.
+   */
   readonly replicas?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -91,12 +102,14 @@ export class Endpoint {
   }
 
   /**
-   * Runs a table as one batch and answers a table of the same kind: rows for rows, bytes for bytes, and for a table of apache-arrow,
-   * flechette or Polars one of that library. As many rows come back as were sent, in their order (`onRowError: 'drop'` leaves failed
-   * ones out); a failed row has an `inference_error` that says why.
+   * Runs a table as one batch and answers a table of the same kind: rows for rows, bytes for bytes,
+   * and for a table of apache-arrow, flechette or Polars one of that library. As many rows come
+   * back as were sent, in their order (`onRowError: 'drop'` leaves failed ones out); a failed row
+   * has an `inference_error` that says why.
    *
-   * @throws ClaimcheckError for a refused table or a failed run; DeduplicatedError; before anything is sent TypeError for what is no table, and
-   * TableError for rows that are no objects or have a value without a JSON form
+   * @throws ClaimcheckError for a refused table or a failed run; DeduplicatedError; before anything
+   *   is sent TypeError for what is no table, and TableError for rows that are no objects or have a
+   *   value without a JSON form
    */
   inference<Out extends Row = Row>(table: readonly Row[], options?: InferenceOptions): Promise<Out[]>;
   inference(table: InputContent, options?: InferenceOptions): Promise<Content>;
@@ -135,10 +148,12 @@ export class Endpoint {
   }
 
   /**
-   * Tries the endpoint on ten rows of its evaluation data that the model was not trained on, the same ones every time, and captures what it
-   * answers as `auto_inference`. Rows of a CSV file are sent as CSV, so that every value that comes back is a string.
+   * Tries the endpoint on ten rows of its evaluation data that the model was not trained on, the
+   * same ones every time, and captures what it answers as `auto_inference`. Rows of a CSV file are
+   * sent as CSV, so that every value that comes back is a string.
    *
-   * @throws EvaluationNotFoundError where the endpoint's configuration names no evaluation data, and as `inference` does
+   * @throws EvaluationNotFoundError where the endpoint's configuration names no evaluation data,
+   *   and as `inference` does
    */
   autoInference(options: Omit<InferenceOptions, 'accept' | 'capture'> = {}): Promise<TestInference> {
     return this.testInference(AUTO_ROWS, options);
@@ -157,9 +172,11 @@ export class Endpoint {
   }
 
   /**
-   * Keeps the predictions of a run that has succeeded under a name. The same run under the same name is the same version, however often.
+   * Keeps the predictions of a run that has succeeded under a name. The same run under the same
+   * name is the same version, however often.
    *
-   * @throws InvalidRequestError for a run that is no table, or whose prediction cannot be told from other columns; RunNotEndedError
+   * @throws InvalidRequestError for a run that is no table, or whose prediction cannot be told from
+   *   other columns; RunNotEndedError
    */
   async captureRun(
     runId: string,
@@ -184,17 +201,19 @@ export class Endpoint {
   }
 
   /**
-   * Deletes a version of a capture, all of them where none is named, and answers how many. Their numbers are not given again.
+   * Deletes a version of a capture, all of them where none is named, and answers how many. Their
+   * numbers are not given again.
    *
-   * @throws CaptureNotFoundError, also where the answer was lost on its way and the request sent again
+   * @throws CaptureNotFoundError, also where the answer was lost on its way and the request sent
+   *   again
    */
   async deleteCapture(name: string, version?: number, { signal }: Pick<WaitOptions, 'signal'> = {}): Promise<number> {
     return deleteCapture(this.#transport, await this.#path(signal), name, version, signal);
   }
 
   /**
-   * Invokes the endpoint with one input, any JSON value or `{ bytes, contentType }`, and waits for the output: JSON parsed, a
-   * table as rows, anything else as bytes.
+   * Invokes the endpoint with one input, any JSON value or `{ bytes, contentType }`, and waits for
+   * the output: JSON parsed, a table as rows, anything else as bytes.
    *
    * @throws ClaimcheckError for a refused input or a failed run; DeduplicatedError
    */
@@ -212,8 +231,9 @@ export class Endpoint {
   }
 
   /**
-   * Starts a run and answers its handle as soon as the server has written it down. The input is as for `invoke`, or a table of any kind;
-   * the handle answers rows for all of them, since it may be made again where nobody knows what was sent.
+   * Starts a run and answers its handle as soon as the server has written it down. The input is as
+   * for `invoke`, or a table of any kind; the handle answers rows for all of them, since it may be
+   * made again where nobody knows what was sent.
    */
   async submit(input: unknown, options: SubmitOptions = {}): Promise<Run> {
     const { run, runId } = await startRun(this.#transport, {
@@ -242,22 +262,27 @@ export class Endpoint {
     return found;
   }
 
-  /** How many replicas are ready, how many the work that is there asks for, and between which bounds: `current` and `desired`, `min` and `max`. */
+  /**
+   * How many replicas are ready, how many the work that is there asks for, and between which
+   * bounds: `current` and `desired`, `min` and `max`.
+   */
   async instanceCounts(options: Pick<WaitOptions, 'signal'> = {}): Promise<EndpointBody['replicas']> {
     return (await this.describe(options)).replicas;
   }
 
   /**
-   * Has replicas started without any work, so that the next run need not wait for a start. Answers at once with the endpoint as it then
-   * stands, `trouble` included; calling it again does no harm. Replicas without work are stopped when they have been idle.
+   * Has replicas started without any work, so that the next run need not wait for a start. Answers
+   * at once with the endpoint as it then stands, `trouble` included; calling it again does no harm.
+   * Replicas without work are stopped when they have been idle.
    */
   async warm({ replicas, signal }: WarmOptions = {}): Promise<EndpointBody> {
     return this.#change('POST', '/warm', { replicas }, signal);
   }
 
   /**
-   * Deploys the endpoint, given as a configuration file has it; paths are relative to the server's own configuration. Answers it as it then
-   * stands: where there was one of that name, the new version is tried first, and `rollout` says how that goes.
+   * Deploys the endpoint, given as a configuration file has it; paths are relative to the server's
+   * own configuration. Answers it as it then stands: where there was one of that name, the new
+   * version is tried first, and `rollout` says how that goes.
    *
    * @throws InvalidRequestError that names every mistake and its place
    */
@@ -265,13 +290,17 @@ export class Endpoint {
     return this.#change('PUT', '', written, signal);
   }
 
-  /** Deploys a version of before again, under its own number; without one, the version that was active last. Answers as `deploy` does. */
+  /**
+   * Deploys a version of before again, under its own number; without one, the version that was
+   * active last. Answers as `deploy` does.
+   */
   rollBack(version?: number, { signal }: Pick<WaitOptions, 'signal'> = {}): Promise<EndpointBody> {
     return this.#change('POST', '/rollback', { version }, signal);
   }
 
   /**
-   * Takes the endpoint away; its runs and their outputs stay. `force` cancels the runs that have not ended.
+   * Takes the endpoint away; its runs and their outputs stay. `force` cancels the runs that have
+   * not ended.
    *
    * @throws EndpointInUseError where there are such runs, or the server's configuration names it
    */
@@ -288,8 +317,8 @@ export class Endpoint {
   }
 
   /**
-   * Cancels the runs that wait in the endpoint's queue, and answers how many; those that are running go on, and those that arrive
-   * meanwhile stay. With `dryRun`, answers how many there are.
+   * Cancels the runs that wait in the endpoint's queue, and answers how many; those that are
+   * running go on, and those that arrive meanwhile stay. With `dryRun`, answers how many there are.
    */
   async purgeQueue({ olderThan, runName, dryRun, signal }: PurgeOptions = {}): Promise<{ readonly cancelled: number }> {
     const path = `${await this.#path(signal)}/queue`;
@@ -319,7 +348,10 @@ export class Endpoint {
     return run;
   }
 
-  /** Asks for captures of the name that the predictions shall have: one that cannot be is refused before anything is computed. */
+  /**
+   * Asks for captures of the name that the predictions shall have: one that cannot be is refused
+   * before anything is computed.
+   */
   async #checkCapture({ capture, signal }: InferenceOptions): Promise<void> {
     if (capture === undefined) return;
     await this.captures({ name: typeof capture === 'string' ? capture : capture.name, limit: 1, signal });
@@ -366,7 +398,10 @@ function needsRunFirst({ onProgress, progress, cancelOnAbort, ...options }: Invo
   return isWatched || cancelOnAbort === true || isNamed;
 }
 
-/** Rows travel as JSON Lines; only with metadata, for which a raw body has no place, as JSON records in an envelope. */
+/**
+ * Rows travel as JSON Lines; only with metadata, for which a raw body has no place, as JSON records
+ * in an envelope.
+ */
 export function carried(lines: Uint8Array, { metadata }: InferenceOptions): Content {
   if (metadata === undefined) return { bytes: lines, contentType: CONTENT_TYPES.jsonl };
   // A line end stands between two rows and nowhere else: in strings it is escaped.
@@ -375,8 +410,9 @@ export function carried(lines: Uint8Array, { metadata }: InferenceOptions): Cont
 }
 
 /**
- * With `cancelOnAbort`, the request that starts the run is not interrupted: it might have started a run whose id nobody learns,
- * and which nobody could cancel. The wait that follows sees the signal, and cancels.
+ * With `cancelOnAbort`, the request that starts the run is not interrupted: it might have started a
+ * run whose id nobody learns, and which nobody could cancel. The wait that follows sees the signal,
+ * and cancels.
  */
 function sending<Options extends SubmitOptions & WaitOptions>(options: Options): Options {
   options.signal?.throwIfAborted();

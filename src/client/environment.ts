@@ -1,8 +1,11 @@
-// What the client takes from the machine it runs on: environment variables, the clocks, randomness. No other file of the client reads them.
+// What the client takes from the machine it runs on: environment variables, the clocks, randomness.
+// No other file of the client reads them.
 
 const IDEMPOTENCY_KEY_BYTES = 16;
 
-/** A variable of the process, where there is one (browsers have none); an empty one counts as unset. */
+/**
+ * A variable of the process, where there is one (browsers have none); an empty one counts as unset.
+ */
 export function environmentVariable(name: 'CLAIMCHECK_URL' | 'CLAIMCHECK_API_KEY'): string | undefined {
   const { process } = globalThis as { process?: { env?: Record<string, string | undefined> } };
   return process?.env?.[name] || undefined;
@@ -17,7 +20,10 @@ export const wallClockNow = (): number => Date.now();
 /** A number from 0 to 1, for spreading retries out. */
 export const random = (): number => Math.random();
 
-/** A key that no other request has. Not `crypto.randomUUID`, which browsers keep from pages that came without TLS. */
+/**
+ * A key that no other request has. Not `crypto.randomUUID`, which browsers keep from pages that
+ * came without TLS.
+ */
 export function newIdempotencyKey(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(IDEMPOTENCY_KEY_BYTES));
   return hexOf(bytes);
@@ -28,7 +34,10 @@ const hexOf = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.to
 /** Longest time that a timer holds, in milliseconds; anything longer would be over at once. */
 const TIMER_MAX = 2 ** 31 - 1;
 
-/** Resolves after so many milliseconds (at once for none or fewer); rejects with the signal's reason when it aborts first. */
+/**
+ * Resolves after so many milliseconds (at once for none or fewer); rejects with the signal's reason
+ * when it aborts first.
+ */
 export async function sleep(pauseMs: number, signal?: AbortSignal): Promise<void> {
   let leftMs = pauseMs;
   for (; leftMs > TIMER_MAX; leftMs -= TIMER_MAX) await sleepOnce(TIMER_MAX, signal);
@@ -89,7 +98,8 @@ export async function sha256Hex(texts: readonly string[]): Promise<string[]> {
   const { hash } = (process?.getBuiltinModule?.('node:crypto') ?? {}) as {
     hash?: (algorithm: string, text: string, encoding: string) => string;
   };
-  // In the background every text costs a turn of the event loop: for 100,000 of them seconds instead of a tenth of one.
+  // In the background every text costs a turn of the event loop: for 100,000 of them seconds
+  // instead of a tenth of one.
   if (hash !== undefined) return texts.map((text) => hash('sha256', text, 'hex'));
   if ((globalThis.crypto as Partial<typeof crypto>).subtle === undefined)
     throw new Error('This page came without TLS, and the browser lets it hash nothing. Serve it over https.');

@@ -1,4 +1,5 @@
-// What can go wrong, as classes: one for every problem of the table that the server answers from, and one for no answer at all.
+// What can go wrong, as classes: one for every problem of the table that the server answers from,
+// and one for no answer at all.
 
 import { type FieldError, PROBLEMS, type ProblemSlug } from '../domain/errors.ts';
 import type { ProblemBody } from '../wire/problems.ts';
@@ -15,7 +16,10 @@ export interface ProblemFacts {
   readonly cause?: unknown;
 }
 
-/** An error that the server answered with, or that a run ended with. A slug that this version does not know has no class of its own. */
+/**
+ * An error that the server answered with, or that a run ended with. A slug that this version does
+ * not know has no class of its own.
+ */
 export class ClaimcheckError<Slug extends string = string> extends Error {
   /** Key of the problem table, `queue-full` for one. */
   readonly slug: Slug;
@@ -29,7 +33,10 @@ export class ClaimcheckError<Slug extends string = string> extends Error {
   readonly detail: string;
   /** The places in the request that are wrong. */
   readonly errors: readonly FieldError[];
-  /** The id of the request, under which the server's log has the cause; null for an error that a run ended with. */
+  /**
+   * The id of the request, under which the server's log has the cause; null for an error that a run
+   * ended with.
+   */
   readonly instance: string | null;
 
   constructor(slug: Slug, { detail, status, retryable, runId, errors, instance, cause }: ProblemFacts) {
@@ -45,7 +52,10 @@ export class ClaimcheckError<Slug extends string = string> extends Error {
   }
 }
 
-/** No claimcheck server answered: it cannot be reached, or something else answers in its place. `cause` has the reason. */
+/**
+ * No claimcheck server answered: it cannot be reached, or something else answers in its place.
+ * `cause` has the reason.
+ */
 export class ConnectionError extends Error {
   override readonly name = 'ConnectionError';
   /** What was asked for. */
@@ -61,8 +71,8 @@ export class ConnectionError extends Error {
 }
 
 /**
- * No run was made for an input whose output is waited for: another with the same concurrency key goes on, and what it answers is of its own input.
- * `submit` answers its handle instead.
+ * No run was made for an input whose output is waited for: another with the same concurrency key
+ * goes on, and what it answers is of its own input. `submit` answers its handle instead.
  */
 export class DeduplicatedError extends Error {
   override readonly name = 'DeduplicatedError';
@@ -78,7 +88,10 @@ export class DeduplicatedError extends Error {
   }
 }
 
-/** A slug as the name of its class: `queue-full` is QueueFullError, `model-error` is ModelError. Not taken from the class, whose name a bundler may shorten. */
+/**
+ * A slug as the name of its class: `queue-full` is QueueFullError, `model-error` is ModelError. Not
+ * taken from the class, whose name a bundler may shorten.
+ */
 export function errorName(slug: string): string {
   if (!Object.hasOwn(PROBLEMS, slug)) return 'ClaimcheckError';
   const words = slug.split('-').map((word) => `${word[0]!.toUpperCase()}${word.slice(1)}`);
@@ -125,7 +138,10 @@ export class RunNotEndedError extends problem('run-not-ended') {}
 export class RunCancelledError extends problem('run-cancelled') {}
 /** 409: the endpoint has runs that have not ended, or the server's configuration names it. */
 export class EndpointInUseError extends problem('endpoint-in-use') {}
-/** 410: the run ended longer ago than its endpoint's retention, and its output, or its input for a retry, is no longer kept. */
+/**
+ * 410: the run ended longer ago than its endpoint's retention, and its output, or its input for a
+ * retry, is no longer kept.
+ */
 export class OutputExpiredError extends problem('output-expired') {}
 /** 413: the body is longer than the server takes. */
 export class PayloadTooLargeError extends problem('payload-too-large') {}
@@ -145,17 +161,26 @@ export class InvalidRequestError extends problem('invalid-request') {}
 export class IdempotencyMismatchError extends problem('idempotency-mismatch') {}
 /** 424: the model answered with an error of its own; the detail is its message. */
 export class ModelError extends problem('model-error') {}
-/** 424: the model returned another number of rows than it was given, or bytes that are not what they claim. */
+/**
+ * 424: the model returned another number of rows than it was given, or bytes that are not what they
+ * claim.
+ */
 export class InvalidOutputError extends problem('invalid-output') {}
 /** 424: what `inputLocation` names could not be fetched when the run started. */
 export class InputUnavailableError extends problem('input-unavailable') {}
-/** 424: the process that ran the model ended in the middle of the run, more often than the retry policy allows. */
+/**
+ * 424: the process that ran the model ended in the middle of the run, more often than the retry
+ * policy allows.
+ */
 export class ReplicaCrashedError extends problem('replica-crashed') {}
 /** 424: the run took more memory than its replica may have. */
 export class OutOfMemoryError extends problem('out-of-memory') {}
 /** 429: the endpoint's queue is full; nothing was stored. */
 export class QueueFullError extends problem('queue-full') {}
-/** 429: too many API keys that are not valid came from this address; a valid one is taken all the same. */
+/**
+ * 429: too many API keys that are not valid came from this address; a valid one is taken all the
+ * same.
+ */
 export class TooManyAttemptsError extends problem('too-many-attempts') {}
 /** 500: a bug, or a failure of the storage; the server's log has the cause under `instance`. */
 export class InternalError extends problem('internal') {}
@@ -169,7 +194,10 @@ export class ReplicaUnavailableError extends problem('replica-unavailable') {}
 export class RangeNotSatisfiableError extends problem('range-not-satisfiable') {}
 /** 503: the server follows no more runs at once. Ask again later. */
 export class TooManyStreamsError extends problem('too-many-streams') {}
-/** 503: the store of the runs does not answer, or refuses what it is asked. Ask again later, a submit with the same idempotency key. */
+/**
+ * 503: the store of the runs does not answer, or refuses what it is asked. Ask again later, a
+ * submit with the same idempotency key.
+ */
 export class StorageUnavailableError extends problem('storage-unavailable') {}
 /** 507: the server has too little disk left to promise that a run is kept; nothing was stored. */
 export class StorageFullError extends problem('storage-full') {}
@@ -177,7 +205,10 @@ export class StorageFullError extends problem('storage-full') {}
 export class RunTimeoutError extends problem('run-timeout') {}
 /** 504: the run was still queued when its queue_ttl was over. */
 export class QueueExpiredError extends problem('queue-expired') {}
-/** 504: the synchronous wait is over, the run is not. The client goes on waiting, so only a raw request sees this. */
+/**
+ * 504: the synchronous wait is over, the run is not. The client goes on waiting, so only a raw
+ * request sees this.
+ */
 export class WaitExceededError extends problem('wait-exceeded') {}
 
 /** Slug → class. A slug without a class, or with one of another slug, does not compile. */
@@ -261,7 +292,10 @@ export function errorOfRun({
   });
 }
 
-/** A run's failure travels without an HTTP status, and a newer server may know more failures than this table. */
+/**
+ * A run's failure travels without an HTTP status, and a newer server may know more failures than
+ * this table.
+ */
 function statusOf(slug: string): number {
   return Object.hasOwn(PROBLEMS, slug) ? PROBLEMS[slug as ProblemSlug].status : PROBLEMS.internal.status;
 }

@@ -17,7 +17,10 @@ export async function fetchOutput(transport: Transport, ended: RunBody, signal?:
   return { bytes, contentType: ended.output?.content_type ?? contentType };
 }
 
-/** The output of a run that is known to have succeeded, as bytes; with `partial`, also what a batch without an output has done by now. */
+/**
+ * The output of a run that is known to have succeeded, as bytes; with `partial`, also what a batch
+ * without an output has done by now.
+ */
 export async function fetchContent(
   transport: Transport,
   runId: string,
@@ -29,9 +32,13 @@ export async function fetchContent(
   return { bytes, contentType: withoutUtf8(contentType) };
 }
 
-/** The output as a value: JSON parsed, a table as rows, anything else as bytes. Throws as `fetchOutput` does. */
+/**
+ * The output as a value: JSON parsed, a table as rows, anything else as bytes. Throws as
+ * `fetchOutput` does.
+ */
 export async function fetchResult(transport: Transport, ended: RunBody, signal?: AbortSignal): Promise<unknown> {
-  // The server puts small JSON outputs into the run, which saves a request. null may also mean that it is elsewhere.
+  // The server puts small JSON outputs into the run, which saves a request. null may also mean that
+  // it is elsewhere.
   const embedded = ended.outputs !== null && ended.output !== null && isJsonType(ended.output.content_type);
   return embedded ? ended.outputs : await valueOf(await fetchOutput(transport, ended, signal));
 }

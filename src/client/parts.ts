@@ -8,7 +8,10 @@ import { fetchContent } from './output.ts';
 import { followStream, type StreamEvent } from './streams.ts';
 import type { Transport } from './transport.ts';
 
-/** Outputs that are on their way at once: enough to hide the way to the server, and few enough to hold. */
+/**
+ * Outputs that are on their way at once: enough to hide the way to the server, and few enough to
+ * hold.
+ */
 const IN_FLIGHT = 8;
 
 const NAMES: ReadonlySet<string> = new Set<PartEventName>(['part', 'end']);
@@ -42,7 +45,10 @@ export interface PartsOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The parts of a batch, each once; the stream is opened again where it breaks off. Leaving the loop closes the connection. */
+/**
+ * The parts of a batch, each once; the stream is opened again where it breaks off. Leaving the loop
+ * closes the connection.
+ */
 export async function* followParts<Out extends Row>(
   transport: Transport,
   path: string,
@@ -72,7 +78,10 @@ async function* newParts(events: AsyncIterable<StreamEvent<PartEventData>>): Asy
   }
 }
 
-/** What is fetched for each, in the order in which they came, a few ahead; where they end in an error, that comes last. */
+/**
+ * What is fetched for each, in the order in which they came, a few ahead; where they end in an
+ * error, that comes last.
+ */
 async function* fetched<Item, Got>(
   items: AsyncIterator<Item, void>,
   fetchOne: (item: Item) => Promise<Got>,

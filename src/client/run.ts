@@ -1,4 +1,5 @@
-// A handle of a run: an id and a way to the server. Nothing else is held, so it can be made again in any process.
+// A handle of a run: an id and a way to the server. Nothing else is held, so it can be made again
+// in any process.
 
 import type { Row } from '../table/rows.ts';
 import type { DeliveryBody, DeliveryList } from '../wire/deliveries.ts';
@@ -14,7 +15,10 @@ import type { Watch } from './progress/watch.ts';
 import { followEvents, followLines, type RunEvent } from './streams.ts';
 import { jsonOf, type ServerRequest, type Transport } from './transport.ts';
 
-/** Seconds that one request waits for the end of a run: under the minute after which proxies commonly hang up. */
+/**
+ * Seconds that one request waits for the end of a run: under the minute after which proxies
+ * commonly hang up.
+ */
 const WAIT_SECONDS = 30;
 /** The same while progress is shown, which is only learned from answers. */
 const PROGRESS_WAIT_SECONDS = 1;
@@ -32,16 +36,20 @@ export interface WaitOptions {
   /** Called with the run at once, about every second, and when it has ended. */
   readonly onProgress?: ((run: RunBody) => void) | undefined;
   /**
-   * Shows a line on standard error: rows done, rate, time left, failed rows, replicas. Where that is no terminal it is a plain line every
-   * half a minute. `'auto'` shows it on a terminal alone, and where the run takes longer than half a second: what `inference` does unless
-   * it is told, or has an `onProgress`. Browsers show nothing.
+   * Shows a line on standard error: rows done, rate, time left, failed rows, replicas. Where that
+   * is no terminal it is a plain line every half a minute. `'auto'` shows it on a terminal alone,
+   * and where the run takes longer than half a second: what `inference` does unless it is told, or
+   * has an `onProgress`. Browsers show nothing.
    */
   readonly progress?: boolean | 'auto' | undefined;
 }
 
 /** How a run is asked for. */
 export interface StatusOptions extends Pick<WaitOptions, 'signal'> {
-  /** Called each time that no server answers; with it the question is asked for as long as `wait` would go on. */
+  /**
+   * Called each time that no server answers; with it the question is asked for as long as `wait`
+   * would go on.
+   */
   readonly onUnanswered?: (() => void) | undefined;
 }
 
@@ -64,7 +72,10 @@ export interface EventOptions {
 /** A run of an endpoint. */
 export class Run {
   readonly id: string;
-  /** Whether handing an input in made no run, because this one has the same concurrency key and had not ended. */
+  /**
+   * Whether handing an input in made no run, because this one has the same concurrency key and had
+   * not ended.
+   */
   readonly deduplicated: boolean;
   readonly #transport: Transport;
 
@@ -80,10 +91,11 @@ export class Run {
   }
 
   /**
-   * Waits until the run has ended, well or not, and answers it as it then stands. Where the server cannot be reached it goes on trying, for
-   * `retry.waitSeconds`.
+   * Waits until the run has ended, well or not, and answers it as it then stands. Where the server
+   * cannot be reached it goes on trying, for `retry.waitSeconds`.
    *
-   * @throws RunNotFoundError, ConnectionError with the id of the run, and the signal's reason once it aborts
+   * @throws RunNotFoundError, ConnectionError with the id of the run, and the signal's reason once
+   *   it aborts
    */
   async wait(options: WaitOptions = {}): Promise<RunBody> {
     const watch = await watchFor(this.#transport, options);
@@ -125,18 +137,21 @@ export class Run {
   }
 
   /**
-   * Waits for the run and answers its output: JSON parsed, a table (CSV, JSON Lines) as rows, anything else as bytes.
-   * Values of a CSV are strings; `output` has every output byte for byte.
+   * Waits for the run and answers its output: JSON parsed, a table (CSV, JSON Lines) as rows,
+   * anything else as bytes. Values of a CSV are strings; `output` has every output byte for byte.
    *
-   * @throws ClaimcheckError of the run's failure (ModelError, RunTimeoutError, ...), RunCancelledError
+   * @throws ClaimcheckError of the run's failure (ModelError, RunTimeoutError, ...),
+   *   RunCancelledError
    */
   async result<Value = unknown>(options: WaitOptions = {}): Promise<Value> {
     return fetchResult(this.#transport, await this.wait(options), options.signal) as Promise<Value>;
   }
 
   /**
-   * What a batch has done by now, at once and whatever has become of it: a table in the format of its output, in which rows that failed, or that
-   * it has not come to, are named in `inference_error` (or left out, where failed rows are). Of a run that has succeeded it is the output.
+   * What a batch has done by now, at once and whatever has become of it: a table in the format of
+   * its output, in which rows that failed, or that it has not come to, are named in
+   * `inference_error` (or left out, where failed rows are). Of a run that has succeeded it is the
+   * output.
    *
    * @throws ClaimcheckError of the run's failure where it is no batch, OutputExpiredError
    */
@@ -150,7 +165,8 @@ export class Run {
   }
 
   /**
-   * As `output`, but as a stream, for what is too large to be held. Where the connection breaks, it goes on from there.
+   * As `output`, but as a stream, for what is too large to be held. Where the connection breaks, it
+   * goes on from there.
    *
    * @example
    * const { stream } = await run.outputStream();
@@ -161,7 +177,8 @@ export class Run {
   }
 
   /**
-   * Cancels the run, and answers it as it then stands; it can never succeed any more. Cancelling twice is no error.
+   * Cancels the run, and answers it as it then stands; it can never succeed any more. Cancelling
+   * twice is no error.
    *
    * @throws RunEndedError when the run ended first
    */
@@ -176,8 +193,8 @@ export class Run {
   }
 
   /**
-   * The lines that the model wrote while it worked on the run, in order: what it logged, and what it printed. Empty for a batch, whose chunks
-   * have them.
+   * The lines that the model wrote while it worked on the run, in order: what it logged, and what
+   * it printed. Empty for a batch, whose chunks have them.
    *
    * @throws OutputExpiredError when they are no longer kept
    */
@@ -198,16 +215,17 @@ export class Run {
   }
 
   /**
-   * The lines as they come, each once, until the run has ended and the model has stopped; also where the connection breaks or the server is
-   * started again meanwhile. Throws as `logs` does.
+   * The lines as they come, each once, until the run has ended and the model has stopped; also
+   * where the connection breaks or the server is started again meanwhile. Throws as `logs` does.
    */
   followLogs({ after = 0, signal }: LogOptions = {}): AsyncGenerator<LogLineBody, void> {
     return followLines(this.#transport, `${this.#path}/logs`, { after, signal });
   }
 
   /**
-   * What happens to the run, from its beginning and as it comes, up to its `end`: its statuses, attempts and lines, each once and in order,
-   * and the newest progress. Goes on by itself where the connection breaks or the server is started again.
+   * What happens to the run, from its beginning and as it comes, up to its `end`: its statuses,
+   * attempts and lines, each once and in order, and the newest progress. Goes on by itself where
+   * the connection breaks or the server is started again.
    *
    * @throws RunNotFoundError, and the signal's reason once it aborts
    * @example
@@ -218,12 +236,14 @@ export class Run {
   }
 
   /**
-   * The parts of a batch as they end, in no order of rows: those that have ended already first, and all of them once the batch has ended, as
-   * long as it is kept. Every row is in one part. A part whose rows failed has an `error`; a batch that fails or is cancelled ends the loop
-   * with its error after its last part. Goes on by itself where the connection breaks or the server is started again; leaving the loop
-   * stops following, and the run goes on.
+   * The parts of a batch as they end, in no order of rows: those that have ended already first, and
+   * all of them once the batch has ended, as long as it is kept. Every row is in one part. A part
+   * whose rows failed has an `error`; a batch that fails or is cancelled ends the loop with its
+   * error after its last part. Goes on by itself where the connection breaks or the server is
+   * started again; leaving the loop stops following, and the run goes on.
    *
-   * @throws InvalidRequestError for a run that is no batch, OutputExpiredError, the signal's reason once it aborts
+   * @throws InvalidRequestError for a run that is no batch, OutputExpiredError, the signal's reason
+   *   once it aborts
    * @example
    * for await (const { rows, table, error } of run.parts())
    *   if (error === null) table.forEach((row, place) => keep(rows.from + place, row));
@@ -232,7 +252,10 @@ export class Run {
     return followParts<Out>(this.#transport, `${this.#path}/parts`, { signal });
   }
 
-  /** The webhooks about the run's end, with every attempt at them; none before it has ended, or where no `callbackUrl` was given. */
+  /**
+   * The webhooks about the run's end, with every attempt at them; none before it has ended, or
+   * where no `callbackUrl` was given.
+   */
   async deliveries({ signal }: Pick<WaitOptions, 'signal'> = {}): Promise<DeliveryBody[]> {
     const path = `${this.#path}/deliveries`;
     const answer = await this.#transport.send({ method: 'GET', path, signal, limitSeconds: ANSWER_SECONDS });
@@ -240,7 +263,8 @@ export class Run {
   }
 
   /**
-   * Has a webhook delivered again under the same id, whatever became of it, and answers it as it then stands.
+   * Has a webhook delivered again under the same id, whatever became of it, and answers it as it
+   * then stands.
    *
    * @throws DeliveryNotFoundError, RunNotEndedError
    */
@@ -251,10 +275,12 @@ export class Run {
   }
 
   /**
-   * Hands the run's input in again with the same options, and answers the handle of the new run. However often the request has to be
-   * sent, it is one run. Where the run has a concurrency key and another with it has not ended, that one is answered.
+   * Hands the run's input in again with the same options, and answers the handle of the new run.
+   * However often the request has to be sent, it is one run. Where the run has a concurrency key
+   * and another with it has not ended, that one is answered.
    *
-   * @throws RunNotEndedError, OutputExpiredError when the input is no longer kept, InvalidRequestError for a chunk of a batch
+   * @throws RunNotEndedError, OutputExpiredError when the input is no longer kept,
+   *   InvalidRequestError for a chunk of a batch
    */
   async retry(options: Pick<WaitOptions, 'signal'> = {}): Promise<Run> {
     const path = `${this.#path}/retry`;

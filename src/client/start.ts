@@ -12,14 +12,18 @@ export interface Started {
   readonly run: RunBody | null;
 }
 
-/** How often a job is started anew after runs that failed: each of them has to be asked about, input and all, to find that out. */
+/**
+ * How often a job is started anew after runs that failed: each of them has to be asked about, input
+ * and all, to find that out.
+ */
 const JOB_STARTS_MAX = 20;
 
 /**
- * Hands an invocation in and answers the run that came of it. However often the request has to be sent, it is one run.
+ * Hands an invocation in and answers the run that came of it. However often the request has to be
+ * sent, it is one run.
  *
- * @throws ClaimcheckError for a refused invocation, and for a synchronous one whose run failed while the server waited for it; TypeError for a
- *   job under whose key too many runs have failed
+ * @throws ClaimcheckError for a refused invocation, and for a synchronous one whose run failed
+ *   while the server waited for it; TypeError for a job under whose key too many runs have failed
  */
 export async function startRun(transport: Transport, submission: Submission): Promise<Started> {
   const { jobKey } = submission.options;
@@ -51,7 +55,10 @@ async function post(
   }
 }
 
-/** The server stopped waiting, because of the time or because it stops itself; it has the run, which goes on. */
+/**
+ * The server stopped waiting, because of the time or because it stops itself; it has the run, which
+ * goes on.
+ */
 function goesOn(error: unknown): error is ClaimcheckError & { readonly runId: string } {
   return (error instanceof WaitExceededError || error instanceof DrainingError) && error.runId !== null;
 }

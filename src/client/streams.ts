@@ -10,10 +10,16 @@ import type { Transport } from './transport.ts';
 const RETRY_MS = 2_000;
 /** Seconds that the server has to begin its answer. */
 const ANSWER_SECONDS = 30;
-/** A stream of events on which not even a comment comes for so long is dead, whatever the network says: the server sends one every 15 s. */
+/**
+ * A stream of events on which not even a comment comes for so long is dead, whatever the network
+ * says: the server sends one every 15 s.
+ */
 const SILENCE_MS = 60_000;
 
-/** An event of a stream, by the data that its kinds have. `id` names the place after it, from which a stream can be taken up again. */
+/**
+ * An event of a stream, by the data that its kinds have. `id` names the place after it, from which
+ * a stream can be taken up again.
+ */
 export type StreamEvent<Data> = {
   readonly [Name in keyof Data]: { readonly type: Name; readonly id: string; readonly data: Data[Name] };
 }[keyof Data];
@@ -29,7 +35,10 @@ export interface StreamOptions<Place> {
   readonly signal: AbortSignal | undefined;
 }
 
-/** The events of a run; the stream is opened again where it breaks off, until the run's `end` has come. */
+/**
+ * The events of a run; the stream is opened again where it breaks off, until the run's `end` has
+ * come.
+ */
 export function followEvents(
   transport: Transport,
   path: string,
@@ -38,7 +47,10 @@ export function followEvents(
   return followStream<RunEventData>(transport, path, NAMES, options);
 }
 
-/** The events of a stream, of the kinds that are named; it is opened again where it breaks off, until its `end` has come. */
+/**
+ * The events of a stream, of the kinds that are named; it is opened again where it breaks off,
+ * until its `end` has come.
+ */
 export async function* followStream<Data extends { readonly end: unknown }>(
   transport: Transport,
   path: string,
@@ -84,7 +96,10 @@ async function* messagesIn(
   }
 }
 
-/** The lines of a run, after so many; asked for again where the answer breaks off, until it came to its end. */
+/**
+ * The lines of a run, after so many; asked for again where the answer breaks off, until it came to
+ * its end.
+ */
 export async function* followLines(
   transport: Transport,
   path: string,
@@ -123,7 +138,10 @@ export async function* followLines(
 /** Stands for the place at which a stream broke off. */
 const BROKEN = Symbol('broken off');
 
-/** The text of a body as it comes, and `BROKEN` where it ends before its end or nothing comes for too long. */
+/**
+ * The text of a body as it comes, and `BROKEN` where it ends before its end or nothing comes for
+ * too long.
+ */
 async function* textsOf(
   body: ReadableStream<Uint8Array>,
   silenceMs: number | null,

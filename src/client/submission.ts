@@ -14,7 +14,10 @@ export interface BatchOptions {
   readonly batchSize?: number | undefined;
   /** Chunks outstanding at once (the endpoint's, else 64). */
   readonly maxInFlight?: number | undefined;
-  /** Rows that fail alone are named in an `inference_error` column (`mark`), left out (`drop`), or end the run (`fail`). */
+  /**
+   * Rows that fail alone are named in an `inference_error` column (`mark`), left out (`drop`), or
+   * end the run (`fail`).
+   */
   readonly onRowError?: 'mark' | 'drop' | 'fail' | undefined;
 }
 
@@ -28,7 +31,10 @@ export interface RunOptions {
   readonly queueTtl?: Seconds | undefined;
   /** -100 to 100; higher starts first (0). */
   readonly priority?: number | undefined;
-  /** While a run of the endpoint with the same key has not ended, no other is made: `submit` answers that run, and a call that waits for an output throws DeduplicatedError. */
+  /**
+   * While a run of the endpoint with the same key has not ended, no other is made: `submit` answers
+   * that run, and a call that waits for an output throws DeduplicatedError.
+   */
   readonly concurrencyKey?: string | undefined;
   /** Where the end of the run is told, by a signed webhook that is sent until it has arrived. */
   readonly callbackUrl?: string | undefined;
@@ -37,8 +43,9 @@ export interface RunOptions {
   /** ComputedAnswers with the run and shown with it. */
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
   /**
-   * Makes the call resumable: the same key with the same input finds the run that it started before, from any process, for at
-   * least 24 hours. A run that failed or was cancelled is not found again but started anew, twenty times under one key.
+   * Makes the call resumable: the same key with the same input finds the run that it started
+   * before, from any process, for at least 24 hours. A run that failed or was cancelled is not
+   * found again but started anew, twenty times under one key.
    */
   readonly jobKey?: string | undefined;
   /** Stops sending and waiting. A run that was started goes on. */
@@ -47,13 +54,18 @@ export interface RunOptions {
 
 /** What `submit` takes beside the input. */
 export interface SubmitOptions extends RunOptions, BatchOptions {
-  /** Whether a table runs as a batch; unset, the endpoint decides, unless a batch option is given. */
+  /**
+   * Whether a table runs as a batch; unset, the endpoint decides, unless a batch option is given.
+   */
   readonly batch?: boolean | undefined;
   /** Content type wanted for the output (the input's). */
   readonly accept?: string | undefined;
 }
 
-/** One invocation: the input, and what is said about it. `async` undefined leaves it to the endpoint. */
+/**
+ * One invocation: the input, and what is said about it. `async` undefined leaves it to the
+ * endpoint.
+ */
 export interface Submission {
   /** null for the server's default endpoint. */
   readonly endpoint: string | null;
@@ -83,7 +95,10 @@ export function requestOf({ endpoint, input, options, async }: Submission): Serv
   };
 }
 
-/** A key for each time that a job may have to be started: first as it is, then numbered, since a failed run keeps its key. */
+/**
+ * A key for each time that a job may have to be started: first as it is, then numbered, since a
+ * failed run keeps its key.
+ */
 export function idempotencyKey({ endpoint, options }: Submission, start: number): string {
   if (options.jobKey === undefined) return newIdempotencyKey();
   const key = `job:${endpoint ?? ''}:${encodeURIComponent(options.jobKey)}${start === 1 ? '' : `:${start}`}`;
@@ -123,7 +138,10 @@ function wantsBatch({ batch, batchSize, maxInFlight, onRowError }: SubmitOptions
   return batch ?? (sized ? true : undefined);
 }
 
-/** The input goes in as the text it is: parsed and written again, 2^53+1 would become another number. */
+/**
+ * The input goes in as the text it is: parsed and written again, 2^53+1 would become another
+ * number.
+ */
 function envelopeAround(input: Uint8Array | Blob, members: object): Uint8Array | Blob {
   const rest = JSON.stringify(members).slice(1);
   const [open, close] = ['{"input":', Object.keys(members).length === 0 ? rest : `,${rest}`];

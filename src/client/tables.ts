@@ -1,5 +1,6 @@
-// Tables of the libraries that people keep them in: an Arrow table (apache-arrow, flechette), a frame of Polars. They are told by their
-// shape, travel as Arrow, and what comes back is of the same kind. A library is loaded only where one of its tables was given.
+// Tables of the libraries that people keep them in: an Arrow table (apache-arrow, flechette), a
+// frame of Polars. They are told by their shape, travel as Arrow, and what comes back is of the
+// same kind. A library is loaded only where one of its tables was given.
 
 import type { Table as FlechetteTable } from '@uwdata/flechette';
 import { afterByteOrderMark, utf8 } from '../table/bytes.ts';
@@ -27,7 +28,9 @@ export interface PolarsFrame {
 /** A table that some library made. */
 export type LibraryTable = ArrowTable | PolarsFrame;
 
-/** Every kind of table that the client takes: rows, bytes with their content type, or a library's. */
+/**
+ * Every kind of table that the client takes: rows, bytes with their content type, or a library's.
+ */
 export type AnyTable = readonly Row[] | Content | LibraryTable;
 
 type Library = 'apache-arrow' | 'flechette' | 'polars';
@@ -35,7 +38,8 @@ type Library = 'apache-arrow' | 'flechette' | 'polars';
 /** Which library made a table; null for what is no such table. */
 function libraryOf(input: unknown): Library | null {
   if (typeof input !== 'object' || input === null || Array.isArray(input) || isContent(input)) return null;
-  // A frame answers for its columns as well, whatever they are called; these two are methods in every frame.
+  // A frame answers for its columns as well, whatever they are called; these two are methods in
+  // every frame.
   if (isMethod(input, 'writeIPCStream') && isMethod(input, 'toRecords')) return 'polars';
   if (!isMethod(input, 'getChild')) return null;
   const { schema, batches, children } = input as {
@@ -57,7 +61,8 @@ export function isLibraryTable(input: unknown): input is LibraryTable {
 }
 
 /**
- * Holds what was given for a table against what a table is; its rows are looked at where they are written.
+ * Holds what was given for a table against what a table is; its rows are looked at where they are
+ * written.
  *
  * @throws TypeError that says what was given, and what a table is
  */
@@ -77,7 +82,10 @@ function kindOf(input: unknown): string {
   return `{ bytes: ${kindOf(bytes)}, contentType: ${kindOf(contentType)} }`;
 }
 
-/** A library's table as an Arrow stream, JSON so that it can stand in other JSON, and anything else as it is. */
+/**
+ * A library's table as an Arrow stream, JSON so that it can stand in other JSON, and anything else
+ * as it is.
+ */
 export async function carriedInput(input: unknown): Promise<unknown> {
   if (isLibraryTable(input)) return { bytes: await arrowOf(input), contentType: BORDER_TYPES.arrow };
   return isContent(input) && isJsonType(input.contentType) ? withoutByteOrderMark(input) : input;
@@ -123,11 +131,15 @@ export async function tableFromArrow<Table extends LibraryTable>(bytes: Uint8Arr
   }
 }
 
-/** A table whose rows are worked on as texts, in which every number has its digits, whatever kind it is of. */
+/**
+ * A table whose rows are worked on as texts, in which every number has its digits, whatever kind it
+ * is of.
+ */
 export interface OpenTable<Table> {
   readonly rows: readonly TextRow[];
   /**
-   * Other rows as a table of the same kind: bytes have its format, and columns that both have its types, where they hold every value.
+   * Other rows as a table of the same kind: bytes have its format, and columns that both have its
+   * types, where they hold every value.
    *
    * @throws TableError for a value that the kind cannot hold
    */
@@ -139,7 +151,8 @@ export interface OpenTable<Table> {
 /**
  * Opens a table of any kind.
  *
- * @throws TypeError for what is no table; TableError for one that cannot be read, or has a value without a JSON form
+ * @throws TypeError for what is no table; TableError for one that cannot be read, or has a value
+ *   without a JSON form
  */
 export async function openTable<Table extends AnyTable>(table: Table): Promise<OpenTable<Table>>;
 export async function openTable(table: AnyTable | InputContent): Promise<OpenTable<AnyTable>>;
@@ -190,7 +203,10 @@ async function openContent({ bytes: given, contentType }: InputContent): Promise
   };
 }
 
-/** How a table of flechette gives its values: what its own options were cannot be asked, so one value of each column is looked at. */
+/**
+ * How a table of flechette gives its values: what its own options were cannot be asked, so one
+ * value of each column is looked at.
+ */
 function extractionOf(table: FlechetteTable) {
   const seen = table.children.map((column) => ({ typeId: column.type.typeId, value: firstOf(column) }));
   const gives = (typeIds: readonly number[], isSuch: (value: unknown) => boolean): boolean =>
@@ -240,5 +256,8 @@ async function frameOf(bytes: Uint8Array): Promise<unknown> {
   return polars.readIPCStream(NodeBytes.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
 }
 
-/** By a name that bundlers do not look into: Polars is a program for one kind of machine, and no browser has it. */
+/**
+ * By a name that bundlers do not look into: Polars is a program for one kind of machine, and no
+ * browser has it.
+ */
 const loadHidden = (name: string): Promise<unknown> => import(/* @vite-ignore */ name);

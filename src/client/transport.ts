@@ -1,4 +1,5 @@
-// One request to the server: sent again while that can help, and answered with all its bytes or with an error.
+// One request to the server: sent again while that can help, and answered with all its bytes or
+// with an error.
 
 import type { ProblemBody } from '../wire/problems.ts';
 import { isRetried, pauseAfter, type RetryLimits, retryAfterMs } from './backoff.ts';
@@ -26,9 +27,14 @@ export interface ServerRequest {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly body?: Uint8Array | Blob | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Seconds after which one try without an answer is given up; unset where the answer may take as long as it likes. */
+  /**
+   * Seconds after which one try without an answer is given up; unset where the answer may take as
+   * long as it likes.
+   */
   readonly limitSeconds?: number | undefined;
-  /** Waits for what goes on without anybody who waits, a run: it is kept trying for so much longer. */
+  /**
+   * Waits for what goes on without anybody who waits, a run: it is kept trying for so much longer.
+   */
   readonly isWait?: boolean | undefined;
   /** Called when a try brought no answer, and another follows. */
   readonly onUnanswered?: (() => void) | undefined;
@@ -70,8 +76,9 @@ interface Failure {
 }
 
 /**
- * For a body that is read while it is sent. Where it might have to follow a redirect, Node's fetch keeps a second copy of all that was sent: 100 MB
- * of a file then cost 100 MB of memory. Nobody redirects a POST but by mistake.
+ * For a body that is read while it is sent. Where it might have to follow a redirect, Node's fetch
+ * keeps a second copy of all that was sent: 100 MB of a file then cost 100 MB of memory. Nobody
+ * redirects a POST but by mistake.
  */
 const ONE_READER = { redirect: 'error', window: null } as const;
 
@@ -92,16 +99,22 @@ export class Transport {
   }
 
   /**
-   * Sends a request, again after connection errors and "not now" answers, until it is answered or the retry limits are reached.
+   * Sends a request, again after connection errors and "not now" answers, until it is answered or
+   * the retry limits are reached.
    *
-   * @throws ClaimcheckError for a problem, ConnectionError where no claimcheck server answers, and the signal's reason once it aborts
+   * @throws ClaimcheckError for a problem, ConnectionError where no claimcheck server answers, and
+   *   the signal's reason once it aborts
    */
   send(request: ServerRequest): Promise<Answer> {
-    // Read within the try, so that a connection that breaks in the middle of an answer counts as a failed one.
+    // Read within the try, so that a connection that breaks in the middle of an answer counts as a
+    // failed one.
     return this.#send(request, readWhole);
   }
 
-  /** As `send`, but answers as soon as the answer begins; what comes of its body after that is the caller's to read, or to cancel. */
+  /**
+   * As `send`, but answers as soon as the answer begins; what comes of its body after that is the
+   * caller's to read, or to cancel.
+   */
   open(request: ServerRequest): Promise<OpenAnswer> {
     return this.#send(request, async ({ status, body }) => ({ status, body }));
   }
@@ -116,7 +129,8 @@ export class Transport {
       if (!('error' in outcome)) return outcome.taken;
       const { error, again, askedMs, tokenFile } = outcome;
       if (tokenFile !== undefined && (await this.#becomeOperator(tokenFile, sentAs))) continue;
-      // A laptop that slept has not tried meanwhile, whatever its clock says; and what has no limit was no wait for an answer.
+      // A laptop that slept has not tried meanwhile, whatever its clock says; and what has no limit
+      // was no wait for an answer.
       spentMs += Math.min(monotonicNow() - started, (request.limitSeconds ?? 0) * 1_000);
       const pause = again ? pauseAfter({ tries, spentMs, askedMs, reached: this.#reached }, limits, random()) : null;
       if (pause === null) throw error;
@@ -126,7 +140,10 @@ export class Transport {
     }
   }
 
-  /** Reads the token of the server on this machine, where there is no key; false where there is none that is new. */
+  /**
+   * Reads the token of the server on this machine, where there is no key; false where there is none
+   * that is new.
+   */
   async #becomeOperator(tokenFile: string, sentAs: Operator | null): Promise<boolean> {
     if (this.#deps.apiKey !== null) return false;
     // Loaded only where it is needed, which in a browser is never.
@@ -188,7 +205,8 @@ export class Transport {
       return { error, again: isRetried(answer.status), askedMs };
     }
     this.#reached = true;
-    // A problem with a run is the answer that was asked for: the same request would bring the same answer.
+    // A problem with a run is the answer that was asked for: the same request would bring the same
+    // answer.
     const again = problem.run_id === undefined && isRetried(answer.status);
     return { error: errorOfProblem(problem), again, askedMs, tokenFile: problem.token_file };
   }
@@ -219,7 +237,8 @@ function problemOf({ contentType, bytes }: Answer): ProblemBody | null {
     const body = JSON.parse(new TextDecoder().decode(bytes)) as Partial<ProblemBody>;
     return typeof body.type === 'string' && typeof body.detail === 'string' ? (body as ProblemBody) : null;
   } catch {
-    // Cut short or garbled on its way: then it is no problem, and whoever asked hears of the status.
+    // Cut short or garbled on its way: then it is no problem, and whoever asked hears of the
+    // status.
     return null;
   }
 }
@@ -232,13 +251,19 @@ function unreachable(url: string, cause: unknown): ConnectionError {
   );
 }
 
-/** Whether it is the body of the request that failed: a Blob of a file that is no longer what it was. */
+/**
+ * Whether it is the body of the request that failed: a Blob of a file that is no longer what it
+ * was.
+ */
 function isUnreadable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   return error.name === 'NotReadableError' || isUnreadable(error.cause);
 }
 
-/** What lies beneath fetch's "fetch failed": an error code where there is one, else the innermost message. */
+/**
+ * What lies beneath fetch's "fetch failed": an error code where there is one, else the innermost
+ * message.
+ */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code, cause } = error as { code?: unknown; cause?: unknown };

@@ -1,16 +1,22 @@
-// What is wrong with a configuration. On its own, so that whoever tells errors apart needs nothing else of this room.
+// What is wrong with a configuration. On its own, so that whoever tells errors apart needs nothing
+// else of this room.
 
 import { basename } from 'node:path';
 import type { FieldError } from '../domain/errors.ts';
 
-/** A configuration that cannot be used: there is none, or it has mistakes. The message names every one of them and where it stands. */
+/**
+ * A configuration that cannot be used: there is none, or it has mistakes. The message names every
+ * one of them and where it stands.
+ */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   /** The file that was read or looked for; where none was named, the folder. */
   readonly file: string;
   readonly mistakes: readonly FieldError[];
 
-  /** @param message what is said in place of the list of mistakes, where there is nothing to list */
+  /**
+   * @param message what is said in place of the list of mistakes, where there is nothing to list
+   */
   constructor(file: string, mistakes: readonly FieldError[], message = listOf(file, mistakes)) {
     super(message);
     this.file = file;

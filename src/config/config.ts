@@ -1,4 +1,5 @@
-// The only reader of the environment and of configuration files. Finds every mistake at once, each with its place.
+// The only reader of the environment and of configuration files. Finds every mistake at once, each
+// with its place.
 
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -50,7 +51,10 @@ export interface Config {
   readonly trustProxy: boolean | readonly string[];
   /** Folder of the ledger and the blobs. */
   readonly data: string;
-  /** A `postgres://` URL for the ledger, which several servers may share; null for a file in the data folder. Holds a password: never printed. */
+  /**
+   * A `postgres://` URL for the ledger, which several servers may share; null for a file in the
+   * data folder. Holds a password: never printed.
+   */
   readonly database: string | null;
   /** Whether it may listen beyond this machine while there is no key to ask for. */
   readonly insecure: boolean;
@@ -58,8 +62,8 @@ export interface Config {
   /** Origins whose pages may use this server from a browser. */
   readonly corsOrigins: readonly string[];
   /**
-   * Longest bodies, in bytes: any, one that runs as a batch, and an envelope; connections that may be open at once, and those of one
-   * address. What is left out has its default.
+   * Longest bodies, in bytes: any, one that runs as a batch, and an envelope; connections that may
+   * be open at once, and those of one address. What is left out has its default.
    */
   readonly limits: Partial<
     Record<'bodyBytes' | 'tableBytes' | 'envelopeBytes' | 'connections' | 'connectionsPerAddress', number>
@@ -70,7 +74,10 @@ export interface Config {
   readonly deploy: DeploySettings;
   /** How long an answer stays in the cache that nobody asks for. */
   readonly cacheUnusedFor: Duration;
-  /** User id of the first endpoint's replicas, where they have users of their own; null for the default. */
+  /**
+   * User id of the first endpoint's replicas, where they have users of their own; null for the
+   * default.
+   */
   readonly firstUid: number | null;
   readonly endpoints: readonly EndpointSpec[];
   /** The server's own environment, of which replicas see a few variables. */
@@ -88,13 +95,16 @@ export interface ConfigOverrides {
 
 /** A configuration as far as it can be used, and everything that is wrong with it. */
 export interface ReadConfig {
-  /** With defaults in place of what cannot be read, and without the endpoints that have mistakes. */
+  /**
+   * With defaults in place of what cannot be read, and without the endpoints that have mistakes.
+   */
   readonly config: Config;
   readonly mistakes: readonly FieldError[];
 }
 
 /**
- * Reads the configuration: the file, then the environment's `CLAIMCHECK_*`, then the command line, each over the one before.
+ * Reads the configuration: the file, then the environment's `CLAIMCHECK_*`, then the command line,
+ * each over the one before.
  *
  * @throws ConfigError with every mistake of the file, or where there is none
  */
@@ -113,7 +123,8 @@ export async function readConfig(overrides: ConfigOverrides): Promise<ReadConfig
   const environment = process.env;
   const file = findFile(overrides.config ?? environment['CLAIMCHECK_CONFIG']);
   const content = await readConfigFile(file);
-  // Imported here, so that who names a data folder starts without the schema of configurations and its checker.
+  // Imported here, so that who names a data folder starts without the schema of configurations and
+  // its checker.
   const { checkConfig, withPlaces } = await import('./in-words.ts');
   const shape = checkConfig(content);
   const written = shape.length === 0 ? (content as ConfigFile) : { endpoints: {} };
@@ -136,7 +147,10 @@ export async function readConfig(overrides: ConfigOverrides): Promise<ReadConfig
   return { config: configOf(written, { file, overrides, environment, endpoints }), mistakes: oncePerPlace(mistakes) };
 }
 
-/** What of a configuration is as the schema has it: its keys without those that have mistakes, and no endpoints, so that one of them hides none of another. */
+/**
+ * What of a configuration is as the schema has it: its keys without those that have mistakes, and
+ * no endpoints, so that one of them hides none of another.
+ */
 function soundPart(content: unknown, mistakes: readonly FieldError[]): ConfigFile {
   const broken = new Set(['endpoints', ...mistakes.map(({ pointer }) => pointer.split('.', 1)[0]!)]);
   return { ...Object.fromEntries(Object.entries(content ?? {}).filter(([key]) => !broken.has(key))), endpoints: {} };
@@ -183,7 +197,8 @@ function configOf(written: ConfigFile, { file, overrides, environment, endpoints
 }
 
 /**
- * The endpoints of a configuration as they are written, with every path absolute: to be handed to a server that runs elsewhere on this machine.
+ * The endpoints of a configuration as they are written, with every path absolute: to be handed to a
+ * server that runs elsewhere on this machine.
  *
  * @param names which ones; none for all
  * @throws ConfigError with every mistake, or where there is no file or no such endpoint
@@ -207,8 +222,8 @@ export async function readEndpoints(
 }
 
 /**
- * Where a store is, and the endpoints of the configuration that says so, for whoever needs nothing else: a folder that is named needs no
- * configuration beside it, and has no endpoints then.
+ * Where a store is, and the endpoints of the configuration that says so, for whoever needs nothing
+ * else: a folder that is named needs no configuration beside it, and has no endpoints then.
  *
  * @throws as `loadConfig` does where no folder is named
  */
@@ -294,7 +309,10 @@ function environmentMistakes(environment: NodeJS.ProcessEnv): FieldError[] {
   return [{ pointer: 'CLAIMCHECK_PORT', detail: 'must be a number from 0 to 65535' }];
 }
 
-/** What is wrong with the URL of a database; never says what it is, because there is a password in it. */
+/**
+ * What is wrong with the URL of a database; never says what it is, because there is a password in
+ * it.
+ */
 function databaseMistakes(pointer: string, url: unknown): FieldError[] {
   if (typeof url !== 'string' || (URL.canParse(url) && /^postgres(?:ql)?:$/.test(new URL(url).protocol))) return [];
   return [{ pointer, detail: 'must be a URL like postgres://user:password@host:5432/name' }];
@@ -305,7 +323,10 @@ function portOf(environment: NodeJS.ProcessEnv): number | null {
   return /^\d{1,5}$/.test(text) && Number(text) <= 65_535 ? Number(text) : null;
 }
 
-/** JSON pointers as people write a path in a file: `/endpoints/a/batchSize` is `endpoints.a.batchSize`. */
+/**
+ * JSON pointers as people write a path in a file: `/endpoints/a/batchSize` is
+ * `endpoints.a.batchSize`.
+ */
 function dotted(errors: readonly FieldError[]): FieldError[] {
   return errors.map(({ pointer, detail }) => ({
     pointer: pointer.slice(1).replaceAll('/', '.').replaceAll('~1', '/').replaceAll('~0', '~'),
@@ -317,7 +338,10 @@ function dotted(errors: readonly FieldError[]): FieldError[] {
 export const ledgerFile = (data: string): string => join(data, 'ledger.sqlite');
 /** Where the keys and the signing secrets lie in a data folder. */
 export const vaultFile = (data: string): string => join(data, 'vault.sqlite');
-/** Where the operator's token lies: servers that share a ledger share the folder, and each has one of its own. */
+/**
+ * Where the operator's token lies: servers that share a ledger share the folder, and each has one
+ * of its own.
+ */
 export const tokenFile = ({ data, database, port }: Pick<Config, 'data' | 'database' | 'port'>): string =>
   join(data, database === null ? 'operator-token' : `operator-token-${port}`);
 /** Where the captures lie in a data folder. */

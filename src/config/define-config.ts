@@ -1,4 +1,5 @@
-// Gives a configuration written in TypeScript its types; imports nothing at run time, so that the client's entry point stays light.
+// Gives a configuration written in TypeScript its types; imports nothing at run time, so that the
+// client's entry point stays light.
 
 import type { ConfigFile } from './config-file.ts';
 

@@ -1,5 +1,6 @@
-// What may be deployed over HTTP. A model is a program, so whoever may name any file, command, variable or user has the rights of the server:
-// keys get what the configuration names, and the holder of the operator's token everything but the server's user.
+// What may be deployed over HTTP. A model is a program, so whoever may name any file, command,
+// variable or user has the rights of the server: keys get what the configuration names, and the
+// holder of the operator's token everything but the server's user.
 
 import { realpathSync } from 'node:fs';
 import { relative, resolve, sep } from 'node:path';
@@ -8,7 +9,9 @@ import type { FieldError } from '../domain/errors.ts';
 import type { DeployFile } from './config-file.ts';
 import { DEFAULT_PYTHON } from './endpoint.ts';
 
-/** What may be deployed over HTTP, beyond the endpoints of the configuration as they stand there. */
+/**
+ * What may be deployed over HTTP, beyond the endpoints of the configuration as they stand there.
+ */
 export interface DeploySettings {
   /** Absolute paths of files and folders. */
   readonly files: readonly string[];
@@ -38,8 +41,8 @@ export function readDeploySettings(
 }
 
 /**
- * Variables that steer the programs which start a replica before its rights are dropped: the loader, the shell, and where both are looked for.
- * They are the operator's.
+ * Variables that steer the programs which start a replica before its rights are dropped: the
+ * loader, the shell, and where both are looked for. They are the operator's.
  */
 const STEERING =
   /^(?:LD_|GLIBC_|DYLD_|BASH|MALLOC_|CLAIMCHECK_)|^(?:PATH|ENV|IFS|SHELLOPTS|PS4|CDPATH|GCONV_PATH|LOCPATH|NLSPATH)$/;
@@ -74,10 +77,12 @@ function isOrigin(text: string): boolean {
 export type Permitted = { readonly spec: EndpointSpec } | { readonly refused: readonly FieldError[] };
 
 /**
- * Holds an endpoint that a key deploys against the configuration: what stands under its name there is allowed, and what `deploy` names.
+ * Holds an endpoint that a key deploys against the configuration: what stands under its name there
+ * is allowed, and what `deploy` names.
  *
  * @param configured the endpoint of that name in the configuration, if there is one
- * @param hasOwnUsers whether replicas can run as users of their own here; elsewhere all of them run as the server's
+ * @param hasOwnUsers whether replicas can run as users of their own here; elsewhere all of them run
+ *   as the server's
  */
 export function permit(
   spec: EndpointSpec,
@@ -95,13 +100,15 @@ export function permit(
   const isAsConfigured = configured !== null && runsTheSame(spec, configured);
   if ((isAsConfigured && spec.user === configured.user) || settings.users.includes('server')) return { spec };
   if (spec.user === 'server') return { refused: [SERVER_USER] };
-  // Where nobody says whom it runs as, it could become the server's user: at once, or once its files are hidden from its own.
+  // Where nobody says whom it runs as, it could become the server's user: at once, or once its
+  // files are hidden from its own.
   return { spec: hasOwnUsers && spec.model.runtime !== 'remote' ? { ...spec, user: 'own' } : spec };
 }
 
 /**
- * What the holder of the operator's token may deploy: any model, and as the server's user what the configuration has run as that, by its name.
- * No other gets what steers the programs that are still the server's user's when they start it.
+ * What the holder of the operator's token may deploy: any model, and as the server's user what the
+ * configuration has run as that, by its name. No other gets what steers the programs that are still
+ * the server's user's when they start it.
  */
 export function permitOperator(
   spec: EndpointSpec,
@@ -152,7 +159,8 @@ function refusedModel(
         (configured?.model.runtime === 'python' && model.python === configured.model.python);
       return [
         ...refusedFile('model', model.file, settings),
-        // Itself, and not what it leads to: an interpreter of a virtual environment is a link out of it.
+        // Itself, and not what it leads to: an interpreter of a virtual environment is a link out
+        // of it.
         ...(isUsual || settings.files.some((allowed) => isWithin(allowed, model.python))
           ? []
           : [{ pointer: 'python', detail: `is ${model.python}, which is not allowed` }]),

@@ -1,4 +1,5 @@
-// From an endpoint as it is written to the specification that the engine works with: defaults, durations, paths.
+// From an endpoint as it is written to the specification that the engine works with: defaults,
+// durations, paths.
 
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -24,7 +25,8 @@ const DEFAULTS = {
     concurrency: 1,
     idle: minutes(10),
     startTimeout: minutes(5),
-    // Far beyond what a numeric library starts on a machine of many cores, and far below what a machine has to give.
+    // Far beyond what a numeric library starts on a machine of many cores, and far below what a
+    // machine has to give.
     pids: 4_096,
     outputBytes: 2 ** 30,
   },
@@ -47,7 +49,10 @@ export interface ResolvedEndpoint {
   readonly mistakes: readonly FieldError[];
 }
 
-/** Resolves one endpoint; paths are relative to `folder`, the configuration file's. Wrong types are the schema's business and skipped here. */
+/**
+ * Resolves one endpoint; paths are relative to `folder`, the configuration file's. Wrong types are
+ * the schema's business and skipped here.
+ */
 export function resolveEndpoint(name: string, written: EndpointFile, folder: string): ResolvedEndpoint {
   const mistakes: FieldError[] = [];
   const report = (key: string, detail: string): void =>
@@ -106,7 +111,9 @@ export function resolveEndpoint(name: string, written: EndpointFile, folder: str
   return { spec, mistakes };
 }
 
-/** The same endpoint, meaning the same wherever it is read: a path in it is relative to `folder`. */
+/**
+ * The same endpoint, meaning the same wherever it is read: a path in it is relative to `folder`.
+ */
 export function withAbsolutePaths(written: EndpointFile, folder: string): EndpointFile {
   const { model, python, cwd = '.', evaluation } = written;
   return {
@@ -118,7 +125,10 @@ export function withAbsolutePaths(written: EndpointFile, folder: string): Endpoi
   };
 }
 
-/** Nothing where nothing is said: then the specification stays what it was before anybody could, and so does the version. */
+/**
+ * Nothing where nothing is said: then the specification stays what it was before anybody could, and
+ * so does the version.
+ */
 function readScoring(written: EndpointFile, folder: string): { readonly scoring?: ScoringSpec } {
   const { target, prediction, task, idColumn, evaluation } = written;
   const said = { target, prediction, task, idColumn, evaluation: evaluation && resolve(folder, evaluation) };
@@ -198,7 +208,9 @@ function readPython(written: string | undefined, folder: string, report: Report)
   return file;
 }
 
-/** An origin alone: a path would be lost, and a password would be shown wherever the endpoint is. */
+/**
+ * An origin alone: a path would be lost, and a password would be shown wherever the endpoint is.
+ */
 function readRemote(written: unknown, report: Report): ModelSource | null {
   if (typeof written !== 'string') return null;
   const url = URL.parse(written);

@@ -1,4 +1,5 @@
-// What is wrong with a configuration, in words: a person wrote it by hand, and reads no JSON Schema.
+// What is wrong with a configuration, in words: a person wrote it by hand, and reads no JSON
+// Schema.
 
 import type { TSchema } from 'typebox';
 import type { FieldError } from '../domain/errors.ts';
@@ -67,7 +68,8 @@ const TOP = keysOf(ConfigFile);
 const ENDPOINT = keysOf(EndpointFile);
 
 /**
- * The same mistakes, where a key that nobody knows in its place is known in another: with that place.
+ * The same mistakes, where a key that nobody knows in its place is known in another: with that
+ * place.
  *
  * @param content the whole configuration, as it is written
  */

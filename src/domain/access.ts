@@ -1,13 +1,20 @@
-// Who may do what: a key has scopes, may be bound to endpoints, and belongs to a tenant whose runs alone it sees.
+// Who may do what: a key has scopes, may be bound to endpoints, and belongs to a tenant whose runs
+// alone it sees.
 
 import { DEFAULT_TENANT } from './ids.ts';
 
-/** What a key may be good for: to submit work, to look at it, and to deploy, warm, purge and delete. None implies another. */
+/**
+ * What a key may be good for: to submit work, to look at it, and to deploy, warm, purge and delete.
+ * None implies another.
+ */
 export const SCOPES = ['invoke', 'read', 'manage'] as const;
 /** One of `SCOPES`. */
 export type Scope = (typeof SCOPES)[number];
 
-/** What somebody sees: the runs of one tenant, and where `endpoints` is not null those of these endpoints alone. */
+/**
+ * What somebody sees: the runs of one tenant, and where `endpoints` is not null those of these
+ * endpoints alone.
+ */
 export interface Viewer {
   readonly tenant: string;
   /** Names of the endpoints that it may use; null for all. */
@@ -24,8 +31,8 @@ export interface Principal extends Viewer {
 }
 
 /**
- * Everybody, on a server without keys: it can be reached from its own machine alone, or was told to let everybody in. Other users of the
- * machine are among them, and models, so they change nothing.
+ * Everybody, on a server without keys: it can be reached from its own machine alone, or was told to
+ * let everybody in. Other users of the machine are among them, and models, so they change nothing.
  */
 export const ANYBODY: Principal = { keyId: null, tenant: DEFAULT_TENANT, scopes: ['invoke', 'read'], endpoints: null };
 
@@ -39,7 +46,10 @@ export const NOBODY: Principal = { keyId: null, tenant: '', scopes: [], endpoint
 export const mayUse = ({ endpoints }: Pick<Viewer, 'endpoints'>, endpoint: string): boolean =>
   endpoints === null || endpoints.includes(endpoint);
 
-/** Whether somebody sees a run. Neither its tenant nor its endpoint ever changes, so whoever sees a run goes on seeing it. */
+/**
+ * Whether somebody sees a run. Neither its tenant nor its endpoint ever changes, so whoever sees a
+ * run goes on seeing it.
+ */
 export const maySee = (viewer: Viewer, run: { readonly tenant: string; readonly endpoint: string }): boolean =>
   viewer.tenant === run.tenant && mayUse(viewer, run.endpoint);
 

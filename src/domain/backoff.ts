@@ -8,7 +8,9 @@ export interface Backoff {
   readonly max: Duration;
 }
 
-/** The pause before the next try; `failures` are those in a row before this one, 0 for the first. */
+/**
+ * The pause before the next try; `failures` are those in a row before this one, 0 for the first.
+ */
 export function pauseOf({ first, max }: Backoff, failures: number): Duration {
   return milliseconds(Math.min(max, first * 2 ** failures));
 }

@@ -2,7 +2,10 @@
 
 import type { OnRowError } from './endpoint.ts';
 
-/** How a table is run: what was used is shown on the run. None of it changes the answer but `onRowError`. */
+/**
+ * How a table is run: what was used is shown on the run. None of it changes the answer but
+ * `onRowError`.
+ */
 export interface BatchOptions {
   /** Rows per chunk. */
   readonly size: number;

@@ -11,8 +11,8 @@ const UNITS = {
 type Unit = keyof typeof UNITS;
 
 /**
- * Reads an amount like `'2GB'`, `'512 MiB'`, or a plain number of bytes: GB counts in thousands, GiB in 1,024s.
- * Answers null for anything else, so that the caller can say where it stood.
+ * Reads an amount like `'2GB'`, `'512 MiB'`, or a plain number of bytes: GB counts in thousands,
+ * GiB in 1,024s. Answers null for anything else, so that the caller can say where it stood.
  */
 export function parseBytes(text: string | number): number | null {
   if (typeof text === 'number') return Number.isSafeInteger(text) && text >= 0 ? text : null;

@@ -1,8 +1,9 @@
 // Bytes that come in chunks.
 
 /**
- * All of the bytes where there are at most `bytesMax`; else all of them as chunks, those that were read already first. Chunks that are never
- * asked for do not end what they come from: that is for whoever has it.
+ * All of the bytes where there are at most `bytesMax`; else all of them as chunks, those that were
+ * read already first. Chunks that are never asked for do not end what they come from: that is for
+ * whoever has it.
  */
 export async function gather(
   chunks: AsyncIterable<Uint8Array>,

@@ -1,6 +1,10 @@
-// The one table of expected errors: the server's answers, the client's classes and docs/errors.md all come from it.
+// The one table of expected errors: the server's answers, the client's classes and docs/errors.md
+// all come from it.
 
-/** Slug → HTTP status, title, whether the same request may succeed later, and what a reader should know. */
+/**
+ * Slug → HTTP status, title, whether the same request may succeed later, and what a reader should
+ * know.
+ */
 export const PROBLEMS = {
   'malformed-body': {
     status: 400,
@@ -303,10 +307,16 @@ export interface RunError {
 /** What is said of a batch that its first failed row ended; rows are counted from 1. */
 export const failedRow = (row: number, reason: string): string =>
   `Row ${row} failed (on_row_error is "fail"): ${reason}`;
-/** Where `failedRow` has the row: a client that sent only some rows of a table says there where the row stands in it. */
+/**
+ * Where `failedRow` has the row: a client that sent only some rows of a table says there where the
+ * row stands in it.
+ */
 export const FAILED_ROW = /^Row (\d+)(?= failed \(on_row_error)/;
 
-/** One place in a request that is wrong: a JSON pointer (or `header:name`, `query:name`) and what is wrong there. */
+/**
+ * One place in a request that is wrong: a JSON pointer (or `header:name`, `query:name`) and what is
+ * wrong there.
+ */
 export interface FieldError {
   readonly pointer: string;
   readonly detail: string;
@@ -321,7 +331,10 @@ export interface ProblemExtras {
   readonly cause?: unknown;
 }
 
-/** An expected error: a slug of the table, and a detail that says what was wrong, where, and what to do. */
+/**
+ * An expected error: a slug of the table, and a detail that says what was wrong, where, and what to
+ * do.
+ */
 export class ServiceError extends Error {
   override readonly name = 'ServiceError';
   readonly slug: ProblemSlug;
@@ -334,14 +347,18 @@ export class ServiceError extends Error {
   }
 }
 
-/** The store has no room left: nothing was written, and the same write may succeed once there is room again. */
+/**
+ * The store has no room left: nothing was written, and the same write may succeed once there is
+ * room again.
+ */
 export class StorageFull extends Error {
   override readonly name = 'StorageFull';
 }
 
 /**
- * The store did not answer, or could not do what it was asked to: it is away, it has no descriptor or right to open a file, its disk cannot be
- * read. That says nothing against what is in it, nor of any run: the same may succeed later.
+ * The store did not answer, or could not do what it was asked to: it is away, it has no descriptor
+ * or right to open a file, its disk cannot be read. That says nothing against what is in it, nor of
+ * any run: the same may succeed later.
  */
 export class StorageUnavailable extends Error {
   override readonly name: string = 'StorageUnavailable';
@@ -349,7 +366,10 @@ export class StorageUnavailable extends Error {
   readonly mayBeDone: boolean = false;
 }
 
-/** Whether an error speaks of a store, and so never of the run that met it: an outcome is what the table or the model did. */
+/**
+ * Whether an error speaks of a store, and so never of the run that met it: an outcome is what the
+ * table or the model did.
+ */
 export const isStorageTrouble = (error: unknown): boolean =>
   error instanceof StorageUnavailable ||
   error instanceof StorageFull ||
@@ -357,8 +377,9 @@ export const isStorageTrouble = (error: unknown): boolean =>
   isTroubleOfSqlite(error);
 
 /**
- * SQLite's primary result codes by which it speaks of its file, its disk or the memory, and not of the statement: BUSY, LOCKED, NOMEM, READONLY,
- * INTERRUPT, IOERR, CORRUPT, CANTOPEN, PROTOCOL, NOTADB. https://www.sqlite.org/rescode.html
+ * SQLite's primary result codes by which it speaks of its file, its disk or the memory, and not of
+ * the statement: BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, CORRUPT, CANTOPEN, PROTOCOL,
+ * NOTADB. https://www.sqlite.org/rescode.html
  */
 const OF_THE_FILE: ReadonlySet<number> = new Set([5, 6, 7, 8, 9, 10, 11, 14, 15, 26]);
 
@@ -368,7 +389,10 @@ function isTroubleOfSqlite(error: unknown): boolean {
   return typeof error.errcode === 'number' && OF_THE_FILE.has(error.errcode & 0xff);
 }
 
-/** The store failed in a way after which nothing that it says can be trusted: the server must end, and its next start reads the store anew. */
+/**
+ * The store failed in a way after which nothing that it says can be trusted: the server must end,
+ * and its next start reads the store anew.
+ */
 export class StorageBroken extends Error {
   override readonly name = 'StorageBroken';
 }

@@ -1,6 +1,9 @@
 // A line that a model wrote while it worked on a run.
 
-/** Where a line came from: `log` is `context.log` or a callback, `server` a note of the server about the lines themselves. */
+/**
+ * Where a line came from: `log` is `context.log` or a callback, `server` a note of the server about
+ * the lines themselves.
+ */
 export type LogStream = 'log' | 'stdout' | 'stderr' | 'server';
 
 /** What was written, before it is known when and in which attempt. */
@@ -18,7 +21,10 @@ export interface LogLine extends LogEntry {
   readonly attempt: number;
 }
 
-/** A line as text for people: when, the message, and its fields as JSON. What was printed, and a note of the server, say so. */
+/**
+ * A line as text for people: when, the message, and its fields as JSON. What was printed, and a
+ * note of the server, say so.
+ */
 export function logLineText({ at, stream, message, fields }: LogLine): string {
   const source = stream === 'log' ? '' : ` [${stream}]`;
   return `${at}${source} ${message}${fields === null ? '' : ` ${JSON.stringify(fields)}`}`;
@@ -34,7 +40,10 @@ export interface AttemptEnd {
   readonly error: { readonly type: string; readonly detail: string } | null;
 }
 
-/** The line that tells readers where an attempt ended and why; null for one that goes on, or succeeded: its last line is the log's end. */
+/**
+ * The line that tells readers where an attempt ended and why; null for one that goes on, or
+ * succeeded: its last line is the log's end.
+ */
 export function attemptEndText({ attempt, at, outcome, error }: AttemptEnd): string | null {
   if (at === null || outcome === null || outcome === 'succeeded') return null;
   return `${at} [server] attempt ${attempt} ${outcome}${error === null ? '' : `: ${error.type}: ${error.detail}`}`;

@@ -19,7 +19,10 @@ export interface Payload extends PayloadFacts {
   readonly body: { readonly inline: Uint8Array } | { readonly blob: BlobKey };
 }
 
-/** Some of a payload's bytes: from `from` up to, but not including, `to`, counted from 0. Never none. */
+/**
+ * Some of a payload's bytes: from `from` up to, but not including, `to`, counted from 0. Never
+ * none.
+ */
 export interface ByteRange {
   readonly from: number;
   readonly to: number;
@@ -32,20 +35,27 @@ export interface ByteRange {
 export const INLINE_PAYLOAD_BYTES_MAX = 16 * 1_024;
 
 /**
- * Largest payload that is held in memory on its way, in bytes; anything longer flows between the socket and the disk. Tables and envelopes
- * are held whatever their length: they are looked into. Source: a megabyte is read in a millisecond, and a thousand of them fit into memory.
+ * Largest payload that is held in memory on its way, in bytes; anything longer flows between the
+ * socket and the disk. Tables and envelopes are held whatever their length: they are looked into.
+ * Source: a megabyte is read in a millisecond, and a thousand of them fit into memory.
  */
 export const HELD_PAYLOAD_BYTES_MAX = 1_024 * 1_024;
 
-/** Largest JSON output that is shown inside its run, in bytes. Source: the HTTP contract (`outputs`). */
+/**
+ * Largest JSON output that is shown inside its run, in bytes. Source: the HTTP contract
+ * (`outputs`).
+ */
 export const EMBEDDED_JSON_BYTES_MAX = 256 * 1_024;
 
 /**
- * The content type of an input that is only named: its bytes are the URL, and whoever executes the run fetches what is there. Never taken
- * from a request.
+ * The content type of an input that is only named: its bytes are the URL, and whoever executes the
+ * run fetches what is there. Never taken from a request.
  */
 export const LOCATION_TYPE = 'application/vnd.claimcheck.location';
 
-/** Whether a content type is JSON: `application/json`, with parameters or not, or any `application/…+json`. */
+/**
+ * Whether a content type is JSON: `application/json`, with parameters or not, or any
+ * `application/…+json`.
+ */
 export const isJson = (contentType: string): boolean =>
   /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(contentType.trim());

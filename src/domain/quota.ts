@@ -1,5 +1,6 @@
-// What a client is told of the room that a queue has, in the fields of draft-ietf-httpapi-ratelimit-headers-10: a policy `"queue"` whose
-// quota is runs that wait at once and not requests in a window of time, so it has no `w`.
+// What a client is told of the room that a queue has, in the fields of
+// draft-ietf-httpapi-ratelimit-headers-10: a policy `"queue"` whose quota is runs that wait at once
+// and not requests in a window of time, so it has no `w`.
 
 import type { Duration } from './time.ts';
 
@@ -12,7 +13,10 @@ export const quotaHeaders = (limit: number, left: number): Readonly<Record<strin
   ratelimit: `"queue";r=${Math.max(0, left)}`,
 });
 
-/** The fields for a full queue in which a place is expected after a wait; the same point in time for every client that reads one of them. */
+/**
+ * The fields for a full queue in which a place is expected after a wait; the same point in time for
+ * every client that reads one of them.
+ */
 export const fullHeaders = (limit: number, wait: Duration): Readonly<Record<string, string>> => ({
   'retry-after': retryAfterSeconds(wait),
   'retry-after-ms': String(Math.ceil(wait)),

@@ -11,10 +11,16 @@ export interface RetryPolicy {
   readonly on: readonly RunFailure[];
 }
 
-/** A lost worker is tried again, a model's own failure is not: the same input would most likely fail the same way. */
+/**
+ * A lost worker is tried again, a model's own failure is not: the same input would most likely fail
+ * the same way.
+ */
 export const DEFAULT_RETRY: RetryPolicy = { maxAttempts: LOST_WORKERS_MAX, on: ['replica-crashed'] };
 
-/** How many attempts a run may lose to a dead server or replica before it fails: one, where its policy does not try a lost worker again. */
+/**
+ * How many attempts a run may lose to a dead server or replica before it fails: one, where its
+ * policy does not try a lost worker again.
+ */
 export const lostWorkersMax = (policy: RetryPolicy): number =>
   policy.on.includes('replica-crashed') ? policy.maxAttempts : 1;
 
@@ -28,7 +34,8 @@ export type AfterFailure = { readonly verdict: 'retry'; readonly delay: Duration
  * Decides by policy what follows a failed attempt.
  *
  * @param attempts how many attempts have counted so far, this one included
- * @param jitter a number from 0 to 1 that spreads retries out; at 0 the delay is half of its full length
+ * @param jitter a number from 0 to 1 that spreads retries out; at 0 the delay is half of its full
+ *   length
  */
 export function afterFailure(error: RunError, attempts: number, policy: RetryPolicy, jitter: number): AfterFailure {
   if (!policy.on.includes(error.type) || attempts >= policy.maxAttempts) return { verdict: 'fail' };

@@ -1,6 +1,10 @@
-// What a run is and how it may change: the transition table that drivers, CHECK constraints and docs restate.
+// What a run is and how it may change: the transition table that drivers, CHECK constraints and
+// docs restate.
 
-/** Every status there is; no other word is ever added (detail goes to the error's type, to `waiting_on` and to the attempts). */
+/**
+ * Every status there is; no other word is ever added (detail goes to the error's type, to
+ * `waiting_on` and to the attempts).
+ */
 export const RUN_STATUSES = ['queued', 'running', 'succeeded', 'failed', 'cancelled'] as const;
 /** Where a run stands. */
 export type RunStatus = (typeof RUN_STATUSES)[number];
@@ -15,13 +19,18 @@ export function isEnded(status: RunStatus): status is EndedStatus {
   return status === 'succeeded' || status === 'failed' || status === 'cancelled';
 }
 
-/** Event → the statuses it may find and the one it leaves. Whatever is not listed here cannot happen. */
+/**
+ * Event → the statuses it may find and the one it leaves. Whatever is not listed here cannot
+ * happen.
+ */
 export const TRANSITIONS = {
   /** A dispatcher takes the run; the only way to gain the right to write its outcome. */
   claim: { from: ['queued'], to: 'running' },
   succeed: { from: ['running'], to: 'succeeded' },
   fail: { from: ['running'], to: 'failed' },
-  /** The attempt is over but the run is not: it is tried again by policy, or its worker was lost. */
+  /**
+   * The attempt is over but the run is not: it is tried again by policy, or its worker was lost.
+   */
   requeue: { from: ['running'], to: 'queued' },
   /** The run waited longer than its `queue_ttl`. */
   expire: { from: ['queued'], to: 'failed' },
@@ -32,13 +41,14 @@ export const TRANSITIONS = {
 export type RunEvent = keyof typeof TRANSITIONS;
 
 /**
- * What a run does when it is claimed: `call` hands its input to a replica whole, `batch` has a table for input and
- * chunk runs for children, `chunk` hands some rows of its parent's table to a replica.
+ * What a run does when it is claimed: `call` hands its input to a replica whole, `batch` has a
+ * table for input and chunk runs for children, `chunk` hands some rows of its parent's table to a
+ * replica.
  */
 export type RunKind = 'call' | 'batch' | 'chunk';
 
 /**
- * How often a run may lose its worker (crash of the replica or of the server) before it is held to be the cause and fails.
- * Source: promise P13 of the reliability page, which takes 3 as peers do.
+ * How often a run may lose its worker (crash of the replica or of the server) before it is held to
+ * be the cause and fails. Source: promise P13 of the reliability page, which takes 3 as peers do.
  */
 export const LOST_WORKERS_MAX = 3;

@@ -34,7 +34,10 @@ export interface RegressionMetrics {
   readonly mae: number | null;
   /** Median absolute error. */
   readonly medae: number | null;
-  /** Share of the variance that is explained; negative where the mean would have been the better prediction. */
+  /**
+   * Share of the variance that is explained; negative where the mean would have been the better
+   * prediction.
+   */
   readonly r2: number | null;
   /** Spearman's rank correlation. */
   readonly spearmanr: number | null;

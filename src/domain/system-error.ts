@@ -18,14 +18,19 @@ const REASONS: Readonly<Record<string, string>> = {
   EPIPE: 'nobody reads it any more',
 };
 
-/** Whether an error comes from the operating system: a file, a folder or a disk is what is wrong. */
+/**
+ * Whether an error comes from the operating system: a file, a folder or a disk is what is wrong.
+ */
 export const isSystemError = (error: unknown): error is NodeJS.ErrnoException =>
   error instanceof Error && 'syscall' in error;
 
 /** Codes by which this machine says that a process has as many descriptors or threads as it may. */
 const LACKS: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE', 'ERR_WORKER_INIT_FAILED']);
 
-/** Whether an error says that this process lacks what it needs to open anything at all: a file, a connection, a thread. */
+/**
+ * Whether an error says that this process lacks what it needs to open anything at all: a file, a
+ * connection, a thread.
+ */
 export const isLack = (error: unknown): boolean =>
   typeof error === 'object' && error !== null && 'code' in error && LACKS.has(error.code);
 

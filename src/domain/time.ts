@@ -11,8 +11,9 @@ export type Duration = number & { readonly [durationBrand]: true };
 export type Instant = number & { readonly [instantBrand]: true };
 
 /**
- * A reading of a clock that nobody can set: milliseconds since some beginning, so that only the time between two of them means anything. What
- * takes or waits for a time goes by it; what time it is for people, and in what is kept, is an Instant.
+ * A reading of a clock that nobody can set: milliseconds since some beginning, so that only the
+ * time between two of them means anything. What takes or waits for a time goes by it; what time it
+ * is for people, and in what is kept, is an Instant.
  */
 export type Moment = number & { readonly [momentBrand]: true };
 
@@ -25,7 +26,10 @@ export const elapsed = (start: Moment, end: Moment): Duration => (end - start) a
 
 /** A duration from a number of milliseconds. */
 export const milliseconds = (count: number): Duration => count as Duration;
-/** A duration from a number of seconds; fractions allowed, down to whole milliseconds: 2.01 × 1,000 is no whole number, and no column of a ledger takes it. */
+/**
+ * A duration from a number of seconds; fractions allowed, down to whole milliseconds: 2.01 × 1,000
+ * is no whole number, and no column of a ledger takes it.
+ */
 export const seconds = (count: number): Duration => Math.round(count * 1_000) as Duration;
 /** A duration from a number of minutes. */
 export const minutes = (count: number): Duration => seconds(count * 60);
@@ -37,7 +41,9 @@ export const days = (count: number): Duration => hours(count * 24);
 /** The number of seconds in a duration, as the wire and the metrics write it. */
 export const inSeconds = (duration: Duration): number => duration / 1_000;
 
-/** An instant from a number of milliseconds since the Unix epoch, as the ledger's columns hold it. */
+/**
+ * An instant from a number of milliseconds since the Unix epoch, as the ledger's columns hold it.
+ */
 export const instant = (epochMs: number): Instant => epochMs as Instant;
 /** The instant that lies a duration after another. */
 export const after = (start: Instant, duration: Duration): Instant => (start + duration) as Instant;
@@ -49,7 +55,10 @@ export const toRfc3339 = (at: Instant): string => new Date(at).toISOString();
 /** An instant in whole seconds since the Unix epoch, the last one that was over. */
 export const epochSeconds = (at: Instant): number => Math.floor(at / 1_000);
 
-/** Reads a time as HTTP's headers have it (`Sun, 06 Nov 1994 08:49:37 GMT`); null for text that is none. */
+/**
+ * Reads a time as HTTP's headers have it (`Sun, 06 Nov 1994 08:49:37 GMT`); null for text that is
+ * none.
+ */
 export function parseHttpDate(text: string): Instant | null {
   const epochMs = /^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/.test(text)
     ? Date.parse(text)
@@ -66,14 +75,18 @@ export function parseRfc3339(text: string): Instant | null {
   return Number.isNaN(epochMs) ? null : instant(epochMs);
 }
 
-/** Longest duration that is read: every time that lies so far from now can be stored, and written as a date. */
+/**
+ * Longest duration that is read: every time that lies so far from now can be stored, and written as
+ * a date.
+ */
 const DURATION_MAX: Duration = days(36_500);
 
 const UNITS = { ms: milliseconds, s: seconds, m: minutes, h: hours, d: days } as const;
 
 /**
- * Reads a duration as people write it in a config file: `'90s'`, `'10m'`, `'6h'`, `'7d'`, `'250ms'`, or a plain number of seconds.
- * Answers null for anything else, and for more than DURATION_MAX, so that the caller can say where it stood.
+ * Reads a duration as people write it in a config file: `'90s'`, `'10m'`, `'6h'`, `'7d'`,
+ * `'250ms'`, or a plain number of seconds. Answers null for anything else, and for more than
+ * DURATION_MAX, so that the caller can say where it stood.
  */
 export function parseDuration(text: string | number): Duration | null {
   const match = typeof text === 'number' ? [text, text, 's'] : /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text.trim());

@@ -1,4 +1,5 @@
-// Which addresses belong to the public Internet: those that are plain global unicast, and nothing else.
+// Which addresses belong to the public Internet: those that are plain global unicast, and nothing
+// else.
 
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
@@ -6,12 +7,18 @@ import ipaddr from 'ipaddr.js';
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 
-/** All that is given out as global unicast (RFC 4291). What only embeds an IPv4 address, as `::127.0.0.1` does, lies outside of it. */
+/**
+ * All that is given out as global unicast (RFC 4291). What only embeds an IPv4 address, as
+ * `::127.0.0.1` does, lies outside of it.
+ */
 const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR('2000::/3');
 /** Public by its number, but every machine of one cloud has its metadata service there. */
 const METADATA = '168.63.129.16';
 
-/** Whether an address is one of the public Internet, where a caller may send this server. Text that is no address is not. */
+/**
+ * Whether an address is one of the public Internet, where a caller may send this server. Text that
+ * is no address is not.
+ */
 export function isPublic(text: string): boolean {
   const address = read(text);
   if (address === null || address.range() !== 'unicast' || address.toString() === METADATA) return false;
@@ -36,7 +43,9 @@ export class AllowList {
   readonly #networks: readonly Network[];
   readonly #names: ReadonlySet<string>;
 
-  /** @param entries networks (`10.1.2.0/24`), addresses and names, each as `isAllowable` takes it */
+  /**
+   * @param entries networks (`10.1.2.0/24`), addresses and names, each as `isAllowable` takes it
+   */
   constructor(entries: readonly string[]) {
     const read = entries.map((entry) => ({ entry, network: networkOf(entry) }));
     this.#networks = read.flatMap(({ network }) => (network === null ? [] : [network]));

@@ -1,6 +1,8 @@
-// The only way out to addresses that callers name: webhooks, and inputs by reference. Each request makes a connection of its own, to an
-// address that was checked when it was connected to, so that no answer of a name server can lead it elsewhere; it is closed with the answer.
-// Nothing is redirected, no proxy of the environment is asked, and no more of an answer is read than was asked for.
+// The only way out to addresses that callers name: webhooks, and inputs by reference. Each request
+// makes a connection of its own, to an address that was checked when it was connected to, so that
+// no answer of a name server can lead it elsewhere; it is closed with the answer. Nothing is
+// redirected, no proxy of the environment is asked, and no more of an answer is read than was asked
+// for.
 
 import { isIP, type LookupFunction, type Socket } from 'node:net';
 import { buildConnector, Client, type Dispatcher, errors } from 'undici';
@@ -39,11 +41,16 @@ export interface EgressHead {
 export interface EgressAnswer extends EgressHead {
   /** `bytesMax` bytes at the most. */
   readonly body: Uint8Array;
-  /** Whether `body` is all of it: there may be more of it (`too-long`), or it did not come to its end (`cut`). */
+  /**
+   * Whether `body` is all of it: there may be more of it (`too-long`), or it did not come to its
+   * end (`cut`).
+   */
   readonly extent: 'whole' | 'too-long' | 'cut';
 }
 
-/** There was no answer. The message is a phrase that goes on from the URL: "refused the connection". */
+/**
+ * There was no answer. The message is a phrase that goes on from the URL: "refused the connection".
+ */
 export class NoAnswer extends Error {
   override readonly name = 'NoAnswer';
 }
@@ -51,7 +58,9 @@ export class NoAnswer extends Error {
 /** What the way out is made of. */
 export interface EgressDeps {
   readonly settings: EgressSettings;
-  /** The port that this server listens at, which nobody is led back to; null as long as it does not. */
+  /**
+   * The port that this server listens at, which nobody is led back to; null as long as it does not.
+   */
   readonly ownPort: () => number | null;
   /** Asks for the addresses of names; DNS unless told. */
   readonly resolve?: Resolve;
@@ -67,7 +76,10 @@ export class Egress {
     this.#resolve = resolve;
   }
 
-  /** What is wrong with an address, as far as can be told before it is connected to; null where nothing is, and its one spelling. */
+  /**
+   * What is wrong with an address, as far as can be told before it is connected to; null where
+   * nothing is, and its one spelling.
+   */
   check(url: string): { readonly refusal: string } | { readonly url: string } {
     const read = this.#rules.read(url);
     return 'target' in read ? { url: read.target.url.href } : read;
@@ -83,7 +95,8 @@ export class Egress {
   }
 
   /**
-   * As `send`, of an answer that `take` is given as it comes: its chunks end in NoAnswer where they break off, or the time is over.
+   * As `send`, of an answer that `take` is given as it comes: its chunks end in NoAnswer where they
+   * break off, or the time is over.
    *
    * @throws NoAnswer, and whatever `take` throws
    */
@@ -122,7 +135,8 @@ export class Egress {
     const resolve = this.#rules.isNamed(target) ? resolveBySystem : this.#resolve;
     const addresses = await resolve(target.host);
     if (addresses.length === 0) throw new NoAnswer('has a name that no address was found for');
-    // One bad address is enough: a name that leads here and there is not one to be trusted with the choice.
+    // One bad address is enough: a name that leads here and there is not one to be trusted with the
+    // choice.
     for (const address of addresses) {
       const refusal = this.#rules.refusalOf(address, target);
       if (refusal !== null) throw new NoAnswer(refusal);
@@ -130,7 +144,10 @@ export class Egress {
     return addresses.slice(0, ADDRESSES_MAX);
   }
 
-  /** A client for one connection, which can lead to nothing but these addresses; a literal address is looked up by nobody. */
+  /**
+   * A client for one connection, which can lead to nothing but these addresses; a literal address
+   * is looked up by nobody.
+   */
   #clientFor(target: Target, addresses: readonly string[]): Client {
     const open = buildConnector({
       lookup: lookupAmong(addresses),

@@ -1,4 +1,5 @@
-// Where a caller may send this server, and what can be told of an address before anybody connects to it.
+// Where a caller may send this server, and what can be told of an address before anybody connects
+// to it.
 
 import { isIP } from 'node:net';
 import { AllowList, isOwn, isPublic } from './addresses.ts';
@@ -15,21 +16,33 @@ export interface EgressSettings {
 export interface Target {
   /** Without a fragment, and in the one spelling that there is for each address. */
   readonly url: URL;
-  /** The name, in lower case and without a full stop at its end, or the literal address without brackets. */
+  /**
+   * The name, in lower case and without a full stop at its end, or the literal address without
+   * brackets.
+   */
   readonly host: string;
   readonly port: number;
 }
 
-/** A target, or why there is none: a phrase that goes on from the name of what was read, as in "must be …". */
+/**
+ * A target, or why there is none: a phrase that goes on from the name of what was read, as in "must
+ * be …".
+ */
 export type ReadTarget = { readonly target: Target } | { readonly refusal: string };
 
-/** Ports from 1024 up at which other things than HTTP listen: those that browsers refuse, and the common databases'. */
+/**
+ * Ports from 1024 up at which other things than HTTP listen: those that browsers refuse, and the
+ * common databases'.
+ */
 const OTHER_SERVICES: ReadonlySet<number> = new Set([
   1_433, 1_521, 1_719, 1_720, 1_723, 2_049, 3_306, 3_659, 4_045, 4_190, 5_060, 5_061, 5_432, 6_000, 6_379, 6_566, 6_665,
   6_666, 6_667, 6_668, 6_669, 6_679, 6_697, 10_080, 11_211, 27_017,
 ]);
 
-/** Endings of names that mean a machine or its network, and never the Internet (RFC 6761, RFC 6762, and ICANN's for private use). */
+/**
+ * Endings of names that mean a machine or its network, and never the Internet (RFC 6761, RFC 6762,
+ * and ICANN's for private use).
+ */
 const PRIVATE_NAMES = ['localhost', 'local', 'internal'];
 
 /** Longest URL that is taken, in characters. */
@@ -69,7 +82,10 @@ export class EgressRules {
     return this.#allow.hasName(host);
   }
 
-  /** Why an address may not be connected to for a target, as a phrase that goes on from its URL, or null where it may. */
+  /**
+   * Why an address may not be connected to for a target, as a phrase that goes on from its URL, or
+   * null where it may.
+   */
   refusalOf(address: string, target: Target): string | null {
     const isMachine = isOwn(address);
     if (isMachine && target.port === this.#ownPort()) return 'leads back to this server';
@@ -85,6 +101,8 @@ export class EgressRules {
   }
 }
 
-/** Without the address: whoever named it could learn from it what the names of this network mean. */
+/**
+ * Without the address: whoever named it could learn from it what the names of this network mean.
+ */
 const NOT_PUBLIC =
   "leads to an address that is not public; the server's egress.allow lists those that may be reached all the same";

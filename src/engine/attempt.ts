@@ -1,4 +1,5 @@
-// One attempt at a run, from its claim to its outcome: whatever does the work, it begins and ends here.
+// One attempt at a run, from its claim to its outcome: whatever does the work, it begins and ends
+// here.
 
 import type { Clock } from '../system/clock.ts';
 import { elapsed } from '../domain/time.ts';
@@ -38,7 +39,8 @@ export interface AttemptEnd {
 /**
  * Carries out an attempt: does the work, writes the outcome, and tells of both.
  *
- * @param work does it, within the trace of the attempt; what a model or a store did is its result, and what it throws is a bug
+ * @param work does it, within the trace of the attempt; what a model or a store did is its result,
+ *   and what it throws is a bug
  */
 export async function attempt(
   deps: AttemptDeps,
@@ -53,8 +55,8 @@ export async function attempt(
   const traced = deps.tracing.attempting(claimed.run.trace, () => attemptAttributes(claimed));
   const { result, progress } = await work(traced);
   const finishing = finish(deps, { claim: claimed.claim, result, progress }, held);
-  // Asked for in the same breath: an embedded ledger reads it in the transaction that writes the outcome.
-  // If it cannot be read, those who wait read it.
+  // Asked for in the same breath: an embedded ledger reads it in the transaction that writes the
+  // outcome. If it cannot be read, those who wait read it.
   const reading = events.hasWaiters(runId) ? deps.ledger.details(runId).catch(() => null) : Promise.resolve(null);
   const [recorded, details] = await Promise.all([finishing, reading]);
   events.changed(runId, 'state');

@@ -1,9 +1,11 @@
-// Fills the cache from runs as they go: a client that has claimed rows names the run that computes them, and from then on their answers are
-// kept as the parts of that run end. A client that is killed loses nothing by it, and nobody computes its rows again.
+// Fills the cache from runs as they go: a client that has claimed rows names the run that computes
+// them, and from then on their answers are kept as the parts of that run end. A client that is
+// killed loses nothing by it, and nobody computes its rows again.
 //
-// What a part was given and what it answered is taken from where the run is stored. The client keeps the same answers once more when it
-// has them all, which changes nothing. Which runs are followed is known in memory alone: a client that lives names its run with every
-// renewal, so a server that starts again follows it again.
+// What a part was given and what it answered is taken from where the run is stored. The client
+// keeps the same answers once more when it has them all, which changes nothing. Which runs are
+// followed is known in memory alone: a client that lives names its run with every renewal, so a
+// server that starts again follows it again.
 
 import { hash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -24,7 +26,9 @@ import { keepAll } from '../cache/keep-all.ts';
 import { keysOf } from '../cache/keys.ts';
 import type { Answered, CachePlace, CacheStore } from '../cache/port.ts';
 
-/** Runs that are followed at once. Of any more, their clients alone keep the answers, at the end. */
+/**
+ * Runs that are followed at once. Of any more, their clients alone keep the answers, at the end.
+ */
 const RUNS_MAX = 1_000;
 /** Rows that are looked at before others have their turn: a few milliseconds. */
 const ROWS_AT_ONCE = 500;
@@ -198,7 +202,10 @@ class Fill {
     return learned;
   }
 
-  /** Whether a column turned out to be another's than it was taken for, so that an answer may have been kept otherwise than it would be now. */
+  /**
+   * Whether a column turned out to be another's than it was taken for, so that an answer may have
+   * been kept otherwise than it would be now.
+   */
   #knowsBetter(): boolean {
     return [...this.#learned.values()].some(({ columns, owners }) =>
       [...owners].some(([column, owner]) => columns.ownerOf(column) !== owner),

@@ -1,4 +1,5 @@
-// Cancelling one run, or all that an endpoint has. The ledger decides at once; the replicas are told, and stopped when they do not listen.
+// Cancelling one run, or all that an endpoint has. The ledger decides at once; the replicas are
+// told, and stopped when they do not listen.
 
 import type { Cancelled, RunRecord } from '../stores/ledger/ledger.ts';
 import { purge, type PurgeDeps } from './purge.ts';

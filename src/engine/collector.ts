@@ -1,7 +1,9 @@
-// Lets go of what nobody needs any more: payloads, logs and lines of runs whose time is over, and blobs that no run names.
+// Lets go of what nobody needs any more: payloads, logs and lines of runs whose time is over, and
+// blobs that no run names.
 //
-// A blob is left behind where a server died between two steps: after it was stored and before its run was, or after the ledger let go of it
-// and before it was deleted. Both leave a blob that no run names, and the hourly pass finds it. Logs go with the payloads of their run, and nobody is
+// A blob is left behind where a server died between two steps: after it was stored and before its
+// run was, or after the ledger let go of it and before it was deleted. Both leave a blob that no
+// run names, and the hourly pass finds it. Logs go with the payloads of their run, and nobody is
 // shown them from then on; those that were left behind are found by that pass as well.
 
 import { type BlobStore, ORPHAN_AGE, runIdOf } from '../stores/blobs/blobs.ts';
@@ -17,7 +19,10 @@ import type { RunLogs } from '../stores/run-logs/run-logs.ts';
 
 /** Pause between two rounds: how much longer than it was promised a payload may be kept. */
 const PAUSE: Duration = minutes(1);
-/** The first round comes within this time, so that servers which start together do not all come at once. */
+/**
+ * The first round comes within this time, so that servers which start together do not all come at
+ * once.
+ */
 const FIRST_WITHIN: Duration = seconds(5);
 /** Every so many rounds, which is once an hour, all blobs are looked through. */
 const ROUNDS_PER_PASS = 60;
@@ -42,7 +47,8 @@ export interface CollectorDeps {
 export class Collector {
   readonly #deps: CollectorDeps;
   readonly #rounds = new Rounds(() => this.#collect(), PAUSE);
-  // Somewhere in the first hour: a server that is restarted more often than that has its turn all the same.
+  // Somewhere in the first hour: a server that is restarted more often than that has its turn all
+  // the same.
   #roundsToPass = Math.floor(jitter() * ROUNDS_PER_PASS);
 
   constructor(deps: CollectorDeps) {
@@ -53,7 +59,9 @@ export class Collector {
     this.#rounds.start(milliseconds(jitter() * FIRST_WITHIN));
   }
 
-  /** Resolves when what was begun is over: after the blob or the call of the ledger that it is at. */
+  /**
+   * Resolves when what was begun is over: after the blob or the call of the ledger that it is at.
+   */
   stop(): Promise<void> {
     return this.#rounds.stop();
   }
@@ -63,14 +71,18 @@ export class Collector {
     const { ledger, folder } = this.#deps;
     while (!this.#rounds.stopped && !folder.isCopied()) {
       const { runs, blobs, logs } = await ledger.collect();
-      // Asked again: a copy that was begun meanwhile may name them. Then they are orphans from now on.
+      // Asked again: a copy that was begun meanwhile may name them. Then they are orphans from now
+      // on.
       if (!folder.isCopied()) await this.#delete(blobs);
       await this.#deleteLogsOf(logs);
       if (runs === 0) return;
     }
   }
 
-  /** Looks through all blobs for those that are older than ORPHAN_AGE and that no run names, and deletes them. */
+  /**
+   * Looks through all blobs for those that are older than ORPHAN_AGE and that no run names, and
+   * deletes them.
+   */
   async deleteOrphans(): Promise<void> {
     const { blobs, clock, log, folder } = this.#deps;
     const since = folder.since();
@@ -92,7 +104,10 @@ export class Collector {
     if (deleted > 0) log.info({ blobs: deleted }, 'blobs that no run names were deleted');
   }
 
-  /** Looks through all logs for those of runs whose payloads are gone, or that are gone themselves, and deletes them. */
+  /**
+   * Looks through all logs for those of runs whose payloads are gone, or that are gone themselves,
+   * and deletes them.
+   */
   async deleteLogs(): Promise<void> {
     const { ledger, logs, clock, folder } = this.#deps;
     const since = folder.since();
@@ -120,9 +135,10 @@ export class Collector {
   }
 
   /**
-   * Those that no run names or ever will. While a run goes on, its last output may be stored and not yet named, however old it is: a full
-   * disk keeps an outcome waiting. So such a run's blobs are left for another pass, and the others are asked for once more: one of them may
-   * have been named, and its run have ended, since they were asked for first.
+   * Those that no run names or ever will. While a run goes on, its last output may be stored and
+   * not yet named, however old it is: a full disk keeps an outcome waiting. So such a run's blobs
+   * are left for another pass, and the others are asked for once more: one of them may have been
+   * named, and its run have ended, since they were asked for first.
    */
   async #orphansAmong(blobs: readonly BlobKey[]): Promise<BlobKey[]> {
     const { ledger } = this.#deps;

@@ -21,7 +21,10 @@ export interface Deployed {
 /** What inspecting a model tells of it. */
 export type ModelShape = Pick<Deployed, 'takes' | 'inputSchema' | 'outputSchema'>;
 
-/** What a deployment has begun: a new endpoint, or a version that is tried; `unchanged` where that version is active already. */
+/**
+ * What a deployment has begun: a new endpoint, or a version that is tried; `unchanged` where that
+ * version is active already.
+ */
 export interface Deploying {
   readonly version: number;
   readonly outcome: 'created' | 'starting' | 'unchanged';
@@ -32,20 +35,23 @@ export interface Deployments {
   /**
    * Deploys an endpoint, given as a configuration file would have it.
    *
-   * @throws ServiceError `invalid-request` with every mistake and its place, `forbidden` where this server lets nobody deploy who has no key, `draining` while it stops
+   * @throws ServiceError `invalid-request` with every mistake and its place, `forbidden` where this
+   *   server lets nobody deploy who has no key, `draining` while it stops
    */
   deploy(name: string, written: unknown, principal: Principal): Promise<Deploying>;
   /**
    * Deploys a version of before again; null for the one that was active last.
    *
-   * @throws ServiceError `endpoint-not-found`; `invalid-request` where there is no such version, or its model has changed; `forbidden`
+   * @throws ServiceError `endpoint-not-found`; `invalid-request` where there is no such version, or
+   *   its model has changed; `forbidden`
    */
   rollBack(name: string, version: number | null, principal: Principal): Promise<Deploying>;
   /**
    * Takes an endpoint away that was deployed through a server; its runs stay.
    *
    * @param force cancels what is open there
-   * @throws ServiceError `endpoint-not-found`; `endpoint-in-use` where something is open, or the configuration names it; `forbidden`; `draining`
+   * @throws ServiceError `endpoint-not-found`; `endpoint-in-use` where something is open, or the
+   *   configuration names it; `forbidden`; `draining`
    */
   remove(name: string, force: boolean, principal: Principal): Promise<void>;
   /**

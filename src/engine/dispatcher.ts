@@ -1,4 +1,5 @@
-// Moves queued runs to where they can be executed. It claims only what a free slot can start now, so nothing waits in a server that might die.
+// Moves queued runs to where they can be executed. It claims only what a free slot can start now,
+// so nothing waits in a server that might die.
 
 import type { Clock } from '../system/clock.ts';
 import { Coalesced } from '../system/loops.ts';
@@ -18,7 +19,10 @@ export interface LaneSlot extends Slot {
 export interface Reservation<S extends LaneSlot> {
   /** None where nothing can start now. */
   readonly slots: readonly S[];
-  /** Whether nothing runs, or will, beside a run on any of these slots: the promise that `ClaimRequest.alone` makes to the ledger. */
+  /**
+   * Whether nothing runs, or will, beside a run on any of these slots: the promise that
+   * `ClaimRequest.alone` makes to the ledger.
+   */
   readonly alone: boolean;
 }
 
@@ -62,7 +66,10 @@ export class Dispatcher<S extends LaneSlot> {
     this.#dispatching.wake();
   }
 
-  /** Claims nothing more, and resolves when nothing is being executed: its work is awaited, or handed back at once. */
+  /**
+   * Claims nothing more, and resolves when nothing is being executed: its work is awaited, or
+   * handed back at once.
+   */
   async stop(work: 'await' | 'hand-back'): Promise<void> {
     await this.#dispatching.stop();
     if (work === 'hand-back') for (const held of this.#executing.keys()) held.stop('draining');
@@ -80,7 +87,8 @@ export class Dispatcher<S extends LaneSlot> {
 
   /** Whether there may be more to claim. */
   async #dispatchOnce(): Promise<boolean> {
-    // What was begun needs the room that is left; the next sweep after there is more wakes the dispatchers.
+    // What was begun needs the room that is left; the next sweep after there is more wakes the
+    // dispatchers.
     if (this.#deps.room.state === 'spent') return false;
     const reservation = await this.#lane.reserve();
     const { slots } = reservation;
@@ -124,7 +132,8 @@ export class Dispatcher<S extends LaneSlot> {
     const { leases, observer, clock } = this.#deps;
     const held = leases.hold(claimed.claim, claimed.run.parentId);
     this.#warnOfDamage(claimed);
-    // Never less than nothing: the run may have been written down, or put back, by a server whose clock is ahead of this one's.
+    // Never less than nothing: the run may have been written down, or put back, by a server whose
+    // clock is ahead of this one's.
     observer.started(claimed, milliseconds(Math.max(0, between(claimed.run.dueAt, clock.now()))));
     const execution = this.#lane
       .execute(claimed, slot, held)

@@ -20,7 +20,9 @@ export class DrainRate {
     if (this.#ends.length > SAMPLES_MAX) this.#ends.shift();
   }
 
-  /** Runs per second over the last ends, or null before there are two. It falls while nothing ends. */
+  /**
+   * Runs per second over the last ends, or null before there are two. It falls while nothing ends.
+   */
   perSecond(now: Moment): number | null {
     const [oldest] = this.#ends;
     if (oldest === undefined || this.#ends.length < 2) return null;
@@ -36,8 +38,9 @@ export class DrainRate {
 }
 
 /**
- * The rates of one endpoint, each for what its answer is compared with. Ends alone count, and only those that this server wrote: not an
- * attempt after which the run is tried again, not a cancel. So whatever is estimated from them is rather too long than too short.
+ * The rates of one endpoint, each for what its answer is compared with. Ends alone count, and only
+ * those that this server wrote: not an attempt after which the run is tried again, not a cancel. So
+ * whatever is estimated from them is rather too long than too short.
  */
 export class DrainRates {
   /** Calls and batches: what takes places in the queue, and what people call a run. */
@@ -52,7 +55,10 @@ export class DrainRates {
     this.laneOf(kind).ended(at);
   }
 
-  /** The rate of everything that waits in the same line as a run of this kind: what the ledger counts as `ahead` of it. */
+  /**
+   * The rate of everything that waits in the same line as a run of this kind: what the ledger
+   * counts as `ahead` of it.
+   */
   laneOf(kind: RunKind): DrainRate {
     return kind === 'batch' ? this.#engineLane : this.#replicaLane;
   }

@@ -84,7 +84,9 @@ export class EndpointEngine {
     this.#batches = new Dispatcher(deps, batchLane({ ...shared, deployed, drainRates, onQueued, onFree }));
   }
 
-  /** Something may have become possible for either lane: the ledger was swept, or a retry is due. */
+  /**
+   * Something may have become possible for either lane: the ledger was swept, or a retry is due.
+   */
   wake(): void {
     this.#wakeCalls();
     this.#batches.wake();
@@ -96,12 +98,18 @@ export class EndpointEngine {
     else this.#calls.wake();
   }
 
-  /** Claims nothing more, and resolves when nothing is being executed. Batches are handed back: what their chunks did is kept. */
+  /**
+   * Claims nothing more, and resolves when nothing is being executed. Batches are handed back: what
+   * their chunks did is kept.
+   */
   async stopDispatching(): Promise<void> {
     await Promise.all([this.#batches.stop('hand-back'), this.#calls.stop('await')]);
   }
 
-  /** Calls or chunks may have become due that nobody here has queued, such as one that has lost its worker. */
+  /**
+   * Calls or chunks may have become due that nobody here has queued, such as one that has lost its
+   * worker.
+   */
   #wakeCalls(): void {
     this.#replicaLane.lookForSoloRuns();
     this.#calls.wake();

@@ -1,4 +1,5 @@
-// The endpoints that are deployed on this server: found by name, shown, and put to work or taken away.
+// The endpoints that are deployed on this server: found by name, shown, and put to work or taken
+// away.
 
 import type { Clock } from '../system/clock.ts';
 import { mayUse, type Viewer } from '../domain/access.ts';
@@ -15,7 +16,9 @@ export interface EndpointsDeps {
   readonly ledger: DeploymentLedger & RunReader;
   readonly clock: Clock;
   readonly log: Log;
-  /** Puts a version to work; `onChange` is called whenever its replicas come, go, or fail to start. */
+  /**
+   * Puts a version to work; `onChange` is called whenever its replicas come, go, or fail to start.
+   */
   readonly open: (deployed: Deployed, onChange: () => void) => EndpointEngine;
 }
 
@@ -72,13 +75,19 @@ export class Endpoints {
     return marked?.active.deployed.spec.name ?? null;
   }
 
-  /** Another endpoint than the one of this name that is the default, or would be once its new version is ready; null where there is none. */
+  /**
+   * Another endpoint than the one of this name that is the default, or would be once its new
+   * version is ready; null where there is none.
+   */
   otherDefault(name: string): string | null {
     const specs = [...this.#versions.values()].flatMap(({ current }) => current.map(({ deployed }) => deployed.spec));
     return specs.find((spec) => spec.isDefault && spec.name !== name)?.name ?? null;
   }
 
-  /** The endpoints that somebody may use, as they are shown. What waits and works there is counted over all tenants: it is what a new run waits for. */
+  /**
+   * The endpoints that somebody may use, as they are shown. What waits and works there is counted
+   * over all tenants: it is what a new run waits for.
+   */
   async views(viewer: Viewer): Promise<EndpointView[]> {
     const depths = new Map((await this.#deps.ledger.depths()).map((depth) => [depth.endpoint, depth]));
     const visible = [...this.#versions.entries()].filter(([name]) => mayUse(viewer, name));
@@ -105,7 +114,10 @@ export class Endpoints {
     return this.#versions.get(name)?.active.supervisor.trouble() ?? null;
   }
 
-  /** Calls back whenever the replicas of some version turn out not to start; answers how to stop listening. */
+  /**
+   * Calls back whenever the replicas of some version turn out not to start; answers how to stop
+   * listening.
+   */
   onTrouble(listener: () => void): () => void {
     this.#troubleListeners.add(listener);
     return () => void this.#troubleListeners.delete(listener);
@@ -118,16 +130,21 @@ export class Endpoints {
     this.#versions.set(deployed.spec.name, new Versions({ ledger, log, open }, deployed));
   }
 
-  /** Takes an endpoint up that the ledger has just been told of; or, where there is one of that name, tries its new version out. */
+  /**
+   * Takes an endpoint up that the ledger has just been told of; or, where there is one of that
+   * name, tries its new version out.
+   */
   async deploy(deployed: Deployed): Promise<void> {
     const versions = this.#versions.get(deployed.spec.name);
     if (versions !== undefined) await versions.tryOut(deployed);
-    // A server that has stopped in the meantime starts nothing: the next one finds it in the ledger.
+    // A server that has stopped in the meantime starts nothing: the next one finds it in the
+    // ledger.
     else if (!this.#stopped) this.add(deployed);
   }
 
   /**
-   * Takes an endpoint away once nothing of it is open; its runs and their outputs stay. What is submitted meanwhile finds no such endpoint.
+   * Takes an endpoint away once nothing of it is open; its runs and their outputs stay. What is
+   * submitted meanwhile finds no such endpoint.
    *
    * @param name of an endpoint that there is
    * @param before what is done first, while it takes nothing more
@@ -146,7 +163,10 @@ export class Endpoints {
     await versions.close();
   }
 
-  /** Ends versions that have no runs left, or cannot execute them any more; hands what nobody serves to the active ones. */
+  /**
+   * Ends versions that have no runs left, or cannot execute them any more; hands what nobody serves
+   * to the active ones.
+   */
   async tidy(): Promise<void> {
     await Promise.all([...this.#versions.values()].map((versions) => versions.tidy()));
   }

@@ -1,5 +1,5 @@
-// The engine as the rest of the server sees it: hand a run in, cancel it, purge, retry; `runs` reads them, `endpoints` says what is deployed.
-// Transport is somebody else's business.
+// The engine as the rest of the server sees it: hand a run in, cancel it, purge, retry; `runs`
+// reads them, `endpoints` says what is deployed. Transport is somebody else's business.
 
 import { randomUUID } from 'node:crypto';
 import { type BlobStore, inputKey } from '../stores/blobs/blobs.ts';
@@ -44,7 +44,10 @@ import { Watch } from './watch.ts';
 /** What a refused client is told to wait while the server stops. */
 const DRAINING_RETRY = seconds(5);
 
-/** Pause between two looks at versions whose runs may all have ended, or that nobody serves any more. */
+/**
+ * Pause between two looks at versions whose runs may all have ended, or that nobody serves any
+ * more.
+ */
 const TIDY_PAUSE = seconds(5);
 
 /** What the engine works with. */
@@ -165,7 +168,10 @@ export class Engine {
     this.#draining = true;
   }
 
-  /** Lets running work go on until `graceOver`, queues the rest again without counting the attempt, and stops the replicas. */
+  /**
+   * Lets running work go on until `graceOver`, queues the rest again without counting the attempt,
+   * and stops the replicas.
+   */
   async stop(graceOver: AbortSignal): Promise<void> {
     this.drain();
     await Promise.all([
@@ -186,9 +192,11 @@ export class Engine {
   }
 
   /**
-   * Stores an input that is too large to be held, while it comes, to be submitted next. Where it is not, whoever has it discards it.
+   * Stores an input that is too large to be held, while it comes, to be submitted next. Where it is
+   * not, whoever has it discards it.
    *
-   * @throws PayloadTooLong once there are more than `bytesMax`, StorageFull, ServiceError `draining`, and whatever the chunks throw
+   * @throws PayloadTooLong once there are more than `bytesMax`, StorageFull, ServiceError
+   *   `draining`, and whatever the chunks throw
    */
   async storeInput(chunks: AsyncIterable<Uint8Array>, contentType: string, bytesMax: number): Promise<SubmittedInput> {
     this.#assertOpen();
@@ -221,7 +229,8 @@ export class Engine {
   }
 
   /**
-   * Has replicas of an endpoint ready without any work; answers at once, and does nothing where they are there.
+   * Has replicas of an endpoint ready without any work; answers at once, and does nothing where
+   * they are there.
    *
    * @param replicas how many, `max` at most; null for as many as it keeps anyway, and at least one
    * @throws ServiceError `draining`
@@ -234,7 +243,8 @@ export class Engine {
   /**
    * Hands the input of a run that has ended in again, as a new run; durable when this resolves.
    *
-   * @throws ServiceError `run-not-found`, `run-not-ended`, `output-expired`, `invalid-request` for a chunk, and as `submit` does
+   * @throws ServiceError `run-not-found`, `run-not-ended`, `output-expired`, `invalid-request` for
+   *   a chunk, and as `submit` does
    */
   async retry(
     runId: RunId,
@@ -259,7 +269,10 @@ export class Engine {
     return delivery;
   }
 
-  /** Cancels the queued runs of an endpoint that somebody sees, and answers how many it has cancelled. Runs that arrive meanwhile stay. */
+  /**
+   * Cancels the queued runs of an endpoint that somebody sees, and answers how many it has
+   * cancelled. Runs that arrive meanwhile stay.
+   */
   purge(request: PurgeRequest): Promise<number> {
     return purge(this.#shared, request);
   }
@@ -297,7 +310,8 @@ export class Engine {
   }
 
   /**
-   * Takes an endpoint away once nothing of it is open; its runs and their outputs stay. What is submitted meanwhile finds no such endpoint.
+   * Takes an endpoint away once nothing of it is open; its runs and their outputs stay. What is
+   * submitted meanwhile finds no such endpoint.
    *
    * @param name of an endpoint that there is
    * @param force cancels what is open, whosever it is

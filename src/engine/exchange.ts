@@ -9,7 +9,9 @@ import { readStored, type Stored, type StoredDeps } from './stored.ts';
 export interface Exchange {
   readonly input: Stored;
   readonly output: Stored;
-  /** Rows of the input that were left out of the output, because they failed (`onRowError: 'drop'`). */
+  /**
+   * Rows of the input that were left out of the output, because they failed (`onRowError: 'drop'`).
+   */
   readonly dropped: readonly RowRange[];
 }
 
@@ -26,7 +28,10 @@ export async function readExchange(deps: StoredDeps, run: RunRecord): Promise<Ex
   return input === null || output === null ? null : { input, output, dropped: await droppedRows(deps, run) };
 }
 
-/** What its chunks came to says which rows they were: the plan of a batch that is done has every row settled. */
+/**
+ * What its chunks came to says which rows they were: the plan of a batch that is done has every row
+ * settled.
+ */
 async function droppedRows({ ledger }: StoredDeps, { runId, batch }: RunRecord): Promise<readonly RowRange[]> {
   if (batch?.onRowError !== 'drop') return [];
   const plan = new ChunkPlan(batch.rows, batch.size, await ledger.chunks(runId));

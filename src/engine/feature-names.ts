@@ -1,5 +1,6 @@
-// Columns that the caller spells otherwise than the endpoint does: a table with SMILES is taken where smiles is required, so the model is
-// given smiles, which is what it looks for, and the caller is answered with SMILES.
+// Columns that the caller spells otherwise than the endpoint does: a table with SMILES is taken
+// where smiles is required, so the model is given smiles, which is what it looks for, and the
+// caller is answered with SMILES.
 
 import { columnNamed } from '../table/column-names.ts';
 import { tableFormatOf } from '../table/format.ts';
@@ -11,7 +12,10 @@ interface Content {
   readonly contentType: string;
 }
 
-/** An input under the names that its endpoint declares, and what gives an output back under the caller's. */
+/**
+ * An input under the names that its endpoint declares, and what gives an output back under the
+ * caller's.
+ */
 export interface Declared {
   readonly bytes: Uint8Array;
   readonly giveBack: (output: Content) => Uint8Array;
@@ -20,7 +24,8 @@ export interface Declared {
 /**
  * The input under the declared names; null where it has them already, or is no table.
  *
- * @param columns those of the table that the input is a part of; null where they are to be found out
+ * @param columns those of the table that the input is a part of; null where they are to be found
+ *   out
  */
 export function asDeclared(
   { bytes, contentType }: Content,

@@ -1,5 +1,5 @@
-// Writing what an attempt came to. What the table or the model did is an outcome; what a store says is none, and never ends a run: its claim is
-// let go of, and it is taken up again.
+// Writing what an attempt came to. What the table or the model did is an outcome; what a store says
+// is none, and never ends a run: its claim is let go of, and it is taken up again.
 
 import { type Backoff, pauseOf } from '../domain/backoff.ts';
 import { isStorageTrouble } from '../domain/errors.ts';
@@ -19,7 +19,10 @@ export interface FinishDeps {
   readonly room: DiskRoom;
 }
 
-/** Writes what an attempt came to: as often as it takes, until it is written, the claim is somebody else's, or the server stops. */
+/**
+ * Writes what an attempt came to: as often as it takes, until it is written, the claim is somebody
+ * else's, or the server stops.
+ */
 export async function finish(
   { ledger, room }: FinishDeps,
   attempt: FinishedAttempt,
@@ -34,7 +37,10 @@ export async function finish(
   return recorded!;
 }
 
-/** Whether an error speaks of a store, or of what this server lacks, and so not of the run that met it. */
+/**
+ * Whether an error speaks of a store, or of what this server lacks, and so not of the run that met
+ * it.
+ */
 export const isTroubleOfServer = (error: unknown): boolean =>
   isStorageTrouble(error) || isSystemError(error) || isLack(error);
 

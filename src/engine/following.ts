@@ -1,9 +1,11 @@
-// A run as it is followed: what has happened to it so far, what its model wrote, and then whatever comes, up to its end.
+// A run as it is followed: what has happened to it so far, what its model wrote, and then whatever
+// comes, up to its end.
 //
-// What is followed is looked at again and again: the ledger's history of the run, and the files with its lines. A change that is heard of in
-// this process brings the next look forward, so nothing is right only because it was heard, and what another server does is seen within a
-// second. Nothing is read, and no text is made, before whoever follows asks for more: one that reads slowly misses no event and no line, and
-// of progress, which has no history, it gets the newest.
+// What is followed is looked at again and again: the ledger's history of the run, and the files
+// with its lines. A change that is heard of in this process brings the next look forward, so
+// nothing is right only because it was heard, and what another server does is seen within a second.
+// Nothing is read, and no text is made, before whoever follows asks for more: one that reads slowly
+// misses no event and no line, and of progress, which has no history, it gets the newest.
 
 import type { Clock } from '../system/clock.ts';
 import type { Progress } from '../domain/batch.ts';
@@ -18,14 +20,23 @@ import type { RunEvents } from './run-events.ts';
 
 /** Pause after which a run is looked at although nothing was heard of it. */
 const LOOK_EVERY: Duration = seconds(1);
-/** Shortest time from one look to the next, however much is heard: a model may write a thousand lines a second. */
+/**
+ * Shortest time from one look to the next, however much is heard: a model may write a thousand
+ * lines a second.
+ */
 const LOOK_PAUSE: Duration = milliseconds(50);
-/** After a cancel, how long the replica is waited for that is still at it, and may write: it has ten seconds before it is killed. */
+/**
+ * After a cancel, how long the replica is waited for that is still at it, and may write: it has ten
+ * seconds before it is killed.
+ */
 const STOPS_WITHIN: Duration = seconds(15);
 
 /** How far somebody has followed a run; what comes after it is still to be told. */
 export interface Place {
-  /** The last moment of its history: twice an event's number, and one more for the second thing that the event tells. */
+  /**
+   * The last moment of its history: twice an event's number, and one more for the second thing that
+   * the event tells.
+   */
   readonly moment: number;
   /** The attempt whose lines were read last, 0 before there was one, and how many bytes of them. */
   readonly attempt: number;
@@ -76,7 +87,10 @@ export function placeOfEnd({ run, attempts }: Pick<RunDetails, 'run' | 'attempts
   return isEnded(run.status) ? 2 * historyOf(run, attempts).at(-1)!.number + 2 : null;
 }
 
-/** Follows a run; ends with its `end`, or without one where nobody follows any more or the run is forgotten. */
+/**
+ * Follows a run; ends with its `end`, or without one where nobody follows any more or the run is
+ * forgotten.
+ */
 export async function* follow(
   deps: FollowingDeps,
   runId: RunId,
@@ -111,7 +125,10 @@ export async function* follow(
   }
 }
 
-/** Whether nobody works on a run any more that has ended: after a cancel, its replica may write for a while. */
+/**
+ * Whether nobody works on a run any more that has ended: after a cancel, its replica may write for
+ * a while.
+ */
 function hasStopped({ attempts }: RunDetails, now: Instant): boolean {
   const last = attempts.at(-1);
   if (last === undefined || last.stoppedAt !== null || last.finishedAt === null) return true;
@@ -193,7 +210,10 @@ function toldOf(event: HistoryEvent, run: RunRecord): (WithoutPlace<'status'> | 
   }
 }
 
-/** An attempt as it was when it began, however it has ended since: the same event is the same whenever it is told. */
+/**
+ * An attempt as it was when it began, however it has ended since: the same event is the same
+ * whenever it is told.
+ */
 const UNFINISHED = { finishedAt: null, stoppedAt: null, outcome: null, error: null } as const;
 
 /** What is heard of a run, as something that can be waited for. */
@@ -215,7 +235,10 @@ class Changes {
     signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
-  /** Resolves when something was heard since the last time, and not before a moment has passed; or when nothing was for so long. */
+  /**
+   * Resolves when something was heard since the last time, and not before a moment has passed; or
+   * when nothing was for so long.
+   */
   async next(atMost: Duration): Promise<'nothing' | 'lines' | 'state'> {
     if (this.#heard === 'nothing') await this.#pause(atMost);
     const since = this.#lookedAt === null ? LOOK_PAUSE : elapsed(this.#lookedAt, this.#clock.steady());

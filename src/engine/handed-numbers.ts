@@ -1,8 +1,10 @@
-// Numbers that a program only hands through. A program that reads them as doubles writes other numbers where they have more digits than a
-// double: 75003283610278.62 for 75003283610278.63, 2^53 for 2^53 + 1. Its rows have the input's digits then, as those of our own runners do.
+// Numbers that a program only hands through. A program that reads them as doubles writes other
+// numbers where they have more digits than a double: 75003283610278.62 for 75003283610278.63, 2^53
+// for 2^53 + 1. Its rows have the input's digits then, as those of our own runners do.
 //
-// A program in a language with exact numbers may have computed the very number that others make of the input, 2^53 of 2^53 + 1 among them.
-// It is known by the digits that no double is written with, and taken at its word.
+// A program in a language with exact numbers may have computed the very number that others make of
+// the input, 2^53 of 2^53 + 1 among them. It is known by the digits that no double is written with,
+// and taken at its word.
 
 import {
   afterByteOrderMark,
@@ -34,13 +36,17 @@ interface Content {
   readonly contentType: string;
 }
 
-/** JSON with the input's digits for numbers that a program has only handed through; the same bytes where there are none. */
+/**
+ * JSON with the input's digits for numbers that a program has only handed through; the same bytes
+ * where there are none.
+ */
 export type KeepDigits = (output: Content) => Uint8Array;
 
 /**
- * What gives the output of a program the digits of its input: each number that is the double next to the input's, in the same row and column
- * or the same place of a JSON value, also within lists and objects of as many items. `predictions` are the rows of what came as `instances`.
- * Null where the input is neither JSON nor JSON Lines, or has no number that a double may not hold.
+ * What gives the output of a program the digits of its input: each number that is the double next
+ * to the input's, in the same row and column or the same place of a JSON value, also within lists
+ * and objects of as many items. `predictions` are the rows of what came as `instances`. Null where
+ * the input is neither JSON nor JSON Lines, or has no number that a double may not hold.
  *
  * It takes a millisecond for a megabyte without such a number, and about 2 µs for each of them.
  */
@@ -62,10 +68,16 @@ function jsonFormatOf(contentType: string): JsonFormat | null {
   return format === 'csv' ? null : format;
 }
 
-/** Digits and points in a row in every number that a double may not hold, but those next to zero: all of 15 digits come back as they were. */
+/**
+ * Digits and points in a row in every number that a double may not hold, but those next to zero:
+ * all of 15 digits come back as they were.
+ */
 const LONG = 16;
 
-/** Whether there is such a number in bytes[start, end). Looks at one byte of 16, since the digits would stand on one of these. */
+/**
+ * Whether there is such a number in bytes[start, end). Looks at one byte of 16, since the digits
+ * would stand on one of these.
+ */
 function hasLongNumber(bytes: Uint8Array, start: number, end: number): boolean {
   for (let at = start + LONG - 1; at < end; at += LONG) {
     let first = at;
@@ -102,7 +114,10 @@ interface Comparison {
   readonly input: Side;
   readonly output: Side;
   readonly handed: Handed[];
-  /** Where all other numbers start that were answered for long ones: what they are written like tells what the program computes with. */
+  /**
+   * Where all other numbers start that were answered for long ones: what they are written like
+   * tells what the program computes with.
+   */
   readonly others: number[];
 }
 
@@ -139,7 +154,10 @@ function compareAll(comparison: Comparison): boolean {
   return true;
 }
 
-/** Where the value starts, or that of each line; null where it is no JSON. Afterwards nothing that is scanned can fail. */
+/**
+ * Where the value starts, or that of each line; null where it is no JSON. Afterwards nothing that
+ * is scanned can fail.
+ */
 function rootsOf({ scan, format }: Side): readonly number[] | null {
   const { bytes } = scan;
   const roots: number[] = [];
@@ -247,7 +265,10 @@ function compareNumbers({ input, output, handed, others }: Comparison, given: nu
   else others.push(answered);
 }
 
-/** Whether the program writes whole numbers (`true`) that no double is written as, and whether fractions (`false`). */
+/**
+ * Whether the program writes whole numbers (`true`) that no double is written as, and whether
+ * fractions (`false`).
+ */
 function exactKinds({ output: { scan }, others }: Comparison): ReadonlySet<boolean> {
   const exact = new Set<boolean>();
   for (const start of others) {
@@ -262,7 +283,10 @@ const isWhole = (digits: string): boolean => !/[.eE]/.test(digits);
 const digitsIn = (bytes: Uint8Array, start: number, end: number): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1');
 
-/** Whether a double is written so: with the fewest digits, with the 17 that always suffice, or a whole one with all of them. */
+/**
+ * Whether a double is written so: with the fewest digits, with the 17 that always suffice, or a
+ * whole one with all of them.
+ */
 function isOfDouble(text: string): boolean {
   const double = Number(text);
   if (!Number.isFinite(double)) return false;
@@ -278,7 +302,10 @@ function isOfDouble(text: string): boolean {
 
 const NUMBER = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([-+]?\d+))?$/;
 
-/** The one form that all spellings of a number have: its digits without zeros around them, and the power of ten before the first. */
+/**
+ * The one form that all spellings of a number have: its digits without zeros around them, and the
+ * power of ten before the first.
+ */
 function valueOf(text: string): string {
   const [, sign = '', whole = '', fraction = '', exponent = '0'] = NUMBER.exec(text) ?? [];
   const digits = whole + fraction;

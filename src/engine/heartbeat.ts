@@ -1,5 +1,6 @@
-// Whether the store of runs is there, asked every second. A call that waits for a store is patient, since most stores that go away come back
-// in a moment; whoever asks how the server is, or hands new work in, is told within seconds.
+// Whether the store of runs is there, asked every second. A call that waits for a store is patient,
+// since most stores that go away come back in a moment; whoever asks how the server is, or hands
+// new work in, is told within seconds.
 
 import { type Clock } from '../system/clock.ts';
 import { Rounds } from '../system/loops.ts';
@@ -12,7 +13,10 @@ import type { Log } from '../system/log.ts';
 const PAUSE: Duration = seconds(1);
 /** A store that has not answered for so long is away. */
 const AWAY_AFTER: Duration = seconds(3);
-/** When it has been away for so long, nothing is asked of it for a request any more: before, a request waits, and a short outage costs no error. */
+/**
+ * When it has been away for so long, nothing is asked of it for a request any more: before, a
+ * request waits, and a short outage costs no error.
+ */
 const REFUSED_AFTER: Duration = seconds(6);
 
 /** A store that is known to be away. */

@@ -1,5 +1,6 @@
-// From an invocation that somebody asks for to a run that is written down. Everything that can be refused is refused here, before anything is
-// stored; an input that is too large to be held was stored while it came, and is let go of again where no run comes of it.
+// From an invocation that somebody asks for to a run that is written down. Everything that can be
+// refused is refused here, before anything is stored; an input that is too large to be held was
+// stored while it came, and is let go of again where no run comes of it.
 
 import { newRunId } from '../system/clock.ts';
 import { inputKey } from '../stores/blobs/blobs.ts';
@@ -24,7 +25,10 @@ import { checkedInput, refusedAddress } from './located-input.ts';
 import type { Payloads } from './payloads.ts';
 import { checkStored, checkSubmitted } from './whole-table.ts';
 
-/** An input in hand: its bytes, or a payload that was stored already, under the key of the run that is to be made of it. */
+/**
+ * An input in hand: its bytes, or a payload that was stored already, under the key of the run that
+ * is to be made of it.
+ */
 export type SubmittedInput =
   | { readonly contentType: string; readonly bytes: Uint8Array }
   | { readonly contentType: string; readonly stored: Payload; readonly runId: RunId };
@@ -50,7 +54,10 @@ export interface Submission extends BatchQuestion {
   readonly callback: (Callback & { readonly pointer: string }) | null;
 }
 
-/** A run that is durable. `replayed` is one that the same idempotency key made before, `deduplicated` an open one with the same concurrency key. */
+/**
+ * A run that is durable. `replayed` is one that the same idempotency key made before,
+ * `deduplicated` an open one with the same concurrency key.
+ */
 export type Accepted =
   | { readonly kind: 'new'; readonly run: RunRecord; readonly ahead: number }
   | { readonly kind: 'replayed' | 'deduplicated'; readonly runId: RunId };
@@ -70,9 +77,11 @@ export interface IntakeDeps {
 }
 
 /**
- * Writes a run down; durable when this resolves. An input that was stored already is discarded where no run comes of it.
+ * Writes a run down; durable when this resolves. An input that was stored already is discarded
+ * where no run comes of it.
  *
- * @throws ServiceError `malformed-body` or `invalid-request` for a table that cannot be run, `not-acceptable`, `queue-full`, `idempotency-mismatch`
+ * @throws ServiceError `malformed-body` or `invalid-request` for a table that cannot be run,
+ *   `not-acceptable`, `queue-full`, `idempotency-mismatch`
  */
 export async function accept(deps: IntakeDeps, submission: Submission): Promise<Accepted> {
   const { deployed, input } = submission;
@@ -111,7 +120,8 @@ export async function accept(deps: IntakeDeps, submission: Submission): Promise<
     trace: submission.trace,
   };
   const [written] = await deps.ledger.enqueue([run]).catch(async (error: unknown) => {
-    // Nothing was written then. Of any other error nobody knows, and a run that was written down needs its payload.
+    // Nothing was written then. Of any other error nobody knows, and a run that was written down
+    // needs its payload.
     if (error instanceof StorageFull) await deps.payloads.discard(payload);
     throw error;
   });
@@ -147,7 +157,10 @@ async function takeIn(deps: IntakeDeps, submission: Submission): Promise<Taken> 
   return { runId, payload: await payloads.store(bytes, contentType, inputKey(runId)), batch, callback };
 }
 
-/** With its URL in the one spelling that there is for it: what was checked is what is kept, and connected to later. */
+/**
+ * With its URL in the one spelling that there is for it: what was checked is what is kept, and
+ * connected to later.
+ */
 function callbackOf({ egress }: IntakeDeps, { callback }: Submission): Callback | null {
   if (callback === null) return null;
   const { pointer, events } = callback;
@@ -183,7 +196,10 @@ function queueFull({ spec }: Deployed, queued: number, wait: Duration): ServiceE
   );
 }
 
-/** An idempotency key as it is stored: apart from the same one of another API key. No key that is sent has a line end in it. */
+/**
+ * An idempotency key as it is stored: apart from the same one of another API key. No key that is
+ * sent has a line end in it.
+ */
 const ownKey = ({ keyId }: Principal, idempotencyKey: string): string =>
   keyId === null ? idempotencyKey : `${keyId}\n${idempotencyKey}`;
 
@@ -216,7 +232,8 @@ function fingerprintOf(submission: Submission, input: Payload): string {
       retryOf,
       input.contentType,
       input.sha256,
-      // Only where there is one: keys of requests that came before there could be stand for the same requests.
+      // Only where there is one: keys of requests that came before there could be stand for the
+      // same requests.
       ...(callback === null ? [] : [callback.url, callback.events]),
     ]),
   );

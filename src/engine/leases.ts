@@ -6,7 +6,9 @@ import { type Duration, elapsed, type Moment, seconds } from '../domain/time.ts'
 import type { Claim, QueueLedger } from '../stores/ledger/ledger.ts';
 import type { Log } from '../system/log.ts';
 
-/** How long a claim is good for without being renewed. Source: promise P5 of the reliability page. */
+/**
+ * How long a claim is good for without being renewed. Source: promise P5 of the reliability page.
+ */
 export const LEASE: Duration = seconds(30);
 /** A third of the lease, so that two renewals may fail before it lapses. */
 const RENEWAL = seconds(10);
@@ -23,7 +25,10 @@ export interface HeldClaim {
   readonly parentId: RunId | null;
   /** Aborted with a `StopReason` when the work must stop. */
   readonly signal: AbortSignal;
-  /** Aborted when nobody has to be told any more what came of the work: somebody else has ended the run or taken it up, or the server stops. */
+  /**
+   * Aborted when nobody has to be told any more what came of the work: somebody else has ended the
+   * run or taken it up, or the server stops.
+   */
   readonly over: AbortSignal;
   stop(reason: StopReason): void;
   /** The work is over, whatever came of it: no longer renewed. */
@@ -51,8 +56,9 @@ export class Leases {
   }
 
   /**
-   * Renews what this server holds where that is overdue: it stood still for a while, or its store was away. Whoever takes back what has lapsed
-   * does this first, since nobody is to lose what it works on to itself.
+   * Renews what this server holds where that is overdue: it stood still for a while, or its store
+   * was away. Whoever takes back what has lapsed does this first, since nobody is to lose what it
+   * works on to itself.
    *
    * @returns whether nothing is overdue any more
    */
@@ -75,7 +81,8 @@ export class Leases {
         if (this.#held.get(claim.runId) === held) this.#held.delete(claim.runId);
       },
     };
-    // The same run again means that its lease lapsed while this server was still at it: only the new attempt can end it.
+    // The same run again means that its lease lapsed while this server was still at it: only the
+    // new attempt can end it.
     this.#held.get(claim.runId)?.stop('lost');
     this.#held.set(claim.runId, held);
     // It was being claimed while everything was stopped, and nobody would stop it any more.
@@ -89,7 +96,10 @@ export class Leases {
     if (held?.claim.attempt === claim.attempt) held.stop(reason);
   }
 
-  /** Asks at once whether the claims on a run and on its chunks still hold, where this server has any; stops the work on those that were lost. */
+  /**
+   * Asks at once whether the claims on a run and on its chunks still hold, where this server has
+   * any; stops the work on those that were lost.
+   */
   check(runId: RunId): void {
     void this.#renew(
       [...this.#held.values()].filter(({ claim, parentId }) => claim.runId === runId || parentId === runId),

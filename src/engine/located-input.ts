@@ -1,5 +1,6 @@
-// Inputs by reference: a run whose input is only named fetches it when an attempt starts. What is stored is the URL, as a payload of a
-// content type that nothing else has; so it is as durable as any input, and goes wherever inputs go.
+// Inputs by reference: a run whose input is only named fetches it when an attempt starts. What is
+// stored is the URL, as a payload of a content type that nothing else has; so it is as durable as
+// any input, and goes wherever inputs go.
 
 import { formatBytes } from '../domain/bytes.ts';
 import { gather } from '../domain/chunks.ts';
@@ -26,7 +27,8 @@ export interface FetchDeps {
 }
 
 /**
- * The input of a submission that names one, with its URL in the one spelling that there is for it; any other as it is.
+ * The input of a submission that names one, with its URL in the one spelling that there is for it;
+ * any other as it is.
  *
  * @throws ServiceError `invalid-request` for a URL that nobody may be sent to
  */

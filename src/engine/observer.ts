@@ -1,5 +1,6 @@
-// What the engine tells of its work as it goes, to whoever counts it or writes it down. All of it is called on the path of every run: an
-// observer returns at once, never throws, and makes as little for the collector as it can.
+// What the engine tells of its work as it goes, to whoever counts it or writes it down. All of it
+// is called on the path of every run: an observer returns at once, never throws, and makes as
+// little for the collector as it can.
 
 import type { RunError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
@@ -9,8 +10,9 @@ import type { AttemptResult, ClaimedRun, Recorded, RunRecord } from '../stores/l
 import type { HeldClaim } from './leases.ts';
 
 /**
- * How an attempt ended. `retried` failed, and its run is tried again; `released` was handed back unfinished. The outcome of the last two
- * was refused, because the run had been cancelled meanwhile, or the claim was lost in another way.
+ * How an attempt ended. `retried` failed, and its run is tried again; `released` was handed back
+ * unfinished. The outcome of the last two was refused, because the run had been cancelled
+ * meanwhile, or the claim was lost in another way.
  */
 export const ATTEMPT_OUTCOMES = ['succeeded', 'failed', 'retried', 'released', 'cancelled', 'lost'] as const;
 /** One of `ATTEMPT_OUTCOMES`. */
@@ -26,18 +28,26 @@ export interface QueuedRun {
   readonly trace: string | null;
 }
 
-/** A run that has ended; whoever ended it may know no more of it than its id, its endpoint and whether it was a chunk. */
+/**
+ * A run that has ended; whoever ended it may know no more of it than its id, its endpoint and
+ * whether it was a chunk.
+ */
 export type EndedRun = Pick<RunRecord, 'runId' | 'endpoint' | 'parentId'> & Partial<RunRecord>;
 
 /** See the head of this file. */
 export interface RunObserver {
   /** A run was written down. */
   queued(run: QueuedRun): void;
-  /** A run was claimed, after it had waited so long since it arrived, or (a retry) since it was due. */
+  /**
+   * A run was claimed, after it had waited so long since it arrived, or (a retry) since it was due.
+   */
   started(claimed: ClaimedRun, waited: Duration): void;
   /** An attempt is over, so long after its claim; `error` is what it failed with, where it did. */
   attempted(claimed: ClaimedRun, outcome: AttemptOutcome, took: Duration, error: RunError | null): void;
-  /** A run has ended, and the ledger has it. Chunks that end with their batch are not told of one by one. */
+  /**
+   * A run has ended, and the ledger has it. Chunks that end with their batch are not told of one by
+   * one.
+   */
   ended(run: EndedRun, status: EndedStatus, error: RunError | null): void;
   /** A claim was taken back whose owner was gone: its run is queued again, or has ended. */
   reclaimed(run: EndedRun): void;

@@ -1,4 +1,5 @@
-// From what a replica answered to what the ledger is told. Pure: the whole table of cases is tested without a process.
+// From what a replica answered to what the ledger is told. Pure: the whole table of cases is tested
+// without a process.
 
 import type { RunError } from '../domain/errors.ts';
 import { EMBEDDED_JSON_BYTES_MAX, isJson } from '../domain/payload.ts';
@@ -46,7 +47,10 @@ export function failureOf(reply: ModelReply, reason: StopReason | null, claimed:
   }
 }
 
-/** JSON that is small enough to be shown inside its run must be JSON: it is spliced into the run's body as it is. */
+/**
+ * JSON that is small enough to be shown inside its run must be JSON: it is spliced into the run's
+ * body as it is.
+ */
 function failureOfJson({ contentType, bytes }: Reply & { kind: 'output' }): Failure | null {
   if (!isJson(contentType) || bytes.length > EMBEDDED_JSON_BYTES_MAX) return null;
   try {
@@ -60,7 +64,9 @@ function failureOfJson({ contentType, bytes }: Reply & { kind: 'output' }): Fail
   }
 }
 
-/** A chunk's output must be a table in the format that was asked for, with as many rows as went in. */
+/**
+ * A chunk's output must be a table in the format that was asked for, with as many rows as went in.
+ */
 function failureOfChunk({ contentType, bytes }: Reply & { kind: 'output' }, { run }: ClaimedRun): Failure | null {
   const asked = textTypeOf(run.accept!);
   const wanted = tableFormatOf(asked)!;

@@ -1,7 +1,9 @@
-// A batch as its parts: every range of its rows whose fate is settled, those of before first, and then each as it ends.
+// A batch as its parts: every range of its rows whose fate is settled, those of before first, and
+// then each as it ends.
 //
-// What has ended is read from the ledger at the beginning and once more at the end; between the two the ends are heard of, wherever they come
-// about (watch.ts). A chunk that was cancelled is told of only where its batch went on without it: else its end is that of the batch.
+// What has ended is read from the ledger at the beginning and once more at the end; between the two
+// the ends are heard of, wherever they come about (watch.ts). A chunk that was cancelled is told of
+// only where its batch went on without it: else its end is that of the batch.
 
 import { type Clock, startTimer } from '../system/clock.ts';
 import type { RunId } from '../domain/ids.ts';
@@ -35,7 +37,10 @@ export interface FollowPartsOptions {
   readonly signal: AbortSignal;
 }
 
-/** Tells the parts of a batch; ends with its `end`, or without one where nobody follows any more or a part is no longer kept. */
+/**
+ * Tells the parts of a batch; ends with its `end`, or without one where nobody follows any more or
+ * a part is no longer kept.
+ */
 export async function* followParts(
   parts: PartsOfBatch,
   runId: RunId,
@@ -127,7 +132,10 @@ class Ends {
     this.#wake();
   }
 
-  /** The chunks that have ended since the last time, once there is one, or none when nothing was heard for so long; null where all must be looked at. */
+  /**
+   * The chunks that have ended since the last time, once there is one, or none when nothing was
+   * heard for so long; null where all must be looked at.
+   */
   async next(atMost: Duration): Promise<readonly ChunkRecord[] | null> {
     if (this.#chunks.length === 0 && !this.#isUnclear && !this.#ofBatch && !this.#signal.aborted) {
       await new Promise<void>((resolve) => {

@@ -1,4 +1,5 @@
-// Small payloads stay with their run in the ledger, larger ones go to the blob store: one place that knows which.
+// Small payloads stay with their run in the ledger, larger ones go to the blob store: one place
+// that knows which.
 
 import { Readable } from 'node:stream';
 import type { BlobStore, UntilRoom } from '../stores/blobs/blobs.ts';
@@ -36,20 +37,26 @@ export class Payloads {
     this.#blobs = blobs;
   }
 
-  /** Makes bytes ready for the ledger; those that do not fit there are durable in the blob store when this resolves. */
+  /**
+   * Makes bytes ready for the ledger; those that do not fit there are durable in the blob store
+   * when this resolves.
+   */
   async store(bytes: Uint8Array, contentType: string, key: BlobKey): Promise<Payload> {
     const facts = { contentType, bytes: bytes.length, sha256: sha256(bytes) };
-    // A copy of its own: bytes of a request share the memory of a larger buffer, and all of that would travel to the ledger's thread.
+    // A copy of its own: bytes of a request share the memory of a larger buffer, and all of that
+    // would travel to the ledger's thread.
     if (bytes.length <= INLINE_PAYLOAD_BYTES_MAX) return { ...facts, body: { inline: new Uint8Array(bytes) } };
     await this.#blobs.put(key, bytes);
     return { ...facts, body: { blob: key } };
   }
 
   /**
-   * As `store`, of bytes that come in chunks and are never held all at once; where the chunks end in an error, nothing of them is kept.
+   * As `store`, of bytes that come in chunks and are never held all at once; where the chunks end
+   * in an error, nothing of them is kept.
    *
    * @param untilRoom as `BlobStore.putStream` has it
-   * @throws PayloadTooLong once there are more than `bytesMax`, StorageFull, and whatever the chunks throw
+   * @throws PayloadTooLong once there are more than `bytesMax`, StorageFull, and whatever the
+   *   chunks throw
    */
   async storeStream(
     chunks: AsyncIterable<Uint8Array>,
@@ -64,7 +71,10 @@ export class Payloads {
     return { contentType, ...stored, body: { blob: key } };
   }
 
-  /** The bytes of a payload, or a range of them; checked against their sha-256 when they come from the blob store. */
+  /**
+   * The bytes of a payload, or a range of them; checked against their sha-256 when they come from
+   * the blob store.
+   */
   async read(payload: Payload, range?: ByteRange): Promise<Uint8Array> {
     if ('blob' in payload.body) return this.#blobs.get(payload.body.blob, payload, range);
     const { inline } = payload.body;
@@ -72,8 +82,9 @@ export class Payloads {
   }
 
   /**
-   * The bytes of a payload, or a range of them: held where they are few (then checked already), else as they are read from the disk (then
-   * as `BlobStore.stream` checks them). A stream that is not read to its end must be destroyed.
+   * The bytes of a payload, or a range of them: held where they are few (then checked already),
+   * else as they are read from the disk (then as `BlobStore.stream` checks them). A stream that is
+   * not read to its end must be destroyed.
    *
    * @throws BlobDamaged when it is plain already that they are not what was stored
    */

@@ -26,7 +26,10 @@ export interface PurgeDeps {
   readonly clock: Clock;
 }
 
-/** Cancels the queued runs that fit, and tells those who wait for them; answers how many it has cancelled. */
+/**
+ * Cancels the queued runs that fit, and tells those who wait for them; answers how many it has
+ * cancelled.
+ */
 export async function purge(deps: PurgeDeps, request: PurgeRequest): Promise<number> {
   const { ledger, ends, leases } = deps;
   const filter = await filterOf(deps, request);
@@ -47,14 +50,20 @@ export async function countPurgeable(deps: PurgeDeps, request: PurgeRequest): Pr
   return deps.ledger.countQueued(await filterOf(deps, request));
 }
 
-/** Fixed once, before the first run is cancelled: otherwise a purge would never end where runs arrive faster than they are cancelled. */
+/**
+ * Fixed once, before the first run is cancelled: otherwise a purge would never end where runs
+ * arrive faster than they are cancelled.
+ */
 async function filterOf(deps: PurgeDeps, request: PurgeRequest): Promise<QueueFilter> {
   const { viewer, endpoint, runName } = request;
   const createdBefore = await boundOf(deps, request);
   return { ...ownOf(viewer), endpoint, createdBefore, ...(runName === null ? {} : { runName }) };
 }
 
-/** Just after the last arrival, where no age is asked for: that is a time of the ledger's own clock, which need not be this machine's. */
+/**
+ * Just after the last arrival, where no age is asked for: that is a time of the ledger's own clock,
+ * which need not be this machine's.
+ */
 async function boundOf({ ledger, clock }: PurgeDeps, { viewer, endpoint, olderThan }: PurgeRequest): Promise<Instant> {
   const now = clock.now();
   if (olderThan !== null && olderThan > 0) return after(now, milliseconds(0 - olderThan));

@@ -1,4 +1,5 @@
-// The work of one attempt on a replica: its input is had, the replica is asked, and its reply becomes a result.
+// The work of one attempt on a replica: its input is had, the replica is asked, and its reply
+// becomes a result.
 
 import { jitter, startTimer } from '../system/clock.ts';
 import { BlobDamaged, outputKey } from '../stores/blobs/blobs.ts';
@@ -33,7 +34,10 @@ import { InputUnfit } from './whole-table.ts';
 /** What an attempt on a replica works with. */
 export interface ReplicaAttemptDeps extends ReplicaInputDeps {
   readonly log: Log;
-  /** Called when a slot was given back unused: another run may start, and the supervisor does not know of it. */
+  /**
+   * Called when a slot was given back unused: another run may start, and the supervisor does not
+   * know of it.
+   */
   readonly onFree: () => void;
 }
 
@@ -99,7 +103,10 @@ export class ReplicaAttempt {
     }
   }
 
-  /** What an attempt comes to that has no input. An input that is only named may be there the next time. */
+  /**
+   * What an attempt comes to that has no input. An input that is only named may be there the next
+   * time.
+   */
   #resultWithoutInput(cause: unknown): AttemptResult {
     if (isTroubleOfServer(cause)) throw cause;
     const isUnfit = cause instanceof InputUnfit;
@@ -135,7 +142,10 @@ export class ReplicaAttempt {
       );
   }
 
-  /** A chunk whose rows came back in another order is a failure: it is halved until its rows stand where they belong. */
+  /**
+   * A chunk whose rows came back in another order is a failure: it is halved until its rows stand
+   * where they belong.
+   */
   #disorderOf(input: ReplicaInput, reply: Reply): Failure | null {
     const idColumn = this.#deps.deployed.spec.scoring?.idColumn ?? null;
     if (idColumn === null || this.#claimed.run.rows === null || reply.kind !== 'output') return null;
@@ -152,7 +162,8 @@ export class ReplicaAttempt {
     const headers = this.#headers(contentType, isOurs);
     if (timeout !== null) headers[DEADLINE_HEADER] = toRfc3339(after(this.#deps.clock.now(), timeout));
     try {
-      // Our runner says whose line it is, also if it works on several runs at once. Only its author can say that of a program.
+      // Our runner says whose line it is, also if it works on several runs at once. Only its author
+      // can say that of a program.
       const isAlone = replicas.concurrency === 1 || this.#claimed.alone;
       const ownsOutput = !isOurs && isAlone && replicas.flushes === true;
       const beside = { reporter: this.#reports.reporter, ownsOutput, tenant: run.tenant };
@@ -180,7 +191,10 @@ export class ReplicaAttempt {
     return headers;
   }
 
-  /** Stores a long output of a call while it comes. Outputs that are looked into are held: a chunk's, and one that is given something back. */
+  /**
+   * Stores a long output of a call while it comes. Outputs that are looked into are held: a
+   * chunk's, and one that is given something back.
+   */
   #keepOutput(giveBack: ReplicaInput['giveBack']): Pick<Invocation, 'keep'> {
     if (this.#claimed.run.rows !== null || giveBack !== null) return {};
     const { payloads, room, deployed } = this.#deps;
@@ -207,7 +221,10 @@ export class ReplicaAttempt {
 const withGivenBack = ({ giveBack }: ReplicaInput, reply: Reply): Reply =>
   giveBack === null || reply.kind !== 'output' ? reply : { ...reply, bytes: giveBack(reply) };
 
-/** JSON that stands in a header: what is not ASCII is escaped, and white space between values may hold no line end. */
+/**
+ * JSON that stands in a header: what is not ASCII is escaped, and white space between values may
+ * hold no line end.
+ */
 const inAscii = (json: string): string =>
   json
     .replaceAll(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)

@@ -1,4 +1,5 @@
-// What a replica is given for an attempt: the input of its run, under the names that the endpoint declares.
+// What a replica is given for an attempt: the input of its run, under the names that the endpoint
+// declares.
 
 import { BlobDamaged, fetchedKey } from '../stores/blobs/blobs.ts';
 import type { ModelSource } from '../domain/endpoint.ts';
@@ -29,7 +30,10 @@ export interface ReplicaInputDeps extends FetchDeps {
 export interface ReplicaInput {
   readonly body: Invocation['body'];
   readonly contentType: string;
-  /** Gives an output the digits that a program may have lost, and the caller's names for columns; null if it has them. */
+  /**
+   * Gives an output the digits that a program may have lost, and the caller's names for columns;
+   * null if it has them.
+   */
   readonly giveBack: GiveBack | null;
   /** How much of the attempt's time it took to have it. */
   readonly took: Duration;
@@ -63,7 +67,10 @@ export async function inputOf(deps: ReplicaInputDeps, claimed: ClaimedRun, signa
     : { ...declaredInput(deployed, { bytes: content, contentType }, null), ...there };
 }
 
-/** An input that is only named. A long one goes to the disk as it comes, and from there to the replica. */
+/**
+ * An input that is only named. A long one goes to the disk as it comes, and from there to the
+ * replica.
+ */
 async function fetchedInput(
   deps: ReplicaInputDeps,
   { run, claim }: ClaimedRun,

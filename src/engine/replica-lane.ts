@@ -1,13 +1,17 @@
 // Executes calls and chunks on replicas.
 //
-// A run that has lost its worker runs alone from then on, so that the blame falls on no other when its worker is lost again. Where a
-// replica takes several runs at once, the lane must make room for that, and does so only while such a solo run waits: it reserves the
-// whole of an idle replica, and where none is idle it spares one until it is. Whatever the ledger then hands out for the whole replica
-// decides: a solo run keeps all of it until the replica has stopped working on it, any other run shares it again at once.
+// A run that has lost its worker runs alone from then on, so that the blame falls on no other when
+// its worker is lost again. Where a replica takes several runs at once, the lane must make room for
+// that, and does so only while such a solo run waits: it reserves the whole of an idle replica, and
+// where none is idle it spares one until it is. Whatever the ledger then hands out for the whole
+// replica decides: a solo run keeps all of it until the replica has stopped working on it, any
+// other run shares it again at once.
 //
-// The ledger is not asked for solo runs before every claim, but only after something that can have made one: a retry of this server that is
-// due, and the sweep, which comes every second and so hears of what it took back itself, of another server's, and of an earlier one's.
-// As long as there are any, the lane goes on asking. A solo run waits one sweep longer at the most than it would otherwise.
+// The ledger is not asked for solo runs before every claim, but only after something that can have
+// made one: a retry of this server that is due, and the sweep, which comes every second and so
+// hears of what it took back itself, of another server's, and of an earlier one's. As long as there
+// are any, the lane goes on asking. A solo run waits one sweep longer at the most than it would
+// otherwise.
 
 import type { Duration } from '../domain/time.ts';
 import type { ClaimedRun } from '../stores/ledger/ledger.ts';
@@ -21,7 +25,10 @@ import type { HeldClaim } from './leases.ts';
 import { ReplicaAttempt, type ReplicaAttemptDeps } from './replica-attempt.ts';
 import { openReports } from './reports.ts';
 
-/** Slots reserved at a time: enough to fill a replica fleet, few enough that a claim stays a short transaction. */
+/**
+ * Slots reserved at a time: enough to fill a replica fleet, few enough that a claim stays a short
+ * transaction.
+ */
 const RESERVE_MAX = 64;
 
 /** What the lane works with. */
@@ -32,8 +39,8 @@ export interface ReplicaLaneDeps extends AttemptDeps, ReplicaAttemptDeps {
   /** Called with the delay after which a run is due again. */
   readonly onRetry: (delay: Duration) => void;
   /**
-   * Called when another run may start and the supervisor does not know of it: a slot was given back unused, or an
-   * outcome was written that counts towards the endpoint's limit.
+   * Called when another run may start and the supervisor does not know of it: a slot was given back
+   * unused, or an outcome was written that counts towards the endpoint's limit.
    */
   readonly onFree: () => void;
 }
@@ -49,7 +56,10 @@ export function replicaLane(deps: ReplicaLaneDeps): ReplicaLane {
   const { deployed, supervisor, ledger } = deps;
   const { concurrency } = deployed.spec.replicas;
   let checksForSoloRuns = false;
-  /** Whether what waits is counted with the next reservation also where no replica can be added: fewer may be needed. */
+  /**
+   * Whether what waits is counted with the next reservation also where no replica can be added:
+   * fewer may be needed.
+   */
   let countsAnyway = true;
 
   return {
@@ -59,7 +69,8 @@ export function replicaLane(deps: ReplicaLaneDeps): ReplicaLane {
       if (concurrency === 1) return { slots: supervisor.reserve(RESERVE_MAX), alone: true };
       const whole = soloRunWaits ? supervisor.reserveWhole() : null;
       if (whole === null) return { slots: supervisor.reserve(RESERVE_MAX, soloRunWaits), alone: false };
-      // Enough until something new is heard: where another run is more urgent, or the solo run not due yet, the others go on meanwhile.
+      // Enough until something new is heard: where another run is more urgent, or the solo run not
+      // due yet, the others go on meanwhile.
       checksForSoloRuns = false;
       return { slots: [whole], alone: true };
     },
@@ -77,7 +88,10 @@ export function replicaLane(deps: ReplicaLaneDeps): ReplicaLane {
     countsAnyway = true;
   }
 
-  /** Starts replicas for what waits, and tells whether some of it must run alone; asks the ledger only where the answer matters. */
+  /**
+   * Starts replicas for what waits, and tells whether some of it must run alone; asks the ledger
+   * only where the answer matters.
+   */
   async function countBacklog(): Promise<boolean> {
     if (!supervisor.canGrow && !checksForSoloRuns && !countsAnyway) return false;
     const checked = checksForSoloRuns;

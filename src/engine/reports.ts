@@ -1,4 +1,5 @@
-// What is reported of an attempt while it works: how far it has come goes to the ledger, what it writes to its log.
+// What is reported of an attempt while it works: how far it has come goes to the ledger, what it
+// writes to its log.
 
 import type { StepProgress } from '../domain/batch.ts';
 import { type Duration, seconds } from '../domain/time.ts';
@@ -9,7 +10,10 @@ import type { Callbacks } from '../replicas/callbacks.ts';
 import type { Reporter } from '../replicas/reports.ts';
 import type { RunEvents } from './run-events.ts';
 
-/** Progress is written no more often than this, however often it is reported: every write is a commit. */
+/**
+ * Progress is written no more often than this, however often it is reported: every write is a
+ * commit.
+ */
 const PROGRESS_EVERY: Duration = seconds(1);
 
 /** What the desk works with. */

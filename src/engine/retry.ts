@@ -1,4 +1,5 @@
-// A run that has ended, handed in again: the same input and the same options, under the endpoint's current version.
+// A run that has ended, handed in again: the same input and the same options, under the endpoint's
+// current version.
 
 import { ServiceError } from '../domain/errors.ts';
 import { isEnded } from '../domain/run.ts';
@@ -17,9 +18,11 @@ export interface RetryDeps extends StoredDeps {
 }
 
 /**
- * What to submit so that a run is tried again. The new run has a copy of the input, since the old one's ends with the old one's retention.
+ * What to submit so that a run is tried again. The new run has a copy of the input, since the old
+ * one's ends with the old one's retention.
  *
- * @throws ServiceError `run-not-ended`, `output-expired` when its input is no longer kept, `invalid-request` for a chunk
+ * @throws ServiceError `run-not-ended`, `output-expired` when its input is no longer kept,
+ *   `invalid-request` for a chunk
  */
 export async function retrySubmission(
   deps: RetryDeps,

@@ -1,4 +1,5 @@
-// Who waits for a run hears of its end here, in this process; what another process ended is brought here by watch.ts.
+// Who waits for a run hears of its end here, in this process; what another process ended is brought
+// here by watch.ts.
 
 import type { RowRange } from '../domain/batch.ts';
 import type { RunError } from '../domain/errors.ts';
@@ -6,14 +7,20 @@ import type { RunId } from '../domain/ids.ts';
 import type { EndedStatus } from '../domain/run.ts';
 import type { RunDetails } from '../stores/ledger/ledger.ts';
 
-/** A run has ended, and the ledger has it. `rows` is null for a run that is no chunk, or when only the ledger knows them. */
+/**
+ * A run has ended, and the ledger has it. `rows` is null for a run that is no chunk, or when only
+ * the ledger knows them.
+ */
 export interface RunEnded {
   readonly runId: RunId;
   readonly parentId: RunId | null;
   readonly rows: RowRange | null;
   readonly status: EndedStatus;
   readonly error: RunError | null;
-  /** Whether somebody asked to be told of it, or may have: then there is a delivery to be carried out here. */
+  /**
+   * Whether somebody asked to be told of it, or may have: then there is a delivery to be carried
+   * out here.
+   */
   readonly hasCallback: boolean;
   /** The run as it ended, where it was read together with its end. */
   readonly details?: RunDetails;
@@ -22,10 +29,16 @@ export interface RunEnded {
 /** Somebody who waits; told of an end that was brought here twice, it hears it twice. */
 export type Listener = (event: RunEnded) => void;
 
-/** What may have changed about a run: what the ledger has of it, or only the lines that its model wrote. */
+/**
+ * What may have changed about a run: what the ledger has of it, or only the lines that its model
+ * wrote.
+ */
 export type Change = 'state' | 'lines';
 
-/** Passes on the ends of runs to those who asked for them, by the run or by its parent; and what happens to runs to those who follow them. */
+/**
+ * Passes on the ends of runs to those who asked for them, by the run or by its parent; and what
+ * happens to runs to those who follow them.
+ */
 export class RunEvents {
   readonly #byRun = new Map<RunId, Set<Listener>>();
   readonly #byParent = new Map<RunId, Set<Listener>>();
@@ -65,7 +78,10 @@ export class RunEvents {
     return listen(this.#byRun, runId, listener);
   }
 
-  /** Calls `listener` whenever this process hears of something that happens to the run; answers how to stop that. */
+  /**
+   * Calls `listener` whenever this process hears of something that happens to the run; answers how
+   * to stop that.
+   */
   onChange(runId: RunId, listener: (what: Change) => void): () => void {
     return listen(this.#followers, runId, listener);
   }

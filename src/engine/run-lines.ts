@@ -1,6 +1,8 @@
-// A line of the server's log for every change of a run: by `info` how it ended, by `debug` every step before that, and every chunk. Nothing
-// of its input, its output, its metadata or its URLs is in it. Measured when this was written: 6 µs of processor time for a run's end, a
-// hundredth of what the server takes for the whole run; 20 for all of its steps, which is why those are not written unless asked for.
+// A line of the server's log for every change of a run: by `info` how it ended, by `debug` every
+// step before that, and every chunk. Nothing of its input, its output, its metadata or its URLs is
+// in it. Measured when this was written: 6 µs of processor time for a run's end, a hundredth of
+// what the server takes for the whole run; 20 for all of its steps, which is why those are not
+// written unless asked for.
 
 import type { Clock } from '../system/clock.ts';
 import type { RunError } from '../domain/errors.ts';

@@ -1,5 +1,5 @@
-// The runs of a server as they are read: shown, listed, waited for and followed, with what they were given, answered and wrote. Nothing
-// here changes one.
+// The runs of a server as they are read: shown, listed, waited for and followed, with what they
+// were given, answered and wrote. Nothing here changes one.
 
 import { type Clock, startTimer } from '../system/clock.ts';
 import type { Viewer } from '../domain/access.ts';
@@ -82,7 +82,8 @@ export class Runs {
   }
 
   /**
-   * The run once it has ended; or as it stands when the time is over, the signal aborts, or its endpoint turns out not to start.
+   * The run once it has ended; or as it stands when the time is over, the signal aborts, or its
+   * endpoint turns out not to start.
    *
    * @throws ServiceError `run-not-found`
    */
@@ -104,7 +105,8 @@ export class Runs {
       const told = await woken;
       stopTimer();
       forgetTrouble();
-      // What was read with the end may be from just before it, where several connections read and write.
+      // What was read with the end may be from just before it, where several connections read and
+      // write.
       const isTold = told !== undefined && isEnded(told.run.status);
       return this.#runViewOf(isTold ? told : await this.#details(runId, viewer));
     } finally {
@@ -113,22 +115,27 @@ export class Runs {
   }
 
   /**
-   * The output of a succeeded run; null for any other, and once its retention is over. By its record and not its id, which only
-   * whoever sees the run has.
+   * The output of a succeeded run; null for any other, and once its retention is over. By its
+   * record and not its id, which only whoever sees the run has.
    *
-   * @throws ServiceError `payload-damaged` when the store does not have the bytes that were put there
+   * @throws ServiceError `payload-damaged` when the store does not have the bytes that were put
+   *   there
    */
   output({ runId }: RunRecord): Promise<Stored | null> {
     return readStored(this.#deps, runId, 'output');
   }
 
-  /** As `output`, of all its bytes or a range of them, without holding what is large: a stream is read to its end, or destroyed. */
+  /**
+   * As `output`, of all its bytes or a range of them, without holding what is large: a stream is
+   * read to its end, or destroyed.
+   */
   openOutput(runId: RunId, range?: ByteRange): Promise<OpenStored | null> {
     return openStored(this.#deps, runId, 'output', range);
   }
 
   /**
-   * What a batch has done by now, whatever has become of it; null for any other run, and once its retention is over.
+   * What a batch has done by now, whatever has become of it; null for any other run, and once its
+   * retention is over.
    *
    * @throws ServiceError `invalid-output` where its rows do not fit together
    */
@@ -138,18 +145,22 @@ export class Runs {
   }
 
   /**
-   * The input and the output of a succeeded run; null once its retention is over. By its record, as `output` is.
+   * The input and the output of a succeeded run; null once its retention is over. By its record, as
+   * `output` is.
    *
-   * @throws ServiceError `payload-damaged` when the store does not have the bytes that were put there
+   * @throws ServiceError `payload-damaged` when the store does not have the bytes that were put
+   *   there
    */
   exchange(run: RunRecord): Promise<Exchange | null> {
     return readExchange(this.#deps, run);
   }
 
   /**
-   * Some rows of a batch as they were sent, and what a chunk of it that has succeeded answered to them; null once its retention is over.
+   * Some rows of a batch as they were sent, and what a chunk of it that has succeeded answered to
+   * them; null once its retention is over.
    *
-   * @throws ServiceError `payload-damaged` when the store does not have the bytes that were put there
+   * @throws ServiceError `payload-damaged` when the store does not have the bytes that were put
+   *   there
    */
   async partExchange({ runId }: RunRecord, chunk: ChunkRecord): Promise<PartExchange | null> {
     const run = await this.#deps.ledger.run(chunk.runId);
@@ -159,8 +170,9 @@ export class Runs {
   }
 
   /**
-   * What a run's model wrote while it worked on it, each line as the JSON text of a `LogLine`; null once its retention is over.
-   * A batch has none itself: its chunks do. Beside it the attempts, whose ends stand between the lines.
+   * What a run's model wrote while it worked on it, each line as the JSON text of a `LogLine`; null
+   * once its retention is over. A batch has none itself: its chunks do. Beside it the attempts,
+   * whose ends stand between the lines.
    *
    * @throws ServiceError `run-not-found`
    */
@@ -174,7 +186,8 @@ export class Runs {
   }
 
   /**
-   * What has happened to a run, in order; only what came after the event of a number, where one is given.
+   * What has happened to a run, in order; only what came after the event of a number, where one is
+   * given.
    *
    * @throws ServiceError `run-not-found`
    */
@@ -184,12 +197,18 @@ export class Runs {
     return events.filter(({ number }) => number > after);
   }
 
-  /** What has happened to a run and what its model wrote, from a place on and as it comes; see following.ts. For whoever has been shown the run; nothing for an id that names none. */
+  /**
+   * What has happened to a run and what its model wrote, from a place on and as it comes; see
+   * following.ts. For whoever has been shown the run; nothing for an id that names none.
+   */
   follow(runId: RunId, options: FollowOptions): AsyncGenerator<FollowedEvent, void> {
     return follow(this.#deps, runId, options);
   }
 
-  /** The parts of a batch, those of before first and then as they end; see parts.ts. For whoever has been shown the run. */
+  /**
+   * The parts of a batch, those of before first and then as they end; see parts.ts. For whoever has
+   * been shown the run.
+   */
   followParts({ runId }: RunRecord, options: FollowPartsOptions): AsyncGenerator<PartEvent, void> {
     return followParts(this.#deps, runId, options);
   }

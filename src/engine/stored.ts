@@ -21,7 +21,10 @@ export interface StoredDeps {
   readonly log: Log;
 }
 
-/** An input or an output: its bytes where they are few, or a stream of them, to be read to its end or destroyed. */
+/**
+ * An input or an output: its bytes where they are few, or a stream of them, to be read to its end
+ * or destroyed.
+ */
 export interface OpenStored extends PayloadFacts {
   readonly content: Uint8Array | Readable;
 }
@@ -36,7 +39,8 @@ export function readStored(deps: StoredDeps, runId: RunId, role: 'input' | 'outp
 }
 
 /**
- * As `readStored`, without holding what is large; a stream that turns out to be damaged fails before its end.
+ * As `readStored`, without holding what is large; a stream that turns out to be damaged fails
+ * before its end.
  *
  * @param range some of the bytes; the facts are those of all
  */
@@ -64,7 +68,8 @@ async function load<Loaded>(
     return await read(payload);
   } catch (cause) {
     if (!(cause instanceof BlobDamaged)) throw cause;
-    // Its retention may have ended since the ledger was asked, and then the blob is gone as it should be.
+    // Its retention may have ended since the ledger was asked, and then the blob is gone as it
+    // should be.
     if ((await ledger.run(runId))?.payloadsKept !== true) return null;
     log.error({ err: cause, run_id: runId }, `the ${role} of a run is damaged in the store`);
     throw new ServiceError('payload-damaged', `The ${role} of this run is damaged in the store.`, { runId, cause });

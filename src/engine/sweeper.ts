@@ -1,4 +1,5 @@
-// Looks after what nobody else does: claims whose server is gone, runs that waited too long, retries whose delay is over.
+// Looks after what nobody else does: claims whose server is gone, runs that waited too long,
+// retries whose delay is over.
 
 import { Rounds } from '../system/loops.ts';
 import type { RunFailure } from '../domain/errors.ts';
@@ -61,7 +62,10 @@ export class Sweeper {
     }
   }
 
-  /** Tells those who wait; answers whether there may be more. `type` is what a run that was ended for it has failed with. */
+  /**
+   * Tells those who wait; answers whether there may be more. `type` is what a run that was ended
+   * for it has failed with.
+   */
   #tell(swept: readonly Swept[], what: string, type: RunFailure): boolean {
     const { log, ends } = this.#deps;
     for (const run of swept) {

@@ -1,5 +1,6 @@
-// The versions of one endpoint that are at work on this server. One takes new runs. Those before it finish the runs that were submitted to
-// them, and end; one that is to come after it is tried first: it takes over once a replica of it is ready, and never if none becomes so.
+// The versions of one endpoint that are at work on this server. One takes new runs. Those before it
+// finish the runs that were submitted to them, and end; one that is to come after it is tried
+// first: it takes over once a replica of it is ready, and never if none becomes so.
 
 import {
   ADOPT_MAX,
@@ -17,7 +18,9 @@ import { Sequence } from './sequence.ts';
 export interface VersionsDeps {
   readonly ledger: DeploymentLedger & RunReader;
   readonly log: Log;
-  /** Puts a version to work; `onChange` is called whenever its replicas come, go, or fail to start. */
+  /**
+   * Puts a version to work; `onChange` is called whenever its replicas come, go, or fail to start.
+   */
   readonly open: (deployed: Deployed, onChange: () => void) => EndpointEngine;
 }
 
@@ -39,7 +42,10 @@ export class Versions {
   #failed: Rollout | null = null;
   /** Why versions were given up of which the ledger does not know it yet. */
   readonly #givenUp = new Map<number, string>();
-  /** Versions that take nothing more and finish what they have begun: that may take as long as a run, and nobody waits for it here. */
+  /**
+   * Versions that take nothing more and finish what they have begun: that may take as long as a
+   * run, and nobody waits for it here.
+   */
   readonly #ending = new Set<EndpointEngine>();
   /** Changes of what is at work, one after the other. */
   readonly #changes = new Sequence();
@@ -71,7 +77,9 @@ export class Versions {
     return this.#next === null ? [this.#active] : [this.#active, this.#next];
   }
 
-  /** The version that is tried now, or was tried last and failed; null where the last one succeeded. */
+  /**
+   * The version that is tried now, or was tried last and failed; null where the last one succeeded.
+   */
   get rollout(): Rollout | null {
     return this.#next === null
       ? this.#failed
@@ -98,7 +106,10 @@ export class Versions {
     });
   }
 
-  /** Keeps a version active that is so here: what is tried gives way to it. Answers false, and changes nothing, where another one is. */
+  /**
+   * Keeps a version active that is so here: what is tried gives way to it. Answers false, and
+   * changes nothing, where another one is.
+   */
   keep(version: number): Promise<boolean> {
     return this.#changes.run(async () => {
       if (this.#active.deployed.version !== version) return false;
@@ -109,7 +120,10 @@ export class Versions {
     });
   }
 
-  /** Ends versions that have no runs left, or cannot execute them any more; hands what nobody serves to the active one. */
+  /**
+   * Ends versions that have no runs left, or cannot execute them any more; hands what nobody serves
+   * to the active one.
+   */
   async tidy(): Promise<void> {
     await this.#changes
       .run(async () => {
@@ -122,7 +136,10 @@ export class Versions {
       .catch((error: unknown) => this.#report(error, 'the versions of an endpoint could not be tidied up'));
   }
 
-  /** Takes the endpoint away where nothing of it is open; then nothing is tried or takes over any more. */
+  /**
+   * Takes the endpoint away where nothing of it is open; then nothing is tried or takes over any
+   * more.
+   */
   retire(): Promise<Retired> {
     return this.#changes.run(async () => {
       const retired = await this.#deps.ledger.retire(this.#active.deployed.spec.name);
@@ -150,7 +167,10 @@ export class Versions {
     });
   }
 
-  /** A version of before that is at work still, and may be ready already; not one that no longer starts. */
+  /**
+   * A version of before that is at work still, and may be ready already; not one that no longer
+   * starts.
+   */
   async #takeBack(version: number): Promise<EndpointEngine | null> {
     const standing = this.#older.find((one) => one.deployed.version === version);
     if (standing === undefined) return null;
@@ -160,7 +180,10 @@ export class Versions {
     return null;
   }
 
-  /** Carries out what can be decided of the version that is tried, and tells the ledger; what fails is done with the next look. */
+  /**
+   * Carries out what can be decided of the version that is tried, and tells the ledger; what fails
+   * is done with the next look.
+   */
   async #look(): Promise<void> {
     if (this.#stopped) return;
     try {
@@ -181,7 +204,10 @@ export class Versions {
     }
   }
 
-  /** Gives up the version that is tried, where one is. Its replicas end first, so that none goes on of which nobody knows. */
+  /**
+   * Gives up the version that is tried, where one is. Its replicas end first, so that none goes on
+   * of which nobody knows.
+   */
   async #giveUp(reason: string): Promise<void> {
     const next = this.#next;
     if (next === null || this.#stopped) return;

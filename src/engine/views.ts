@@ -1,4 +1,5 @@
-// What readers are shown of runs and endpoints: what the ledger has, with what only the engine knows.
+// What readers are shown of runs and endpoints: what the ledger has, with what only the engine
+// knows.
 
 import type { Clock } from '../system/clock.ts';
 import { isEnded } from '../domain/run.ts';
@@ -18,7 +19,10 @@ export interface RunView {
   /** Where it stands in the queue; null once it has started. */
   readonly queue: { readonly ahead: number; readonly estimatedStart: Duration | null } | null;
   readonly waitingOn: WaitingOn | null;
-  /** The output's bytes where they were read with the run; null where there is none, or it must be asked for. */
+  /**
+   * The output's bytes where they were read with the run; null where there is none, or it must be
+   * asked for.
+   */
   readonly output: Uint8Array | null;
 }
 
@@ -32,7 +36,9 @@ export interface EndpointView {
   /** Calls and batches that ended per second lately, or null before that is known. */
   readonly drainRate: number | null;
   readonly health: ReplicaHealth;
-  /** The version that is tried now, or was tried last and failed; null where the last one succeeded. */
+  /**
+   * The version that is tried now, or was tried last and failed; null where the last one succeeded.
+   */
   readonly rollout: Rollout | null;
 }
 

@@ -1,5 +1,7 @@
-// Where several servers share a ledger: what the others did reaches those who wait for it here. Hints bring it at once, but may be lost,
-// so everything that is awaited is also looked for again and again. Deliveries are carried out by the server that has ended the run. In a ledger that has one server nothing of this happens.
+// Where several servers share a ledger: what the others did reaches those who wait for it here.
+// Hints bring it at once, but may be lost, so everything that is awaited is also looked for again
+// and again. Deliveries are carried out by the server that has ended the run. In a ledger that has
+// one server nothing of this happens.
 
 import type { RunId } from '../domain/ids.ts';
 import { isEnded } from '../domain/run.ts';
@@ -11,7 +13,10 @@ import type { Listener, RunEvents } from './run-events.ts';
 
 /** Pause before the first look, and between two while looks find what no hint had told. */
 const TICK: Duration = milliseconds(50);
-/** The longest pause between two looks, in ticks: a second. Every look that finds nothing new doubles it up to there. */
+/**
+ * The longest pause between two looks, in ticks: a second. Every look that finds nothing new
+ * doubles it up to there.
+ */
 const PAUSE_TICKS_MAX = 20;
 
 /** What the watch works with. */
@@ -55,7 +60,10 @@ export class Watch {
     );
   }
 
-  /** Calls `listener` when any chunk of the run ends, and perhaps once more; answers how to stop that. */
+  /**
+   * Calls `listener` when any chunk of the run ends, and perhaps once more; answers how to stop
+   * that.
+   */
   onChunkEnd(parentId: RunId, listener: Listener): () => void {
     const { ledger, events } = this.#deps;
     if (!ledger.isShared) return events.onChunkEnd(parentId, listener);
@@ -108,7 +116,10 @@ export class Watch {
     };
   }
 
-  /** Looks for everything that is due, in one turn of the event loop, so that the ledger is asked once for all of it. */
+  /**
+   * Looks for everything that is due, in one turn of the event loop, so that the ledger is asked
+   * once for all of it.
+   */
   async #lookAtAll(): Promise<void> {
     this.#tick += 1;
     const due = [...this.#awaited].filter(({ dueTick }) => dueTick <= this.#tick);

@@ -1,5 +1,6 @@
-// A table that goes to its model whole, and not as a batch. It is not read through here; what can be seen of it is looked at all the same, since a
-// model may take it for another one without a word.
+// A table that goes to its model whole, and not as a batch. It is not read through here; what can
+// be seen of it is looked at all the same, since a model may take it for another one without a
+// word.
 
 import { ServiceError } from '../domain/errors.ts';
 import type { Payload } from '../domain/payload.ts';
@@ -11,15 +12,20 @@ import { type BatchQuestion, inRequest } from './batch/plan.ts';
 import type { Deployed } from './deployment.ts';
 import type { Payloads } from './payloads.ts';
 
-/** Whether an input can only be looked at in one piece: any of its rows may have a column that is required. */
+/**
+ * Whether an input can only be looked at in one piece: any of its rows may have a column that is
+ * required.
+ */
 export const needsAllRows = ({ spec }: Deployed, contentType: string): boolean =>
   spec.features.length > 0 && tableFormatOf(contentType) !== null;
 
 /**
- * Checks an input that goes to its model whole. What is no table is left to the model, which says so.
+ * Checks an input that goes to its model whole. What is no table is left to the model, which says
+ * so.
  *
  * @param bytes all of it where `needsAllRows`, else at least its beginning
- * @throws TableError for a CSV that does not look like one, ServiceError `invalid-request` for its columns
+ * @throws TableError for a CSV that does not look like one, ServiceError `invalid-request` for its
+ *   columns
  */
 function checkWhole({ spec, takes }: Deployed, contentType: string, bytes: Uint8Array): void {
   const format = tableFormatOf(contentType);

@@ -10,25 +10,35 @@ import { HEADER_BYTES_MAX, HEADERS_TIMEOUT } from './limits.ts';
 import { problemBody } from './answer/problem.ts';
 import { METHODS } from './request/request-target.ts';
 
-/** How long a connection that the client has closed on its side may be silent before the other machine is asked. */
+/**
+ * How long a connection that the client has closed on its side may be silent before the other
+ * machine is asked.
+ */
 const KEEP_ALIVE_PROBE: Duration = seconds(10);
 
 /** How many connections there may be. */
 export interface ConnectionLimits {
   readonly connections: number;
-  /** From one address; from one network of 64 bits, where it is IPv6: that is what one customer has. */
+  /**
+   * From one address; from one network of 64 bits, where it is IPv6: that is what one customer has.
+   */
   readonly connectionsPerAddress: number;
 }
 
 /** Why a connection was refused. */
 export type RefusedFor = 'connections' | 'connections-per-address';
 
-/** Knows every connection, also one that sent garbage and is no longer an HTTP connection for Node. */
+/**
+ * Knows every connection, also one that sent garbage and is no longer an HTTP connection for Node.
+ */
 export class Connections {
   readonly #sockets = new Set<Socket>();
   readonly #byAddress = new Map<string, number>();
 
-  /** Holds a server to its limits. A connection that is one too many is closed without an answer: it has not asked for anything yet. */
+  /**
+   * Holds a server to its limits. A connection that is one too many is closed without an answer: it
+   * has not asked for anything yet.
+   */
   constructor(server: Server, limits: ConnectionLimits, onRefused: (why: RefusedFor) => void) {
     server.maxConnections = limits.connections;
     server.on('drop', () => onRefused('connections'));
@@ -43,7 +53,8 @@ export class Connections {
       this.#byAddress.set(address, count);
       this.#sockets.add(socket);
       socket.once('close', () => this.#forget(socket, address));
-      // Whether it still waits for its answer or is gone, only the other machine knows: it says so when it is asked.
+      // Whether it still waits for its answer or is gone, only the other machine knows: it says so
+      // when it is asked.
       socket.once('end', () => socket.setKeepAlive(true, KEEP_ALIVE_PROBE));
       // Streams that are asked for one behind the other each listen for it.
       socket.setMaxListeners(0);
@@ -124,7 +135,10 @@ function unknownMethod(): ServiceError {
 export const headersTooLarge = (): ServiceError =>
   new ServiceError('header-too-large', `The headers are more, or longer, than ${HEADER_BYTES_MAX} bytes allow.`);
 
-/** Whether it was the line that took most of the room. What came in parts is told by its last one, in which a header stands. */
+/**
+ * Whether it was the line that took most of the room. What came in parts is told by its last one,
+ * in which a header stands.
+ */
 function isLineTooLong(packet: unknown): boolean {
   if (!Buffer.isBuffer(packet)) return false;
   const end = packet.indexOf('\n');

@@ -43,6 +43,8 @@ export interface RouteContext {
   readonly now: () => Instant;
   /** Aborts when nobody waits for this answer anymore: the client is gone, or the server stops. */
   readonly waitSignal: (reply: FastifyReply) => AbortSignal;
-  /** The same for a stream, of which a client that sends nothing more is told what there is by now. */
+  /**
+   * The same for a stream, of which a client that sends nothing more is told what there is by now.
+   */
   readonly followSignal: (reply: FastifyReply) => AbortSignal;
 }

@@ -1,5 +1,5 @@
-// The paths that answers point to. Bodies have them with what stands before the server's own paths (`request.base`); the `Location` header gets it
-// when it is sent.
+// The paths that answers point to. Bodies have them with what stands before the server's own paths
+// (`request.base`); the `Location` header gets it when it is sent.
 
 /** A run. */
 export const runPath = (runId: string): string => `/runs/${runId}`;

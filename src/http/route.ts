@@ -1,4 +1,5 @@
-// What a route is: one entry of the table that the server, the check of keys, the OpenAPI document and the tests of all three are made from.
+// What a route is: one entry of the table that the server, the check of keys, the OpenAPI document
+// and the tests of all three are made from.
 
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Static, type TObject, type TSchema, Type } from 'typebox';
@@ -111,7 +112,9 @@ declare module 'fastify' {
     principal: Principal;
   }
   interface FastifyContextConfig {
-    /** The entry of the table; absent for what is none, such as the pages of the document's viewer. */
+    /**
+     * The entry of the table; absent for what is none, such as the pages of the document's viewer.
+     */
     readonly route?: Route;
   }
 }

@@ -51,7 +51,10 @@ import { methodsOf, registerRoutes, ROUTES } from './routes.ts';
 import { Streams } from './answer/streams.ts';
 import { Turns } from './answer/turns.ts';
 
-/** For every answer: nothing here is a page, and what a browser makes of it must not run, be framed, or be read by other sites. */
+/**
+ * For every answer: nothing here is a page, and what a browser makes of it must not run, be framed,
+ * or be read by other sites.
+ */
 const SAFE_HEADERS = {
   'x-content-type-options': 'nosniff',
   'cache-control': 'no-store',
@@ -84,13 +87,16 @@ export interface HttpServer {
   readonly app: FastifyInstance;
   /** Ends every wait: those who wait are told that the server stops. */
   release(): void;
-  /** Takes no new connections, and cuts those that are left after a moment: a client that sends half a request holds nothing up. */
+  /**
+   * Takes no new connections, and cuts those that are left after a moment: a client that sends half
+   * a request holds nothing up.
+   */
   close(): Promise<void>;
 }
 
 /**
- * What a route takes is checked by our own code, so that the framework's compilers of schemas have nothing to do: to load them took 35 ms of a
- * start, and nothing else does.
+ * What a route takes is checked by our own code, so that the framework's compilers of schemas have
+ * nothing to do: to load them took 35 ms of a start, and nothing else does.
  */
 const NO_COMPILERS = {
   buildValidator: () => noCompiler,
@@ -164,13 +170,15 @@ export function buildServer(given: ServerDeps): HttpServer {
     if (request.routeOptions.config.route?.tag !== 'server') engine.assertStore();
     done();
   });
-  // Before the body is read, and after CORS, so that a page which may ask is told why it is refused.
+  // Before the body is read, and after CORS, so that a page which may ask is told why it is
+  // refused.
   app.addHook('preParsing', (request, _reply, _payload, goOn) => {
     const checking = checkAccess(request);
     if (checking === undefined) goOn();
     else checking.then(() => goOn(), goOn);
   });
-  // Bodies are read by the routes: what a body means depends on more than its content type, and a model's input is never parsed and written again.
+  // Bodies are read by the routes: what a body means depends on more than its content type, and a
+  // model's input is never parsed and written again.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', bodyReader(limits));
   app.setErrorHandler(errorHandler(engine, log));
@@ -182,7 +190,10 @@ export function buildServer(given: ServerDeps): HttpServer {
   return { app, release: () => waits.close(), close: closer(app, connections) };
 }
 
-/** Says of every request what stands before the paths that its answer points to, and puts it there in `Location`. */
+/**
+ * Says of every request what stands before the paths that its answer points to, and puts it there
+ * in `Location`.
+ */
 function findBases(app: FastifyInstance, address: PublicAddress): void {
   app.decorateRequest('base', '');
   if (basePathOf(address.publicUrl) === '' && address.trustProxy === false) return;
@@ -265,21 +276,26 @@ function closer(app: FastifyInstance, connections: Connections): () => Promise<v
   };
 }
 
-/** Those who wait for an answer. Not AbortSignal.any: what it makes for every wait is weakly held, which is work for the collector. */
+/**
+ * Those who wait for an answer. Not AbortSignal.any: what it makes for every wait is weakly held,
+ * which is work for the collector.
+ */
 class Waits {
   readonly #waiting = new Set<AbortController>();
   #closed = false;
 
   /**
-   * Aborts when the client closes its connection before it has its answer, or the server stops; of a stream also when the client says that
-   * nothing more will come from it, which is all that is seen of one that is gone before something is sent to it.
+   * Aborts when the client closes its connection before it has its answer, or the server stops; of
+   * a stream also when the client says that nothing more will come from it, which is all that is
+   * seen of one that is gone before something is sent to it.
    */
   signal({ raw }: FastifyReply, until: 'answered' | 'as-long-as-it-listens' = 'answered'): AbortSignal {
     const wait = new AbortController();
     if (until === 'as-long-as-it-listens') whenHalfClosed(raw, () => wait.abort());
     if (this.#closed) wait.abort();
     this.#waiting.add(wait);
-    // Every answer ends in a close; only one that comes too early is worth an abort, which makes an error with its stack.
+    // Every answer ends in a close; only one that comes too early is worth an abort, which makes an
+    // error with its stack.
     whenOver(raw, () => {
       this.#waiting.delete(wait);
       if (!raw.writableFinished) wait.abort();

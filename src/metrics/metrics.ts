@@ -1,4 +1,5 @@
-// What the server counts, and how it is answered to Prometheus. Gauges are read when somebody scrapes; nothing is sampled in between.
+// What the server counts, and how it is answered to Prometheus. Gauges are read when somebody
+// scrapes; nothing is sampled in between.
 
 import type { Histogram, Registry } from 'prom-client';
 import { ANYBODY } from '../domain/access.ts';
@@ -37,7 +38,10 @@ const DELIVERY_OUTCOMES = ['delivered', 'retry', 'abandoned'] as const;
 
 /** What hears how deliveries of webhooks go. */
 export interface DeliveryObserver {
-  /** An attempt at a delivery is over, and the ledger has what became of it: the kind of its `DeliveryResult`. */
+  /**
+   * An attempt at a delivery is over, and the ledger has what became of it: the kind of its
+   * `DeliveryResult`.
+   */
   attempted(outcome: (typeof DELIVERY_OUTCOMES)[number]): void;
 }
 
@@ -52,7 +56,10 @@ const REFUSALS: readonly ProblemSlug[] = [
   'internal',
 ];
 
-/** One line of a metric: its labels and its value; `suffix` is what the parts of a histogram have behind the name. */
+/**
+ * One line of a metric: its labels and its value; `suffix` is what the parts of a histogram have
+ * behind the name.
+ */
 interface Sample {
   readonly labels: Readonly<Record<string, string | number>>;
   readonly value: number;
@@ -69,7 +76,9 @@ interface Reading {
 /** How many backlogged runs there are for each replica that is ready. */
 const perReplica = ({ depth, replicas }: EndpointView): number => depth.backlog / Math.max(1, replicas.current);
 
-/** Counts what the engine, the transport and the webhooks tell of, and answers all of it as text. */
+/**
+ * Counts what the engine, the transport and the webhooks tell of, and answers all of it as text.
+ */
 export class Metrics implements RunObserver {
   readonly #version: string;
   readonly #sources: () => MetricSources;
@@ -174,7 +183,10 @@ export class Metrics implements RunObserver {
     return { contentType: registry.contentType, text: await registry.metrics() };
   }
 
-  /** What may happen is there as 0 before it does: a rate over a counter that appears with its first increment does not see that one. */
+  /**
+   * What may happen is there as 0 before it does: a rate over a counter that appears with its first
+   * increment does not see that one.
+   */
   #begin(endpoints: readonly EndpointView[]): void {
     for (const { deployed } of endpoints) {
       const { name } = deployed.spec;
@@ -193,7 +205,10 @@ export class Metrics implements RunObserver {
     return { endpoints: await engine.endpoints.views(ANYBODY), ledger, isDraining: engine.draining };
   }
 
-  /** Made with the first scrape: a server that nobody scrapes does not load the library, and watches neither its event loop nor its collector. */
+  /**
+   * Made with the first scrape: a server that nobody scrapes does not load the library, and watches
+   * neither its event loop nor its collector.
+   */
   async #openRegistry(): Promise<Registry> {
     const { collectDefaultMetrics, Registry } = await import('prom-client');
     const registry = new Registry();

@@ -1,5 +1,6 @@
-// Every metric of ours: what `GET /metrics` answers and docs/metrics.md are both made from this table. Names follow Prometheus' conventions:
-// base units, `_total` for what only rises. A label has a value for every endpoint that was deployed, or one of a fixed few; never an id.
+// Every metric of ours: what `GET /metrics` answers and docs/metrics.md are both made from this
+// table. Names follow Prometheus' conventions: base units, `_total` for what only rises. A label
+// has a value for every endpoint that was deployed, or one of a fixed few; never an id.
 
 /** What is known of a metric beside its values. */
 export interface MetricSpec {
@@ -11,9 +12,11 @@ export interface MetricSpec {
 }
 
 /**
- * Bounds for what may take a millisecond or hours. From 5 ms to 10 s they are those that OpenTelemetry advises for durations of requests;
- * 1 ms below, because a run that does nothing takes about that long; above, every limit that the server knows by default is one of them:
- * 60 s (a synchronous wait), 15 min (an attempt), 1 h (the longest attempt that a request may ask for), 6 h (a wait in the queue).
+ * Bounds for what may take a millisecond or hours. From 5 ms to 10 s they are those that
+ * OpenTelemetry advises for durations of requests; 1 ms below, because a run that does nothing
+ * takes about that long; above, every limit that the server knows by default is one of them: 60 s
+ * (a synchronous wait), 15 min (an attempt), 1 h (the longest attempt that a request may ask for),
+ * 6 h (a wait in the queue).
  */
 export const RUN_SECONDS = [
   0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 21_600,

@@ -1,7 +1,11 @@
-// Numbers that are added to on the path of every run and read when somebody scrapes: a look-up by each label and an addition, and nothing
-// for the collector once a combination of labels has been seen. prom-client's own counters make an object and a text with every increment.
+// Numbers that are added to on the path of every run and read when somebody scrapes: a look-up by
+// each label and an addition, and nothing for the collector once a combination of labels has been
+// seen. prom-client's own counters make an object and a text with every increment.
 
-/** Something for every combination of up to three labels. Whoever asks keeps the labels' values few: none is ever forgotten. */
+/**
+ * Something for every combination of up to three labels. Whoever asks keeps the labels' values few:
+ * none is ever forgotten.
+ */
 export class Family<Cell> {
   readonly #make: () => Cell;
   readonly #cells = new Map<string, Map<string, Map<string, Cell>>>();
@@ -38,7 +42,9 @@ export class Count {
 export class Distribution {
   /** Upper bounds, rising; whatever is above the last is counted as well. */
   readonly bounds: readonly number[];
-  /** How many fell between each bound and the one before it; the last are those above all of them. */
+  /**
+   * How many fell between each bound and the one before it; the last are those above all of them.
+   */
   readonly #counts: Float64Array;
   #sum = 0;
 

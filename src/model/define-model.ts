@@ -1,7 +1,11 @@
-// What a model author writes: `load` once per replica, then `predict` (rows in, rows out) or `invoke` (anything in, anything out).
-// `init` and `cleanup` are for what a replica holds beside its model, and must let go of.
+// What a model author writes: `load` once per replica, then `predict` (rows in, rows out) or
+// `invoke` (anything in, anything out). `init` and `cleanup` are for what a replica holds beside
+// its model, and must let go of.
 
-/** One row of a table: column name → JSON value. Rows that came as CSV hold strings alone, exactly as they stood in the file. */
+/**
+ * One row of a table: column name → JSON value. Rows that came as CSV hold strings alone, exactly
+ * as they stood in the file.
+ */
 export type Row = Record<string, unknown>;
 
 /** Which run a call belongs to. */
@@ -11,7 +15,10 @@ export interface ModelRun {
   readonly attempt: number;
   /** When the attempt is stopped from outside, or null where it has no limit. */
   readonly deadline: Date | null;
-  /** What whoever submitted the run has said about it; `{}` where nothing was. A chunk of a batch has none. */
+  /**
+   * What whoever submitted the run has said about it; `{}` where nothing was. A chunk of a batch
+   * has none.
+   */
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
@@ -19,24 +26,36 @@ export interface ModelRun {
 export interface ModelContext<Loaded, State = undefined> {
   /** What `load` returned; undefined where the model has no `load`. */
   readonly model: Loaded;
-  /** Aborted when the run is cancelled, times out, or its caller is gone: stop working and return. */
+  /**
+   * Aborted when the run is cancelled, times out, or its caller is gone: stop working and return.
+   */
   readonly signal: AbortSignal;
   readonly run: ModelRun;
-  /** What `init` returned; undefined where the model has no `init`. Shared by all invocations of the replica, also those at the same time. */
+  /**
+   * What `init` returned; undefined where the model has no `init`. Shared by all invocations of the
+   * replica, also those at the same time.
+   */
   readonly state: State;
   /**
-   * Says how far the run has come: `progress` of the run, for whoever looks at it. May be called as often as is handy.
+   * Says how far the run has come: `progress` of the run, for whoever looks at it. May be called as
+   * often as is handy.
    *
    * @param done steps that are done, a whole number from 0
    * @param total steps there are; left out where that is not known
    * @param message what is going on now, 1,000 characters at the most
    */
   progress(done: number, total?: number | null, message?: string | null): void;
-  /** Writes a line to the logs of the run; `fields` are kept beside it as JSON. What is printed while the run is worked on goes there too. */
+  /**
+   * Writes a line to the logs of the run; `fields` are kept beside it as JSON. What is printed
+   * while the run is worked on goes there too.
+   */
   log(message: string, fields?: Readonly<Record<string, unknown>>): void;
 }
 
-/** A schema of a library that follows https://standardschema.dev (zod, valibot, ArkType, …), as far as it is used here. */
+/**
+ * A schema of a library that follows https://standardschema.dev (zod, valibot, ArkType, …), as far
+ * as it is used here.
+ */
 export interface StandardSchema {
   readonly '~standard': {
     /** Answers the value, which it may have changed, or what is wrong with it. */
@@ -61,12 +80,21 @@ type StandardResult =
       }[];
     };
 
-/** A plain JSON Schema (draft 2020-12) or a Standard Schema: any object, since libraries have types of their own for the first. */
+/**
+ * A plain JSON Schema (draft 2020-12) or a Standard Schema: any object, since libraries have types
+ * of their own for the first.
+ */
 export type Schema = StandardSchema | object;
 
-/** What inputs and outputs must look like: a row of the table for `predict`, the whole JSON value for `invoke`. Bytes are not checked. */
+/**
+ * What inputs and outputs must look like: a row of the table for `predict`, the whole JSON value
+ * for `invoke`. Bytes are not checked.
+ */
 export interface ModelSchemas {
-  /** An input that does not fit never reaches the model; what a Standard Schema makes of one that fits is what the model is given. */
+  /**
+   * An input that does not fit never reaches the model; what a Standard Schema makes of one that
+   * fits is what the model is given.
+   */
   readonly input?: Schema;
   /** An output that does not fit is `invalid-output`. */
   readonly output?: Schema;
@@ -76,19 +104,30 @@ export interface ModelSchemas {
 export interface ModelHooks<Loaded, State> {
   /** Runs once when a replica starts, before it takes work: this is the cold start. */
   load?(): Loaded | Promise<Loaded>;
-  /** Runs once, after `load`: makes what invocations share and `cleanup` lets go of, such as a connection or a temporary folder. */
+  /**
+   * Runs once, after `load`: makes what invocations share and `cleanup` lets go of, such as a
+   * connection or a temporary folder.
+   */
   init?(model: Loaded): State | Promise<State>;
-  /** Runs once when the replica is stopped; it has 5 s. Does not run where the process is killed or crashes. */
+  /**
+   * Runs once when the replica is stopped; it has 5 s. Does not run where the process is killed or
+   * crashes.
+   */
   cleanup?(state: State): void | Promise<void>;
 }
 
-/** A model that works on tables: one chunk of rows in, exactly as many rows out, in the same order. */
+/**
+ * A model that works on tables: one chunk of rows in, exactly as many rows out, in the same order.
+ */
 export interface RowModel<Loaded, State = undefined> extends ModelHooks<Loaded, State> {
   readonly schema?: ModelSchemas;
   predict(rows: Row[], context: ModelContext<Loaded, State>): Row[] | Promise<Row[]>;
 }
 
-/** A model that takes any JSON value, or the raw bytes of any other content type, and returns a JSON value or bytes. */
+/**
+ * A model that takes any JSON value, or the raw bytes of any other content type, and returns a JSON
+ * value or bytes.
+ */
 export interface InvokeModel<Loaded, State = undefined> extends ModelHooks<Loaded, State> {
   readonly schema?: ModelSchemas;
   invoke(input: unknown, context: ModelContext<Loaded, State>): unknown;

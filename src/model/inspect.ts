@@ -1,5 +1,6 @@
-// Started by the server for every model file before it is deployed: imports the file, without loading the model, and prints what it takes.
-// A process of its own, so that a model's code never runs inside the server.
+// Started by the server for every model file before it is deployed: imports the file, without
+// loading the model, and prints what it takes. A process of its own, so that a model's code never
+// runs inside the server.
 
 import { writeFileSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
@@ -7,7 +8,10 @@ import { REPORTS_VARIABLE } from './protocol.ts';
 import { type ModelKind, kindOf, loadModel } from './load-model.ts';
 import { checksOf, jsonSchemaOf } from './schema.ts';
 
-/** What the process prints: what the model takes, with its schemas where it has them as JSON Schema; or why it cannot be used. */
+/**
+ * What the process prints: what the model takes, with its schemas where it has them as JSON Schema;
+ * or why it cannot be used.
+ */
 export type Inspection =
   | { readonly kind: ModelKind; readonly inputSchema?: object; readonly outputSchema?: object }
   | { readonly error: string };
@@ -31,9 +35,12 @@ async function inspect(file: string): Promise<Inspection> {
 
 const descriptor = Number(process.env[REPORTS_VARIABLE] ?? 1);
 const said = `\n${JSON.stringify(await inspect(process.argv[2]!))}\n`;
-// The server ends this process once it has the answer, which may be before Node writes down by itself what it has compiled.
+// The server ends this process once it has the answer, which may be before Node writes down by
+// itself what it has compiled.
 flushCompileCache();
-// Waits until all of it is taken; where it cannot be written, the error ends the process, and says why.
+// Waits until all of it is taken; where it cannot be written, the error ends the process, and says
+// why.
 writeFileSync(descriptor, said.slice(descriptor === 1 ? 0 : 1));
-// A model file may have started timers or workers when it was imported: the answer is out, so nothing of that is waited for.
+// A model file may have started timers or workers when it was imported: the answer is out, so
+// nothing of that is waited for.
 process.exit(0);

@@ -1,4 +1,5 @@
-// One invocation inside a replica: bytes → rows or value → the model → bytes. Whatever goes wrong is an answer, so that one bad input never ends the replica.
+// One invocation inside a replica: bytes → rows or value → the model → bytes. Whatever goes wrong
+// is an answer, so that one bad input never ends the replica.
 
 import { isJson } from '../domain/payload.ts';
 import { afterByteOrderMark, plainBytes, utf8 } from '../table/bytes.ts';
@@ -50,7 +51,10 @@ export async function answer<Loaded, State>(
 /** Longest input that is looked into for whether it is JSON, in bytes. */
 const JSON_LOOKED_AT_MAX = 1_024 * 1_024;
 
-/** What may be wrong with a run that failed: its input is JSON by its looks, and did not come as JSON. */
+/**
+ * What may be wrong with a run that failed: its input is JSON by its looks, and did not come as
+ * JSON.
+ */
 function typeHint({ body, contentType }: { readonly body: Uint8Array; readonly contentType: string }): string {
   if (isJson(contentType) || tableFormatOf(contentType) !== null || body.length > JSON_LOOKED_AT_MAX) return '';
   try {
@@ -87,7 +91,10 @@ async function answerRows<Loaded, State>(
   return { kind: 'output', contentType: CONTENT_TYPES[wanted], bytes: encodeOutputs(kept, wanted, order) };
 }
 
-/** A lookup that found nothing would become null, or an empty value, without a word: as hidden as a NaN. */
+/**
+ * A lookup that found nothing would become null, or an empty value, without a word: as hidden as a
+ * NaN.
+ */
 function refuseUndefined(outputs: readonly Row[]): void {
   for (const [at, row] of outputs.entries()) {
     if (typeof row !== 'object' || row === null) continue;
@@ -102,8 +109,9 @@ function refuseUndefined(outputs: readonly Row[]): void {
 const WHOLE_NUMBER = /^(?:0|[1-9]\d*)$/;
 
 /**
- * The columns of an output in the order of the input's, those that are new behind them, where an object cannot keep it: names that are whole
- * numbers come before all others there. Undefined where there is none, and the objects' own order is the model's.
+ * The columns of an output in the order of the input's, those that are new behind them, where an
+ * object cannot keep it: names that are whole numbers come before all others there. Undefined where
+ * there is none, and the objects' own order is the model's.
  */
 function columnsInOrder(
   table: Uint8Array,
@@ -122,7 +130,10 @@ function startsWithNumber(row: Row | null): boolean {
   return false;
 }
 
-/** A row alone may be any of its table, so that its number here would be taken for its place there: messages leave it out. */
+/**
+ * A row alone may be any of its table, so that its number here would be taken for its place there:
+ * messages leave it out.
+ */
 const isAlone = (rows: readonly unknown[]): boolean => rows.length === 1;
 
 const givenText = (rows: readonly unknown[]): string => (isAlone(rows) ? 'a row' : `${rows.length} rows`);
@@ -223,7 +234,10 @@ const isCircular = (error: unknown): error is TypeError =>
 /** A getter, a Proxy or a toJSON that throws, or more nesting than there is room for. */
 const unwritable = (error: unknown): string => `The output cannot be written as JSON: ${describeThrown(error)}`;
 
-/** What JSON.stringify would turn into null or {}, or leave out, without a word is refused. `before` is the member before its toJSON. */
+/**
+ * What JSON.stringify would turn into null or {}, or leave out, without a word is refused. `before`
+ * is the member before its toJSON.
+ */
 function checkMember(key: string, member: unknown, before: unknown): unknown {
   if (typeof member === 'bigint') {
     throw new InvalidOutput(

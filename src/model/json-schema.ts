@@ -1,4 +1,5 @@
-// Mistakes of a JSON Schema. A checker takes a keyword that it cannot read for one that is not there, so a slip of the pen would let everything through.
+// Mistakes of a JSON Schema. A checker takes a keyword that it cannot read for one that is not
+// there, so a slip of the pen would let everything through.
 
 import type { FieldError } from '../domain/errors.ts';
 
@@ -35,7 +36,10 @@ const COUNT: Rule = ['must be a whole number from 0', isCount];
 const FLAG: Rule = ['must be true or false', (value) => typeof value === 'boolean'];
 const TEXT: Rule = ['must be a string', isText];
 
-/** Source: JSON Schema 2020-12, core and validation; `items` as a list and `definitions` are of draft 7, which checkers still take. */
+/**
+ * Source: JSON Schema 2020-12, core and validation; `items` as a list and `definitions` are of
+ * draft 7, which checkers still take.
+ */
 const RULES: Readonly<Record<string, Rule>> = {
   type: [`must be one of ${TYPES.join(', ')}, or a list of them`, (value) => isType(value) || isListOf(value, isType)],
   enum: ['must be a list', Array.isArray],
@@ -91,8 +95,8 @@ interface Part {
 }
 
 /**
- * What is wrong with a JSON Schema, with its place; an empty list where nothing is. Keywords that are not known are notes, as the
- * standard has it.
+ * What is wrong with a JSON Schema, with its place; an empty list where nothing is. Keywords that
+ * are not known are notes, as the standard has it.
  *
  * @param root made of JSON values alone
  */

@@ -1,5 +1,6 @@
-// The digits of numbers that a model only hands through. A model is given doubles, and most decimals of more than 15 digits and integers
-// beyond 2^53 are none: written again they would be other numbers, in a table whose column still says that it is exact.
+// The digits of numbers that a model only hands through. A model is given doubles, and most
+// decimals of more than 15 digits and integers beyond 2^53 are none: written again they would be
+// other numbers, in a table whose column still says that it is exact.
 
 import { plainBytes, QUOTE } from '../table/bytes.ts';
 import { OPEN_BRACE, OPEN_BRACKET, openScan, scanObject } from '../table/json/scan.ts';
@@ -11,7 +12,10 @@ import { startOf } from '../table/spans.ts';
 import { forEachRowText, textOf } from '../table/text-window.ts';
 import { Digits, type Value, valueOf } from '../table/arrow/values.ts';
 
-/** What a text has in it where a number may be written otherwise than JavaScript would: an exponent, a last zero, a negative zero, many digits. */
+/**
+ * What a text has in it where a number may be written otherwise than JavaScript would: an exponent,
+ * a last zero, a negative zero, many digits.
+ */
 const MAY_CHANGE = /\d[eE][-+\d]|\.\d*0(?!\d)|(?<![\w.])-0|\d[\d.]{15}/;
 const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?$/;
 
@@ -19,8 +23,9 @@ const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?$/;
 const written = (text: string): unknown => (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(text);
 
 /**
- * The rows that a model returned, to be written with the digits of the input: each number that is the double next to the input's number in
- * the same row and column has the input's digits, also within lists and objects. All others are as they were.
+ * The rows that a model returned, to be written with the digits of the input: each number that is
+ * the double next to the input's number in the same row and column has the input's digits, also
+ * within lists and objects. All others are as they were.
  *
  * @param body the table that the model was given, as it came: the model may have changed its rows
  */
@@ -42,7 +47,10 @@ export function rowsWithDigits(outputs: readonly Row[], body: Uint8Array, format
   return kept;
 }
 
-/** As `rowsWithDigits`, of a value and the JSON that it was made from: the same place stands for the same row and column. */
+/**
+ * As `rowsWithDigits`, of a value and the JSON that it was made from: the same place stands for the
+ * same row and column.
+ */
 export function valueWithDigits(output: unknown, body: Uint8Array): unknown {
   const text = textIn(body);
   return MAY_CHANGE.test(text) ? withDigits(output, valueOf(text.trim())) : output;
@@ -72,7 +80,8 @@ function visitJson(body: Uint8Array, format: TableFormat, keep: Keep): void {
   const { spans } = indexTable(bytes, format);
   forEachRowText(bytes, spans, (row, window) => {
     scanObject(openScan(bytes), bytes.indexOf(OPEN_BRACE, startOf(spans, row)), 1, (member) => {
-      // Nearly all values are texts, or numbers as JavaScript writes them, and are found out at once.
+      // Nearly all values are texts, or numbers as JavaScript writes them, and are found out at
+      // once.
       const first = bytes[member.valueStart];
       if (first === QUOTE) return;
       const text = textOf(window, member.valueStart, member.valueEnd);

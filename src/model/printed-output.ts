@@ -1,4 +1,5 @@
-// What a model prints while it works on a run, callback apart from what other runs of the same replica print at the same time.
+// What a model prints while it works on a run, callback apart from what other runs of the same
+// replica print at the same time.
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type Readable, Writable } from 'node:stream';
@@ -30,17 +31,22 @@ export function failInvocation(reason: unknown): void {
   invocation.getStore()?.fail(reason);
 }
 
-/** The reports of the invocation that this very code works for; undefined where there is none, or it is over. */
+/**
+ * The reports of the invocation that this very code works for; undefined where there is none, or it
+ * is over.
+ */
 function currentReports(): ReportWriter | undefined {
   const reports = invocation.getStore()?.reports;
   return reports?.isOver === true ? undefined : reports;
 }
 
 /**
- * From now on what is printed goes to the invocation that prints it, and else to the standard output or error as before.
+ * From now on what is printed goes to the invocation that prints it, and else to the standard
+ * output or error as before.
  *
- * A stream is watched from its first use: Node sets the descriptor of a stream that it has made to never wait, and whatever writes to
- * the descriptor itself (`writeSync(1, …)`, code in C) would fail with EAGAIN as soon as the server reads more slowly than it writes.
+ * A stream is watched from its first use: Node sets the descriptor of a stream that it has made to
+ * never wait, and whatever writes to the descriptor itself (`writeSync(1, …)`, code in C) would
+ * fail with EAGAIN as soon as the server reads more slowly than it writes.
  */
 export function watchOutput(): void {
   for (const name of ['stdout', 'stderr'] as const) {
@@ -75,8 +81,8 @@ function watched(name: 'stdout' | 'stderr', stream: NodeJS.WriteStream): NodeJS.
 }
 
 /**
- * What a worker thread or a process prints, which comes in the name of the invocation that has started it, whoever it works for: where there
- * are others it is of none of them for certain.
+ * What a worker thread or a process prints, which comes in the name of the invocation that has
+ * started it, whoever it works for: where there are others it is of none of them for certain.
  */
 const fromElsewhere = (print: (chunk: Uint8Array) => boolean): Writable =>
   new Writable({

@@ -1,19 +1,26 @@
-// What an invocation reports to the server while it works: a JSON object a line on a descriptor that the server has opened for it. Each is
-// written at once, so that it is there when the process ends in the next moment; and it says which attempt it is of, which is certain here and
-// nowhere else. ReportWriter never fail an invocation.
+// What an invocation reports to the server while it works: a JSON object a line on a descriptor
+// that the server has opened for it. Each is written at once, so that it is there when the process
+// ends in the next moment; and it says which attempt it is of, which is certain here and nowhere
+// else. ReportWriter never fail an invocation.
 
 import { writeSync } from 'node:fs';
 import type { LogEntry, LogStream } from '../domain/log-line.ts';
 import { REPORTS_VARIABLE } from './protocol.ts';
 import { textOf } from './thrown.ts';
 
-/** Lines of a second that are sent: what comes faster is counted, and the server keeps no more of one attempt. */
+/**
+ * Lines of a second that are sent: what comes faster is counted, and the server keeps no more of
+ * one attempt.
+ */
 const LINES_PER_SECOND_MAX = 1_000;
 /** Longest fields of a line, in characters. */
 const FIELDS_MAX = 64 * 1_024;
 /** Longest line, in characters. */
 const LINE_MAX = 16_384;
-/** How often a line that has no end yet is shown as it stands: a progress bar, or a row of dots; and how often progress is sent. */
+/**
+ * How often a line that has no end yet is shown as it stands: a progress bar, or a row of dots; and
+ * how often progress is sent.
+ */
 const SECOND = 1_000;
 const PROGRESS_EVERY = 100;
 
@@ -129,7 +136,9 @@ class OpenLine {
   #since: number | null = null;
   #isShown = false;
 
-  /** The lines that have come to their end; or, once a second, what there is of one that has not. */
+  /**
+   * The lines that have come to their end; or, once a second, what there is of one that has not.
+   */
   add(text: string): string[] {
     const lines = (this.#text + text).split('\n');
     const rest = lastState(lines.pop()!);
@@ -156,7 +165,9 @@ class OpenLine {
   }
 }
 
-/** A line as a terminal leaves it: what was written over, as a progress bar is with `\r`, is gone. */
+/**
+ * A line as a terminal leaves it: what was written over, as a progress bar is with `\r`, is gone.
+ */
 function lastState(line: string): string {
   let end = line.length;
   while (end > 0 && line[end - 1] === '\r') end -= 1;

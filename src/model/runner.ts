@@ -1,5 +1,6 @@
-// The program of a replica that serves a `defineModel` file: loads the model, then answers /ping and /invocations on a Unix socket.
-// Lives exactly as long as the server that started it: the server holds the other end of its standard input.
+// The program of a replica that serves a `defineModel` file: loads the model, then answers /ping
+// and /invocations on a Unix socket. Lives exactly as long as the server that started it: the
+// server holds the other end of its standard input.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ModelRun } from './define-model.ts';
@@ -26,7 +27,10 @@ import { describeThrown, traceOf } from './thrown.ts';
 // Node loads its whole HTTP client: a third of what this program's start took.
 const { createServer } = process.getBuiltinModule('node:http');
 
-/** How long `cleanup` may take where nobody is left to end the process. The server gives it as long after SIGTERM. */
+/**
+ * How long `cleanup` may take where nobody is left to end the process. The server gives it as long
+ * after SIGTERM.
+ */
 const CLEANUP_MILLISECONDS_MAX = 5_000;
 
 const file = process.argv[2]!;
@@ -42,7 +46,8 @@ const loaded = await model.load?.();
 const state = await model.init?.(loaded);
 isReady = true;
 let busy = 0;
-// Only where there is something to clean up: a model that lets nobody else work would not be ended by a signal that is listened to.
+// Only where there is something to clean up: a model that lets nobody else work would not be ended
+// by a signal that is listened to.
 if (model.cleanup !== undefined) process.once('SIGTERM', () => void stop());
 watchOutput();
 surviveLeftovers();
@@ -57,7 +62,8 @@ createServer({ requestTimeout: 0, keepAliveTimeout: 0, maxHeaderSize: RUNNER_HEA
   }
 }).listen(socket);
 
-// Left to its end, it would be lost with a process that is killed. Once it has time: nobody waits for it.
+// Left to its end, it would be lost with a process that is killed. Once it has time: nobody waits
+// for it.
 setImmediate(flushCompileCache);
 
 async function invocation(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -1,4 +1,5 @@
-// The schemas of a model: what its inputs and outputs must look like, written as JSON Schema or in any library that follows Standard Schema.
+// The schemas of a model: what its inputs and outputs must look like, written as JSON Schema or in
+// any library that follows Standard Schema.
 
 import type { FieldError } from '../domain/errors.ts';
 import type { Model, StandardSchema } from './define-model.ts';
@@ -7,7 +8,10 @@ import { schemaMistakes } from './json-schema.ts';
 /** Misfits that a message names. The thousandth says nothing new. */
 const MISFITS_NAMED_MAX = 5;
 
-/** The value to go on with, which a Standard Schema may have changed; or what does not fit, each with its place. */
+/**
+ * The value to go on with, which a Standard Schema may have changed; or what does not fit, each
+ * with its place.
+ */
 export type Checked = { readonly value: unknown } | { readonly misfits: readonly string[] };
 
 /** Checks a value against a schema. */
@@ -42,8 +46,8 @@ export async function checksOf({ schema }: Pick<Model, 'schema'>): Promise<Model
 }
 
 /**
- * One of a model's schemas as JSON Schema, for whoever has to judge or describe a value without the model; null where the model has
- * none, or its library cannot say it so.
+ * One of a model's schemas as JSON Schema, for whoever has to judge or describe a value without the
+ * model; null where the model has none, or its library cannot say it so.
  */
 export async function jsonSchemaOf(
   { schema }: Pick<Model, 'schema'>,
@@ -54,7 +58,8 @@ export async function jsonSchemaOf(
   const where = `schema.${side}`;
   if (!isStandard(one)) return plain(one, where);
   try {
-    // Throws where there is something that JSON Schema has no words for. Then the library alone judges.
+    // Throws where there is something that JSON Schema has no words for. Then the library alone
+    // judges.
     const written = one['~standard'].jsonSchema?.[side]({ target: 'draft-2020-12' });
     if (written === undefined) return null;
     const asJsonSchema = plain(written, where);
@@ -124,7 +129,10 @@ function isStandard(schema: unknown): schema is StandardSchema {
   return isObject(standard) && typeof standard['validate'] === 'function';
 }
 
-/** A schema as it is sent to the server: a copy of JSON values, without what a library keeps beside them. */
+/**
+ * A schema as it is sent to the server: a copy of JSON values, without what a library keeps beside
+ * them.
+ */
 function plain(schema: unknown, where: string): JsonSchema {
   if (!isObject(schema)) throw new Error(`The model's ${where} must be a JSON Schema object, or a Standard Schema.`);
   try {

@@ -1,4 +1,5 @@
-// What a model throws, in words. It may be anything: no error at all, or one whose very text cannot be had without another error.
+// What a model throws, in words. It may be anything: no error at all, or one whose very text cannot
+// be had without another error.
 
 /** A value as text, whatever it does when it is asked for it. */
 export function textOf(value: unknown): string {

@@ -1,4 +1,5 @@
-// Reads what a replica answers, up to a limit: the memory of the server is not a model's to fill, and its disk neither.
+// Reads what a replica answers, up to a limit: the memory of the server is not a model's to fill,
+// and its disk neither.
 
 import type { Dispatcher } from 'undici';
 import { gather } from '../domain/chunks.ts';
@@ -14,7 +15,10 @@ export class TooLong extends Error {
   override readonly name = 'TooLong';
 }
 
-/** What failed was neither the model nor its process: its input could not be read here, or its output not be stored. */
+/**
+ * What failed was neither the model nor its process: its input could not be read here, or its
+ * output not be stored.
+ */
 export class OwnFault extends Error {
   override readonly name = 'OwnFault';
   readonly of: 'input' | 'output';
@@ -28,7 +32,8 @@ export class OwnFault extends Error {
 /**
  * The bytes of an answer.
  *
- * @throws TooLong where they are more than `bytesMax`: then the connection is closed, and the rest is never read
+ * @throws TooLong where they are more than `bytesMax`: then the connection is closed, and the rest
+ *   is never read
  */
 export async function readAnswer({ headers, body }: Response, bytesMax: number): Promise<Uint8Array> {
   if ((announced(headers) ?? 0) > bytesMax) throw refused(body);

@@ -1,6 +1,7 @@
-// Where replicas report while they work: a small HTTP listener on the loopback interface. Each attempt has a URL of its own, which nobody
-// can guess and which is good for as long as the attempt runs. What is wrong with a report is said to whoever sent it, and to nobody else:
-// a report never ends a run.
+// Where replicas report while they work: a small HTTP listener on the loopback interface. Each
+// attempt has a URL of its own, which nobody can guess and which is good for as long as the attempt
+// runs. What is wrong with a report is said to whoever sent it, and to nobody else: a report never
+// ends a run.
 
 import { once } from 'node:events';
 import { randomUUID } from 'node:crypto';
@@ -44,7 +45,8 @@ export class Callbacks {
   async listen(): Promise<void> {
     this.#server.listen(0, '127.0.0.1');
     await once(this.#server, 'listening');
-    // A connection that cannot be taken, as for want of descriptors, is its sender's alone; an 'error' that nobody hears would end the server.
+    // A connection that cannot be taken, as for want of descriptors, is its sender's alone; an
+    // 'error' that nobody hears would end the server.
     this.#server.on('error', () => {});
     const { port } = this.#server.address() as AddressInfo;
     this.#url = `http://127.0.0.1:${port}`;

@@ -1,4 +1,5 @@
-// What is said to a replica over HTTP, whoever has started it: pings until it is ready, and invocations.
+// What is said to a replica over HTTP, whoever has started it: pings until it is ready, and
+// invocations.
 
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
@@ -16,7 +17,10 @@ import { encodedText, failureText } from './failure-text.ts';
 import { keepAnswer, type KeepOutput, OwnFault, readAnswer, TooLong } from './answer-body.ts';
 import { type Peer, Stranger } from './peers/peer.ts';
 
-/** Pauses between pings while a replica starts: a tenth of the time that it has taken so far, so that nobody waits much longer than it took. */
+/**
+ * Pauses between pings while a replica starts: a tenth of the time that it has taken so far, so
+ * that nobody waits much longer than it took.
+ */
 const PING_SHARE = 0.1;
 const PING_PAUSE_MIN = milliseconds(5);
 const PING_PAUSE_MAX = seconds(1);
@@ -35,20 +39,30 @@ interface StreamedInput {
 export interface Invocation {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array | StreamedInput;
-  /** Takes an output that is too long to be held; unset where it must be held whatever its length, since it is looked into. */
+  /**
+   * Takes an output that is too long to be held; unset where it must be held whatever its length,
+   * since it is looked into.
+   */
   readonly keep?: KeepOutput;
   /** Hears what our runner reports, and of what is printed that which is certain to be of this. */
   readonly reporter?: Reporter;
-  /** Whether all that is printed meanwhile is of this: only a program that writes every line out before it answers can be told so. */
+  /**
+   * Whether all that is printed meanwhile is of this: only a program that writes every line out
+   * before it answers can be told so.
+   */
   readonly ownsOutput?: boolean;
-  /** Whose run it is. What a replica that has worked for several has printed is shown to none of them. */
+  /**
+   * Whose run it is. What a replica that has worked for several has printed is shown to none of
+   * them.
+   */
   readonly tenant?: string;
 }
 
 /**
- * What came of it. `stopped` answers an abort, once the replica has really stopped working on it, or is ended as soon as its others are done;
- * `kept` is an output that was too long to be held; `own-fault` says that the server could not read the input, or not store the output, and
- * speaks against no replica.
+ * What came of it. `stopped` answers an abort, once the replica has really stopped working on it,
+ * or is ended as soon as its others are done; `kept` is an output that was too long to be held;
+ * `own-fault` says that the server could not read the input, or not store the output, and speaks
+ * against no replica.
  */
 export type Reply =
   | { readonly kind: 'output'; readonly contentType: string; readonly bytes: Uint8Array }
@@ -64,7 +78,10 @@ export interface Destination {
   readonly socketPath?: string;
 }
 
-/** Connections to a replica, and to `peer` alone where there is one. Redirects are not followed: they are answers like any other. */
+/**
+ * Connections to a replica, and to `peer` alone where there is one. Redirects are not followed:
+ * they are answers like any other.
+ */
 export function connectTo({ origin, ...over }: Destination, peer: Peer | null = null): Pool {
   const way = peer === null ? over : { connect: connectorTo(peer, over) };
   // A run may take an hour: its limits are the engine's, never those of the connection.
@@ -92,7 +109,10 @@ export interface Refusal {
   readonly words: string;
 }
 
-/** Pings until the answer is a 200, or until it is given up; then `late`. Every other answer is told. */
+/**
+ * Pings until the answer is a 200, or until it is given up; then `late`. Every other answer is
+ * told.
+ */
 export async function untilReady(
   connections: Pool,
   clock: Clock,
@@ -117,7 +137,10 @@ function silenceOf(error: Error): string {
   return `GET /ping had no answer: ${why}`;
 }
 
-/** What a ping was answered with; `busy` is null where the replica does not say how many invocations it works on. */
+/**
+ * What a ping was answered with; `busy` is null where the replica does not say how many invocations
+ * it works on.
+ */
 export interface Pong {
   readonly status: number;
   readonly busy: number | null;
@@ -150,13 +173,17 @@ export interface Answered {
   readonly status: number;
   /** Whether the replica has said itself that the model has failed, as our runner does. */
   readonly isDeclaredFailure: boolean;
-  /** Whether it is an output that ends where the connection does: one that was cut short looks the same as a whole one. */
+  /**
+   * Whether it is an output that ends where the connection does: one that was cut short looks the
+   * same as a whole one.
+   */
   readonly isOpenEnded: boolean;
   readonly reply: Reply;
 }
 
 /**
- * Hands an invocation over, and reads at most so much of what it is answered with; rejects where the connection breaks, or `signal` aborts.
+ * Hands an invocation over, and reads at most so much of what it is answered with; rejects where
+ * the connection breaks, or `signal` aborts.
  *
  * @throws OwnFault
  */
@@ -183,7 +210,10 @@ export async function exchange(
 const saysItsEnd = ({ headers }: Dispatcher.ResponseData): boolean =>
   headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
 
-/** What is wrong with an output that ended with the connection, and then its replica was gone, as a sentence. */
+/**
+ * What is wrong with an output that ended with the connection, and then its replica was gone, as a
+ * sentence.
+ */
 export const CUT_SHORT =
   'Its answer says neither how long it is (Content-Length) nor where it ends (chunks), so nobody can tell whether it was whole.';
 
@@ -203,8 +233,8 @@ const NO_ANSWERS: Readonly<Record<string, string>> = {
 };
 
 /**
- * What is wrong with an answer that a replica which goes on has given, as a sentence; null where it has given none, so that nothing is known of
- * what became of the invocation.
+ * What is wrong with an answer that a replica which goes on has given, as a sentence; null where it
+ * has given none, so that nothing is known of what became of the invocation.
  */
 export function brokenAnswer(error: unknown): string | null {
   const cause = error instanceof HungUp ? error.cause : error;
@@ -214,7 +244,10 @@ export function brokenAnswer(error: unknown): string | null {
   return error instanceof HungUp ? `The replica hung up in the middle of its answer, ${error.message}.` : null;
 }
 
-/** What Node says of a connection that broke; where it tried several addresses, it has no message but a code. */
+/**
+ * What Node says of a connection that broke; where it tried several addresses, it has no message
+ * but a code.
+ */
 export function messageOf(error: unknown): string {
   const { message, code } = error as NodeJS.ErrnoException;
   return message === '' ? (code ?? 'no reason was given') : message;
@@ -273,7 +306,9 @@ async function replyOf(
     : { kind: 'output', contentType: type, bytes: answered };
 }
 
-/** Neither a body nor a type, as with 204 No Content: what a function that returns nothing answers. */
+/**
+ * Neither a body nor a type, as with 204 No Content: what a function that returns nothing answers.
+ */
 const NOTHING: Reply = { kind: 'output', contentType: 'application/json', bytes: new TextEncoder().encode('null') };
 
 /** A redirect is no answer, and what it leads to may be no replica. */

@@ -1,14 +1,20 @@
-// What a program says of its failure, as a sentence that people can read: its body is read before it is cut, and what is in it is looked for where
-// programs put it.
+// What a program says of its failure, as a sentence that people can read: its body is read before
+// it is cut, and what is in it is looked for where programs put it.
 
 /** How much of a model's error message is kept, in characters. */
 const DETAIL_MAX = 4_000;
-/** Longest body that is read as JSON, in bytes: a list of mistakes is shorter, and whatever is longer is quoted from its beginning. */
+/**
+ * Longest body that is read as JSON, in bytes: a list of mistakes is shorter, and whatever is
+ * longer is quoted from its beginning.
+ */
 const JSON_BYTES_MAX = 1_024 * 1_024;
 /** Bytes that so many characters take at the most. */
 const TEXT_BYTES_MAX = 4 * DETAIL_MAX;
 
-/** A model's own words: `{"error": "…"}`, `{"detail": […]}` with what is wrong where, as FastAPI has it, or the text as it is. */
+/**
+ * A model's own words: `{"error": "…"}`, `{"detail": […]}` with what is wrong where, as FastAPI has
+ * it, or the text as it is.
+ */
 export function failureText(bytes: Uint8Array, status: number): string {
   const said = bytes.length <= JSON_BYTES_MAX ? saidInJson(new TextDecoder().decode(bytes).trim()) : null;
   const text = said ?? new TextDecoder().decode(bytes.subarray(0, TEXT_BYTES_MAX)).trim();
@@ -26,7 +32,10 @@ function cut(text: string): string {
   return `${text.slice(0, end)}…`;
 }
 
-/** Null for what is no JSON, or has none of the members that failures have: then the text itself is the message. */
+/**
+ * Null for what is no JSON, or has none of the members that failures have: then the text itself is
+ * the message.
+ */
 function saidInJson(text: string): string | null {
   if (!text.startsWith('{') && !text.startsWith('[')) return null;
   try {
@@ -57,7 +66,10 @@ function messageIn(value: unknown): string | null {
   );
 }
 
-/** One of several mistakes, with its place where it names one (`loc` of FastAPI and pydantic, `path`, `field`, `pointer`). */
+/**
+ * One of several mistakes, with its place where it names one (`loc` of FastAPI and pydantic,
+ * `path`, `field`, `pointer`).
+ */
 function mistakeIn(value: unknown): string | null {
   const message = messageIn(value);
   if (message === null || !isObject(value)) return message;

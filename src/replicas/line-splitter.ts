@@ -4,12 +4,18 @@ import { StringDecoder } from 'node:string_decoder';
 import { type Clock } from '../system/clock.ts';
 import { elapsed, type Moment, seconds } from '../domain/time.ts';
 
-/** Longest line, in characters: what is longer comes in pieces, so that a program that never ends its line fills no memory. */
+/**
+ * Longest line, in characters: what is longer comes in pieces, so that a program that never ends
+ * its line fills no memory.
+ */
 const LINE_MAX = 16_384;
 /** How often a line that has no end yet is shown as it stands: a progress bar, or a row of dots. */
 const STATE_EVERY = seconds(1);
 
-/** Cuts a stream into lines, without their ends. Of what was written over, as a progress bar is with `\r`, the last state is the line. */
+/**
+ * Cuts a stream into lines, without their ends. Of what was written over, as a progress bar is with
+ * `\r`, the last state is the line.
+ */
 export class LineSplitter {
   readonly #onLine: (line: string) => void;
   readonly #clock: Clock;
@@ -63,7 +69,10 @@ export class LineSplitter {
   }
 }
 
-/** Whether a character begins there that takes two units of a text: cut between them, neither half is one. */
+/**
+ * Whether a character begins there that takes two units of a text: cut between them, neither half
+ * is one.
+ */
 const isHighSurrogate = (text: string, at: number): boolean => (text.charCodeAt(at) & 0xfc00) === 0xd800;
 
 /** Where the last state of a line begins; carriage returns at its end write over nothing yet. */

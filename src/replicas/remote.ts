@@ -1,4 +1,5 @@
-// A model that somebody else runs: a server that answers GET /ping and POST /invocations, reached over the network and known by its answers alone.
+// A model that somebody else runs: a server that answers GET /ping and POST /invocations, reached
+// over the network and known by its answers alone.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'undici';
@@ -18,7 +19,10 @@ import {
 } from './contract.ts';
 import { type Replica, StartFailed, type StartDeps } from './replica.ts';
 
-/** Failures in a row after which nothing more is sent there: one may be an accident, and two an unlucky restart. */
+/**
+ * Failures in a row after which nothing more is sent there: one may be an accident, and two an
+ * unlucky restart.
+ */
 const FAILURES_MAX = 3;
 /** Pause between pings to a server that has broken a connection. */
 const PROBE_PAUSE = milliseconds(100);
@@ -26,7 +30,10 @@ const PROBE_PAUSE = milliseconds(100);
 /** A server that has answered a ping. Made by `startRemote`. */
 class RemoteReplica implements Replica {
   readonly isRemote = true;
-  /** A closed connection is all that a server of somebody else can be told: nobody waits for it to stop. */
+  /**
+   * A closed connection is all that a server of somebody else can be told: nobody waits for it to
+   * stop.
+   */
   readonly retiring = false;
   readonly id: string;
   readonly startDuration: Duration;
@@ -92,7 +99,10 @@ class RemoteReplica implements Replica {
     await this.#connections.destroy();
   }
 
-  /** Asks a server that broke a connection whether it is still there, so that one run loses no more than one attempt to a server that is gone. */
+  /**
+   * Asks a server that broke a connection whether it is still there, so that one run loses no more
+   * than one attempt to a server that is gone.
+   */
   async #probe(reason: string): Promise<boolean> {
     while (!this.#gone) {
       if ((await ping(this.#connections)) !== null) return true;
@@ -124,7 +134,8 @@ export async function startRemote(
 ): Promise<Replica> {
   const startedAt = clock.steady();
   const connections = connectTo({ origin: url });
-  // Held by its timer: a timeout that only a composed signal knows of may be collected before it fires.
+  // Held by its timer: a timeout that only a composed signal knows of may be collected before it
+  // fires.
   const late = new AbortController();
   const stopTimer = startTimer(startTimeout, () => late.abort());
   let seen = '';

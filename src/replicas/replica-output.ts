@@ -1,9 +1,10 @@
 // What the process of a replica writes, and whose it is.
 //
-// A line is of a run where our runner says so, on a descriptor of its own, or where a program's author has said that it writes every line out
-// before it answers. Any other line may be of a run before: whatever a program buffers comes late, and so does what code in C, another
-// process or a thread writes. Such a line is kept with the replica, which those who submit runs cannot read, and is quoted to one of them
-// only as long as the replica has worked for nobody else.
+// A line is of a run where our runner says so, on a descriptor of its own, or where a program's
+// author has said that it writes every line out before it answers. Any other line may be of a run
+// before: whatever a program buffers comes late, and so does what code in C, another process or a
+// thread writes. Such a line is kept with the replica, which those who submit runs cannot read, and
+// is quoted to one of them only as long as the replica has worked for nobody else.
 
 import type { ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
@@ -33,7 +34,10 @@ interface Hearing {
 
 /** Ends the hearing of an invocation, and tells of it. */
 export interface Ear {
-  /** Whether there are lines that are certain to be of it: then they have come before the answer, or in the same turn of the event loop. */
+  /**
+   * Whether there are lines that are certain to be of it: then they have come before the answer, or
+   * in the same turn of the event loop.
+   */
   readonly isCertain: boolean;
   /** The last lines that its caller may see, as the end of a sentence. */
   quote(): string;
@@ -88,7 +92,10 @@ export class ReplicaOutput {
     };
   }
 
-  /** The last lines for whoever looks at the endpoint, as the end of a sentence: none once it has worked for somebody. */
+  /**
+   * The last lines for whoever looks at the endpoint, as the end of a sentence: none once it has
+   * worked for somebody.
+   */
   quote(): string {
     return this.#tenants.size === 0 ? this.#tail.quote() : this.#elsewhere();
   }
@@ -119,7 +126,10 @@ export class ReplicaOutput {
     }
   }
 
-  /** A line that was not printed on the process's own output has its place among the last ones all the same. */
+  /**
+   * A line that was not printed on the process's own output has its place among the last ones all
+   * the same.
+   */
   #lineOf(hearing: Hearing, entry: LogEntry): void {
     this.#tail.add(Buffer.from(`${entry.message}\n`));
     hand(hearing, entry);

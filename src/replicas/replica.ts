@@ -1,4 +1,5 @@
-// One running copy of a model: its process, its health until it is ready, and the invocations it is given.
+// One running copy of a model: its process, its health until it is ready, and the invocations it is
+// given.
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -30,7 +31,10 @@ import type { Address, ProcessLaunch } from './runtimes/launch.ts';
 
 /** Pause between questions whether a replica still works on what was stopped. */
 const BUSY_PAUSE = milliseconds(20);
-/** How long a replica may go on with an invocation that was cancelled, or live on after SIGTERM, before it is killed. */
+/**
+ * How long a replica may go on with an invocation that was cancelled, or live on after SIGTERM,
+ * before it is killed.
+ */
 const STOP_GRACE = seconds(5);
 
 /** Why a replica did not become ready. */
@@ -43,17 +47,28 @@ export interface Replica {
   readonly id: string;
   /** From its start to its first good ping. */
   readonly startDuration: Duration;
-  /** Whether it is a server that somebody else runs: then what has become of it is found out by asking it again. */
+  /**
+   * Whether it is a server that somebody else runs: then what has become of it is found out by
+   * asking it again.
+   */
   readonly isRemote: boolean;
-  /** Whether its last answer speaks against itself rather than its model: then it is none that has finished an invocation. */
+  /**
+   * Whether its last answer speaks against itself rather than its model: then it is none that has
+   * finished an invocation.
+   */
   readonly isSuspect: boolean;
   /** Resolves, once it takes nothing more, to how that came. */
   readonly exited: Promise<string>;
-  /** Whether it goes on with an invocation that was stopped: it gets no new ones, and is ended once its others are done. */
+  /**
+   * Whether it goes on with an invocation that was stopped: it gets no new ones, and is ended once
+   * its others are done.
+   */
   readonly retiring: boolean;
   /** Makes it a replica that is retiring; whoever gives out its slots ends it. */
   retire(): void;
-  /** Hands an invocation to the model. Never rejects for anything that the model or its process did. */
+  /**
+   * Hands an invocation to the model. Never rejects for anything that the model or its process did.
+   */
   invoke(invocation: Invocation, signal: AbortSignal): Promise<Reply>;
   /** Ends it: it is given nothing more, and resolves once nothing of it is left here. */
   stop(): Promise<void>;
@@ -138,9 +153,10 @@ class ProcessReplica implements Replica {
   }
 
   /**
-   * The connection is closed, which tells the model. A replica that does not say within the grace that it works on nothing but what
-   * was not stopped is ended: at once where it has no others, and by whoever gives out its slots once those are done. For them nobody
-   * waits here: they may take an hour, and what was stopped is over.
+   * The connection is closed, which tells the model. A replica that does not say within the grace
+   * that it works on nothing but what was not stopped is ended: at once where it has no others, and
+   * by whoever gives out its slots once those are done. For them nobody waits here: they may take
+   * an hour, and what was stopped is over.
    */
   async #stopWorking(): Promise<void> {
     const graceOver = AbortSignal.timeout(STOP_GRACE);
@@ -154,7 +170,8 @@ class ProcessReplica implements Replica {
   }
 
   async #lost(error: unknown, ear: Ear): Promise<Reply> {
-    // Memory that several have taken together is no one's fault yet: they are crashes, after which each is tried alone.
+    // Memory that several have taken together is no one's fault yet: they are crashes, after which
+    // each is tried alone.
     this.#lostTogether = Math.max(this.#lostTogether, this.#active);
     // Where somebody else answers, it has let go of its port: nothing more comes of it.
     const state = await this.#stateWithin(error instanceof Stranger ? LAST_WORDS : STOP_GRACE);
@@ -171,7 +188,10 @@ class ProcessReplica implements Replica {
     };
   }
 
-  /** An output that ended with the connection; or how the process ended, which then may have ended the output too. */
+  /**
+   * An output that ended with the connection; or how the process ended, which then may have ended
+   * the output too.
+   */
   async #unlessCut(reply: Reply, ear: Ear): Promise<Reply> {
     const state = await this.#stateWithin(STOP_GRACE);
     return state === 'there' || state === 'silent'
@@ -191,7 +211,10 @@ class ProcessReplica implements Replica {
     return state;
   }
 
-  /** Whether it answers its pings after all: what broke then was one connection, or one of several processes that the program has. */
+  /**
+   * Whether it answers its pings after all: what broke then was one connection, or one of several
+   * processes that the program has.
+   */
   async #whetherThere(settled: AbortSignal): Promise<'there' | 'silent'> {
     while (!settled.aborted) {
       if ((await ping(this.#connections))?.status === 200) return 'there';
@@ -229,7 +252,8 @@ export interface StartDeps {
 /**
  * Starts a replica and waits until it answers a ping with 200.
  *
- * @throws StartFailed when its process ends first, cannot be started, or is not ready in time; the message has its last lines
+ * @throws StartFailed when its process ends first, cannot be started, or is not ready in time; the
+ *   message has its last lines
  */
 export async function startReplica(id: string, launch: ProcessLaunch, deps: StartDeps): Promise<Replica> {
   const { policy, clock, signal } = deps;
@@ -275,7 +299,8 @@ async function startProcess(launch: ProcessLaunch, clock: Clock): Promise<Starte
     throw new StartFailed(`${launch.argv.at(-1)}: it could not be started (${error.message}).`, { cause: error });
   });
   const output = new ReplicaOutput(child, launch, clock);
-  // A program may close its standard input, and what can no longer be read was said by nobody: how it ends is heard of all the same.
+  // A program may close its standard input, and what can no longer be read was said by nobody: how
+  // it ends is heard of all the same.
   for (const stream of child.stdio) stream?.on('error', () => {});
   const exited = new Promise<Ending>((resolve) => {
     // What the process started is ended with it: it would hold the output open, and perhaps a GPU.
@@ -294,7 +319,10 @@ async function startProcess(launch: ProcessLaunch, clock: Clock): Promise<Starte
   return { process: child, exited, output };
 }
 
-/** Spawns a process in a group and a session of its own. Rejects where it cannot be; then it has no streams, and nothing is left of it. */
+/**
+ * Spawns a process in a group and a session of its own. Rejects where it cannot be; then it has no
+ * streams, and nothing is left of it.
+ */
 async function spawned({ argv, env, cwd, reports }: ProcessLaunch): Promise<Spawned> {
   const [command, ...rest] = argv;
   const stdio: 'pipe'[] = ['pipe', 'pipe', 'pipe', ...(reports === true ? (['pipe'] as const) : [])];

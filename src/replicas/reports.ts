@@ -1,4 +1,5 @@
-// What a replica may report of an attempt, from bytes to values: over HTTP, or, where it is a runner of ours, on a descriptor of its own.
+// What a replica may report of an attempt, from bytes to values: over HTTP, or, where it is a
+// runner of ours, on a descriptor of its own.
 
 import type { StepProgress } from '../domain/batch.ts';
 import { ServiceError } from '../domain/errors.ts';
@@ -36,8 +37,8 @@ function progressOf(value: unknown): StepProgress {
 }
 
 /**
- * Reads lines of text; or as `application/json` one `{"message": "…", "fields": {…}, "stream": "log"}`, of which only `message` is
- * required; or as JSON Lines several of them.
+ * Reads lines of text; or as `application/json` one `{"message": "…", "fields": {…}, "stream":
+ * "log"}`, of which only `message` is required; or as JSON Lines several of them.
  *
  * @throws ServiceError `malformed-body`, `invalid-request`
  */
@@ -51,14 +52,18 @@ export function readLogs(body: Buffer, contentType: string): LogEntry[] {
   return lines.map((message) => ({ stream: 'log', message, fields: null }));
 }
 
-/** A line that our runner has written on its descriptor: which attempt it reports on, and how to hand it to whoever hears that. */
+/**
+ * A line that our runner has written on its descriptor: which attempt it reports on, and how to
+ * hand it to whoever hears that.
+ */
 export interface Report {
   readonly of: string;
   readonly deliver: (reporter: Reporter) => void;
 }
 
 /**
- * Reads `{"of": "<attempt>", …}`, and with it `"progress": {…}`, `"dropped": n`, or a `"message"` with its `"stream"` and `"fields"`.
+ * Reads `{"of": "<attempt>", …}`, and with it `"progress": {…}`, `"dropped": n`, or a `"message"`
+ * with its `"stream"` and `"fields"`.
  *
  * @throws ServiceError `malformed-body`, `invalid-request` where it is none
  */

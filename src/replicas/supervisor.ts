@@ -1,4 +1,5 @@
-// The replicas of one endpoint: started when work waits, watched, given out slot by slot, stopped when idle.
+// The replicas of one endpoint: started when work waits, watched, given out slot by slot, stopped
+// when idle.
 
 import { type Backoff, pauseOf } from '../domain/backoff.ts';
 import { randomUUID } from 'node:crypto';
@@ -23,16 +24,26 @@ import { RecentMean, replicasFor } from './scaling.ts';
 
 /** Pauses before a failed start is tried again. */
 const STARTS: Backoff = { first: seconds(1), max: minutes(1) };
-/** Failed starts in a row after which those who wait for an answer are told, and not kept waiting for the next try. One may be an accident. */
+/**
+ * Failed starts in a row after which those who wait for an answer are told, and not kept waiting
+ * for the next try. One may be an accident.
+ */
 const TROUBLE_AFTER = 2;
-/** How long a replica that starts may answer its pings in a way that is none of loading, before that is said. */
+/**
+ * How long a replica that starts may answer its pings in a way that is none of loading, before that
+ * is said.
+ */
 const OBSTACLE_AFTER = seconds(10);
-/** A replica that has been ready for this long, or has finished an invocation, is none that ends as soon as it is ready. */
+/**
+ * A replica that has been ready for this long, or has finished an invocation, is none that ends as
+ * soon as it is ready.
+ */
 const SETTLED_AFTER = seconds(10);
 /**
- * Failed invocations in a row after which a replica is taken to be broken, although it is healthy by its own word, and is replaced. Source:
- * the reliability page (F36). Where its successor fails as well, the fault is rather in the inputs: the number doubles until one succeeds,
- * so that a table of bad rows does not cost a cold start for every few of them.
+ * Failed invocations in a row after which a replica is taken to be broken, although it is healthy
+ * by its own word, and is replaced. Source: the reliability page (F36). Where its successor fails
+ * as well, the fault is rather in the inputs: the number doubles until one succeeds, so that a
+ * table of bad rows does not cost a cold start for every few of them.
  */
 const FAILURES_IN_A_ROW = 3;
 /** How often idle replicas are looked for; more often where they may be idle for less than that. */
@@ -45,22 +56,29 @@ const BROKEN_OFF: ReadonlySet<Reply['kind']> = new Set(['crashed', 'out-of-memor
 /** How many replicas there are and how many there should be. */
 export interface ReplicaCounts {
   readonly current: number;
-  /** What the work that is there asks for. More than `current` while replicas start, less while they are kept for work that may come. */
+  /**
+   * What the work that is there asks for. More than `current` while replicas start, less while they
+   * are kept for work that may come.
+   */
   readonly desired: number;
   readonly min: number;
   readonly max: number;
 }
 
 /**
- * How an endpoint's replicas do: none and none needed, the first one starting, at least one ready, none and a pause before the next start
- * because one failed, or none because one start after the other fails.
+ * How an endpoint's replicas do: none and none needed, the first one starting, at least one ready,
+ * none and a pause before the next start because one failed, or none because one start after the
+ * other fails.
  */
 export type ReplicaState = 'idle' | 'starting' | 'ready' | 'backing-off' | 'failing';
 
 /** The state of an endpoint's replicas, and what there is to say about it. */
 export interface ReplicaHealth {
   readonly state: ReplicaState;
-  /** Why no replica becomes ready, once that has happened more than by accident; null while all is well. */
+  /**
+   * Why no replica becomes ready, once that has happened more than by accident; null while all is
+   * well.
+   */
   readonly trouble: string | null;
   /** Starts that failed, and replicas that were lost before they had done anything, in a row. */
   readonly failures: number;
@@ -77,7 +95,9 @@ export interface ReservedSlot {
   readonly coldStart: Duration | null;
   /** Lets others have the rest of the replica, where the slot is the whole of it. */
   share(): void;
-  /** Uses the slot, and gives it back once the replica has really stopped working on the invocation. */
+  /**
+   * Uses the slot, and gives it back once the replica has really stopped working on the invocation.
+   */
   invoke(invocation: Invocation, signal: AbortSignal): Promise<Reply>;
   /** Gives the slot back unused. */
   release(): void;
@@ -91,7 +111,10 @@ export interface SupervisorDeps {
   readonly clock: Clock;
   /** Called whenever a slot becomes free, a replica comes or goes, or a start fails. */
   readonly onChange: () => void;
-  /** Called with every start that has come to its end: how long the replica took to become ready, or null where it did not. */
+  /**
+   * Called with every start that has come to its end: how long the replica took to become ready, or
+   * null where it did not.
+   */
   readonly onStart: (startedIn: Duration | null) => void;
 }
 
@@ -126,7 +149,10 @@ export class Supervisor {
   /** When runs were last known to wait: until then, no replica was without work. */
   #waitedUntil: Moment | null = null;
   #desired = 0;
-  /** Replicas that somebody wants to be ready without any work; 0 once they have been, or it is known that they cannot. */
+  /**
+   * Replicas that somebody wants to be ready without any work; 0 once they have been, or it is
+   * known that they cannot.
+   */
   #warming = 0;
   /** Whether a server that somebody else runs was lost, and is asked until it is well again. */
   #probing = false;
@@ -150,7 +176,10 @@ export class Supervisor {
     return { current: this.#members.size, desired: this.#desired, min, max };
   }
 
-  /** Why no replica becomes ready, once that has happened more than by accident; null while all is well. */
+  /**
+   * Why no replica becomes ready, once that has happened more than by accident; null while all is
+   * well.
+   */
   trouble(): string | null {
     if (this.#members.size > 0) return null;
     return this.#failures >= TROUBLE_AFTER ? this.#lastFailure : this.#obstacle;
@@ -162,21 +191,30 @@ export class Supervisor {
     return { state: this.#state(trouble), trouble, failures: this.#failures, retryAt, lastStart: this.#lastStart };
   }
 
-  /** Whether another replica could be started now: while it could not, nobody needs to count what waits. */
+  /**
+   * Whether another replica could be started now: while it could not, nobody needs to count what
+   * waits.
+   */
   get canGrow(): boolean {
     // One that ends has its memory, and perhaps its GPU, until it is gone.
     const there = this.#members.size + this.#starts.size + this.#ending;
     return !this.#isBackingOff && there < this.#deps.policy.max;
   }
 
-  /** Hears how many runs wait, and starts replicas for them: as many as finish something sooner than those that are there (see scaling.ts). */
+  /**
+   * Hears how many runs wait, and starts replicas for them: as many as finish something sooner than
+   * those that are there (see scaling.ts).
+   */
   demand(waiting: number): void {
     this.#waiting = waiting;
     if (waiting > 0) this.#waitedUntil = this.#deps.clock.steady();
     this.#scale();
   }
 
-  /** Has so many replicas ready without any work, `max` at most; as if they had been used now, they are stopped when they have been idle. */
+  /**
+   * Has so many replicas ready without any work, `max` at most; as if they had been used now, they
+   * are stopped when they have been idle.
+   */
   warm(replicas: number): void {
     const now = this.#deps.clock.steady();
     for (const member of this.#members.values()) member.idleSince = now;
@@ -186,8 +224,8 @@ export class Supervisor {
   }
 
   /**
-   * Free slots, `limit` at most, on the least busy replicas first. `sparesOne` leaves out the least busy one: as long as that is asked for,
-   * nothing new comes to it, and it becomes idle.
+   * Free slots, `limit` at most, on the least busy replicas first. `sparesOne` leaves out the least
+   * busy one: as long as that is asked for, nothing new comes to it, and it becomes idle.
    */
   reserve(limit: number, sparesOne = false): ReservedSlot[] {
     const { concurrency } = this.#deps.policy;
@@ -201,7 +239,10 @@ export class Supervisor {
     return slots;
   }
 
-  /** A replica that does nothing, as one slot: nobody else gets a slot on it before this one is given back or shared. Null where none is idle. */
+  /**
+   * A replica that does nothing, as one slot: nobody else gets a slot on it before this one is
+   * given back or shared. Null where none is idle.
+   */
   reserveWhole(): ReservedSlot | null {
     const [member] = this.#leastBusyFirst();
     return member?.busy === 0 ? this.#slotOn(member, this.#deps.policy.concurrency) : null;
@@ -232,7 +273,10 @@ export class Supervisor {
     return this.#isBackingOff ? 'backing-off' : 'idle';
   }
 
-  /** Starts what is missing. What is too many is left to the idle check, so that a short gap between runs costs no cold start. */
+  /**
+   * Starts what is missing. What is too many is left to the idle check, so that a short gap between
+   * runs costs no cold start.
+   */
   #scale(): void {
     const wanted = this.#wanted();
     for (let missing = wanted - this.#members.size - this.#starts.size; missing > 0 && this.canGrow; missing -= 1)
@@ -255,7 +299,10 @@ export class Supervisor {
     return Math.min(max, Math.max(min, this.#warming, this.#probing ? 1 : 0, deserved));
   }
 
-  /** What has been measured, or how long the invocations have been going on that are not over, where that is longer. */
+  /**
+   * What has been measured, or how long the invocations have been going on that are not over, where
+   * that is longer.
+   */
   #expectedServiceTime(): Duration | null {
     const measured = this.#serviceTime.value;
     if (this.#invocations.size === 0) return measured;
@@ -322,7 +369,8 @@ export class Supervisor {
       this.#failuresTolerated = FAILURES_IN_A_ROW;
       return;
     }
-    // One that hangs up and goes on, time and again, is as broken as one that answers nothing but errors.
+    // One that hangs up and goes on, time and again, is as broken as one that answers nothing but
+    // errors.
     if (wasLost && !this.#members.has(member.replica.id)) return;
     member.failuresInARow += 1;
     if (member.failuresInARow < this.#failuresTolerated || member.replica.retiring) return;
@@ -394,7 +442,10 @@ export class Supervisor {
     }
   }
 
-  /** A start goes on for as long as it may; what no waiting mends is said meanwhile. A 5xx is what a server that loads answers. */
+  /**
+   * A start goes on for as long as it may; what no waiting mends is said meanwhile. A 5xx is what a
+   * server that loads answers.
+   */
   #refused(startedAt: Moment, isRemote: boolean, { status, words }: Refusal): void {
     const isMended = status === null ? !isRemote : status >= 500;
     const isEarly = elapsed(startedAt, this.#deps.clock.steady()) < OBSTACLE_AFTER;
@@ -412,7 +463,10 @@ export class Supervisor {
     if (this.#failures >= TROUBLE_AFTER) this.#warming = 0;
   }
 
-  /** A server that somebody else runs has been failing for a while, and nobody starts it again for us: that is trouble at once. */
+  /**
+   * A server that somebody else runs has been failing for a while, and nobody starts it again for
+   * us: that is trouble at once.
+   */
   #lost(how: string): void {
     this.#failures = Math.max(this.#failures, TROUBLE_AFTER - 1);
     this.#failed(how);
@@ -425,7 +479,8 @@ export class Supervisor {
     const hasSettled = hasFinishedOne || elapsed(readySince, this.#deps.clock.steady()) >= SETTLED_AFTER;
     if (replica.isRemote && !wasStopped) this.#lost(how);
     else if (wasStopped || hasSettled) this.#failures = 0;
-    // In the middle of an invocation it may be that one's fault: its caller is told, and it waits before it is tried again, alone. Nobody else does.
+    // In the middle of an invocation it may be that one's fault: its caller is told, and it waits
+    // before it is tried again, alone. Nobody else does.
     else if (invoking === 0) this.#failed(how);
     this.#deps.onChange();
   }
@@ -437,7 +492,8 @@ export class Supervisor {
     for (const [id, member] of this.#members) {
       if (this.#members.size <= policy.min) return;
       if (member.busy > 0 || elapsed(member.idleSince, now) < policy.idle) continue;
-      // Nobody has a slot on it, and out of the list nobody gets one: both in this very turn of the event loop.
+      // Nobody has a slot on it, and out of the list nobody gets one: both in this very turn of the
+      // event loop.
       this.#members.delete(id);
       this.#desired = this.#wanted();
       this.#stop(member.replica);

@@ -5,7 +5,10 @@ import type { ClassificationMetrics, ClassScores } from '../domain/scoring.ts';
 import { averageRanks } from './ranks.ts';
 import { shownName } from '../table/format.ts';
 
-/** Most classes that are scored: the confusion matrix has the square of it, which at 200 is as much as a person could look at. */
+/**
+ * Most classes that are scored: the confusion matrix has the square of it, which at 200 is as much
+ * as a person could look at.
+ */
 export const CLASSES_MAX = 200;
 
 /** Scores of one class, one for each row; or why there are none. */
@@ -14,7 +17,8 @@ export type ScoresOf = (label: string) => { readonly scores: readonly number[] }
 /**
  * The metrics of predicted classes, each of which stands for the target at the same place.
  *
- * @param targets at least one; `predictions` as many, and no more than `CLASSES_MAX` different ones in both together
+ * @param targets at least one; `predictions` as many, and no more than `CLASSES_MAX` different ones
+ *   in both together
  * @param scoresOf null where no class has any
  */
 export function classificationMetrics(
@@ -65,7 +69,10 @@ export function labelsOf(targets: readonly string[], predictions: readonly strin
   return labels.toSorted(areNumbers ? (a, b) => Number(a) - Number(b) : byCharacters);
 }
 
-/** Orders different texts by their characters, as Python does; `<` goes by halves of those beyond U+FFFF, and has 😀 before ｱ. */
+/**
+ * Orders different texts by their characters, as Python does; `<` goes by halves of those beyond
+ * U+FFFF, and has 😀 before ｱ.
+ */
 function byCharacters(a: string, b: string): number {
   let at = 0;
   while (at < a.length && a[at] === b[at]) at += 1;
@@ -106,7 +113,8 @@ function aucOf(
 }
 
 /**
- * The area under the ROC curve: how often a row of the class has a higher score than one that is not, ties counting half.
+ * The area under the ROC curve: how often a row of the class has a higher score than one that is
+ * not, ties counting half.
  *
  * @param isOfClass at least one true and one false
  */

@@ -1,4 +1,5 @@
-// Evaluation data as it lies on the disk: a CSV or JSON Lines file that the endpoint's configuration names.
+// Evaluation data as it lies on the disk: a CSV or JSON Lines file that the endpoint's
+// configuration names.
 
 import { readFile, stat } from 'node:fs/promises';
 import { extname } from 'node:path';
@@ -7,12 +8,18 @@ import type { EndpointSpec } from '../domain/endpoint.ts';
 import { TableError, type TableFormat } from '../table/format.ts';
 import { type Holdout, holdoutOf } from './holdout.ts';
 
-/** Longest file, in bytes: it is read whole whenever rows of it are asked for, to try an endpoint on a few of them. */
+/**
+ * Longest file, in bytes: it is read whole whenever rows of it are asked for, to try an endpoint on
+ * a few of them.
+ */
 const BYTES_MAX = 64 * 2 ** 20;
 
 const FORMATS: Readonly<Record<string, TableFormat>> = { '.csv': 'csv', '.jsonl': 'jsonl', '.ndjson': 'jsonl' };
 
-/** The rows of an endpoint's evaluation data that are held out; null where it has none, and a mistake where they cannot be had. */
+/**
+ * The rows of an endpoint's evaluation data that are held out; null where it has none, and a
+ * mistake where they cannot be had.
+ */
 export async function readEvaluation({
   scoring,
   features,

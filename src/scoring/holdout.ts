@@ -57,8 +57,9 @@ function flagOf(value: unknown): boolean | null {
 }
 
 /**
- * So many of the rows that are held out, as a table of the same format, byte for byte: spread evenly from the first one on, so that a file that
- * is sorted by class gives rows of each, and the same ones every time. All of them where there are no more.
+ * So many of the rows that are held out, as a table of the same format, byte for byte: spread
+ * evenly from the first one on, so that a file that is sorted by class gives rows of each, and the
+ * same ones every time. All of them where there are no more.
  */
 export function sampleOf({ table, rows }: Holdout, count: number): Uint8Array {
   const { bytes, format } = table;

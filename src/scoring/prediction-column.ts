@@ -25,7 +25,8 @@ export interface PredictionSearch {
 }
 
 /**
- * The column that has the prediction: the one that is named, else the only one of the names above that the input does not have.
+ * The column that has the prediction: the one that is named, else the only one of the names above
+ * that the input does not have.
  *
  * @throws ServiceError `invalid-request` that lists the columns, where it cannot be told
  */

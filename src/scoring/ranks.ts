@@ -1,6 +1,8 @@
 // Ranks of numbers, on which a rank correlation and the area under a ROC curve rest.
 
-/** The rank of each value, 1 for the smallest; values that are equal share the mean of their ranks. */
+/**
+ * The rank of each value, 1 for the smallest; values that are equal share the mean of their ranks.
+ */
 export function averageRanks(values: readonly number[]): Float64Array {
   const order = Uint32Array.from(values.keys()).sort((a, b) => values[a]! - values[b]!);
   const ranks = new Float64Array(values.length);

@@ -1,5 +1,6 @@
 // How far numbers are off, as scikit-learn and SciPy define it:
-// https://scikit-learn.org/stable/modules/model_evaluation.html#regression-metrics and scipy.stats.spearmanr.
+// https://scikit-learn.org/stable/modules/model_evaluation.html#regression-metrics and
+// scipy.stats.spearmanr.
 
 import type { RegressionMetrics } from '../domain/scoring.ts';
 import { averageRanks } from './ranks.ts';
@@ -36,7 +37,10 @@ export function regressionMetrics(targets: readonly number[], predictions: reado
   };
 }
 
-/** Of targets that are all the same nothing can be explained: 1 for predictions that are exact, else 0 (scikit-learn's `force_finite`). */
+/**
+ * Of targets that are all the same nothing can be explained: 1 for predictions that are exact, else
+ * 0 (scikit-learn's `force_finite`).
+ */
 function r2(targets: readonly number[], errors: readonly number[]): Metric {
   if (targets.length < 2) return { value: null, note: 'r2 is null: it takes two rows at least.' };
   if (isConstant(targets)) {
@@ -48,7 +52,8 @@ function r2(targets: readonly number[], errors: readonly number[]): Metric {
   }
   const center = mean(targets);
   const distances = targets.map((target) => Math.abs(target - center));
-  // Counted in the largest of them, which r2 does not depend on: a square that is no number would make it 1, or nothing.
+  // Counted in the largest of them, which r2 does not depend on: a square that is no number would
+  // make it 1, or nothing.
   const unit = distances.reduce((largest, distance) => Math.max(largest, distance));
   const squares = (lengths: readonly number[]): number => sum(lengths.map((length) => (length / unit) ** 2));
   return finite('r2', 1 - squares(errors) / squares(distances));

@@ -28,14 +28,17 @@ export interface ScoredTable extends Score {
   readonly ids: { readonly column: string; readonly values: readonly unknown[] } | null;
 }
 
-/** What the column of a class's scores is called: as scikit-learn's models have it that write their probabilities beside the class. */
+/**
+ * What the column of a class's scores is called: as scikit-learn's models have it that write their
+ * probabilities beside the class.
+ */
 export const scoreColumn = (label: string): string => `${label}_proba`;
 
 /**
  * Scores a run.
  *
- * @throws TableError for a table that cannot be read; ServiceError `invalid-request` where the rows of the output are not those of the
- *   input, or the prediction cannot be told from other columns
+ * @throws TableError for a table that cannot be read; ServiceError `invalid-request` where the rows
+ *   of the output are not those of the input, or the prediction cannot be told from other columns
  */
 export function scoreTable({ input: given, output: answered, dropped, choice, idColumn }: ScoreRequest): ScoredTable {
   const [input, output] = [openColumns(given), openColumns(answered)];
@@ -152,13 +155,18 @@ function oddOne(what: string, numbers: readonly (number | null)[], rows: readonl
   return at < 0 ? null : `the ${what} in row ${rows[at]! + 1} of the output is no number`;
 }
 
-/** The first value that is a code and no amount, as 02134 is, as a part of a sentence; null where there is none. */
+/**
+ * The first value that is a code and no amount, as 02134 is, as a part of a sentence; null where
+ * there is none.
+ */
 function codeAmong(what: string, values: readonly unknown[], rows: readonly number[]): string | null {
   const at = values.findIndex(isCode);
   return at < 0 ? null : `the ${what} in row ${rows[at]! + 1} of the output has a zero in front, as codes have`;
 }
 
-/** Scores in columns of the output, of the rows that are compared; null where no class has a column. */
+/**
+ * Scores in columns of the output, of the rows that are compared; null where no class has a column.
+ */
 function scoresIn(output: ColumnTable, labels: readonly string[], rows: readonly number[]): ScoresOf | null {
   const columns = new Map(labels.map((label) => [label, scoreColumnIn(output.columns, label, labels)]));
   if (labels.every((label) => columns.get(label) === null)) return null;
@@ -172,7 +180,10 @@ function scoresIn(output: ColumnTable, labels: readonly string[], rows: readonly
   };
 }
 
-/** The column of a class's scores, spelled just so where other classes differ from it in case alone: it could be theirs. */
+/**
+ * The column of a class's scores, spelled just so where other classes differ from it in case alone:
+ * it could be theirs.
+ */
 function scoreColumnIn(columns: readonly string[], label: string, labels: readonly string[]): string | null {
   const name = scoreColumn(label);
   const alike = labels.filter((other) => scoreColumn(other).toLowerCase() === name.toLowerCase());

@@ -1,9 +1,11 @@
-// A data folder and its ledger: each knows the other by an id, so that no server works with the one and another's other. The blobs in a
-// folder are what the runs of one ledger name; a server that has them beside another ledger finds none of them named, and deletes them.
+// A data folder and its ledger: each knows the other by an id, so that no server works with the one
+// and another's other. The blobs in a folder are what the runs of one ledger name; a server that
+// has them beside another ledger finds none of them named, and deletes them.
 //
-// Both keep a mark as well, which is another one after every start and every stop. A folder or a ledger that was put back from an older copy has
-// an older mark than the other one, and is told apart by that. The folder says the next mark before the ledger takes it: whatever is cut off
-// in between, the ledger has one of the two.
+// Both keep a mark as well, which is another one after every start and every stop. A folder or a
+// ledger that was put back from an older copy has an older mark than the other one, and is told
+// apart by that. The folder says the next mark before the ledger takes it: whatever is cut off in
+// between, the ledger has one of the two.
 
 import { randomUUID } from 'node:crypto';
 import {
@@ -37,7 +39,10 @@ const NO_LINKS: ReadonlySet<string | undefined> = new Set(['EPERM', 'ENOTSUP', '
 /** Blobs that are looked for in a folder that says nothing, of those that the ledger names. */
 const SAMPLE = 200;
 
-/** A folder or a store that does not belong to the ledger: the message says what was found, and what to do. */
+/**
+ * A folder or a store that does not belong to the ledger: the message says what was found, and what
+ * to do.
+ */
 export class Stranger extends Error {
   override readonly name = 'Stranger';
 }
@@ -53,7 +58,10 @@ export interface FolderIdentity {
   readonly mark: string;
   /** The mark that the ledger is about to take; null where it is not. */
   readonly next: string | null;
-  /** Since when it belongs to this ledger, in milliseconds; 0 where nothing was in it. What was may be somebody else's, and is deleted by nobody. */
+  /**
+   * Since when it belongs to this ledger, in milliseconds; 0 where nothing was in it. What was may
+   * be somebody else's, and is deleted by nobody.
+   */
   readonly since: number;
   /** Whether a server has made every store in it, so that one which is missing was there. */
   readonly complete: boolean;
@@ -96,7 +104,8 @@ export function readIdentity(data: string): FolderIdentity | null {
 }
 
 /**
- * Refuses what can be told before the ledger is opened, which would make its file where it is not there.
+ * Refuses what can be told before the ledger is opened, which would make its file where it is not
+ * there.
  *
  * @throws Stranger
  */
@@ -125,7 +134,10 @@ const notItsLedger = ({ data, place }: FolderPlace, said: FolderIdentity): Stran
     `${data} belongs to another ledger than ${place}: its payloads are those of ${said.place}. Name the folder of this ledger with --data, or an empty one for a new ledger. ${ADOPT}`,
   );
 
-/** What is wrong between a folder and its ledger, as sentences that say what to do; nothing where they belong together. */
+/**
+ * What is wrong between a folder and its ledger, as sentences that say what to do; nothing where
+ * they belong together.
+ */
 export function mistakesBetween(place: FolderPlace, said: FolderIdentity | null, known: Identity): string[] {
   const { data, place: ledger, stores } = place;
   if (known.isElsewhere)
@@ -153,7 +165,11 @@ export function mistakesBetween(place: FolderPlace, said: FolderIdentity | null,
     .map((store) => `${store} is gone, which was there before. Put it back from a backup. ${ADOPT}`);
 }
 
-/** What tells a data folder from any other one and from its copies, for as long as it is not moved: the numbers of two of its files, as hexadecimal digits; null where the file system has none that last. */
+/**
+ * What tells a data folder from any other one and from its copies, for as long as it is not moved:
+ * the numbers of two of its files, as hexadecimal digits; null where the file system has none that
+ * last.
+ */
 export function folderMark(data: string, blobs: string): string | null {
   if (statfsSync(data).type === FUSE) return null;
   const numbers = [data, blobs].map((path) => statSync(path, { bigint: true }).ino);
@@ -173,8 +189,9 @@ export class Belonging {
   }
 
   /**
-   * Holds a folder and a ledger against each other. Those that nobody has used before belong together from now on; so do those which an older
-   * claimcheck has used, where the folder has payloads that the ledger names.
+   * Holds a folder and a ledger against each other. Those that nobody has used before belong
+   * together from now on; so do those which an older claimcheck has used, where the folder has
+   * payloads that the ledger names.
    *
    * @throws Stranger when they do not belong together: the message says what to do
    */
@@ -191,13 +208,19 @@ export class Belonging {
     });
   }
 
-  /** Makes a folder and a ledger belong to each other, whatever they belonged to. Blobs that are there by now and that no run names are kept. */
+  /**
+   * Makes a folder and a ledger belong to each other, whatever they belonged to. Blobs that are
+   * there by now and that no run names are kept.
+   */
   static async adopt(place: FolderPlace, ledger: Ledger, now: Instant): Promise<void> {
     if (place.kind === 'postgres' && existsSync(place.ledgerFile)) throw hasLedgerOfItsOwn(place);
     await Belonging.#join(place, ledger, (known) => newIdentity(place, known, now));
   }
 
-  /** As `adopt`, of a folder and a ledger that were put back from one backup: all that is in it is the ledger's. */
+  /**
+   * As `adopt`, of a folder and a ledger that were put back from one backup: all that is in it is
+   * the ledger's.
+   */
   static async restored(place: FolderPlace, ledger: Ledger, now: Instant): Promise<void> {
     await Belonging.#join(place, ledger, (known) => ({ ...newIdentity(place, known, now), since: 0, complete: true }));
   }
@@ -219,7 +242,10 @@ export class Belonging {
     return this.#said.ledger;
   }
 
-  /** Since when what is in the folder is this ledger's; null where the folder is another ledger's by now, so that nothing in it may be deleted. */
+  /**
+   * Since when what is in the folder is this ledger's; null where the folder is another ledger's by
+   * now, so that nothing in it may be deleted.
+   */
   since(): Instant | null {
     const said = readIdentity(this.#place.data);
     return said?.ledger === this.#said.ledger && said.folder === this.#said.folder ? instant(said.since) : null;
@@ -254,7 +280,10 @@ export class Belonging {
   }
 }
 
-/** A mark that there is no room for is not needed: the folder and the ledger have one in common whatever was left undone. */
+/**
+ * A mark that there is no room for is not needed: the folder and the ledger have one in common
+ * whatever was left undone.
+ */
 async function unlessFull(work: () => Promise<void> | void): Promise<void> {
   try {
     await work();
@@ -292,7 +321,10 @@ async function firstUse(place: FolderPlace, ledger: Ledger, known: Identity, now
   return first;
 }
 
-/** A folder and a ledger that say nothing yet: nobody has used them, or an older claimcheck has, and there is no telling but by what they hold. */
+/**
+ * A folder and a ledger that say nothing yet: nobody has used them, or an older claimcheck has, and
+ * there is no telling but by what they hold.
+ */
 async function assertSame({ data, place, blobFolders }: FolderPlace, ledger: Ledger): Promise<void> {
   const named = await ledger.blobs('', SAMPLE);
   const isThere = ({ key }: { readonly key: string }): boolean =>

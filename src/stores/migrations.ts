@@ -1,4 +1,5 @@
-// The migrations of a store: numbered files of SQL in a folder, applied in their order and never changed afterwards.
+// The migrations of a store: numbered files of SQL in a folder, applied in their order and never
+// changed afterwards.
 
 import { readdirSync, readFileSync } from 'node:fs';
 

@@ -1,5 +1,5 @@
-// The stores of a server, opened in their order: the ledger, the blobs beside it, the vault, the captures, the cache. This file knows which drivers
-// there are.
+// The stores of a server, opened in their order: the ledger, the blobs beside it, the vault, the
+// captures, the cache. This file knows which drivers there are.
 
 import { existsSync, rmSync } from 'node:fs';
 import { assertMayOpen, Belonging, type FolderPlace, folderMark } from './belonging.ts';
@@ -39,7 +39,10 @@ import type { Connections } from './postgres/connections.ts';
 import { openSqliteVault, VAULT_FILE } from './vault/sqlite.ts';
 import type { Vault } from './vault/vault.ts';
 
-/** Servers that share a ledger share the data folder too, and none of them takes an hour to write a file. */
+/**
+ * Servers that share a ledger share the data folder too, and none of them takes an hour to write a
+ * file.
+ */
 const ABANDONED_SINCE: Duration = hours(-1);
 
 /** What is kept, and the room that there is for it. */
@@ -47,11 +50,17 @@ export interface Stores {
   readonly ledger: Ledger;
   readonly blobs: BlobStore;
   readonly vault: Vault;
-  /** The captures, and what they keep: apart from the runs' blobs, since it does not end with their retention. */
+  /**
+   * The captures, and what they keep: apart from the runs' blobs, since it does not end with their
+   * retention.
+   */
   readonly captures: { readonly store: CaptureStore; readonly blobs: BlobStore };
   readonly cache: CacheStore;
   readonly room: DiskRoom;
-  /** What time it is for whatever is kept: the database's where there is one, whatever this machine's clock says. */
+  /**
+   * What time it is for whatever is kept: the database's where there is one, whatever this
+   * machine's clock says.
+   */
   readonly clock: Clock;
   /** What may be deleted in the data folder. */
   readonly folder: FolderRights;
@@ -62,7 +71,8 @@ export interface Stores {
 /**
  * Opens everything that is kept; `undo` closes it again, in reverse.
  *
- * @throws Error when something cannot be opened, or somebody else has it: the message says what to do
+ * @throws Error when something cannot be opened, or somebody else has it: the message says what to
+ *   do
  */
 export async function openStores(
   config: Config,
@@ -104,7 +114,10 @@ export async function openStores(
   return { ledger, blobs, vault, captures, cache, room, clock, folder, broken };
 }
 
-/** A server that cannot say that it has stopped has stopped all the same: the folder and the ledger are as they were at its start. */
+/**
+ * A server that cannot say that it has stopped has stopped all the same: the folder and the ledger
+ * are as they were at its start.
+ */
 function leave(belonging: Belonging, log: Log): Promise<void> {
   return belonging.leave().catch((error: unknown) => {
     log.warn({ err: error }, 'the data folder and the ledger do not say that this server has stopped');
@@ -170,7 +183,8 @@ function openBlobs(folder: string, ledger: Ledger, onBroken: (cause: StorageBrok
 }
 
 /**
- * The vault of a configuration: beside the ledger, whatever that is in. Whoever may read it is the operator.
+ * The vault of a configuration: beside the ledger, whatever that is in. Whoever may read it is the
+ * operator.
  *
  * @param ledger the id of the ledger; null if it is not open
  * @param connections to the database, if there are some already
@@ -196,7 +210,10 @@ async function openCaptures(
   return openPostgresCaptures(database, connections);
 }
 
-/** The answers that are kept, beside the ledger as well: whoever shares one shares the other. A file that is there is opened now, so that what is wrong with it is said now. */
+/**
+ * The answers that are kept, beside the ledger as well: whoever shares one shares the other. A file
+ * that is there is opened now, so that what is wrong with it is said now.
+ */
 async function openCache(
   { database, data }: LedgerPlace,
   ledger: string,
@@ -246,8 +263,9 @@ export async function migrateLedger(place: LedgerPlace, isAdopted = false): Prom
 }
 
 /**
- * Brings the stores beside a ledger to their newest schemas; answers the names of the migrations that each lacked. In
- * files, those are migrated that are there; in a database, those that are missing are made.
+ * Brings the stores beside a ledger to their newest schemas; answers the names of the migrations
+ * that each lacked. In files, those are migrated that are there; in a database, those that are
+ * missing are made.
  *
  * @throws Error when one cannot be opened, or a newer claimcheck wrote it
  */
@@ -275,8 +293,9 @@ export async function migrateStores({
 }
 
 /**
- * Makes a data folder and a ledger belong to each other, whatever they belonged to before, and the stores beside a ledger in a file with them. The
- * answers of the cache go: they are known by the numbers of versions, which this ledger may have given to others.
+ * Makes a data folder and a ledger belong to each other, whatever they belonged to before, and the
+ * stores beside a ledger in a file with them. The answers of the cache go: they are known by the
+ * numbers of versions, which this ledger may have given to others.
  *
  * @throws Error as `migrateLedger`, or where servers work on the ledger with another folder
  */

@@ -12,28 +12,37 @@ export interface Clock {
   steady(): Moment;
 }
 
-/** The machine's clock that nobody can set, in whole milliseconds: no column of a ledger takes a part of one. */
+/**
+ * The machine's clock that nobody can set, in whole milliseconds: no column of a ledger takes a
+ * part of one.
+ */
 export const steadyNow = (): Moment => moment(Math.floor(performance.now()));
 
 /** The machine's clock. */
 export const systemClock: Clock = { now: () => instant(Date.now()), steady: steadyNow };
 
-/** A clock that begins at the time that another has, and goes on from there whatever that one is set to. */
+/**
+ * A clock that begins at the time that another has, and goes on from there whatever that one is set
+ * to.
+ */
 export function unset(clock: Clock): Clock {
   const ahead = clock.now() - clock.steady();
   return { now: () => instant(Math.round(clock.steady() + ahead)), steady: () => clock.steady() };
 }
 
 /**
- * A clock for whoever lets go of what is old: by it, nothing is older than it can be, whether the time of its making or the time now is one that
- * the clock was set to since.
+ * A clock for whoever lets go of what is old: by it, nothing is older than it can be, whether the
+ * time of its making or the time now is one that the clock was set to since.
  */
 export function cautious(clock: Clock): Clock {
   const going = unset(clock);
   return { now: () => instant(Math.min(clock.now(), going.now())), steady: () => clock.steady() };
 }
 
-/** Longest time that one of Node's timers holds, in milliseconds; anything longer would fire at once. */
+/**
+ * Longest time that one of Node's timers holds, in milliseconds; anything longer would fire at
+ * once.
+ */
 const TIMER_MAX = 2 ** 31 - 1;
 
 /** Calls `onEnd` after a time of any length; answers how to stop that. */

@@ -1,10 +1,14 @@
-// Folders whose names survive a power cut: a folder's name is kept by the folder around it, which has to be told to write it down.
+// Folders whose names survive a power cut: a folder's name is kept by the folder around it, which
+// has to be told to write it down.
 
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { reasonOf } from '../domain/system-error.ts';
 
-/** A folder that cannot be: the message names it, says why, and what to do. All of them lie in the data folder, or are it. */
+/**
+ * A folder that cannot be: the message names it, says why, and what to do. All of them lie in the
+ * data folder, or are it.
+ */
 export class FolderError extends Error {
   override readonly name = 'FolderError';
 
@@ -13,7 +17,10 @@ export class FolderError extends Error {
   }
 }
 
-/** Makes a folder for this user alone, with those on the way to it, where they are not there; their names are durable when it returns. Throws FolderError. */
+/**
+ * Makes a folder for this user alone, with those on the way to it, where they are not there; their
+ * names are durable when it returns. Throws FolderError.
+ */
 export function makeFolder(path: string): void {
   const folder = resolve(path);
   const first = makeAll(folder);
@@ -21,7 +28,10 @@ export function makeFolder(path: string): void {
   for (let made = folder; made.length >= first.length; made = dirname(made)) syncFolder(dirname(made));
 }
 
-/** The first folder that was not there. One by one: asked for all at once, Node tries for ever where nobody can make a folder, as in /proc. */
+/**
+ * The first folder that was not there. One by one: asked for all at once, Node tries for ever where
+ * nobody can make a folder, as in /proc.
+ */
 function makeAll(folder: string): string | undefined {
   const missing: string[] = [];
   for (let path = folder; !existsSync(path); path = dirname(path)) missing.unshift(path);

@@ -5,7 +5,10 @@ import { type Logger, pino } from 'pino';
 /** What the rooms of the server log to. */
 export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error' | 'isLevelEnabled'>;
 
-/** Opens the log. The text of an event is a constant; what varies stands in its fields, where control characters are escaped. */
+/**
+ * Opens the log. The text of an event is a constant; what varies stands in its fields, where
+ * control characters are escaped.
+ */
 export function openLog(level: 'debug' | 'info' | 'warn' | 'error' | 'silent'): Log {
   return pino(
     {

@@ -12,7 +12,9 @@ export class Rounds {
   #round: Promise<void> = Promise.resolve();
   #stopped = false;
 
-  /** @param work a round, which handles its own errors; a long one looks at `stopped` now and then */
+  /**
+   * @param work a round, which handles its own errors; a long one looks at `stopped` now and then
+   */
   constructor(work: () => Promise<void>, pause: Duration) {
     this.#work = work;
     this.#pause = pause;
@@ -43,8 +45,8 @@ export class Rounds {
 }
 
 /**
- * Work that is asked for at any time and done in one round after the other: all who ask during a round share the one
- * after it.
+ * Work that is asked for at any time and done in one round after the other: all who ask during a
+ * round share the one after it.
  */
 export class Coalesced {
   readonly #work: () => Promise<void>;
@@ -54,7 +56,8 @@ export class Coalesced {
 
   /**
    * @param work a round, which handles its own errors
-   * @param begins when a round begins; at the end of the event loop's turn, all who ask in that turn share it
+   * @param begins when a round begins; at the end of the event loop's turn, all who ask in that
+   *   turn share it
    */
   constructor(work: () => Promise<void>, begins: 'at-once' | 'at-turn-end' = 'at-once') {
     this.#work = work;

@@ -1,12 +1,15 @@
-// Work that takes long, away from the event loop, on which requests and the renewal of leases wait: each piece in a thread that is started for
-// it, one after the other.
+// Work that takes long, away from the event loop, on which requests and the renewal of leases wait:
+// each piece in a thread that is started for it, one after the other.
 
 import { once } from 'node:events';
 import { type Transferable, Worker } from 'node:worker_threads';
 
 /** What a thread is started for. */
 export interface ThreadWork {
-  /** The module that the thread runs: it posts one message, its answer to the `workerData` that it is given. */
+  /**
+   * The module that the thread runs: it posts one message, its answer to the `workerData` that it
+   * is given.
+   */
   readonly module: URL;
   readonly request: unknown;
   /** Memory that is handed over and not copied: who asks has it no more. */
@@ -20,7 +23,9 @@ export class ThreadQueue {
   /** Ends, well or not, with the work that came last. It has no value: an answer may be large. */
   #last: Promise<void> = Promise.resolve();
 
-  /** What the thread answers; rejects where it ends without an answer, and when `signal` is aborted. */
+  /**
+   * What the thread answers; rejects where it ends without an answer, and when `signal` is aborted.
+   */
   run<Answer>(work: ThreadWork): Promise<Answer> {
     const answer = this.#last.then(() => inThread<Answer>(work));
     const ended = (): void => {};

@@ -1,13 +1,20 @@
-// Which trace a run belongs to, in the headers in which that travels. It is kept with the run, so that whoever works on it, on whatever
-// server and after whatever restart, joins the trace of the request that made it.
+// Which trace a run belongs to, in the headers in which that travels. It is kept with the run, so
+// that whoever works on it, on whatever server and after whatever restart, joins the trace of the
+// request that made it.
 
-/** Header names in lower case, and their values: `traceparent` and `tracestate`, or whatever the propagator in use writes. */
+/**
+ * Header names in lower case, and their values: `traceparent` and `tracestate`, or whatever the
+ * propagator in use writes.
+ */
 export type TraceHeaders = Readonly<Record<string, string>>;
 
 /** JSON text of `TraceHeaders`, as a run has it; at most TRACE_TEXT_MAX characters. */
 export type TraceText = string;
 
-/** Longest that is kept of a trace, in characters. `tracestate` is to be propagated up to 512 (W3C Trace Context, 3.3.1.5); the rest is for baggage and other formats. */
+/**
+ * Longest that is kept of a trace, in characters. `tracestate` is to be propagated up to 512 (W3C
+ * Trace Context, 3.3.1.5); the rest is for baggage and other formats.
+ */
 export const TRACE_TEXT_MAX = 2_048;
 
 /** W3C Trace Context, 3.2: the version, the trace's id, the id of the span that asks, and flags. */
@@ -19,7 +26,10 @@ const TRACESTATE_MEMBERS_MAX = 32;
 /** What came with a request: a header that was sent more than once is a list. */
 export type IncomingHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
-/** The W3C trace context of a request, or null where it has none that is valid: then it is as if none was sent, as the specification asks. */
+/**
+ * The W3C trace context of a request, or null where it has none that is valid: then it is as if
+ * none was sent, as the specification asks.
+ */
 export function readTraceContext(headers: IncomingHeaders): TraceHeaders | null {
   const traceparent = readTraceparent(headers['traceparent']);
   if (traceparent === null) return null;
@@ -41,13 +51,19 @@ function readTracestate(header: IncomingHeaders[string]): string | null {
   return TRACESTATE.test(text) && text.split(',').length <= TRACESTATE_MEMBERS_MAX ? text : null;
 }
 
-/** The text that is kept of a trace; null where there is nothing to keep, or it is too long to be kept. */
+/**
+ * The text that is kept of a trace; null where there is nothing to keep, or it is too long to be
+ * kept.
+ */
 export function traceText(headers: TraceHeaders): TraceText | null {
   const text = JSON.stringify(headers);
   return text === '{}' || text.length > TRACE_TEXT_MAX ? null : text;
 }
 
-/** The headers of a run's trace, for whoever is told of the run over HTTP; none where it has no trace, or none that can still be read. */
+/**
+ * The headers of a run's trace, for whoever is told of the run over HTTP; none where it has no
+ * trace, or none that can still be read.
+ */
 export function traceHeaders(text: TraceText | null): TraceHeaders {
   if (text === null) return {};
   try {

@@ -1,5 +1,6 @@
-// Spans of what the server does with a run, through the API of OpenTelemetry alone. Without an SDK, which whoever runs the server preloads,
-// no span is made: then the trace of a request is passed on to the model as it came.
+// Spans of what the server does with a run, through the API of OpenTelemetry alone. Without an SDK,
+// which whoever runs the server preloads, no span is made: then the trace of a request is passed on
+// to the model as it came.
 
 import {
   type Attributes,
@@ -26,7 +27,10 @@ import {
 /** Name of the instrumentation, as SDKs show it. */
 const SCOPE = 'claimcheck';
 
-/** What a span is told at its end: more attributes, and what went wrong (the type of the error), where something did. */
+/**
+ * What a span is told at its end: more attributes, and what went wrong (the type of the error),
+ * where something did.
+ */
 interface SpanEnd {
   readonly attributes?: Attributes;
   readonly error?: { readonly type: string; readonly detail: string } | null;
@@ -51,7 +55,10 @@ export class Tracing {
     this.#tracer = isSpanContextValid(probe.spanContext()) ? tracer : null;
   }
 
-  /** A request hands work in: a child of what its headers name, or of the span that an instrumentation of HTTP has made for it. */
+  /**
+   * A request hands work in: a child of what its headers name, or of the span that an
+   * instrumentation of HTTP has made for it.
+   */
   submitting(headers: IncomingHeaders, attributes: () => Attributes): Traced {
     if (this.#tracer === null) return untraced(readTraceContext(headers));
     const active = context.active();

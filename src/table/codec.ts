@@ -2,18 +2,33 @@
 import type { ByteWriter } from './bytes.ts';
 import type { TableFormat } from './format.ts';
 
-/** One row: column name → value. Rows of a CSV table hold strings alone, exactly as they stand in the file. */
+/**
+ * One row: column name → value. Rows of a CSV table hold strings alone, exactly as they stand in
+ * the file.
+ */
 export type Row = Record<string, unknown>;
 
-/** Where everything is in the bytes of a table that was read through once and found to be well formed. */
+/**
+ * Where everything is in the bytes of a table that was read through once and found to be well
+ * formed.
+ */
 export interface TableIndex {
   readonly format: TableFormat;
   readonly rows: number;
-  /** The names in the header of a CSV table, in order; in the JSON formats those of all rows in the order first met, null where nobody asked or there are none. */
+  /**
+   * The names in the header of a CSV table, in order; in the JSON formats those of all rows in the
+   * order first met, null where nobody asked or there are none.
+   */
   readonly columns: readonly string[] | null;
-  /** The header line of a CSV table, after any byte order mark and with its line end; empty in the JSON formats. */
+  /**
+   * The header line of a CSV table, after any byte order mark and with its line end; empty in the
+   * JSON formats.
+   */
   readonly header: { readonly start: number; readonly end: number };
-  /** Two offsets a row, [start, end): row r stands at `spans[2 * r]` and `spans[2 * r + 1]`. Lines include their line end. */
+  /**
+   * Two offsets a row, [start, end): row r stands at `spans[2 * r]` and `spans[2 * r + 1]`. Lines
+   * include their line end.
+   */
   readonly spans: Uint32Array;
 }
 
@@ -38,7 +53,9 @@ export interface FoundRows {
   readonly end: number;
 }
 
-/** A stretch of a merged table: the rows a model gave, or the rows it failed on, with the reason. */
+/**
+ * A stretch of a merged table: the rows a model gave, or the rows it failed on, with the reason.
+ */
 export type MergePart =
   | {
       readonly kind: 'rows';
@@ -61,17 +78,29 @@ export type MergePart =
 /** The column that says why a row failed; no output may have one of its own. */
 export const ERROR_COLUMN = 'inference_error';
 
-/** Columns in the order of a table that is written whole: why rows failed stands behind everything else, whichever row names it first. */
+/**
+ * Columns in the order of a table that is written whole: why rows failed stands behind everything
+ * else, whichever row names it first.
+ */
 export const reasonsLast = (columns: readonly string[]): readonly string[] =>
   columns.includes(ERROR_COLUMN) ? [...columns.filter((name) => name !== ERROR_COLUMN), ERROR_COLUMN] : columns;
 
-/** How many columns a table may have: enough for any that is met in practice, and so few that a megabyte of commas cannot fill the memory with names. */
+/**
+ * How many columns a table may have: enough for any that is met in practice, and so few that a
+ * megabyte of commas cannot fill the memory with names.
+ */
 export const COLUMNS_MAX = 1_000_000;
 
-/** Which of some columns a JSON row is written with: all, null where it has none, or its own in their order. */
+/**
+ * Which of some columns a JSON row is written with: all, null where it has none, or its own in
+ * their order.
+ */
 export type ColumnsWhere = 'in-every-row' | 'where-they-are';
 
-/** One table format. Every function throws a TableError for a table it cannot take without changing a value. */
+/**
+ * One table format. Every function throws a TableError for a table it cannot take without changing
+ * a value.
+ */
 export interface TableCodec {
   index(bytes: Uint8Array): TableIndex;
   /** The rows [from, to) as a table of their own. */
@@ -90,18 +119,23 @@ export interface MergeFacts {
 }
 
 /**
- * Puts a table together out of parts that need not be held at once: each is looked at, in order, before anything is written, since
- * the columns are those of all; then what looking gave is called for each, in order, between `begin` and `end`. A part that was let
- * go of meanwhile is looked at again.
+ * Puts a table together out of parts that need not be held at once: each is looked at, in order,
+ * before anything is written, since the columns are those of all; then what looking gave is called
+ * for each, in order, between `begin` and `end`. A part that was let go of meanwhile is looked at
+ * again.
  */
 export interface TableMerge {
   /**
-   * Checks a part, the inputs of failed ones in the merge's format too, and answers what appends its rows.
+   * Checks a part, the inputs of failed ones in the merge's format too, and answers what appends
+   * its rows.
    *
    * @param position its place among the parts, counted from 0
    */
   look(part: MergePart, position: number): (writer: ByteWriter) => void;
-  /** Appends what comes before the rows. Throws a WriterFull where it is plain that the writer does not take all of them. */
+  /**
+   * Appends what comes before the rows. Throws a WriterFull where it is plain that the writer does
+   * not take all of them.
+   */
   begin(writer: ByteWriter): void;
   /** Appends what comes after them. */
   end(writer: ByteWriter): void;

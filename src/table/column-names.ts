@@ -1,6 +1,9 @@
 // Names of columns: finding one, and showing many.
 
-/** The column of a name; where there is none that is spelled so, the only one that differs in case alone; else null. */
+/**
+ * The column of a name; where there is none that is spelled so, the only one that differs in case
+ * alone; else null.
+ */
 export function columnNamed(columns: readonly string[], name: string): string | null {
   if (columns.includes(name)) return name;
   const alike = columns.filter((column) => column.toLowerCase() === name.toLowerCase());
@@ -13,7 +16,10 @@ export function missingFrom(columns: readonly string[], wanted: readonly string[
   return wanted.filter((name) => !present.has(name.toLowerCase()));
 }
 
-/** The columns that one of some names may mean without regard to case, where there is more than one; null where each means one at most. */
+/**
+ * The columns that one of some names may mean without regard to case, where there is more than one;
+ * null where each means one at most.
+ */
 export function ambiguityIn(columns: readonly string[], wanted: readonly string[]): readonly string[] | null {
   for (const name of wanted) {
     const lower = name.toLowerCase();

@@ -18,7 +18,10 @@ export interface ColumnTable {
   readonly rows: number;
   /** Every column of any row, in the order first seen. */
   readonly columns: readonly string[];
-  /** The values of some columns, each as long as the table; undefined where a row has none. A number that no double is comes as its digits. */
+  /**
+   * The values of some columns, each as long as the table; undefined where a row has none. A number
+   * that no double is comes as its digits.
+   */
   read(names: readonly string[]): unknown[][];
 }
 
@@ -60,7 +63,10 @@ function readJson(table: IndexedLines, names: readonly string[]): unknown[][] {
   return names.map((name) => columns.get(name)!);
 }
 
-/** A value as JSON.parse makes it, but for numbers that would become others: two ids, or classes, must not become one. */
+/**
+ * A value as JSON.parse makes it, but for numbers that would become others: two ids, or classes,
+ * must not become one.
+ */
 function plain(value: Value): unknown {
   if (value instanceof Digits) return isKept(value.text) ? Number(value.text) : value.text;
   if (Array.isArray(value)) return (value as readonly Value[]).map(plain);

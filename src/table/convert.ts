@@ -1,4 +1,5 @@
-// A table in another format, value for value: numbers keep their digits, since they never become doubles.
+// A table in another format, value for value: numbers keep their digits, since they never become
+// doubles.
 import { CR, finishBytes, LF, openWriter, plainBytes, SPACE, writeBytes, writeText } from './bytes.ts';
 import { ERROR_COLUMN, reasonsLast, type TableIndex } from './codec.ts';
 import { csvHeaderLine, csvLine, noColumns } from './csv/field.ts';
@@ -13,9 +14,10 @@ import { forEachRowText, textOf } from './text-window.ts';
 import { fitsCsv, plainText, type ValuePlace } from './value-text.ts';
 
 /**
- * The same rows in another format. CSV values become strings; JSON strings lose their quotes, null becomes an empty value, and
- * numbers, objects and arrays stay the text they were. The columns of a CSV made from JSON are the keys of all rows, in the
- * order first seen, and `inference_error` behind them. A value CSV cannot hold (a NUL character, half a surrogate pair) is a TableError.
+ * The same rows in another format. CSV values become strings; JSON strings lose their quotes, null
+ * becomes an empty value, and numbers, objects and arrays stay the text they were. The columns of a
+ * CSV made from JSON are the keys of all rows, in the order first seen, and `inference_error`
+ * behind them. A value CSV cannot hold (a NUL character, half a surrogate pair) is a TableError.
  */
 export function convertTable(bytes: Uint8Array, from: TableFormat, to: TableFormat): Uint8Array<ArrayBuffer> {
   const plain = plainBytes(bytes);
@@ -27,8 +29,9 @@ export function convertTable(bytes: Uint8Array, from: TableFormat, to: TableForm
 }
 
 /**
- * As `convertTable`, of rows that have failed: names and values that the format cannot hold are left out, since such rows are in a table for
- * their reason, and what made them fail may be just that.
+ * As `convertTable`, of rows that have failed: names and values that the format cannot hold are
+ * left out, since such rows are in a table for their reason, and what made them fail may be just
+ * that.
  */
 export function convertFailed(bytes: Uint8Array, from: TableFormat, to: TableFormat): Uint8Array<ArrayBuffer> {
   if (from === 'csv' || to !== 'csv') return convertTable(bytes, from, to);
@@ -39,7 +42,10 @@ export function convertFailed(bytes: Uint8Array, from: TableFormat, to: TableFor
   return writeCsv(plain, index, columns.length > 0 ? columns : [ERROR_COLUMN], 'left-out');
 }
 
-/** Rows of one JSON format in the frame of the other: their bytes as they are, but on one line where a line is the frame. */
+/**
+ * Rows of one JSON format in the frame of the other: their bytes as they are, but on one line where
+ * a line is the frame.
+ */
 function reframe(bytes: Uint8Array, index: TableIndex, frame: JsonFrame): Uint8Array<ArrayBuffer> {
   const writer = openWriter(bytes.length + index.rows + 2);
   writeText(writer, frame.open);
@@ -53,7 +59,10 @@ function reframe(bytes: Uint8Array, index: TableIndex, frame: JsonFrame): Uint8A
   return finishBytes(writer);
 }
 
-/** Line ends in a JSON row only ever stand between its parts (in strings they are escaped), so a space says the same. */
+/**
+ * Line ends in a JSON row only ever stand between its parts (in strings they are escaped), so a
+ * space says the same.
+ */
 function joinLines(bytes: Uint8Array, start: number, end: number): void {
   for (let at = start; at < end; at += 1) if (bytes[at] === LF || bytes[at] === CR) bytes[at] = SPACE;
 }

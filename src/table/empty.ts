@@ -1,4 +1,5 @@
-// Tables without rows, with the columns that rows would have had: told by the JSON Schema of a row, where a model has one.
+// Tables without rows, with the columns that rows would have had: told by the JSON Schema of a row,
+// where a model has one.
 
 import { fieldOf } from './arrow/guess.ts';
 import type { Likeness } from './arrow/from-lines.ts';
@@ -13,7 +14,10 @@ const TYPES: Readonly<Record<string, ArrowType>> = {
   boolean: { kind: 'bool' },
 };
 
-/** A table without rows as text; in the JSON formats it shows no columns. Null for a schema that names none. */
+/**
+ * A table without rows as text; in the JSON formats it shows no columns. Null for a schema that
+ * names none.
+ */
 export function emptyTable(row: object | null, format: TableFormat): Uint8Array | null {
   const columns = propertiesOf(row).map(([name]) => name);
   return columns.length === 0 ? null : encodeRows([], format, columns);
@@ -26,7 +30,10 @@ export interface InputColumns {
   readonly columns: readonly string[] | null;
 }
 
-/** The Arrow types of a table without rows: those of the input where it has the column, else what the schema says; the input's alone for a schema that names no column. */
+/**
+ * The Arrow types of a table without rows: those of the input where it has the column, else what
+ * the schema says; the input's alone for a schema that names no column.
+ */
 export function emptyLikeness(row: object | null, { likeness: known, columns }: InputColumns): Likeness | null {
   const properties = propertiesOf(row);
   if (properties.length === 0) return known ?? likenessOfNames(columns ?? []);

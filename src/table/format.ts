@@ -1,6 +1,9 @@
 // The formats a table comes in, their content types, and the one error a table can raise.
 
-/** A table as text: CSV (RFC 4180), JSON Lines (one object a line), or JSON records (an array of objects). */
+/**
+ * A table as text: CSV (RFC 4180), JSON Lines (one object a line), or JSON records (an array of
+ * objects).
+ */
 export type TableFormat = 'csv' | 'jsonl' | 'json';
 
 /** The content type written for each format; `tableFormatOf` reads more spellings than these. */
@@ -24,15 +27,19 @@ const FORMATS: ReadonlyMap<string, TableFormat> = new Map([
   ['application/json', 'json'],
 ]);
 
-/** The format a content type means, or null where it is no table's. Case and parameters (`; charset=utf-8`) do not matter. */
+/**
+ * The format a content type means, or null where it is no table's. Case and parameters (`;
+ * charset=utf-8`) do not matter.
+ */
 export function tableFormatOf(contentType: string): TableFormat | null {
   const [type = ''] = contentType.split(';', 1);
   return FORMATS.get(type.trim().toLowerCase()) ?? null;
 }
 
 /**
- * What a table may come in and go out as: text, or an Arrow stream (`application/vnd.apache.arrow.stream`). Arrow is met at the borders
- * alone (border.ts): within, its rows are JSON Lines, in which models are given them.
+ * What a table may come in and go out as: text, or an Arrow stream
+ * (`application/vnd.apache.arrow.stream`). Arrow is met at the borders alone (border.ts): within,
+ * its rows are JSON Lines, in which models are given them.
  */
 export type BorderFormat = TableFormat | 'arrow';
 
@@ -64,12 +71,15 @@ export interface TablePlace {
 }
 
 /**
- * A table that cannot be read, written or merged without changing a value.
- * The message says what is wrong, where, and what to do; it may name columns and never repeats a value.
+ * A table that cannot be read, written or merged without changing a value. The message says what is
+ * wrong, where, and what to do; it may name columns and never repeats a value.
  */
 export class TableError extends Error {
   override readonly name = 'TableError';
-  /** `line 13` in a text, or a JSON Pointer, which counts from 0: `/11/price` in a JSON document, `/rows/11/price` in rows given as objects. */
+  /**
+   * `line 13` in a text, or a JSON Pointer, which counts from 0: `/11/price` in a JSON document,
+   * `/rows/11/price` in rows given as objects.
+   */
   readonly pointer: string;
   /** Data row, counted from 1; null where the table as a whole or its header is meant. */
   readonly row: number | null;

@@ -1,4 +1,5 @@
-// What merging means in every format: counts that must be right, a reserved column, reasons that are never empty.
+// What merging means in every format: counts that must be right, a reserved column, reasons that
+// are never empty.
 import { ERROR_COLUMN, type MergePart } from './codec.ts';
 import { TableError } from './format.ts';
 

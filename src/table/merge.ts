@@ -10,11 +10,13 @@ export type { MergePart, TableMerge } from './codec.ts';
 export { bytesOf } from './merge-part.ts';
 
 /**
- * One table of this format with the rows of all parts, in order. The bytes of values, and in the JSON formats of whole rows,
- * stay as they are. Where part of the rows failed, all rows get a last column `inference_error`: the reason, or empty (null in
- * the JSON formats). A failed row has the columns of the output, with its input's values where the input has that column and
- * nothing elsewhere, nor where the format cannot hold such a value; where no part has rows of output, the columns are the input's.
- * A part with another number of rows than it says, or an output with an `inference_error` of its own, is a TableError.
+ * One table of this format with the rows of all parts, in order. The bytes of values, and in the
+ * JSON formats of whole rows, stay as they are. Where part of the rows failed, all rows get a last
+ * column `inference_error`: the reason, or empty (null in the JSON formats). A failed row has the
+ * columns of the output, with its input's values where the input has that column and nothing
+ * elsewhere, nor where the format cannot hold such a value; where no part has rows of output, the
+ * columns are the input's. A part with another number of rows than it says, or an output with an
+ * `inference_error` of its own, is a TableError.
  */
 export function mergeTables(parts: readonly MergePart[], format: TableFormat): Uint8Array<ArrayBuffer> {
   const someFailed = parts.some((part) => part.kind === 'failed' && part.rows > 0);
@@ -42,8 +44,9 @@ export function openMerge(format: TableFormat, facts: MergeFacts): TableMerge {
 }
 
 /**
- * Throws the TableError that `mergeTables` would for an output of a chunk of so many rows: a chunk is told of it when it
- * answers, while it can still be tried again, and not when all the others are done.
+ * Throws the TableError that `mergeTables` would for an output of a chunk of so many rows: a chunk
+ * is told of it when it answers, while it can still be tried again, and not when all the others are
+ * done.
  */
 export function checkOutput(bytes: Uint8Array, format: TableFormat, rows: number): void {
   openMerge(format, { parts: 1, someFailed: false }).look({ kind: 'rows', bytes, rows }, 0);

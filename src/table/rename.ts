@@ -10,7 +10,10 @@ import { isJsonTable } from './json/json.ts';
 import { startOf } from './spans.ts';
 import { indexTable } from './split.ts';
 
-/** The columns of a table, or the names in a JSON object that stands alone for a row; null where there are none. Throws a TableError for what is neither. */
+/**
+ * The columns of a table, or the names in a JSON object that stands alone for a row; null where
+ * there are none. Throws a TableError for what is neither.
+ */
 function columnsIn(given: Uint8Array, format: TableFormat): readonly string[] | null {
   const bytes = plainBytes(given);
   if (format === 'csv') return readHeader(bytes).columns;
@@ -21,7 +24,9 @@ function columnsIn(given: Uint8Array, format: TableFormat): readonly string[] | 
   return names.length === 0 ? null : names;
 }
 
-/** As `columnsIn`, and null for what is no table: whoever reads it next says what is wrong with it. */
+/**
+ * As `columnsIn`, and null for what is no table: whoever reads it next says what is wrong with it.
+ */
 export function columnsOrNull(bytes: Uint8Array, format: TableFormat): readonly string[] | null {
   try {
     return columnsIn(bytes, format);
@@ -31,7 +36,10 @@ export function columnsOrNull(bytes: Uint8Array, format: TableFormat): readonly 
   }
 }
 
-/** The same table with new names: `names` has the new one of each that changes. Throws as `columnsIn` does. */
+/**
+ * The same table with new names: `names` has the new one of each that changes. Throws as
+ * `columnsIn` does.
+ */
 export function renameColumns(
   given: Uint8Array,
   format: TableFormat,

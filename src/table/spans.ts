@@ -1,8 +1,11 @@
-// Where rows stand in the bytes of a table: two offsets a row in one typed array, so a million rows cost eight megabytes.
+// Where rows stand in the bytes of a table: two offsets a row in one typed array, so a million rows
+// cost eight megabytes.
 import { TableError } from './format.ts';
 import { writeBytes, type ByteWriter } from './bytes.ts';
 
-/** A list of [start, end) offsets that grows; row r is at `offsets[2 * r]` and `offsets[2 * r + 1]`. */
+/**
+ * A list of [start, end) offsets that grows; row r is at `offsets[2 * r]` and `offsets[2 * r + 1]`.
+ */
 export interface Spans {
   offsets: Uint32Array;
   count: number;
@@ -14,8 +17,9 @@ const TABLE_BYTES_MAX = 0xffff_ffff;
 /** Offsets of a list that is kept for the next: 256 KiB, which most chunks need less than. */
 const SPARE_OFFSETS = 65_536;
 
-// A list grows by doubling, and is cut to its size in the end: of a chunk's bytes as many again would be allocated and let go of, and such
-// memory makes V8 look through its whole heap every ten megabytes.
+// A list grows by doubling, and is cut to its size in the end: of a chunk's bytes as many again
+// would be allocated and let go of, and such memory makes V8 look through its whole heap every ten
+// megabytes.
 let spare: Uint32Array | null = null;
 
 /** An empty list for a table of this many bytes; over 4 GiB is a TableError. */
@@ -61,8 +65,8 @@ export function endOf(spans: Uint32Array, row: number): number {
 }
 
 /**
- * The row after the last of those that follow each other from `row` on with exactly `gap` bytes between two: they can be copied
- * in one go.
+ * The row after the last of those that follow each other from `row` on with exactly `gap` bytes
+ * between two: they can be copied in one go.
  */
 export function runEnd(spans: Uint32Array, row: number, to: number, gap: number): number {
   let next = row + 1;

@@ -1,4 +1,5 @@
-// Cutting a table into chunks without touching a value: one pass finds every row, and slices copy bytes.
+// Cutting a table into chunks without touching a value: one pass finds every row, and slices copy
+// bytes.
 import { plainBytes } from './bytes.ts';
 import type { TableIndex } from './codec.ts';
 import type { TableFormat } from './format.ts';
@@ -6,7 +7,10 @@ import { codecOf } from './table.ts';
 
 export type { TableIndex } from './codec.ts';
 
-/** Checks a table from its first byte to its last and finds its rows; a table that is not well formed is a TableError. */
+/**
+ * Checks a table from its first byte to its last and finds its rows; a table that is not well
+ * formed is a TableError.
+ */
 export function indexTable(bytes: Uint8Array, format: TableFormat): TableIndex {
   return codecOf(format).index(plainBytes(bytes));
 }
@@ -17,8 +21,9 @@ export function countRows(bytes: Uint8Array, format: TableFormat): number {
 }
 
 /**
- * The rows [fromRow, toRow), counted from 0, as a table of the same format in memory of its own: the header of a CSV table,
- * and the bytes of the rows as they are. Blank lines between rows are left out; JSON records come as an array.
+ * The rows [fromRow, toRow), counted from 0, as a table of the same format in memory of its own:
+ * the header of a CSV table, and the bytes of the rows as they are. Blank lines between rows are
+ * left out; JSON records come as an array.
  */
 export function sliceTable(
   bytes: Uint8Array,

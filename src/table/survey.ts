@@ -1,5 +1,6 @@
-// Reads a table of lines (CSV, JSON Lines) through once without holding it: as strict as `indexTable`, and what is kept of it is where
-// every so many bytes a row starts. With that, any of its rows are cut from a few bytes that are read again.
+// Reads a table of lines (CSV, JSON Lines) through once without holding it: as strict as
+// `indexTable`, and what is kept of it is where every so many bytes a row starts. With that, any of
+// its rows are cut from a few bytes that are read again.
 import { finishBytes, LF, lineFeedsBefore, openWriter, writeAll, writtenBytes } from './bytes.ts';
 import type { FoundRows, PiecePlace } from './codec.ts';
 import { readFirstHeader } from './csv/header.ts';
@@ -27,17 +28,26 @@ interface RowMark {
 export interface TableSurvey {
   readonly format: LinesFormat;
   readonly rows: number;
-  /** The names in the header of a CSV table; of JSON Lines the names in its rows, null where there are none. */
+  /**
+   * The names in the header of a CSV table; of JSON Lines the names in its rows, null where there
+   * are none.
+   */
   readonly columns: readonly string[] | null;
   /** The header line of a CSV table with its line end; empty for JSON Lines. */
   readonly header: Uint8Array;
-  /** Some rows' places in order: the first row's, if there is one, and the end of the last, as the mark of a row after it. */
+  /**
+   * Some rows' places in order: the first row's, if there is one, and the end of the last, as the
+   * mark of a row after it.
+   */
   readonly marks: readonly RowMark[];
 }
 
 /** How finely a table is read through; for tests, since the answer is the same. */
 export interface SurveyGrain {
-  /** Bytes that are looked through at a time: so many that nothing else waits for longer than a millisecond or two. */
+  /**
+   * Bytes that are looked through at a time: so many that nothing else waits for longer than a
+   * millisecond or two.
+   */
   readonly pieceBytes: number;
   /** Bytes between two marks: about what has to be read again to cut a few rows. */
   readonly markBytes: number;
@@ -50,7 +60,8 @@ const ROW_BYTES_MAX = 64 * 1_024 * 1_024;
 /**
  * Reads a table to its end.
  *
- * @throws TableError where `indexTable` would, with the same message, and for a row of more than 64 MiB; and whatever the chunks throw
+ * @throws TableError where `indexTable` would, with the same message, and for a row of more than 64
+ *   MiB; and whatever the chunks throw
  */
 export async function surveyTable(
   chunks: AsyncIterable<Uint8Array>,
@@ -69,7 +80,8 @@ export async function surveyTable(
     held.bytes.copyWithin(0, read, held.length);
     held.length -= read;
     if (held.length > ROW_BYTES_MAX) throw survey.tooLong();
-    // Twice as much as is left, so that a row of many pieces is not looked through once for every piece.
+    // Twice as much as is left, so that a row of many pieces is not looked through once for every
+    // piece.
     wanted = Math.max(pieceBytes, 2 * held.length);
   }
   survey.read(writtenBytes(held), false);
@@ -94,7 +106,10 @@ class Survey {
     this.#markBytes = markBytes;
   }
 
-  /** Looks through the next piece, and answers how many of its bytes were whole rows: the others come again. */
+  /**
+   * Looks through the next piece, and answers how many of its bytes were whole rows: the others
+   * come again.
+   */
   read(piece: Uint8Array, goesOn: boolean): number {
     const from = this.#format === 'csv' && this.#columns === null ? this.#readHeader(piece, goesOn) : 0;
     if (from === null) return 0;
@@ -190,7 +205,10 @@ export function indexPiece(
   return found.spans;
 }
 
-/** The rows [from, to) of the table, which are all in the piece, as a table of their own, as `sliceTable` gives them. */
+/**
+ * The rows [from, to) of the table, which are all in the piece, as a table of their own, as
+ * `sliceTable` gives them.
+ */
 export function slicePiece(
   { format, columns, header }: TableSurvey,
   { bytes, spans, firstRow }: { readonly bytes: Uint8Array; readonly spans: Uint32Array; readonly firstRow: number },

@@ -1,4 +1,5 @@
-// Rows as the texts of their values. A number is its digits here: as a double, 2^53 + 1 would be another one.
+// Rows as the texts of their values. A number is its digits here: as a double, 2^53 + 1 would be
+// another one.
 
 import { finishBytes, openWriter, writeText } from './bytes.ts';
 import { nameOf, openNames } from './json/names.ts';
@@ -50,7 +51,10 @@ export function textRowsIn(lines: Uint8Array): TextRow[] {
   return rows;
 }
 
-/** Rows whose text is made into bytes together: one call for each costs more than the text, and all of them may be more than a string holds. */
+/**
+ * Rows whose text is made into bytes together: one call for each costs more than the text, and all
+ * of them may be more than a string holds.
+ */
 const WRITTEN_AT_ONCE = 256;
 
 /** Rows as JSON Lines. */

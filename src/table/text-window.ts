@@ -1,4 +1,5 @@
-// Text out of byte ranges: decoding each value alone costs more than everything else, so rows are decoded some 64 KiB at a time.
+// Text out of byte ranges: decoding each value alone costs more than everything else, so rows are
+// decoded some 64 KiB at a time.
 import { endOf, startOf } from './spans.ts';
 
 /** A decoded stretch of bytes; values are cut from it in order, front to back. */
@@ -22,7 +23,10 @@ export function openWindow(bytes: Uint8Array, start: number, end: number): TextW
   return { bytes, start, text, ascii: text.length === end - start, byteAt: start, charAt: 0 };
 }
 
-/** The text of bytes[start, end) within the window. `start` must not lie before the end of the last text taken. */
+/**
+ * The text of bytes[start, end) within the window. `start` must not lie before the end of the last
+ * text taken.
+ */
 export function textOf(window: TextWindow, start: number, end: number): string {
   if (window.ascii) return window.text.slice(start - window.start, end - window.start);
   const first = charOffset(window, start);

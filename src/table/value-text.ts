@@ -30,7 +30,10 @@ export function jsonText(value: unknown, place: ValuePlace): string {
   }
 }
 
-/** A value as a CSV field before quoting: null and undefined are empty, a string is itself, all else is its JSON. */
+/**
+ * A value as a CSV field before quoting: null and undefined are empty, a string is itself, all else
+ * is its JSON.
+ */
 export function plainText(value: unknown, place: ValuePlace): string {
   if (typeof value === 'string') return csvSafe(value, place);
   if (typeof value === 'number') return numberText(value, place);
@@ -52,7 +55,10 @@ function notFinite(value: number, place: ValuePlace): TableError {
   );
 }
 
-/** Whether CSV can hold a text: UTF-8 has no half of a surrogate pair, and a NUL character ends a text for many a reader. */
+/**
+ * Whether CSV can hold a text: UTF-8 has no half of a surrogate pair, and a NUL character ends a
+ * text for many a reader.
+ */
 export const fitsCsv = (text: string): boolean => !text.includes('\0') && text.isWellFormed();
 
 function csvSafe(text: string, place: ValuePlace): string {
@@ -89,7 +95,10 @@ function nestedText(value: object, place: ValuePlace): string {
   }
 }
 
-/** What JSON.stringify would turn into null or {} without a word is refused. `before` is the member before its toJSON. */
+/**
+ * What JSON.stringify would turn into null or {} without a word is refused. `before` is the member
+ * before its toJSON.
+ */
 function jsonMember(member: unknown, before: unknown, place: ValuePlace): unknown {
   if (typeof member === 'number' && !Number.isFinite(member)) throw notFinite(member, place);
   if (typeof member === 'bigint' || typeof member === 'function' || typeof member === 'symbol') {
@@ -111,14 +120,20 @@ function jsonMember(member: unknown, before: unknown, place: ValuePlace): unknow
   return member;
 }
 
-/** Whether a value is one of the arrays of numbers; of each, JSON would make an object of their places. */
+/**
+ * Whether a value is one of the arrays of numbers; of each, JSON would make an object of their
+ * places.
+ */
 export const isTypedArray = (value: object): value is Float64Array =>
   ArrayBuffer.isView(value) && !(value instanceof DataView);
 
 /** What holds its content where JSON does not look, whatever members it has besides. */
 const HOLDERS: ReadonlySet<string> = new Set(['Map', 'Set', 'WeakMap', 'WeakSet', 'Promise', 'Error']);
 
-/** What an object is, and how JSON would write it, where that leaves out all that it holds: a Map, a promise, nothing but getters. Null for any other. */
+/**
+ * What an object is, and how JSON would write it, where that leaves out all that it holds: a Map, a
+ * promise, nothing but getters. Null for any other.
+ */
 export function lostAsJson(value: object): { readonly kind: string; readonly written: string } | null {
   const prototype = Object.getPrototypeOf(value) as object | null;
   if (prototype === null) return null;
@@ -146,7 +161,10 @@ function valueFault(place: ValuePlace, fault: string, cause?: unknown): TableErr
   });
 }
 
-/** Rows must be objects: an array or a bare value would lose its columns' names, and a Map or a promise every column. */
+/**
+ * Rows must be objects: an array or a bare value would lose its columns' names, and a Map or a
+ * promise every column.
+ */
 export function checkRow(value: unknown, row: number): void {
   const kind = kindOfNoRow(value);
   if (kind === null) return;

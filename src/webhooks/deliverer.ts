@@ -1,9 +1,11 @@
-// Carries deliveries out: claims what is due in the ledger, sends it, and writes down what became of it. At least once: whatever was sent and
-// not written down, because a server died in between, is sent again under the same id.
+// Carries deliveries out: claims what is due in the ledger, sends it, and writes down what became
+// of it. At least once: whatever was sent and not written down, because a server died in between,
+// is sent again under the same id.
 //
-// A run that ends wakes the deliverer; what is due later, or was left behind by another server, is looked for now and then. A look is at what
-// is due for all hosts, and dear where that is much. So a host that has let go of a place is not left to the next look: what is due for it
-// alone is cheap to find, and is asked for in the commit that writes down what became of its last ones.
+// A run that ends wakes the deliverer; what is due later, or was left behind by another server, is
+// looked for now and then. A look is at what is due for all hosts, and dear where that is much. So
+// a host that has let go of a place is not left to the next look: what is due for it alone is cheap
+// to find, and is asked for in the commit that writes down what became of its last ones.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Clock, jitter } from '../system/clock.ts';
@@ -25,19 +27,28 @@ const ATTEMPT_MAX: Duration = seconds(20);
 const LEASE: Duration = seconds(60);
 /** How much of an answer is read, in bytes; a few words of it are kept. */
 const ANSWER_BYTES_MAX = 4_096;
-/** Deliveries on their way at once: a receiver that hangs holds its own places and nobody else's. */
+/**
+ * Deliveries on their way at once: a receiver that hangs holds its own places and nobody else's.
+ */
 const UNDERWAY_MAX = 256;
-/** Where more are, none is claimed but by a look, which gives a host few places and begins with who has waited longest. */
+/**
+ * Where more are, none is claimed but by a look, which gives a host few places and begins with who
+ * has waited longest.
+ */
 const FREELY_UNDERWAY_MAX = 128;
 /** What a look finds is taken up this many at a time, with a pause in between. */
 const CLAIM_MAX = 32;
 const CLAIM_PAUSE: Duration = milliseconds(50);
 /**
- * How many times as long as the last claim the pause is at least. A claim walks past all that is due for hosts which are busy (44 ms for
- * 100,000 of them, measured when this was written), and the ledger has other things to do.
+ * How many times as long as the last claim the pause is at least. A claim walks past all that is
+ * due for hosts which are busy (44 ms for 100,000 of them, measured when this was written), and the
+ * ledger has other things to do.
  */
 const PAUSE_PER_CLAIM = 9;
-/** Pause between two looks that nothing has asked for: how late a delivery may be that another server left behind. */
+/**
+ * Pause between two looks that nothing has asked for: how late a delivery may be that another
+ * server left behind.
+ */
 const LOOK_PAUSE: Duration = seconds(5);
 /** A retry that comes sooner than this is waited for by itself, and not left to the next look. */
 const SOON: Duration = minutes(1);
@@ -84,7 +95,10 @@ export class Deliverer {
     this.#looking.wake();
   }
 
-  /** Begins nothing more, and resolves when nothing is on its way; what still is when `graceOver` aborts is cut off, and sent anew once its claim has lapsed. */
+  /**
+   * Begins nothing more, and resolves when nothing is on its way; what still is when `graceOver`
+   * aborts is cut off, and sent anew once its claim has lapsed.
+   */
   async stop(graceOver: AbortSignal): Promise<void> {
     this.#stopping.abort();
     clearInterval(this.#timer);
@@ -115,7 +129,10 @@ export class Deliverer {
     return { claimed: claimed.length, took: elapsed(askedAt, clock.steady()) };
   }
 
-  /** Hosts that have a free place may have more to be sent: claims for them until nothing more can be begun. */
+  /**
+   * Hosts that have a free place may have more to be sent: claims for them until nothing more can
+   * be begun.
+   */
   async #claimNext(): Promise<void> {
     const free = this.#hosts.free(this.#stopping.signal.aborted ? 0 : FREELY_UNDERWAY_MAX - this.#underway.size);
     if (Object.keys(free).length === 0) return;
@@ -180,7 +197,10 @@ export class Deliverer {
     this.#awaitRetry(result);
   }
 
-  /** The place is free once there is an answer: the receiver need not wait until that is written down. */
+  /**
+   * The place is free once there is an answer: the receiver need not wait until that is written
+   * down.
+   */
   #giveBack(host: string, result: DeliveryResult | null): void {
     if (!this.#hosts.giveBack(host, result)) return;
     if (this.#underway.size < FREELY_UNDERWAY_MAX) this.#following.wake();
@@ -217,7 +237,8 @@ export class Deliverer {
         signal,
       });
     } catch (error) {
-      // Without a connection of ours nothing was attempted: it is due again once its claim has lapsed.
+      // Without a connection of ours nothing was attempted: it is due again once its claim has
+      // lapsed.
       if (!(error instanceof NoAnswer) || isLack(error.cause)) throw error;
       return signal.aborted ? null : error.message;
     }

@@ -1,12 +1,16 @@
-// How many deliveries each host has on their way, and how many it may have: few as long as nothing is known of it, more while it takes what
-// comes, and few again as soon as it does not. What is known is forgotten when nothing more is due.
+// How many deliveries each host has on their way, and how many it may have: few as long as nothing
+// is known of it, more while it takes what comes, and few again as soon as it does not. What is
+// known is forgotten when nothing more is due.
 
 import { type Duration, seconds } from '../domain/time.ts';
 import type { DeliveryResult } from '../stores/ledger/ledger.ts';
 
 /** Places of a host that nothing is known of, or that did not take what came last. */
 export const PLACES_MIN = 4;
-/** Places of a host that has taken everything for a while: so many connections a receiver has to bear. */
+/**
+ * Places of a host that has taken everything for a while: so many connections a receiver has to
+ * bear.
+ */
 export const PLACES_MAX = 16;
 /** A receiver that takes a delivery in less is given one place more. */
 const QUICK: Duration = seconds(1);
@@ -23,8 +27,8 @@ export class Hosts {
   readonly #hosts = new Map<string, Host>();
 
   /**
-   * How many deliveries are on their way, by host, for a look that gives no host more than PLACES_MIN: whatever is due for one that has as
-   * many is walked past by it.
+   * How many deliveries are on their way, by host, for a look that gives no host more than
+   * PLACES_MIN: whatever is due for one that has as many is walked past by it.
    */
   walkedPast(): Record<string, number> {
     for (const [, host] of this.#hosts) host.hasMore ||= host.underway >= PLACES_MIN;
@@ -39,7 +43,10 @@ export class Hosts {
     this.#hosts.set(name, host);
   }
 
-  /** It no longer is; `result` is what it came to, or null where nothing is known of that. Answers whether more may be due for the host. */
+  /**
+   * It no longer is; `result` is what it came to, or null where nothing is known of that. Answers
+   * whether more may be due for the host.
+   */
   giveBack(name: string, result: DeliveryResult | null): boolean {
     const host = this.#hosts.get(name)!;
     host.underway -= 1;
@@ -49,7 +56,10 @@ export class Hosts {
     return host.hasMore;
   }
 
-  /** Places of hosts that more may be due for, `limit` in all at the most; who has the fewest on their way comes first. */
+  /**
+   * Places of hosts that more may be due for, `limit` in all at the most; who has the fewest on
+   * their way comes first.
+   */
   free(limit: number): Record<string, number> {
     const free: Record<string, number> = {};
     let left = limit;
@@ -62,7 +72,10 @@ export class Hosts {
     return free;
   }
 
-  /** Where what was found for places that were free leads to: a host for which it was less than they are has no more. */
+  /**
+   * Where what was found for places that were free leads to: a host for which it was less than they
+   * are has no more.
+   */
   found(free: Readonly<Record<string, number>>, ledTo: readonly string[]): void {
     for (const [name, places] of Object.entries(free)) {
       const host = this.#hosts.get(name)!;

@@ -1,4 +1,5 @@
-// A webhook as Standard Webhooks has it: what is said of an event, and the signature by which its receiver can tell that it was said here.
+// A webhook as Standard Webhooks has it: what is said of an event, and the signature by which its
+// receiver can tell that it was said here.
 // https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 
 import { createHmac } from 'node:crypto';
@@ -19,7 +20,10 @@ export interface Message {
   readonly body: string;
 }
 
-/** What a message says is never longer than BODY_BYTES_MAX; a delivery's own part is at most as long as this, in bytes. */
+/**
+ * What a message says is never longer than BODY_BYTES_MAX; a delivery's own part is at most as long
+ * as this, in bytes.
+ */
 const AROUND_BYTES_MAX = 100;
 
 /** What a message is made of, beside the delivery. */
@@ -31,7 +35,10 @@ export interface MessageParts {
   readonly now: Instant;
 }
 
-/** The message of a delivery. Its id is the delivery's, the same in every attempt; its time is that of the attempt. */
+/**
+ * The message of a delivery. Its id is the delivery's, the same in every attempt; its time is that
+ * of the attempt.
+ */
 export function messageOf(
   { claim: { deliveryId }, event, createdAt }: ClaimedDelivery,
   { run, describe, secrets, now }: MessageParts,
@@ -52,7 +59,10 @@ export function messageOf(
   };
 }
 
-/** The run; without its metadata, and with the beginning of its error alone, where it would be too long otherwise. */
+/**
+ * The run; without its metadata, and with the beginning of its error alone, where it would be too
+ * long otherwise.
+ */
 function dataOf(run: RunRecord, describe: MessageParts['describe']): string {
   const data = describe(run);
   if (Buffer.byteLength(data) <= BODY_BYTES_MAX - AROUND_BYTES_MAX) return data;

@@ -44,7 +44,10 @@ function askedPause({ status, headers }: EgressAnswer, now: Instant): Duration {
   return milliseconds(Math.min(RETRY_AFTER_MAX, asked));
 }
 
-/** The status, and what the receiver said beside it where it was not content: in one line, without anything that moves a cursor. */
+/**
+ * The status, and what the receiver said beside it where it was not content: in one line, without
+ * anything that moves a cursor.
+ */
 function detailOf({ status, body }: EgressAnswer): string {
   if (status >= 300 && status < 400) return `${status}: redirects are not followed`;
   const said =

@@ -2,7 +2,10 @@
 
 import { type Duration, hours, milliseconds, minutes, seconds } from '../domain/time.ts';
 
-/** Pauses before the second attempt of a series and every further one: three days in all. Source: the schedule that Standard Webhooks recommends. */
+/**
+ * Pauses before the second attempt of a series and every further one: three days in all. Source:
+ * the schedule that Standard Webhooks recommends.
+ */
 const PAUSES: readonly Duration[] = [
   seconds(5),
   minutes(5),
@@ -14,7 +17,10 @@ const PAUSES: readonly Duration[] = [
   hours(20),
   hours(24),
 ];
-/** How far a pause is spread to either side, so that what failed together does not come back together. */
+/**
+ * How far a pause is spread to either side, so that what failed together does not come back
+ * together.
+ */
 const SPREAD = 0.1;
 
 /** Longest pause that a receiver may ask for: as long as the longest of the schedule. */

@@ -1,4 +1,5 @@
-// What is kept of an endpoint's answers, as it travels. Keys and answers are the client's own affair: the server knows digests and text.
+// What is kept of an endpoint's answers, as it travels. Keys and answers are the client's own
+// affair: the server knows digests and text.
 
 import { type Static, Type } from 'typebox';
 

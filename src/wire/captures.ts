@@ -1,4 +1,5 @@
-// Captures as they travel: predictions that are kept under a name, and the metrics where the targets are known.
+// Captures as they travel: predictions that are kept under a name, and the metrics where the
+// targets are known.
 
 import { type Static, Type } from 'typebox';
 
@@ -98,7 +99,10 @@ export const CaptureBody = Type.Object({
 /** See the schema of the same name. */
 export type CaptureBody = Static<typeof CaptureBody>;
 
-/** A line of a list: a capture without what its metrics say of single classes, which the capture itself has. */
+/**
+ * A line of a list: a capture without what its metrics say of single classes, which the capture
+ * itself has.
+ */
 export const CaptureLine = Type.Object({
   ...CAPTURE,
   metrics: Type.Union([RegressionBody, Type.Omit(ClassificationBody, ['classes', 'confusion_matrix']), Type.Null()]),
@@ -117,7 +121,10 @@ const CaptureName = Type.String({
   examples: ['holdout-2026'],
 });
 
-/** The body of `POST /endpoints/{endpoint}/captures`. What is left out, the endpoint's configuration says. */
+/**
+ * The body of `POST /endpoints/{endpoint}/captures`. What is left out, the endpoint's configuration
+ * says.
+ */
 export const CaptureRequest = Type.Object(
   {
     name: CaptureName,

@@ -15,7 +15,10 @@ export const StatusEventBody = Type.Object({
 /** See the schema of the same name. */
 export type StatusEventBody = Static<typeof StatusEventBody>;
 
-/** The data of each event, by its name. `attempt` comes when one begins and when it has ended, `end` last of all. */
+/**
+ * The data of each event, by its name. `attempt` comes when one begins and when it has ended, `end`
+ * last of all.
+ */
 export interface RunEventData {
   readonly status: StatusEventBody;
   readonly attempt: AttemptBody;

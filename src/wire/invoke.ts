@@ -70,7 +70,10 @@ const InvokeOptions = {
   batch: Type.Optional(Type.Union([Type.Boolean(), BatchChoice])),
 };
 
-/** The envelope: `input`, or `parameters` (an object) as pipeline callers name it, or where the input is to be fetched; and the options. */
+/**
+ * The envelope: `input`, or `parameters` (an object) as pipeline callers name it, or where the
+ * input is to be fetched; and the options.
+ */
 export const InvokeEnvelope = Type.Object(
   {
     input: Type.Optional(Type.Unknown()),

@@ -1,4 +1,5 @@
-// Checking a value against a schema, with errors that a person can act on: one per place, each naming what may stand there.
+// Checking a value against a schema, with errors that a person can act on: one per place, each
+// naming what may stand there.
 
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
@@ -81,7 +82,10 @@ function valueAt(value: unknown, pointer: string): unknown {
 
 const plainStep = (step: string): string => step.replaceAll('~1', '/').replaceAll('~0', '~');
 
-/** The same for a schema that somebody else wrote: it is read anew for every value, since compiling would make code of it. */
+/**
+ * The same for a schema that somebody else wrote: it is read anew for every value, since compiling
+ * would make code of it.
+ */
 export function interpretedCheck(schema: TSchema): Check {
   return (value) => {
     const [fits, errors] = Errors(schema, value);
@@ -95,7 +99,8 @@ function describe(errors: readonly SchemaError[], schema: TSchema): FieldError[]
   for (const error of errors) {
     if (OF_A_KIND.has(error.keyword) && lookedInto.has(error.instancePath)) continue;
     for (const { pointer, detail } of places(error, schema)) {
-      // The first error of a place is the most specific: later ones (of an alternative, of the whole) repeat it.
+      // The first error of a place is the most specific: later ones (of an alternative, of the
+      // whole) repeat it.
       if (!found.has(pointer)) found.set(pointer, detail);
     }
   }
@@ -105,8 +110,8 @@ function describe(errors: readonly SchemaError[], schema: TSchema): FieldError[]
 }
 
 /**
- * The values that some error looks into. An error that such a value is of the wrong kind is of an alternative that it was not meant for, since
- * another one takes its kind.
+ * The values that some error looks into. An error that such a value is of the wrong kind is of an
+ * alternative that it was not meant for, since another one takes its kind.
  */
 function placesLookedInto(errors: readonly SchemaError[]): ReadonlySet<string> {
   const places = new Set<string>();
@@ -177,7 +182,10 @@ function suggestion(name: string, known: readonly string[]): string {
   return known.length === 0 ? '' : `; known are ${known.join(', ')}`;
 }
 
-/** Whether two names differ by no more than a slip: one letter more, less or other, or two that changed places. */
+/**
+ * Whether two names differ by no more than a slip: one letter more, less or other, or two that
+ * changed places.
+ */
 function isClose(a: string, b: string): boolean {
   if (a === b) return true;
   if (Math.abs(a.length - b.length) > 1 || Math.min(a.length, b.length) < 4) return false;

@@ -26,7 +26,10 @@ export const RollbackRequest = Type.Object(
 /** See the schema of the same name. */
 export type RollbackRequest = Static<typeof RollbackRequest>;
 
-/** The body of `PUT /endpoints/{endpoint}`: the server holds it against the configuration's own schema. */
+/**
+ * The body of `PUT /endpoints/{endpoint}`: the server holds it against the configuration's own
+ * schema.
+ */
 export const DeployRequest = Type.Record(Type.String(), Type.Unknown(), {
   description: 'An endpoint as a configuration file has it, with absolute paths.',
 });

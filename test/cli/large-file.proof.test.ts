@@ -27,7 +27,8 @@ test.skipIf(!existsSync('/proc/self/status'))(
     clearInterval(watching);
     expect(code).toBe(0);
     expect(await digestOf(got)).toBe(await digestOf(sent));
-    // Node itself takes about 75 MB, and the collector lets some of what flowed through lie for a while.
+    // Node itself takes about 75 MB, and the collector lets some of what flowed through lie for a
+    // while.
     expect(peak).toBeGreaterThan(0);
     expect(peak).toBeLessThan(BYTES / 1.5);
   },

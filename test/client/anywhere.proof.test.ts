@@ -1,4 +1,5 @@
-// The client where it may find itself: the same walk in Node, Bun, Deno and a page of a real Chromium, each with the same to tell.
+// The client where it may find itself: the same walk in Node, Bun, Deno and a page of a real
+// Chromium, each with the same to tell.
 
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -88,7 +88,8 @@ test.each(['server', 'file'])(
           kind === 'server' ? 'server' : { file: join(folder, `answers-${(places += 1)}.sqlite`) };
         const cache = new InferenceCache(endpoint, { keyColumns: ['n', 'smiles'], store });
         await cache.clear();
-        // Without a single row that shows what the model writes, a value of the caller's in its place would be taken for his own.
+        // Without a single row that shows what the model writes, a value of the caller's in its
+        // place would be taken for his own.
         await cache.inference([{ n: 3, smiles: 'N' }]);
         for (const taken of steps) await take(cache, taken);
         await cache.close();

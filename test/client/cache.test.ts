@@ -195,7 +195,8 @@ describe.each(['server', 'file'] as const)('a cache in a %s', (kind) => {
     expect(await cache.inference(table)).toEqual(await endpoint.inference(table));
     for (const rows of [[{ n: 3 }], [{ n: 3, square: 99 }], [{ n: 4 }, { n: 4, square: 99 }]])
       expect(await cache.inference(rows)).toEqual(await endpoint.inference(rows));
-    // Each three times by the endpoint, once for the table, and once more for what 3 is without a square.
+    // Each three times by the endpoint, once for the table, and once more for what 3 is without a
+    // square.
     expect(calls()).toEqual([3, 3, 3, 3, 3, 4, 4, 4, 4]);
   });
 
@@ -320,7 +321,8 @@ describe.each(['server', 'file'] as const)('a cache in a %s', (kind) => {
     const cache = cacheOf(endpoint);
     await cache.inference([1, 2].map(rowOf));
     const { describe: real } = endpoint;
-    // The moment between the two is made long: what describes the endpoint is held until there is a new version.
+    // The moment between the two is made long: what describes the endpoint is held until there is a
+    // new version.
     const stale = await endpoint.describe();
     await redeploy('second');
     endpoint.describe = async () => stale;
@@ -405,7 +407,8 @@ describe.each(['server', 'file'] as const)('a cache in a %s', (kind) => {
     const answers = await cacheOf(endpoint).inference(table);
     expect(answers).toMatchObject(table.map(({ n }) => ({ n, note: `note ${n}`, square: n * n })));
     for (const n of [0, 1, 2, 3]) expect(calls().filter((one) => one === n)).toHaveLength(1);
-    // The run goes on without its program. Where the store is the server's, nothing at all is computed twice.
+    // The run goes on without its program. Where the store is the server's, nothing at all is
+    // computed twice.
     if (kind === 'server') expect(calls()).toEqual(table.map(({ n }) => n));
   });
 
@@ -430,7 +433,8 @@ describe.each(['server', 'file'] as const)('a cache in a %s', (kind) => {
     await until('what is not the other’s has been computed', () => calls().includes(8));
     expect(calls()).toEqual([7, 8]);
     victim.kill('SIGKILL');
-    // A file knows nothing of the run that goes on; a server renews the claims of who is gone until the run has ended.
+    // A file knows nothing of the run that goes on; a server renews the claims of who is gone until
+    // the run has ended.
     if (kind === 'file') await until('it is computed again', () => calls().length === 3);
     else await claimsOfTheDeadLapse(endpoint.name!);
     writeFileSync(gate, '');
@@ -627,7 +631,9 @@ test('a text is one key, however its characters are escaped', async () => {
   expect(calls()).toEqual(['ä/']);
 });
 
-/** Waits until a claim has lapsed that stands as long as those of `otherProgram`, and is made now. */
+/**
+ * Waits until a claim has lapsed that stands as long as those of `otherProgram`, and is made now.
+ */
 async function claimsOfTheDeadLapse(name: string): Promise<void> {
   const ask = (caller: string): Promise<TestAnswer> =>
     server.post(`/endpoints/${name}/cache/lookup`, { version: 1, caller, lease: 2, keys: ['f'.repeat(32)] });

@@ -13,7 +13,10 @@ export interface Cuttable {
   readonly url: string;
   /** Breaks every connection that is open; new ones go through. */
   cut(): void;
-  /** Lets no more than a megabyte come from the server on each connection from now on: what is there is not the end, and nothing more comes. */
+  /**
+   * Lets no more than a megabyte come from the server on each connection from now on: what is there
+   * is not the end, and nothing more comes.
+   */
   stall(): void;
   /** How many connections are open. */
   open(): number;

@@ -4,7 +4,10 @@ import { expect, test } from 'vitest';
 
 const ROOT = new URL('../../', import.meta.url);
 
-/** Every file and package that a file leads to when it is run; imports of types alone are gone by then. */
+/**
+ * Every file and package that a file leads to when it is run; imports of types alone are gone by
+ * then.
+ */
 function reached(file: URL, seen = new Set<string>()): Set<string> {
   const name = relative(ROOT.pathname, file.pathname);
   if (seen.has(name)) return seen;

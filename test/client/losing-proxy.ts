@@ -1,4 +1,5 @@
-// A TCP proxy that loses the first answer: the server has the request, the client a reset connection.
+// A TCP proxy that loses the first answer: the server has the request, the client a reset
+// connection.
 
 import { connect as connectTcp, createServer, type AddressInfo } from 'node:net';
 

@@ -30,7 +30,10 @@ beforeEach(async () => {
 
 const rowsOf = (count: number): Record<string, unknown>[] => Array.from({ length: count }, (_, id) => ({ id }));
 
-/** Every part, in the order of rows; `react` is called with each as it comes, and how many there are by then. */
+/**
+ * Every part, in the order of rows; `react` is called with each as it comes, and how many there are
+ * by then.
+ */
 async function partsOf(run: Run, react: (count: number) => unknown = () => {}): Promise<Part[]> {
   const parts: Part[] = [];
   for await (const part of run.parts()) {

@@ -8,7 +8,10 @@ import { databaseEnvironment, dropDatabase } from '../support/database.ts';
 
 const fixture = (name: string): string => new URL(`fixtures/${name}.ts`, import.meta.url).pathname;
 
-/** `rows` takes tables, `anything` takes any input and waits for the end, `slow-sync` does too, but not for long. */
+/**
+ * `rows` takes tables, `anything` takes any input and waits for the end, `slow-sync` does too, but
+ * not for long.
+ */
 const CONFIG = {
   logLevel: 'error',
   endpoints: {

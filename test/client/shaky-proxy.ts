@@ -1,10 +1,14 @@
-// A TCP proxy that cuts connections at random places: in the middle of a request, before an answer, in the middle of one.
+// A TCP proxy that cuts connections at random places: in the middle of a request, before an answer,
+// in the middle of one.
 
 import { connect as connectTcp, createServer, type AddressInfo, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { coins } from '../faults/coins.ts';
 
-/** How far a connection gets before it is cut, in bytes either way: where nothing is said, requests and answers have a few hundred each. */
+/**
+ * How far a connection gets before it is cut, in bytes either way: where nothing is said, requests
+ * and answers have a few hundred each.
+ */
 const BYTES_MAX = 1_500;
 
 /** A proxy that is up until the test is over. */

@@ -37,7 +37,10 @@ const nameOf = (event: RunEvent): string => {
 
 const withoutProgress = (events: readonly RunEvent[]): RunEvent[] => events.filter(({ type }) => type !== 'progress');
 
-/** The names of a run's events but for progress, of which only the newest is told; `react` is called with each as it comes. */
+/**
+ * The names of a run's events but for progress, of which only the newest is told; `react` is called
+ * with each as it comes.
+ */
 async function eventsOf(run: Run, react: (name: string) => unknown = () => {}): Promise<string[]> {
   const names: string[] = [];
   for await (const event of run.events()) {
@@ -146,7 +149,10 @@ test('logs that are followed have each line once where the connection breaks', a
   expect(messages).toEqual(['a', 'b']);
 });
 
-/** A server that says these events, and that there are no more after them; and how often it was asked. */
+/**
+ * A server that says these events, and that there are no more after them; and how often it was
+ * asked.
+ */
 async function saying(events: readonly string[]): Promise<{ run: Run; asked: () => number }> {
   let asked = 0;
   const talker = createServer((_request, response) => {

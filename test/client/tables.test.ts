@@ -26,7 +26,8 @@ const endpoint = (name: string): Endpoint => connect({ url: service.url }).endpo
 beforeAll(async () => {
   service = await startTestService({
     endpoints: {
-      // Rows come back as they went in; the second is a program whose integers have no end, the third never looks at what it is given.
+      // Rows come back as they went in; the second is a program whose integers have no end, the
+      // third never looks at what it is given.
       rows: { model: './careful-rows.ts', replicas: REPLICAS },
       ...(hasPython && { python: { model: './careful-rows.py', replicas: REPLICAS } }),
       bytes: { model: './anything.ts', replicas: REPLICAS },

@@ -18,7 +18,10 @@ const RUN = { run_id: 'r1', status: 'succeeded', done: true };
 const closers: (() => void)[] = [];
 afterEach(() => closers.splice(0).forEach((close) => close()));
 
-/** A server that answers each request with the next turn, the last one again and again, and remembers what it was asked. */
+/**
+ * A server that answers each request with the next turn, the last one again and again, and
+ * remembers what it was asked.
+ */
 async function serverWith(
   turns: readonly Turn[],
 ): Promise<{ client: Claimcheck; asked: IncomingMessage[]; url: string }> {
@@ -211,7 +214,8 @@ test('an abort ends a pause between two tries, with the reason of the signal', a
     method: 'GET',
     path: '/runs/r1',
     signal: stop.signal,
-    // The pause begins when this returns, and an immediate comes after that. Whether the pause is left shows in what comes first.
+    // The pause begins when this returns, and an immediate comes after that. Whether the pause is
+    // left shows in what comes first.
     onUnanswered: () => {
       setImmediate(() => stop.abort(new Error('enough')));
       setTimeout(() => tooLate.resolve('the pause goes on'), 10_000).unref();

@@ -1,4 +1,5 @@
-// Requests that a server meets sooner or later, and what each must be answered with. Data alone: http/bad-input.test.ts sends them, and http/behind-nginx.test.ts through a proxy.
+// Requests that a server meets sooner or later, and what each must be answered with. Data alone:
+// http/bad-input.test.ts sends them, and http/behind-nginx.test.ts through a proxy.
 
 import type { ProblemSlug } from '../../src/domain/errors.ts';
 import type { TestRequest } from '../support/http.ts';
@@ -12,7 +13,10 @@ export const CANARY = 'hunter2';
 /** Largest body that the server of these requests takes. */
 export const BODY_BYTES_MAX = 256 * 1_024;
 
-/** A bad request. `says` are fragments of the problem's detail, or of its list of errors, that name the place. */
+/**
+ * A bad request. `says` are fragments of the problem's detail, or of its list of errors, that name
+ * the place.
+ */
 export interface BadRequest extends TestRequest {
   readonly name: string;
   readonly method: string;

@@ -195,7 +195,8 @@ describe('a name', () => {
   test('whose meaning changes between two looks is looked up once for each request, and checked each time', async () => {
     const asked: number[] = [];
     const inner = await badHookForTest(answering(200));
-    // In the place of a public address, one that is allowed; the other one stands for what it must not lead to.
+    // In the place of a public address, one that is allowed; the other one stands for what it must
+    // not lead to.
     const outer = await badHookForTest(answering(200), '127.0.0.2');
     const resolve = await namesForTest((_name, count) => {
       asked.push(count);

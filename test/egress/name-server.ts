@@ -1,4 +1,5 @@
-// A name server for a test: real DNS over UDP, whose answers the test makes up, one after the other.
+// A name server for a test: real DNS over UDP, whose answers the test makes up, one after the
+// other.
 
 import { createSocket } from 'node:dgram';
 import { promises as dns } from 'node:dns';
@@ -6,13 +7,19 @@ import { once } from 'node:events';
 import { onTestFinished } from 'vitest';
 import { type Resolve, resolveByDns } from '../../src/egress/names.ts';
 
-/** What a question for the IPv4 addresses of a name is answered with; `count` is how often it was asked before. */
+/**
+ * What a question for the IPv4 addresses of a name is answered with; `count` is how often it was
+ * asked before.
+ */
 export type Zone = (name: string, count: number) => readonly string[];
 
 const [TYPE_A, CLASS_IN, NAME_ERROR] = [1, 1, 3];
 const HEADER_BYTES = 12;
 
-/** Starts a name server, and answers what asks it. A name without addresses does not exist, and none has an IPv6 address. */
+/**
+ * Starts a name server, and answers what asks it. A name without addresses does not exist, and none
+ * has an IPv6 address.
+ */
 export async function namesForTest(zone: Zone): Promise<Resolve> {
   const socket = createSocket('udp4');
   const asked = new Map<string, number>();

@@ -1,4 +1,5 @@
-// What is let go of when its time is over: a real engine, a real blob folder, and a clock that stands still until the test moves it.
+// What is let go of when its time is over: a real engine, a real blob folder, and a clock that
+// stands still until the test moves it.
 
 import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -56,7 +57,9 @@ interface Collecting {
   storedAt(key: BlobKey, at: Instant): void;
 }
 
-/** An engine with one endpoint, and a collector beside its own, which comes when the test says so. */
+/**
+ * An engine with one endpoint, and a collector beside its own, which comes when the test says so.
+ */
 async function collectingForTest(queueLimit = 100): Promise<Collecting> {
   const clock = new ManualClock();
   const data = await folderForTest();

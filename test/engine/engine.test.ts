@@ -116,7 +116,8 @@ test('a batch that waits is told how long by the batches that ended, however man
   const batch = { size: 1 };
   for (let count = 0; count < 2; count += 1) await ended(await submit(table, { batch }));
   clock.advance(seconds(1));
-  // With the only replica held, two batches are taken up and wait for their chunks; the next ones stay in the queue.
+  // With the only replica held, two batches are taken up and wait for their chunks; the next ones
+  // stay in the queue.
   const held = await submit({ path: gates.path('batches') });
   await until('it runs', async () => (await engine.runs.view(held, ANYBODY)).run.status === 'running');
   const [first, second, third, last] = [

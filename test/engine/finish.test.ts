@@ -50,7 +50,8 @@ describe('an outcome that cannot be written', () => {
     await ledger.deploy(deployment());
     const { claim } = await claimedRun(ledger, call());
     const asked: unknown[] = [];
-    // As a ledger whose connection breaks once an outcome is on its way: it alone knows what came of it.
+    // As a ledger whose connection breaks once an outcome is on its way: it alone knows what came
+    // of it.
     const losing: Pick<Ledger, 'finish'> = {
       finish(attempts, time) {
         asked.push(time);

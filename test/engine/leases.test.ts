@@ -15,7 +15,10 @@ import { claimedRun } from '../support/claimed.ts';
 import { faulty } from '../support/faulty.ts';
 import { until } from '../support/until.ts';
 
-/** A server with a run at work and one that was taken and let go of, and its sweeper, on a clock that the test moves. */
+/**
+ * A server with a run at work and one that was taken and let go of, and its sweeper, on a clock
+ * that the test moves.
+ */
 async function sweptForTest() {
   const clock = new ManualClock();
   const { store: ledger, failNext } = faulty(await openSqliteLedger(':memory:', clock));

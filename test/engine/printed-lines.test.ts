@@ -1,4 +1,5 @@
-// Whose line it is: what a program prints of one tenant's run is not read by another, however late it comes.
+// Whose line it is: what a program prints of one tenant's run is not read by another, however late
+// it comes.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -189,7 +189,8 @@ describe.concurrent('a server that stops', () => {
   });
 });
 
-// A ledger that has one server is written to between two of them; what is claimed there is what a server leaves that was killed.
+// A ledger that has one server is written to between two of them; what is claimed there is what a
+// server leaves that was killed.
 test.skipIf(onPostgres)(
   'a batch that ten servers were lost with fails, its chunks end, and the next batch runs',
   async ({ onTestFinished: whenDone }) => {

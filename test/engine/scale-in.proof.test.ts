@@ -20,7 +20,8 @@ test('no run is lost or started twice because its replica was about to be stoppe
         expect(ended).toMatchObject({ status: 'succeeded', attempts: [{ attempt: 1, outcome: 'succeeded' }] });
         expect(ended.attempts).toHaveLength(1);
         used.add(ended.attempts[0].replica);
-        // A gap that differs, so that runs come before the end of an idle replica, at it and after it.
+        // A gap that differs, so that runs come before the end of an idle replica, at it and after
+        // it.
         for (let look = 0; look < count % 8; look += 1) await server.endpoint('racy');
       }
     }),

@@ -1,4 +1,5 @@
-// Several servers on one Postgres database and one data folder: what one of them does, those who wait at another hear of.
+// Several servers on one Postgres database and one data folder: what one of them does, those who
+// wait at another hear of.
 
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { namesOf, openEvents } from '../support/events.ts';
@@ -83,7 +84,8 @@ describe.each([
   }) => {
     const { start, gates } = await serversForTest(whenDone, hintsCome);
     const a = await start({ rows });
-    // Its only slot is taken as long as the gate is closed, and it takes up the second batch all the same.
+    // Its only slot is taken as long as the gate is closed, and it takes up the second batch all
+    // the same.
     const stuck = await a.submit('rows', [{ id: 0, gate: gates.path('open') }]);
     await until('its chunk runs', async () => (await a.chunks(stuck))[0]?.status === 'running');
     const table = Array.from({ length: 12 }, (_, id) => ({ id, text: LARGE }));

@@ -14,8 +14,8 @@ interface Crowd {
   /** Submits a run that is known by its name; `gate` keeps it in the model until it is opened. */
   submit(name: string, wish?: { gate?: string; poison?: boolean }, options?: object): Promise<string>;
   /**
-   * Submits a poisonous run, and answers its id once it waits for its second attempt. No replica is ready again before what is done
-   * meanwhile is done.
+   * Submits a poisonous run, and answers its id once it waits for its second attempt. No replica is
+   * ready again before what is done meanwhile is done.
    */
   crash(meanwhile: () => Promise<unknown>): Promise<string>;
   /** Everybody who was in one process at the same time, as often as that changed. */
@@ -66,7 +66,10 @@ async function crowdForTest(whenDone: WhenDone, replicas: { min?: number; max?: 
   };
 }
 
-/** Submits a poisonous run and three others, and lets it take its process with it once all four are in there. */
+/**
+ * Submits a poisonous run and three others, and lets it take its process with it once all four are
+ * in there.
+ */
 async function poisonFour({ submit, gates, sightings }: Crowd): Promise<{ poison: string; innocent: string[] }> {
   const innocent = await Promise.all(['a', 'b', 'c'].map((name) => submit(name, { gate: 'innocent' })));
   // The last one, so that in its later attempts no other run waits for a replica of its own.
@@ -87,8 +90,8 @@ describe.concurrent('an input that kills its process', () => {
     gates.open('innocent');
     for (let attempt = 2; attempt <= LOST_WORKERS_MAX; attempt += 1) {
       await isInside(`poison ${attempt}`);
-      // More wait than the replica has places for, and the engine has seen them. Only the last stay in there: a replica that is back before
-      // the retry is due takes others first.
+      // More wait than the replica has places for, and the engine has seen them. Only the last stay
+      // in there: a replica that is back before the retry is due takes others first.
       const gate = attempt === LOST_WORKERS_MAX ? 'late' : 'innocent';
       await Promise.all(Array.from({ length: 5 }, (_, number) => submit(`late ${attempt}.${number}`, { gate })));
       await until('they wait', async () => (await server.endpoint('crowd')).backlog >= 5);

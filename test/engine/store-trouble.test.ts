@@ -1,4 +1,5 @@
-// What a store says is no outcome of a run: while blobs cannot be had, runs wait for them, and none of them fails.
+// What a store says is no outcome of a run: while blobs cannot be had, runs wait for them, and none
+// of them fails.
 
 import { existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';

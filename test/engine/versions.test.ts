@@ -1,4 +1,5 @@
-// What becomes of versions where the ledger has a bad moment. Nobody waits for the regular look here: the test has the engine look.
+// What becomes of versions where the ledger has a bad moment. Nobody waits for the regular look
+// here: the test has the engine look.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// What a watch finds by looking: the ledger is shared, and no hint ever comes. The test has the ticks pass.
+// What a watch finds by looking: the ledger is shared, and no hint ever comes. The test has the
+// ticks pass.
 
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { Leases } from '../../src/engine/leases.ts';

@@ -1,4 +1,5 @@
-// What a hint brings about. No interval ever fires in these tests, so nothing is looked for: it is the hint that does it.
+// What a hint brings about. No interval ever fires in these tests, so nothing is looked for: it is
+// the hint that does it.
 
 import { systemClock } from '../../src/system/clock.ts';
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';

@@ -1,5 +1,5 @@
-// The machine's clock is set under load: nothing waits, nothing is lost, nothing is made twice. And a server that stands still for longer than
-// its leases goes on with what it had.
+// The machine's clock is set under load: nothing waits, nothing is lost, nothing is made twice. And
+// a server that stands still for longer than its leases goes on with what it had.
 
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';

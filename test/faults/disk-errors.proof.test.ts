@@ -1,4 +1,5 @@
-// A disk that fails an fsync once and works again afterwards, which is how Linux tells of pages that it could not write.
+// A disk that fails an fsync once and works again afterwards, which is how Linux tells of pages
+// that it could not write.
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +16,10 @@ const SMALL = 'x'.repeat(15 * 1_024);
 /** Kept in a blob. */
 const LARGE = 'x'.repeat(64 * 1_024);
 
-/** Submits one after the other until one is refused, 1,000 at the most; answers the ids of those that were not. */
+/**
+ * Submits one after the other until one is refused, 1,000 at the most; answers the ids of those
+ * that were not.
+ */
 async function submitUntilRefused(server: ServerProcess, input: string): Promise<string[]> {
   const acknowledged: string[] = [];
   while (acknowledged.length < 1_000) {

@@ -1,4 +1,5 @@
-// A server that has few file descriptors, and for a while none to spare: what it cannot take it refuses, and what it has taken succeeds.
+// A server that has few file descriptors, and for a while none to spare: what it cannot take it
+// refuses, and what it has taken succeeds.
 
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -40,8 +41,8 @@ interface Acknowledged {
 }
 
 /**
- * Clients that submit one after the other, calls and batches, and one that fetches outputs, until they are told to go; what was acknowledged, and
- * what else was answered.
+ * Clients that submit one after the other, calls and batches, and one that fetches outputs, until
+ * they are told to go; what was acknowledged, and what else was answered.
  */
 class Crowd {
   readonly acknowledged: Acknowledged[] = [];

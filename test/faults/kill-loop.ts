@@ -1,5 +1,5 @@
-// `npm run faults [-- --rounds N --database postgres --servers 3]`: kills servers with SIGKILL at random moments, and shows that nothing
-// acknowledged is lost.
+// `npm run faults [-- --rounds N --database postgres --servers 3]`: kills servers with SIGKILL at
+// random moments, and shows that nothing acknowledged is lost.
 
 import { parseArgs } from 'node:util';
 import { startPostgres } from '../support/postgres.ts';
@@ -20,7 +20,10 @@ if (!onPostgres && (values.database !== 'sqlite' || servers !== 1))
 
 /** Long enough for all submits to be answered and part of them to be worked on. */
 const LATEST_KILL_MS = 1_500;
-/** On Postgres a round waits longest for the leases of the killed to lapse, so there are more kills in one. */
+/**
+ * On Postgres a round waits longest for the leases of the killed to lapse, so there are more kills
+ * in one.
+ */
 const KILLS = onPostgres ? 4 : 1;
 /** And so several rounds, each with a database of its own, go on at once. */
 const AT_ONCE = onPostgres ? 3 : 1;

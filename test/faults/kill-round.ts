@@ -1,5 +1,6 @@
-// One round of the fault "kill -9 of a server": submit, kill at a random moment, start again, and hold what is there against what was
-// acknowledged. Where several servers share a database, the others go on meanwhile.
+// One round of the fault "kill -9 of a server": submit, kill at a random moment, start again, and
+// hold what is there against what was acknowledged. Where several servers share a database, the
+// others go on meanwhile.
 
 import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -17,10 +18,16 @@ import { serve, type Served, serveCommand } from '../../tools/serve.ts';
 
 /** Submits before every kill. */
 const SUBMITS = 200;
-/** Every so many submits one is a table of this many rows, so that batches are killed in the middle too. */
+/**
+ * Every so many submits one is a table of this many rows, so that batches are killed in the middle
+ * too.
+ */
 const BATCH_EVERY = 20;
 const BATCH_ROWS = 40;
-/** For a run to end: a killed server's claims are taken back after 30 s where others share its ledger, and that may happen again. */
+/**
+ * For a run to end: a killed server's claims are taken back after 30 s where others share its
+ * ledger, and that may happen again.
+ */
 const PATIENCE_MS = 240_000;
 
 /** What a round does. */
@@ -28,7 +35,10 @@ export interface Round {
   /** The database that the servers share, empty; null for one server on SQLite. */
   readonly database: string | null;
   readonly servers: number;
-  /** The moments of the kills, one after the other: each counts in milliseconds from the first acknowledgement before it, so that no kill is for nothing. */
+  /**
+   * The moments of the kills, one after the other: each counts in milliseconds from the first
+   * acknowledgement before it, so that no kill is for nothing.
+   */
   readonly killsAfterMs: readonly number[];
 }
 
@@ -116,7 +126,10 @@ async function startVictim(config: string, data: string, database: string | null
   return { served: await serve(serveCommand(config, data), { env, stderr: 'inherit' }), marker };
 }
 
-/** Submits everything at once, to all servers: the ids that come back with a 202. A submit that the kill cuts off is nobody's promise. */
+/**
+ * Submits everything at once, to all servers: the ids that come back with a 202. A submit that the
+ * kill cuts off is nobody's promise.
+ */
 const submitAll = (urls: readonly string[]): Promise<string>[] =>
   Array.from({ length: SUBMITS }, (_, index) => submit(urls[index % urls.length]!, index));
 
@@ -138,7 +151,10 @@ interface Fault {
   readonly what: string;
 }
 
-/** What is wrong with a run that was acknowledged, once it has ended; null when it succeeded exactly once. */
+/**
+ * What is wrong with a run that was acknowledged, once it has ended; null when it succeeded exactly
+ * once.
+ */
 async function judge(url: string, id: string): Promise<Fault | null> {
   const giveUp = Date.now() + PATIENCE_MS;
   while (Date.now() < giveUp) {
@@ -178,7 +194,9 @@ async function brokenPromises(data: string, database: string | null): Promise<st
   }
 }
 
-/** Processes whose environment holds the marker, once those that are dying have had their moment. */
+/**
+ * Processes whose environment holds the marker, once those that are dying have had their moment.
+ */
 async function processesWith(marker: string): Promise<number[]> {
   let found = findProcesses(marker);
   for (let tries = 0; found.length > 0 && tries < 100; tries += 1) {
@@ -199,7 +217,8 @@ function environmentOf(pid: string): string {
   try {
     return readFileSync(`/proc/${pid}/environ`, 'latin1');
   } catch {
-    // It ended between the listing and the reading, or belongs to somebody else: either way it is no replica of ours.
+    // It ended between the listing and the reading, or belongs to somebody else: either way it is
+    // no replica of ours.
     return '';
   }
 }

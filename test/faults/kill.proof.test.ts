@@ -4,7 +4,8 @@ import { killRound } from './kill-round.ts';
 
 const faultless = { lost: [], endedTwice: [], leftBehind: [], broken: [] };
 
-// Three moments: while runs are being accepted, while replicas start, while they work. `npm run faults` tries random ones.
+// Three moments: while runs are being accepted, while replicas start, while they work. `npm run
+// faults` tries random ones.
 test.skipIf(onPostgres).for([40, 300, 900])(
   'a server killed %i ms after its first acknowledgement loses no acknowledged run, ends each once, and leaves no replica behind',
   async (killAfterMs) => {

@@ -1,5 +1,6 @@
-// One round of the fault "Postgres is away": a server takes calls and batches, its database stands still or is shut down for a time, and when
-// it is back everything that was acknowledged succeeds, once. Meanwhile who asks is told the truth.
+// One round of the fault "Postgres is away": a server takes calls and batches, its database stands
+// still or is shut down for a time, and when it is back everything that was acknowledged succeeds,
+// once. Meanwhile who asks is told the truth.
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,7 +10,10 @@ import type { RunBody } from '../../src/wire/runs.ts';
 import { serve, serveCommand } from '../../tools/serve.ts';
 import type { StoppablePostgres } from '../support/postgres.ts';
 
-/** How the database is away: its processes stand still and keep their connections, or it is shut down and started again. */
+/**
+ * How the database is away: its processes stand still and keep their connections, or it is shut
+ * down and started again.
+ */
 export type Outage = 'frozen' | 'shut down';
 
 /** Rows of each batch, of which every row takes a few milliseconds. */

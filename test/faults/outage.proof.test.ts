@@ -8,7 +8,8 @@ beforeAll(async () => {
 });
 afterAll(() => postgres.stop());
 
-// The outages that ended acknowledged batches. `npm run outages` has shorter and longer ones of both kinds.
+// The outages that ended acknowledged batches. `npm run outages` has shorter and longer ones of
+// both kinds.
 test.for<[Outage, number]>([
   ['shut down', 17],
   ['frozen', 17],

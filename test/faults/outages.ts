@@ -1,5 +1,6 @@
-// `npm run outages [-- --seconds 1,5,10,15,20,30,60 --kind frozen]`: takes Postgres away from a server at work, for as long as each of these,
-// standing still and shut down, and shows that no acknowledged run fails.
+// `npm run outages [-- --seconds 1,5,10,15,20,30,60 --kind frozen]`: takes Postgres away from a
+// server at work, for as long as each of these, standing still and shut down, and shows that no
+// acknowledged run fails.
 
 import { parseArgs } from 'node:util';
 import { startStoppablePostgres } from '../support/postgres.ts';

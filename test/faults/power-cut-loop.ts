@@ -1,5 +1,6 @@
-// `node test/faults/power-cut-loop.ts [--cuts N] [--seed N]`: cuts the power at N random moments of a recording, and shows that nothing
-// acknowledged is lost. The seed that it prints throws the coins again, on a recording that is never quite the same.
+// `node test/faults/power-cut-loop.ts [--cuts N] [--seed N]`: cuts the power at N random moments of
+// a recording, and shows that nothing acknowledged is lost. The seed that it prints throws the
+// coins again, on a recording that is never quite the same.
 
 import { parseArgs } from 'node:util';
 import { coins } from './coins.ts';
@@ -15,7 +16,8 @@ const cuts = Number(values.cuts);
 let acknowledged = 0;
 let faults = 0;
 for (let cut = 0; cut < cuts; cut += 1) {
-  // Every other one at the moment that loses most easily: when something has just been acknowledged.
+  // Every other one at the moment that loses most easily: when something has just been
+  // acknowledged.
   const said = recording.said[number(recording.said.length)]!.at + 1;
   const at = cut % 2 === 0 ? said : number(recording.length);
   const report = await playCut(recording, at, 'honest', coin);

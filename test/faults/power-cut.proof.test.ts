@@ -3,7 +3,8 @@ import { noFaultyDisk } from '../support/faulty-disk.ts';
 import { coins } from './coins.ts';
 import { playCut, type Recording, recordWork } from './power-cut.ts';
 
-// A few moments, the same in every run of the tests; `node test/faults/power-cut-loop.ts` tries many.
+// A few moments, the same in every run of the tests; `node test/faults/power-cut-loop.ts` tries
+// many.
 describe.skipIf(noFaultyDisk !== null)(`a power cut (${noFaultyDisk ?? 'on a recording'})`, () => {
   let recording: Recording;
   beforeAll(() => {

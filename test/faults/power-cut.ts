@@ -1,5 +1,6 @@
-// A power cut, played on a recording of what a working ledger did to its disk. A cut keeps what was synced; of everything else each sector,
-// and each change of a name, is kept or lost by the throw of a coin. Whatever was acknowledged before it must be there afterwards.
+// A power cut, played on a recording of what a working ledger did to its disk. A cut keeps what was
+// synced; of everything else each sector, and each change of a name, is kept or lost by the throw
+// of a coin. Whatever was acknowledged before it must be there afterwards.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -88,7 +89,10 @@ class Reader {
   readonly #data: string;
   /** By their paths within the data folder, whose own is empty. */
   readonly #folders = new Map<string, RecordedFolder>();
-  /** Files and folders by the inode that they have at the moment; an inode is used again after its file is gone. */
+  /**
+   * Files and folders by the inode that they have at the moment; an inode is used again after its
+   * file is gone.
+   */
   readonly #byInode = new Map<string, RecordedFile | RecordedFolder>();
   readonly #syncing = new Map<string, number[]>();
   readonly #said: { at: number; what: string; runId: RunId }[] = [];

@@ -1,6 +1,8 @@
-// `npm run slow-clients [-- --connections 1000 --seconds 20]`: what a healthy client waits for a submit while slowhttptest holds as many slow
-// connections as it can, by its three ways: headers, bodies and answers a few bytes at a time. It prints the ratio to what the client waits
-// without them; at most twice as long is asked. slowhttptest is a package of Debian's; without it this says so and does nothing.
+// `npm run slow-clients [-- --connections 1000 --seconds 20]`: what a healthy client waits for a
+// submit while slowhttptest holds as many slow connections as it can, by its three ways: headers,
+// bodies and answers a few bytes at a time. It prints the ratio to what the client waits without
+// them; at most twice as long is asked. slowhttptest is a package of Debian's; without it this says
+// so and does nothing.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,7 +20,10 @@ const { values } = parseArgs({
 });
 const seconds = Number(values.seconds);
 
-/** Submits a second of the healthy client: far from what the server can do, so that its waits are those of the connections and not of work. */
+/**
+ * Submits a second of the healthy client: far from what the server can do, so that its waits are
+ * those of the connections and not of work.
+ */
 const SUBMITS_PER_SECOND = 50;
 /** An answer that does not fit into the buffers of a socket. */
 const LARGE_BYTES = 8 * 1_024 * 1_024;
@@ -98,7 +103,10 @@ function startAttack(argv: readonly string[]): Attack {
   };
 }
 
-/** How long each submit took, in milliseconds, from when it was due: one that waits for another waits, too. */
+/**
+ * How long each submit took, in milliseconds, from when it was due: one that waits for another
+ * waits, too.
+ */
 async function submitFor(lasts: number): Promise<number[]> {
   const startedAt = performance.now();
   const submits = Array.from({ length: lasts * SUBMITS_PER_SECOND }, async (_, place) => {

@@ -1,4 +1,5 @@
-// Who may do what, of every route there is: made from the table, so that a route which is added is held to it as well.
+// Who may do what, of every route there is: made from the table, so that a route which is added is
+// held to it as well.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newKey } from '../../src/http/access/key-format.ts';
@@ -61,7 +62,10 @@ afterAll(async () => {
   for (const cleanUp of cleanUps) await cleanUp();
 });
 
-/** What the parameters of a path are in these requests. A route with another parameter says here what it is. */
+/**
+ * What the parameters of a path are in these requests. A route with another parameter says here
+ * what it is.
+ */
 const parameters = (path: string): Readonly<Record<string, string>> => ({
   endpoint: isFaced(path) ? 'faced' : 'echo',
   id: runId,
@@ -70,7 +74,9 @@ const parameters = (path: string): Readonly<Record<string, string>> => ({
   capture: CAPTURE,
 });
 
-/** Routes that only an endpoint with another server's face has; they refuse in that server's words. */
+/**
+ * Routes that only an endpoint with another server's face has; they refuse in that server's words.
+ */
 const isFaced = (path: string): boolean => /^\/endpoints\/:endpoint\/(?:health|info)$/.test(path);
 
 function pathOf({ path }: Route): string {

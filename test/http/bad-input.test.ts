@@ -72,7 +72,8 @@ describe('bytes that are no request', () => {
       const heard = await sendBytes(server.url, bytes);
       expect(heard).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
       const [head, ...body] = heard.split('\r\n\r\n');
-      // One answer, and nothing behind it: what follows a broken request is never read as another one.
+      // One answer, and nothing behind it: what follows a broken request is never read as another
+      // one.
       expect(heard.match(/HTTP\/1\.1 \d{3}/g)).toHaveLength(1);
       expect(head!.toLowerCase()).toContain('content-type: application/problem+json');
       expect(head!.toLowerCase()).toContain('connection: close');

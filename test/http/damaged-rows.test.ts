@@ -1,4 +1,5 @@
-// Rows that somebody else has written into, or that a disk has changed: who reads others with them is not kept from those.
+// Rows that somebody else has written into, or that a disk has changed: who reads others with them
+// is not kept from those.
 
 import { DatabaseSync } from 'node:sqlite';
 import { expect, onTestFinished, test } from 'vitest';

@@ -303,7 +303,8 @@ describe('a server that stops', () => {
     expect(await rest.ended).toBe(true);
     expect(namesOf(rest.events)).toContain('attempt 1 released');
     const names = namesOf([...before.events, ...rest.events]);
-    // What the model said when it was stopped is a line as well, and may come at the end of the first stream.
+    // What the model said when it was stopped is a line as well, and may come at the end of the
+    // first stream.
     expect(names.filter((name) => name !== 'log stopped')).toEqual([
       'status queued',
       'attempt 1 begun',

@@ -10,7 +10,8 @@ test('a body far larger than what is held comes back byte for byte, and the serv
   const { url, child } = await startServerProcess(await folderForTest(), {
     pipe: { model: ['node', 'pipe.js'], mode: 'async' },
   });
-  // What a server needs once, for its code and for what the collector lets lie, it has after this one.
+  // What a server needs once, for its code and for what the collector lets lie, it has after this
+  // one.
   await throughAndBack(url, child.pid!, 'pipe', WARM_UP_BYTES);
   const { sent, whole, inRanges, grownBytes } = await throughAndBack(url, child.pid!, 'pipe', BYTES);
   expect(sent.bytes).toBe(BYTES);

@@ -60,7 +60,8 @@ test('exactly as many runs are queued as the limit says, however many come at on
   expect(await runsOf('narrow')).toHaveLength(6);
   expect(await server.endpoint('narrow')).toMatchObject({ queue_limit: 5, queued: 5, running: 1 });
 
-  // A key that has its run is a replay, and needs no place; one that was refused is free to come again.
+  // A key that has its run is a replay, and needs no place; one that was refused is free to come
+  // again.
   const place = answers.findIndex(({ status }) => status === 202);
   const again = await server.post(
     '/endpoints/narrow/invoke',
@@ -95,7 +96,8 @@ test('a batch counts once, however many chunks it has', async () => {
   const table = `id,fail\n${'1,hang\n'.repeat(10)}`;
   const first = await server.postRaw('/endpoints/batches/invoke', 'text/csv', table);
   await server.inStatus(first.json.run_id, 'running');
-  // Two batches of an endpoint with one slot are at work: the second is cut while the first is executed.
+  // Two batches of an endpoint with one slot are at work: the second is cut while the first is
+  // executed.
   const second = await server.postRaw('/endpoints/batches/invoke', 'text/csv', table);
   await server.inStatus(second.json.run_id, 'running');
   const third = await server.postRaw('/endpoints/batches/invoke', 'text/csv', table);

@@ -99,7 +99,8 @@ describe('logs that are followed', () => {
     await server.inStatus(runId, 'running');
     await server.send('DELETE', `/runs/${runId}`);
     expect(await followed.ended).toBe(true);
-    // Which of the two comes first is told by neither: the one is the model's, and the other the server's.
+    // Which of the two comes first is told by neither: the one is the model's, and the other the
+    // server's.
     expect(followed.text()).toMatch(/ stopped\n/);
     expect(followed.text()).toMatch(/ \[server\] attempt 1 cancelled\n/);
   });

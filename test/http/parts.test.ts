@@ -34,7 +34,10 @@ async function follow(runId: string, headers: Record<string, string> = {}): Prom
   return opened;
 }
 
-/** `0-2 succeeded` for each part in the order of rows, whatever the order in which they came, and `end` where it came. */
+/**
+ * `0-2 succeeded` for each part in the order of rows, whatever the order in which they came, and
+ * `end` where it came.
+ */
 const partsOf = (events: readonly SeenEvent[]): string[] => {
   const parts = events.filter(({ event }) => event === 'part').map(({ data }) => data);
   const inOrder = parts.toSorted((a, b) => a.rows.from - b.rows.from);

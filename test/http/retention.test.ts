@@ -1,4 +1,5 @@
-// A server whose runs ended longer ago than their retention: the ledger is let go of between two servers, on a clock that is days ahead.
+// A server whose runs ended longer ago than their retention: the ledger is let go of between two
+// servers, on a clock that is days ahead.
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { days } from '../../src/domain/time.ts';

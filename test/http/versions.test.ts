@@ -15,7 +15,9 @@ beforeEach(async () => {
 });
 
 const ANYTHING = { model: './anything.ts', mode: 'async' } as const;
-/** The same model under a name in its environment, so that a run can tell which version executes it. */
+/**
+ * The same model under a name in its environment, so that a run can tell which version executes it.
+ */
 const named = (name: string, changes: object = {}) => ({
   ...ANYTHING,
   env: { ...KEPT_COMPILED, NAME: name },

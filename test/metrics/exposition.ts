@@ -1,4 +1,5 @@
-// A reader of Prometheus' text format, as strict as the format is: https://prometheus.io/docs/instrumenting/exposition_formats/
+// A reader of Prometheus' text format, as strict as the format is:
+// https://prometheus.io/docs/instrumenting/exposition_formats/
 
 /** A sample: the name of its line, its labels and its value. */
 interface Sample {
@@ -21,7 +22,8 @@ const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)/y;
 /**
  * Reads a whole answer.
  *
- * @throws Error for whatever a scraper would not read: a line of no form, a sample before its metric, a metric or a sample twice
+ * @throws Error for whatever a scraper would not read: a line of no form, a sample before its
+ *   metric, a metric or a sample twice
  */
 export function readExposition(text: string): Map<string, Family> {
   if (!text.endsWith('\n')) throw new Error('The last line has no end.');
@@ -57,7 +59,8 @@ function readSample(line: string): Sample {
     read[label] = text!.replaceAll(/\\(.)/g, (_, escaped: string) => (escaped === 'n' ? '\n' : escaped));
   }
   const number = value === '+Inf' ? Infinity : Number(value);
-  // Whatever Go's ParseFloat takes, which looks at no case here; prom-client writes Nan for a mean of nothing.
+  // Whatever Go's ParseFloat takes, which looks at no case here; prom-client writes Nan for a mean
+  // of nothing.
   if (Number.isNaN(number) && !/^nan$/i.test(value!)) throw new Error(`${line} has no value.`);
   return { name, labels: read, value: number };
 }

@@ -1,4 +1,5 @@
-// Nothing that a model raises, returns or leaves behind ends its runner: the run has an answer, and the next one is worked on by the same process.
+// Nothing that a model raises, returns or leaves behind ends its runner: the run has an answer, and
+// the next one is worked on by the same process.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Reply } from '../../src/replicas/contract.ts';

@@ -130,7 +130,8 @@ describe.skipIf(!hasPython)(`a model in Python (${NO_PYTHON} where this is skipp
     });
   });
 
-  // Tables in which only a reader of ours finds a fault: Python reads deeper, and takes the last of two members.
+  // Tables in which only a reader of ours finds a fault: Python reads deeper, and takes the last of
+  // two members.
   const TAKEN = new Set(['65 levels', '65 levels in instances', 'instances twice']);
   test.each(MALFORMED.filter(({ what }) => !TAKEN.has(what)))(
     'is not run on a table that one in TypeScript is not run on: $what ($format)',

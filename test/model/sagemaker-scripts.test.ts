@@ -1,4 +1,5 @@
-// SageMaker scripts as SageMaker's own toolkits call them: with a context where their functions take one, and without a header line in their CSV.
+// SageMaker scripts as SageMaker's own toolkits call them: with a context where their functions
+// take one, and without a header line in their CSV.
 
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// Breakages of what the room client hands in and gets back: tables, jobs, parts and answers that are kept.
+// Breakages of what the room client hands in and gets back: tables, jobs, parts and answers that
+// are kept.
 
 import type { Mutation } from './mutation.ts';
 

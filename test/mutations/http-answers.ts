@@ -1,4 +1,5 @@
-// Breakages of the bodies of the room http: what came is read whole, or refused, and what is answered is all of it.
+// Breakages of the bodies of the room http: what came is read whole, or refused, and what is
+// answered is all of it.
 
 import type { Mutation } from './mutation.ts';
 

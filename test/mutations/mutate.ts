@@ -1,11 +1,14 @@
-// `npm run mutations [-- --short] [-- --room name] [-- --only text] [-- --check]`: breaks one place of a room after the other, and shows
-// which test of which file notices, and by what; `text` is in its sentence or in the path of its file. A breakage that none notices is a hole in the tests, or a guard that guards nothing.
+// `npm run mutations [-- --short] [-- --room name] [-- --only text] [-- --check]`: breaks one place
+// of a room after the other, and shows which test of which file notices, and by what; `text` is in
+// its sentence or in the path of its file. A breakage that none notices is a hole in the tests, or
+// a guard that guards nothing.
 //
-// The tree is copied, each breakage is made in the copy, and the room's tests run there until the first one fails: two files at a time,
-// so that the one that notices first spares the rest of the other.
-// --short tries the classic ones (the attempt guard, the state guard, the counter's condition, the lease), and of all others as many as a
-// day has turns: which, goes by the date, so that CI has tried every one in a week or two.
-// --check breaks nothing: it holds the list against the code, so that a change of the code that makes a breakage impossible is seen at once.
+// The tree is copied, each breakage is made in the copy, and the room's tests run there until the
+// first one fails: two files at a time, so that the one that notices first spares the rest of the
+// other. --short tries the classic ones (the attempt guard, the state guard, the counter's
+// condition, the lease), and of all others as many as a day has turns: which, goes by the date, so
+// that CI has tried every one in a week or two. --check breaks nothing: it holds the list against
+// the code, so that a change of the code that makes a breakage impossible is seen at once.
 
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -76,7 +79,10 @@ function todays(rest: readonly Trial[]): Trial[] {
   return rest.filter((_, place) => place % turns === today);
 }
 
-/** Breakages that are not possible any more: their text is not in its file once and once only, or a test file of theirs is gone. */
+/**
+ * Breakages that are not possible any more: their text is not in its file once and once only, or a
+ * test file of theirs is gone.
+ */
 async function rotten(): Promise<string[]> {
   const found = await Promise.all(
     trials.map(async (trial) => {
@@ -102,7 +108,10 @@ async function copyOfTree(): Promise<string> {
   return folder;
 }
 
-/** The first test that fails in a copy, with its file and by what it fails, or null where all of them pass. */
+/**
+ * The first test that fails in a copy, with its file and by what it fails, or null where all of
+ * them pass.
+ */
 async function firstFailure(
   copy: string,
   tests: readonly string[],
@@ -132,7 +141,8 @@ async function firstFailure(
   const code = await ended;
   clearTimeout(timer);
   if (code === null) return '(the tests did not come to an end)';
-  // The report and not the exit code, which is 0 where the first failure kept a whole file from being run.
+  // The report and not the exit code, which is 0 where the first failure kept a whole file from
+  // being run.
   const { success, testResults } = JSON.parse(await readFile(report, 'utf8')) as Report;
   if (success) return null;
   const failed = testResults
@@ -203,7 +213,8 @@ async function main(): Promise<boolean> {
       postgres = await startPostgres();
       const url = new URL(await postgres.newDatabase());
       url.pathname = '/postgres';
-      // Without the first of these, the tests that need a Postgres are not among those that may be run.
+      // Without the first of these, the tests that need a Postgres are not among those that may be
+      // run.
       Object.assign(environment, { CLAIMCHECK_TEST_LEDGER: 'postgres', CLAIMCHECK_TEST_POSTGRES_URL: url.href });
     }
     for (const room of new Set(trials.map((trial) => trial.room))) {

@@ -12,9 +12,15 @@ export interface Mutation {
   /** Text that the file has once, and once only, so that the list cannot rot unseen. */
   readonly find: string;
   readonly replace: string;
-  /** One of the four that every driver must be tried with wherever tests run: attempt guard, state guard, counter condition, lease. */
+  /**
+   * One of the four that every driver must be tried with wherever tests run: attempt guard, state
+   * guard, counter condition, lease.
+   */
   readonly isClassic?: true;
-  /** The test files that should notice, where they are not the room's usual ones: names in the room's test folder without `.test.ts`. */
+  /**
+   * The test files that should notice, where they are not the room's usual ones: names in the
+   * room's test folder without `.test.ts`.
+   */
   readonly tests?: readonly string[];
 }
 
@@ -25,7 +31,10 @@ export interface Room {
   readonly sources: string;
   /** Where its tests are. */
   readonly tests: string;
-  /** The test files that notice most of its breakages; null where each file has its mirror, `retry.ts` in `retry.test.ts`. */
+  /**
+   * The test files that notice most of its breakages; null where each file has its mirror,
+   * `retry.ts` in `retry.test.ts`.
+   */
   readonly usual: readonly string[] | null;
   readonly mutations: readonly Mutation[];
 }

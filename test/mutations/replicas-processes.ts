@@ -1,4 +1,5 @@
-// Breakages of the processes of the room replicas: nobody else is believed, nothing is left behind, and a fault is blamed on who had it.
+// Breakages of the processes of the room replicas: nobody else is believed, nothing is left behind,
+// and a fault is blamed on who had it.
 
 import type { Mutation } from './mutation.ts';
 

@@ -16,7 +16,10 @@ import { REPLICAS_MUTATIONS } from './replicas.ts';
 import { SQLITE_MUTATIONS } from './sqlite.ts';
 import { WEBHOOKS_MUTATIONS } from './webhooks.ts';
 
-/** A room whose test files mirror its files; `folder` says where it is, if it is not called as it is here. */
+/**
+ * A room whose test files mirror its files; `folder` says where it is, if it is not called as it is
+ * here.
+ */
 const mirrored = (name: Room['name'], mutations: Room['mutations'], folder: string = name): Room => ({
   name,
   sources: `src/${folder}`,

@@ -1,4 +1,5 @@
-// Breakages of the SQLite driver. A parameter that a statement no longer needs stays in it, because SQLite refuses one too many.
+// Breakages of the SQLite driver. A parameter that a statement no longer needs stays in it, because
+// SQLite refuses one too many.
 
 import type { Mutation } from './mutation.ts';
 

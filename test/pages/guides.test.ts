@@ -1,4 +1,5 @@
-// The guides, followed as they stand: their files are written, their commands typed in, and their cells run, against a real server.
+// The guides, followed as they stand: their files are written, their commands typed in, and their
+// cells run, against a real server.
 
 import { spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
@@ -27,7 +28,8 @@ beforeAll(async () => {
   server = await serve(serveCommand(join(folder, 'claimcheck.config.ts'), join(folder, '.claimcheck')), {
     cwd: folder,
   });
-  // Node as this test has it, and npx without a look at the registry or a word on how this machine's npm is set up.
+  // Node as this test has it, and npx without a look at the registry or a word on how this
+  // machine's npm is set up.
   const path = [dirname(process.execPath), process.env['PATH']].join(delimiter);
   environment = {
     ...process.env,
@@ -75,7 +77,10 @@ describe.skipIf(!hasPython)(`from a notebook${hasPython ? '' : ` (${NO_PYTHON})`
     });
 });
 
-/** Where Python finds the one package that the page needs; it is installed for this test where the machine has none. */
+/**
+ * Where Python finds the one package that the page needs; it is installed for this test where the
+ * machine has none.
+ */
 function withRequests(home: string): NodeJS.ProcessEnv {
   if (spawnSync('python3', ['-c', 'import requests']).status === 0) return {};
   const target = join(home, 'python');

@@ -62,7 +62,10 @@ for (const block of blocks) {
   });
 }
 
-/** What a block prints when it is run from the root of the repository, against the server of this test. */
+/**
+ * What a block prints when it is run from the root of the repository, against the server of this
+ * test.
+ */
 async function run({ language, text }: Block): Promise<string> {
   const here = text.replaceAll(ADDRESS, url).replaceAll('descriptors.csv', join(folder, 'descriptors.csv'));
   if (language === 'sh') return output('bash', ['-e', '-o', 'pipefail', '-c', here]);

@@ -16,7 +16,10 @@ import { until } from '../support/until.ts';
 const page = await readFile(new URL('../../docs/webhooks.md', import.meta.url), 'utf8');
 const example = (language: string): string => new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, 's').exec(page)![1]!;
 
-/** A program that reads a webhook from its standard input by the page's example, and prints the id of its run. */
+/**
+ * A program that reads a webhook from its standard input by the page's example, and prints the id
+ * of its run.
+ */
 const PROGRAMS = {
   js: {
     command: process.execPath,

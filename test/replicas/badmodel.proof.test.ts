@@ -1,4 +1,5 @@
-// A server with one endpoint for each way to misbehave, and a healthy one: every way ends its own run with the right error, and nothing else.
+// A server with one endpoint for each way to misbehave, and a healthy one: every way ends its own
+// run with the right error, and nothing else.
 
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -53,7 +54,10 @@ afterAll(async () => {
   expect([...markerOf.values()].flatMap(processesWith)).toEqual([]);
 });
 
-/** A run's end, and that a run of its endpoint after it and one of the healthy endpoint meanwhile are as if nothing had been. */
+/**
+ * A run's end, and that a run of its endpoint after it and one of the healthy endpoint meanwhile
+ * are as if nothing had been.
+ */
 async function harm(endpoint: string, wish: unknown): Promise<Anything> {
   const runId = await server.submit(endpoint, wish);
   const meanwhile = await server.ended(await server.submit('healthy', { do: 'nothing' }));

@@ -1,4 +1,5 @@
-// A container as a command: the line of docs/models.md as it stands, around an image that is made, without a network, of this machine's Node.
+// A container as a command: the line of docs/models.md as it stands, around an image that is made,
+// without a network, of this machine's Node.
 
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -16,19 +17,31 @@ const page = readFileSync(new URL('../../docs/models.md', import.meta.url), 'utf
 /** The line of the page, with the image `scores:1` and the label `claimcheck=scores`. */
 const line = /'(exec docker run .*)'/.exec(page)?.[1];
 
-/** A unique name: of the image, of its containers' label, and in the environment of the commands that run them. */
+/**
+ * A unique name: of the image, of its containers' label, and in the environment of the commands
+ * that run them.
+ */
 const marker = `claimcheck-test-${randomUUID()}`;
 
-/** How an engine is called: its program, and what stands before and after the word `run` on a machine that lets it do less. */
+/**
+ * How an engine is called: its program, and what stands before and after the word `run` on a
+ * machine that lets it do less.
+ */
 interface Engine {
   readonly program: string;
   readonly before: readonly string[];
   readonly after: readonly string[];
 }
 
-/** Inside a container a process may not raise its limits, as an engine does unless it is told lower ones. */
+/**
+ * Inside a container a process may not raise its limits, as an engine does unless it is told lower
+ * ones.
+ */
 const LOW_LIMITS = ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024'];
-/** Docker, or Podman as root (without that it needs set-user-id programs, which replicas are kept from), with its own runtime or runc. */
+/**
+ * Docker, or Podman as root (without that it needs set-user-id programs, which replicas are kept
+ * from), with its own runtime or runc.
+ */
 const CANDIDATES: readonly Engine[] = [
   { program: 'docker', before: [], after: [] },
   ...(process.getuid?.() === 0

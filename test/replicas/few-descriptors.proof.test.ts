@@ -1,4 +1,5 @@
-// A server that has no file descriptors left for a replica: its start has failed, and the server goes on.
+// A server that has no file descriptors left for a replica: its start has failed, and the server
+// goes on.
 
 import { execFile, spawnSync } from 'node:child_process';
 import { join } from 'node:path';

@@ -62,7 +62,8 @@ export async function fleetForTest(written: EndpointFile, options: FleetOptions 
     changes: () => changes,
     slot: () =>
       until('a slot is free', () => {
-        // Asked for again and again, as the engine does: a first start may fail, as when somebody else takes its port.
+        // Asked for again and again, as the engine does: a first start may fail, as when somebody
+        // else takes its port.
         supervisor.demand(1);
         return supervisor.reserve(1)[0];
       }),

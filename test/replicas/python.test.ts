@@ -128,7 +128,8 @@ if __name__ == "__main__": raise RuntimeError("It was run.")
     await writeFile(join(dirname(file), 'weights.py'), 'VALUE = 7');
     const { slot } = await fleetForTest({ model: file, replicas: { min: 1 } });
     expect(await told(await slot(), 1)).toEqual(['my model.v2', 7, [file], file, false]);
-    // A cached form of the file would be taken for the file itself when that is edited within the same second.
+    // A cached form of the file would be taken for the file itself when that is edited within the
+    // same second.
     expect(await readdir(join(dirname(file), '__pycache__'))).toEqual([expect.stringMatching(/^weights\./)]);
   });
 
@@ -283,7 +284,10 @@ def invoke(input): pass
 });
 
 describe.skipIf(!hasPython)('the bytecode of the Python runner', () => {
-  /** The folders of bytecode that an inspection leaves beside the runner, whose folder has this owner. */
+  /**
+   * The folders of bytecode that an inspection leaves beside the runner, whose folder has this
+   * owner.
+   */
   async function leftBy(owner: number): Promise<string[]> {
     const folder = join(await folderForTest(), 'python');
     await cp(RUNNER, folder, { recursive: true, filter: (source) => !source.includes('__pycache__') });

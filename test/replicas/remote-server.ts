@@ -1,4 +1,5 @@
-// A model server that somebody else runs: it can fail, hang, disappear and come back on the same port.
+// A model server that somebody else runs: it can fail, hang, disappear and come back on the same
+// port.
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -6,7 +7,10 @@ import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 import type { WhenDone } from '../support/folder.ts';
 
-/** How an invocation is answered: with its body, a status and no word of why, a failure as our runner declares it, elsewhere, not at all, or without an end. */
+/**
+ * How an invocation is answered: with its body, a status and no word of why, a failure as our
+ * runner declares it, elsewhere, not at all, or without an end.
+ */
 type Manner = 'echo' | 'status 500' | 'declared failure' | 'redirect' | 'hang' | 'hang-up' | 'no end';
 
 /** The server, and what it has seen. */

@@ -75,7 +75,10 @@ describe.for(RUNTIMES)('a replica of the $runtime runtime', ({ runtime, model, i
   });
 });
 
-/** A supervisor in a process of its own, and the first line that it prints: its replica's process id. */
+/**
+ * A supervisor in a process of its own, and the first line that it prints: its replica's process
+ * id.
+ */
 function superviseElsewhere(runtime: string, sockets: string): { server: ChildProcess; said: Promise<string> } {
   const server = spawn(process.execPath, [join(FIXTURES, 'supervise.ts'), runtime, sockets], {
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -1,4 +1,5 @@
-// Stopping replicas that will not stop takes as long as their grace: these tests wait for it together.
+// Stopping replicas that will not stop takes as long as their grace: these tests wait for it
+// together.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { beforeEach, describe, test } from 'vitest';

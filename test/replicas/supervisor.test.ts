@@ -469,7 +469,8 @@ test('where max is one, a replica that ends slowly is gone before the next one s
   const pid = (await told(await slot(), { do: 'pid' })) as number;
   supervisor.demand(0);
   await until('it is told to end', () => supervisor.counts().current === 0);
-  // One that is ready a moment before it is asked for may have been idle for too long already, and another one started.
+  // One that is ready a moment before it is asked for may have been idle for too long already, and
+  // another one started.
   const before = launched.length;
   supervisor.demand(1);
   expect(isAlive(pid)).toBe(true);

@@ -102,7 +102,8 @@ test('spearmanr is the correlation of the signs of all pairs of ranks, however m
   fc.assert(
     fc.property(pairs, (rows) => {
       const [targets, predictions] = [rows.map(([target]) => target), rows.map(([, prediction]) => prediction)];
-      // A rank is half a row more than the number of rows below plus half of those at the same height: sums over pairs, with no sorting.
+      // A rank is half a row more than the number of rows below plus half of those at the same
+      // height: sums over pairs, with no sorting.
       const rank = (values: readonly number[], value: number): number =>
         values.reduce((sum, other) => sum + (Math.sign(value - other) + 1) / 2, 0.5);
       const centred = (values: readonly number[]): number[] => {

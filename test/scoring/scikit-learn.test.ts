@@ -1,4 +1,5 @@
-// Holds the metrics against what scikit-learn and SciPy themselves say of the same tables; tools/scikit-learn-fixtures.py wrote it down.
+// Holds the metrics against what scikit-learn and SciPy themselves say of the same tables;
+// tools/scikit-learn-fixtures.py wrote it down.
 
 import { expect, test } from 'vitest';
 import type { ClassificationMetrics, RegressionMetrics, Task } from '../../src/domain/scoring.ts';
@@ -11,7 +12,8 @@ type RegressionNumbers = Pick<RegressionMetrics, 'rmse' | 'mae' | 'medae' | 'r2'
 
 /** Where docs/captures.md promises another number than scikit-learn gives, and which. */
 const OURS: Readonly<Record<string, Partial<RegressionNumbers>>> = {
-  // The same targets are seen to be the same. scikit-learn divides by what rounding has left of their variance.
+  // The same targets are seen to be the same. scikit-learn divides by what rounding has left of
+  // their variance.
   'constant targets whose mean is rounded, predicted inexactly': { r2: 0 },
   // What the formula says. scikit-learn divides by a sum of squares that is infinite, or 0.
   'errors whose squares no number holds': { r2: -3 },
@@ -70,7 +72,10 @@ test('every table has a name of its own, and what is listed is a table', () => {
   expect(Object.keys(OURS).filter((name) => !names.has(name))).toEqual([]);
 });
 
-/** The metrics of an output, by the way that a captured run goes: as tables whose columns have names. */
+/**
+ * The metrics of an output, by the way that a captured run goes: as tables whose columns have
+ * names.
+ */
 function scored(task: Task, targets: readonly unknown[], output: readonly Row[]): unknown {
   const table = (rows: readonly Row[]) => ({ bytes: encodeRows(rows, 'jsonl'), format: 'jsonl' as const });
   return scoreTable({
@@ -90,6 +95,9 @@ function nearly(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, nearly(one)]));
 }
 
-/** Zero is met by zero alone: a number as small as rounding leaves it may be an error of numbers as small. */
+/**
+ * Zero is met by zero alone: a number as small as rounding leaves it may be an error of numbers as
+ * small.
+ */
 const isNear = (other: unknown, value: number): boolean =>
   typeof other === 'number' && Math.abs(other - value) <= 1e-9 * Math.abs(value);

@@ -36,7 +36,9 @@ export const answering =
 /** Never says anything. */
 export const hanging: Behaviour = () => {};
 
-/** Says that all is well or is not, and then goes on with its body for as long as anybody listens. */
+/**
+ * Says that all is well or is not, and then goes on with its body for as long as anybody listens.
+ */
 export const endless =
   (status: number): Behaviour =>
   (response) => {

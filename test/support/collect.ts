@@ -6,7 +6,10 @@ import { blobFolder, ledgerFile } from '../../src/config/config.ts';
 import { after, type Duration } from '../../src/domain/time.ts';
 import { openSqliteLedger } from '../../src/stores/ledger/sqlite/driver.ts';
 
-/** Lets go of what is no longer to be kept so long from now, in the data of a server that has stopped. */
+/**
+ * Lets go of what is no longer to be kept so long from now, in the data of a server that has
+ * stopped.
+ */
 export async function collectIn(data: string, later: Duration): Promise<void> {
   const ledger = await openSqliteLedger(ledgerFile(data), {
     ...systemClock,

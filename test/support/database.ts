@@ -1,4 +1,5 @@
-// Which ledger whole servers are tested on: SQLite, or with CLAIMCHECK_TEST_LEDGER=postgres a Postgres database for every data folder.
+// Which ledger whole servers are tested on: SQLite, or with CLAIMCHECK_TEST_LEDGER=postgres a
+// Postgres database for every data folder.
 
 import { type PostgresServer, startPostgres } from './postgres.ts';
 
@@ -9,7 +10,10 @@ const databases = new Map<string, Promise<string>>();
 /** The server that every-postgres.ts has started for all tests. */
 let server: Promise<PostgresServer> | undefined;
 
-/** The URL of the database that belongs to a data folder, which is made when it is first asked for; null where runs are in SQLite. */
+/**
+ * The URL of the database that belongs to a data folder, which is made when it is first asked for;
+ * null where runs are in SQLite.
+ */
 export async function databaseOf(data: string): Promise<string | null> {
   if (!onPostgres) return null;
   server ??= startPostgres();

@@ -1,4 +1,5 @@
-// Holds every answer that a test sees against the OpenAPI document: its status must be there for that route, its content type, and its body must fit.
+// Holds every answer that a test sees against the OpenAPI document: its status must be there for
+// that route, its content type, and its body must fit.
 
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { methodsOf, ROUTES } from '../../src/http/routes.ts';
@@ -25,8 +26,9 @@ const ajv = new Ajv2020({ strict: false, allErrors: true, validateFormats: false
 ajv.addSchema(closed({ components: DOCUMENT.components }) as object, 'document');
 
 /**
- * What an answer has that the document does not say, as sentences; empty where they agree. Paths that do not exist, and methods that a
- * path does not have, are no part of the document, and answers to them are not looked at.
+ * What an answer has that the document does not say, as sentences; empty where they agree. Paths
+ * that do not exist, and methods that a path does not have, are no part of the document, and
+ * answers to them are not looked at.
  */
 export function undocumented(method: string, target: string, answer: SeenAnswer): string[] {
   const path = target.split('?')[0]!;
@@ -61,7 +63,10 @@ function checkOf(name: string, schema: unknown): ReturnType<typeof ajv.compile> 
   return check;
 }
 
-/** The same schemas without room for members that they do not name, but for those that a problem may bring along. */
+/**
+ * The same schemas without room for members that they do not name, but for those that a problem may
+ * bring along.
+ */
 function closed(schema: unknown, name = ''): unknown {
   if (Array.isArray(schema)) return schema.map((one) => closed(one));
   if (typeof schema !== 'object' || schema === null) return schema;

@@ -1,4 +1,5 @@
-// An engine without a transport, with real stores and replicas, on a clock that stands still until the test moves it.
+// An engine without a transport, with real stores and replicas, on a clock that stands still until
+// the test moves it.
 
 import { join } from 'node:path';
 import { type BlobStore } from '../../src/stores/blobs/blobs.ts';

@@ -1,4 +1,5 @@
-// A reader of server-sent events, as a test needs one: everything that came can be looked at, and nothing is done on its own.
+// A reader of server-sent events, as a test needs one: everything that came can be looked at, and
+// nothing is done on its own.
 
 import { once } from 'node:events';
 import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';

@@ -1,4 +1,5 @@
-// Started once by vitest, before any test: one Postgres for all of them, where they run on Postgres.
+// Started once by vitest, before any test: one Postgres for all of them, where they run on
+// Postgres.
 
 import { onPostgres } from './database.ts';
 import { startPostgres } from './postgres.ts';

@@ -1,4 +1,5 @@
-// A disk that fails when a test says so, for a process that the test starts: see test/faults/faulty-disk.c.
+// A disk that fails when a test says so, for a process that the test starts: see
+// test/faults/faulty-disk.c.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,7 +13,10 @@ const SOURCE = new URL('../faults/faulty-disk.c', import.meta.url).pathname;
 export interface FaultyDisk {
   /** What the process is started with. */
   readonly environment: Readonly<Record<string, string>>;
-  /** The next fsync of a file or folder whose path fits the pattern (`*`, `?`) fails with EIO; one, and none after it. */
+  /**
+   * The next fsync of a file or folder whose path fits the pattern (`*`, `?`) fails with EIO; one,
+   * and none after it.
+   */
   failNextSync(pattern: string): void;
   /** Whether the fault that was ordered last has happened. */
   hasFailed(): boolean;

@@ -1,11 +1,17 @@
-// A real store whose next calls of a verb fail, as they do when a disk or a network has a bad moment.
+// A real store whose next calls of a verb fail, as they do when a disk or a network has a bad
+// moment.
 
 /** A store, and how its calls are made to fail. */
 export interface Faulty<Store> {
   readonly store: Store;
-  /** The next calls of a verb, one unless told, reject and change nothing; with an error of the test's own unless told. */
+  /**
+   * The next calls of a verb, one unless told, reject and change nothing; with an error of the
+   * test's own unless told.
+   */
   failNext(verb: keyof Store, calls?: number, error?: Error): void;
-  /** The next call of a verb does what it does, and its answer is lost: it rejects with an error. */
+  /**
+   * The next call of a verb does what it does, and its answer is lost: it rejects with an error.
+   */
   loseNext(verb: keyof Store, error: Error): void;
   /** The next call of a verb does what it does, and its answer comes when it is let go of. */
   holdNext(verb: keyof Store): HeldAnswer;

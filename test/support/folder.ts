@@ -5,10 +5,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 
-/** Registers what is to be done when a test is over. Concurrent tests have one of their own, in their context. */
+/**
+ * Registers what is to be done when a test is over. Concurrent tests have one of their own, in
+ * their context.
+ */
 export type WhenDone = (cleanUp: () => Promise<void> | void) => void;
 
-/** A new empty folder; whoever makes it removes it. The path is short, since a Unix socket's has 108 bytes at the most. */
+/**
+ * A new empty folder; whoever makes it removes it. The path is short, since a Unix socket's has 108
+ * bytes at the most.
+ */
 export const newFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'cc-test-'));
 
 /** Removes a folder and everything in it; one that is gone already is fine. */

@@ -1,4 +1,5 @@
-// A gate that a model waits at until the test opens it: how a test holds a run for as long as it needs, without any time in it.
+// A gate that a model waits at until the test opens it: how a test holds a run for as long as it
+// needs, without any time in it.
 
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

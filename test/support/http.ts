@@ -1,4 +1,5 @@
-// Requests as a test writes them: nothing is added, nothing is tried again, and every answer can be looked at whole.
+// Requests as a test writes them: nothing is added, nothing is tried again, and every answer can be
+// looked at whole.
 
 import { once } from 'node:events';
 import { type IncomingHttpHeaders, type IncomingMessage, request as httpRequest } from 'node:http';
@@ -13,7 +14,10 @@ export interface TestRequest {
   readonly headers?: Readonly<Record<string, string | string[]>>;
   readonly body?: string | Uint8Array;
   readonly chunked?: boolean;
-  /** Address of this machine that it comes from: 127.0.0.1 unless told; on Linux anything in 127.0.0.0/8. */
+  /**
+   * Address of this machine that it comes from: 127.0.0.1 unless told; on Linux anything in
+   * 127.0.0.0/8.
+   */
   readonly from?: string;
 }
 
@@ -28,7 +32,10 @@ export interface TestAnswer {
   readonly json: any;
 }
 
-/** Sends a request to a server of ours; throws where the answer is not what the OpenAPI document says. */
+/**
+ * Sends a request to a server of ours; throws where the answer is not what the OpenAPI document
+ * says.
+ */
 export async function send(url: string, method: string, path: string, request: TestRequest = {}): Promise<TestAnswer> {
   const answer = await exchange(url, method, path, request);
   const surprises = undocumented(method, path, {
@@ -77,7 +84,10 @@ export async function exchange(
   };
 }
 
-/** What `catch` takes where a server may hang up, or not be there at all: the answer is null then, and whatever else is wrong is thrown. */
+/**
+ * What `catch` takes where a server may hang up, or not be there at all: the answer is null then,
+ * and whatever else is wrong is thrown.
+ */
 export function unanswered(error: unknown): null {
   if (error instanceof Error && 'code' in error && UNANSWERED.has(error.code)) return null;
   throw error;

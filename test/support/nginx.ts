@@ -1,4 +1,5 @@
-// A real nginx before a server, where there is one: what it passes on is not always what it was sent.
+// A real nginx before a server, where there is one: what it passes on is not always what it was
+// sent.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -41,7 +42,9 @@ export interface Proxy {
   stop(): Promise<void>;
 }
 
-/** Starts one before a server. Apart from where it keeps its files it is as a person would write it. */
+/**
+ * Starts one before a server. Apart from where it keeps its files it is as a person would write it.
+ */
 export async function startNginx(target: string): Promise<Proxy> {
   const folder = await newFolder();
   const port = await freePort();

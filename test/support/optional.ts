@@ -1,4 +1,5 @@
-// Whether this machine can do what an optional tool is needed for. It is found out by doing it: a program that is installed need not work.
+// Whether this machine can do what an optional tool is needed for. It is found out by doing it: a
+// program that is installed need not work.
 
 import { spawnSync } from 'node:child_process';
 
@@ -15,7 +16,8 @@ export interface TrialOptions {
 }
 
 /**
- * Why a program cannot do something here, as the end of a sentence: how it ended, and the last line it printed. Null where it can.
+ * Why a program cannot do something here, as the end of a sentence: how it ended, and the last line
+ * it printed. Null where it can.
  *
  * @example whyNot('bun', ['--eval', 'console.log(6 * 7)'], { prints: '42' })
  */
@@ -39,5 +41,8 @@ export function whyNot(
   return `${[program, ...argv].join(' ').slice(0, 60)} ${how}: ${lastLine}`;
 }
 
-/** What stands behind the name of a test that may be skipped: nothing where it runs, else why it does not. */
+/**
+ * What stands behind the name of a test that may be skipped: nothing where it runs, else why it
+ * does not.
+ */
 export const orWhy = (reason: string | null): string => (reason === null ? '' : ` (skipped: ${reason})`);

@@ -1,4 +1,5 @@
-// Pages of the documentation as somebody follows them: the files that they show, and the cells of a notebook.
+// Pages of the documentation as somebody follows them: the files that they show, and the cells of a
+// notebook.
 
 import { spawn } from 'node:child_process';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
@@ -11,7 +12,8 @@ export async function setUp(page: string, folder: string): Promise<void> {
   await mkdir(join(folder, 'node_modules/.bin'), { recursive: true });
   await symlink(ROOT, join(folder, 'node_modules/claimcheck'));
   await symlink(join(ROOT, 'bin/claimcheck.js'), join(folder, 'node_modules/.bin/claimcheck'));
-  // Node takes files with import and export for modules, and says how much faster it would be if a package.json said so.
+  // Node takes files with import and export for modules, and says how much faster it would be if a
+  // package.json said so.
   await writeFile(join(folder, 'package.json'), '{"type": "module"}');
   for (const [, name, text] of page.matchAll(/^<!-- file: (\S+) -->\n```\w+\n(.*?)^```/gms))
     await writeFile(join(folder, name!), text!);
@@ -31,7 +33,9 @@ export function cellsOf(page: string): Cell[] {
   }));
 }
 
-/** What every cell prints, in one interpreter; what it throws is printed, and the next one goes on. */
+/**
+ * What every cell prints, in one interpreter; what it throws is printed, and the next one goes on.
+ */
 export async function runCells(
   cells: readonly Cell[],
   options: { readonly cwd: string; readonly env: NodeJS.ProcessEnv },

@@ -1,4 +1,5 @@
-// A Postgres for tests alone: what else starts one (benches, kill loops) runs without the test runner.
+// A Postgres for tests alone: what else starts one (benches, kill loops) runs without the test
+// runner.
 
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { type PostgresServer, startPostgres } from './postgres.ts';

@@ -1,4 +1,5 @@
-// A real Postgres for tests: its binaries come with an npm package, it lives in a temporary folder, and it is gone afterwards.
+// A real Postgres for tests: its binaries come with an npm package, it lives in a temporary folder,
+// and it is gone afterwards.
 
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -26,15 +27,22 @@ export interface PostgresServer {
 
 /** A Postgres that can be away. */
 export interface StoppablePostgres extends PostgresServer {
-  /** Stops every process of it where it stands: it holds its connections, and says nothing. Answers how it goes on. */
+  /**
+   * Stops every process of it where it stands: it holds its connections, and says nothing. Answers
+   * how it goes on.
+   */
   freeze(): () => void;
-  /** Shuts it down as its service manager does; answers how it is started again, on the same port with the same data. */
+  /**
+   * Shuts it down as its service manager does; answers how it is started again, on the same port
+   * with the same data.
+   */
   shutDown(): Promise<() => Promise<void>>;
 }
 
 /**
- * Starts a Postgres of its own, in about a second; or takes the one that CLAIMCHECK_TEST_POSTGRES_URL names, whose user must be
- * allowed to make databases. Run as root it makes the user `postgres` where there is none, because Postgres refuses to run as root.
+ * Starts a Postgres of its own, in about a second; or takes the one that
+ * CLAIMCHECK_TEST_POSTGRES_URL names, whose user must be allowed to make databases. Run as root it
+ * makes the user `postgres` where there is none, because Postgres refuses to run as root.
  */
 export async function startPostgres(): Promise<PostgresServer> {
   const given = process.env['CLAIMCHECK_TEST_POSTGRES_URL'];
@@ -90,7 +98,10 @@ export async function startStoppablePostgres(): Promise<StoppablePostgres> {
   };
 }
 
-/** The first process of a cluster, before those that it has started: none is started any more once it stands. */
+/**
+ * The first process of a cluster, before those that it has started: none is started any more once
+ * it stands.
+ */
 function processesOf(folder: string): number[] {
   const first = Number(readFileSync(join(folder, 'postmaster.pid'), 'utf8').split('\n')[0]);
   const children = readFileSync(`/proc/${first}/task/${first}/children`, 'utf8').trim();
@@ -114,7 +125,10 @@ function serverAt(url: string, stop: () => Promise<void>): PostgresServer {
   };
 }
 
-/** Runs statements on a connection of their own, without any of the code under test; answers the rows of the last one. */
+/**
+ * Runs statements on a connection of their own, without any of the code under test; answers the
+ * rows of the last one.
+ */
 export async function ask(url: string, sql: string): Promise<Record<string, unknown>[]> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
@@ -127,8 +141,8 @@ export async function ask(url: string, sql: string): Promise<Record<string, unkn
 }
 
 /**
- * Makes time stand still in a migrated database: the one function that every statement takes the time from is replaced by one
- * that reads a table. Nothing in the driver knows of it.
+ * Makes time stand still in a migrated database: the one function that every statement takes the
+ * time from is replaced by one that reads a table. Nothing in the driver knows of it.
  */
 export async function stopTime(url: string, now: Instant): Promise<void> {
   await ask(
@@ -148,16 +162,25 @@ export async function moveTime(url: string, now: Instant): Promise<void> {
 export interface Network {
   /** The database's URL through this network. */
   readonly url: string;
-  /** Lets the next statement through, and cuts the connection instead of passing on what Postgres answers: it is done, and nobody knows. `cut` lets nothing through from then on. */
+  /**
+   * Lets the next statement through, and cuts the connection instead of passing on what Postgres
+   * answers: it is done, and nobody knows. `cut` lets nothing through from then on.
+   */
   loseNextAnswer(then?: 'cut'): void;
   /** Cuts every connection, and lets none through until it is mended. */
   cut(): void;
   mend(): void;
-  /** Holds everything back, and keeps connections open, as a machine does that stands still; answers how it goes on. */
+  /**
+   * Holds everything back, and keeps connections open, as a machine does that stands still; answers
+   * how it goes on.
+   */
   freeze(): () => void;
   /** Connections that were tried while it was cut. */
   refusals(): number;
-  /** From now on keeps back whatever Postgres says without having been asked, as a pooler in transaction mode does. */
+  /**
+   * From now on keeps back whatever Postgres says without having been asked, as a pooler in
+   * transaction mode does.
+   */
   mute(): void;
   close(): Promise<void>;
 }
@@ -179,7 +202,8 @@ export async function networkTo(url: string, refused: string | null = null): Pro
     const far = connect(Number(target.port), target.hostname);
     for (const socket of [near, far]) {
       sockets.add(socket);
-      // Before anybody listens to it: a stream that was told to stand still is not set in motion by that.
+      // Before anybody listens to it: a stream that was told to stand still is not set in motion by
+      // that.
       if (isFrozen) socket.pause();
       socket.on('error', () => {});
       socket.on('close', () => {
@@ -243,7 +267,10 @@ export async function networkTo(url: string, refused: string | null = null): Pro
 /** What Postgres calls a NotificationResponse. */
 const NOTIFICATION = 'A'.charCodeAt(0);
 
-/** Cuts what Postgres says into its messages: a letter, the length of what follows in four bytes, and that. */
+/**
+ * Cuts what Postgres says into its messages: a letter, the length of what follows in four bytes,
+ * and that.
+ */
 function messages(): (bytes: Buffer) => Buffer[] {
   let rest = Buffer.alloc(0);
   return (bytes) => {
@@ -259,8 +286,8 @@ function messages(): (bytes: Buffer) => Buffer[] {
 }
 
 /**
- * Loaded only where a Postgres is started, and without its last words: on `beforeExit` it ends the process with 0, whatever exit code was
- * set, and on `exit` it calls back nobody.
+ * Loaded only where a Postgres is started, and without its last words: on `beforeExit` it ends the
+ * process with 0, whatever exit code was set, and on `exit` it calls back nobody.
  */
 async function loadEmbeddedPostgres(): Promise<typeof EmbeddedPostgres> {
   const events = ['beforeExit', 'exit'];

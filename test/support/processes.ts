@@ -17,7 +17,10 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** The processes that run and have something in their environment; those of other users are seen by root alone. */
+/**
+ * The processes that run and have something in their environment; those of other users are seen by
+ * root alone.
+ */
 export function processesWith(marker: string): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))

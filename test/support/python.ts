@@ -1,4 +1,5 @@
-// Whether this machine has a Python that works: a contributor's need not, and tests that need one are skipped there.
+// Whether this machine has a Python that works: a contributor's need not, and tests that need one
+// are skipped there.
 
 import { whyNot } from './optional.ts';
 

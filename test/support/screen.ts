@@ -3,7 +3,10 @@
 // oxlint-disable-next-line no-control-regex -- control characters are what this is about
 const ESCAPE = /^\u001b\[(\d*)([A-Za-z])$/;
 
-/** The lines on the screen, the empty ones at its end left out. Anything else that steers a terminal is an error. */
+/**
+ * The lines on the screen, the empty ones at its end left out. Anything else that steers a terminal
+ * is an error.
+ */
 export function screenOf(written: string): string[] {
   const lines: string[] = [''];
   let [row, column] = [0, 0];

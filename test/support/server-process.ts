@@ -11,11 +11,16 @@ import { FIXTURES } from './service.ts';
 
 /** A server in a process, and how a test talks to it. */
 export interface ServerProcess extends Served {
-  /** Submits an input to an endpoint asynchronously; null where the server hung up or is not there. */
+  /**
+   * Submits an input to an endpoint asynchronously; null where the server hung up or is not there.
+   */
   submit(endpoint: string, input: unknown): Promise<TestAnswer | null>;
 }
 
-/** Starts a server in a folder; its data is in `data` there. `settings` stand beside the endpoints in its configuration, `prefix` before its command. */
+/**
+ * Starts a server in a folder; its data is in `data` there. `settings` stand beside the endpoints
+ * in its configuration, `prefix` before its command.
+ */
 export async function startServerProcess(
   folder: string,
   endpoints: Readonly<Record<string, EndpointFile>>,

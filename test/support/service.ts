@@ -28,14 +28,19 @@ export interface TestServiceOptions {
   readonly endpoints: Readonly<Record<string, EndpointFile>>;
   /** Data folder of an earlier server, to go on with; the test removes it. */
   readonly data?: string;
-  /** Postgres database, whatever the other tests run on; null for SQLite. Whoever makes it drops it. */
+  /**
+   * Postgres database, whatever the other tests run on; null for SQLite. Whoever makes it drops it.
+   */
   readonly database?: string | null;
   /** 127.0.0.1 unless told. */
   readonly host?: string;
   readonly insecure?: boolean;
   readonly corsOrigins?: readonly string[];
   readonly limits?: Partial<ServerLimits>;
-  /** What callbacks and inputs by reference may lead to though it is not public; unset, this machine, where the tests' receivers are. */
+  /**
+   * What callbacks and inputs by reference may lead to though it is not public; unset, this
+   * machine, where the tests' receivers are.
+   */
   readonly egressAllow?: readonly string[];
   readonly environment?: NodeJS.ProcessEnv;
   /** The machine's clock; the real one unless told. */
@@ -81,13 +86,16 @@ export interface TestService {
 }
 
 /**
- * Where Node keeps what it has compiled for the models of all tests, whoever they run as (each user has a folder of his own in it): a replica
- * that finds it there takes half as long to start.
+ * Where Node keeps what it has compiled for the models of all tests, whoever they run as (each user
+ * has a folder of his own in it): a replica that finds it there takes half as long to start.
  */
 const COMPILED = join(tmpdir(), 'claimcheck-tests-compiled');
 if (mkdirSync(COMPILED, { recursive: true }) !== undefined) chmodSync(COMPILED, 0o1777);
 
-/** What a test gives a model that it deploys itself, so that it is the same endpoint as one that its server was started with. */
+/**
+ * What a test gives a model that it deploys itself, so that it is the same endpoint as one that its
+ * server was started with.
+ */
 export const KEPT_COMPILED = { NODE_COMPILE_CACHE: COMPILED } as const;
 
 const forNode = ({ model }: EndpointFile): boolean => typeof model === 'string' && /\.[jt]s$/.test(model);
@@ -143,7 +151,10 @@ function asOperator(
   return 'authorization' in headers ? headers : { ...headers, ...operatorHeaders(data) };
 }
 
-/** How a request presents the operator's token of the server on a data folder; nothing where there is none. */
+/**
+ * How a request presents the operator's token of the server on a data folder; nothing where there
+ * is none.
+ */
 export function operatorHeaders(data: string): { readonly authorization?: string } {
   const file = readdirSync(data).find((name) => /^operator-token(?:-\d+)?$/.test(name));
   if (file === undefined) return {};

@@ -13,7 +13,10 @@ const MIB = 1_024 * 1_024;
 export interface SmallDisk {
   readonly folder: string;
   freeBytes(): number;
-  /** Fills it, as another program would, until this much is left: 0 for until nothing more can be written. */
+  /**
+   * Fills it, as another program would, until this much is left: 0 for until nothing more can be
+   * written.
+   */
   fill(leftBytes: number): void;
   /** Frees what `fill` has taken. */
   free(): void;

@@ -1,4 +1,5 @@
-// Transcripts of a terminal in a page: every command is typed in as it stands, one after the other in one shell, and must print what the page shows.
+// Transcripts of a terminal in a page: every command is typed in as it stands, one after the other
+// in one shell, and must print what the page shows.
 
 import { spawn } from 'node:child_process';
 
@@ -8,7 +9,10 @@ export interface Step {
   readonly shown: string;
 }
 
-/** The steps of a page's `console` blocks: a line that begins with `$` is a command, and goes on in lines that begin with `>`. */
+/**
+ * The steps of a page's `console` blocks: a line that begins with `$` is a command, and goes on in
+ * lines that begin with `>`.
+ */
 export function stepsOf(page: string): Step[] {
   const blocks = [...page.matchAll(/^```console\n(.*?)^```/gms)].map(([, text]) => text!);
   return blocks.flatMap((block) =>

@@ -1,4 +1,5 @@
-// The real calls to files, written down in their order; and one of them, where a test says so, that fails or does less than it was asked.
+// The real calls to files, written down in their order; and one of them, where a test says so, that
+// fails or does less than it was asked.
 
 import fs from 'node:fs';
 import promises, { type FileHandle } from 'node:fs/promises';

@@ -187,7 +187,10 @@ const twice = (what: string, text: string, line: number, row: number, ...says: s
   says: [`Row ${row} (line ${line})`, ...says],
 });
 
-/** Rows with a name twice: what reads JSON takes the last of two values, so that the other is lost without a word. */
+/**
+ * Rows with a name twice: what reads JSON takes the last of two values, so that the other is lost
+ * without a word.
+ */
 export const NAMED_TWICE: readonly Malformed[] = [
   twice('a name twice', '{"a":1}\n{}\n\n{"b":1,"a":2,"a":2}\n', 4, 3, 'names "a" more than once', 'of its own'),
   twice('a name twice, once with an escape', '{"a":1,"\\u0061":2}', 1, 1, 'names "a" more than once'),

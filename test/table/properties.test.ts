@@ -58,7 +58,10 @@ const stringTable: fc.Arbitrary<StringTable> = names.chain((columns) =>
 
 const coins = fc.array(fc.boolean(), { minLength: 1, maxLength: 30 });
 
-/** CSV as other programs write it: quotes where none are needed, line ends of both kinds, a mark in front, no end at the end. */
+/**
+ * CSV as other programs write it: quotes where none are needed, line ends of both kinds, a mark in
+ * front, no end at the end.
+ */
 const foreignCsv = fc
   .tuple(stringTable, coins, fc.constantFrom('', '\uFEFF'))
   .filter(([{ columns }]) => columns.length > 1)

@@ -64,7 +64,10 @@ function delivererForTest(changes: Partial<DelivererDeps> = {}): Deliverer {
   return deliverer;
 }
 
-/** The looks that nothing has asked for never come, since the clock that they hang on is left behind. */
+/**
+ * The looks that nothing has asked for never come, since the clock that they hang on is left
+ * behind.
+ */
 function withoutLooksOfItsOwn(): void {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   onTestFinished(() => void vi.useRealTimers());
@@ -385,7 +388,9 @@ describe('a receiver that hangs', () => {
 describe('a receiver that takes what comes', () => {
   beforeEach(() => open(clock));
 
-  /** A receiver that holds back its answers from one request on, once those before have had theirs. */
+  /**
+   * A receiver that holds back its answers from one request on, once those before have had theirs.
+   */
   async function holdingForTest(from: number, before: (count: number) => number = () => 200) {
     const held: (() => void)[] = [];
     const hook = await badHookForTest((response, _request, count) => {

@@ -26,7 +26,10 @@ export const wrong = (why: string): Verdict => ({ kind: 'wrong', why });
 /** Equal or not, with what to say where it is not. */
 export const equalIf = (isEqual: boolean, why: string): Verdict => (isEqual ? { kind: 'equal' } : wrong(why));
 
-/** One question to the models of both runtimes; `judge` looks at an answer. Whatever is to be refused has no judge. */
+/**
+ * One question to the models of both runtimes; `judge` looks at an answer. Whatever is to be
+ * refused has no judge.
+ */
 export function asked(
   ask: Ask,
   name: string,

@@ -1,4 +1,5 @@
-// csv-spectrum and csv-test-data by the JSON that they expect, and the naughty strings as values and as names of columns.
+// csv-spectrum and csv-test-data by the JSON that they expect, and the naughty strings as values
+// and as names of columns.
 
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,7 +10,10 @@ const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 const quoted = (value: string): string => `"${value.replaceAll('"', '""')}"`;
 const said = (value: unknown): string => JSON.stringify(value);
 
-/** Where this product means something else than the suite, on purpose; each has its reason in docs/tables.md. */
+/**
+ * Where this product means something else than the suite, on purpose; each has its reason in
+ * docs/tables.md.
+ */
 const MEANT: Readonly<Record<string, string>> = {
   'all-empty.csv': 'a blank line after the last row is nothing, in a table of one column too',
   'empty-one-column.csv': 'a blank line after the last row is nothing, in a table of one column too',

@@ -1,4 +1,5 @@
-// JSONTestSuite: what begins with y_ must be taken, with n_ refused, with i_ either. Each is the input of a call, and the value of a row.
+// JSONTestSuite: what begins with y_ must be taken, with n_ refused, with i_ either. Each is the
+// input of a call, and the value of a row.
 
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';

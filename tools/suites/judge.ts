@@ -1,11 +1,14 @@
-// Judges that know nothing of this repository's readers: V8's JSON with the digits of numbers, apache-arrow, Polars, and the expected values
-// of the suites themselves.
+// Judges that know nothing of this repository's readers: V8's JSON with the digits of numbers,
+// apache-arrow, Polars, and the expected values of the suites themselves.
 
 import { tableFromIPC } from 'apache-arrow';
 import { tableFromIPC as flechette } from '@uwdata/flechette';
 import polars from 'nodejs-polars';
 
-/** A value of JSON with numbers as the exact numbers that they are: `1.50` and `15e-1` are one, `0` and `-0` two. */
+/**
+ * A value of JSON with numbers as the exact numbers that they are: `1.50` and `15e-1` are one, `0`
+ * and `-0` two.
+ */
 export function exactly(text: string): string {
   return JSON.stringify(JSON.parse(text, exactNumber));
 }
@@ -41,7 +44,10 @@ function seenByApache(bytes: Uint8Array): Seen {
   });
 }
 
-/** Arrow's own library for JavaScript reads neither views nor 256 bits; this one does, and is used here for writing alone. */
+/**
+ * Arrow's own library for JavaScript reads neither views nor 256 bits; this one does, and is used
+ * here for writing alone.
+ */
 function seenByFlechette(bytes: Uint8Array): Seen {
   return orNull(() => {
     const table = flechette(bytes, { useBigInt: true, useDecimalInt: true, useDate: false });
@@ -67,7 +73,9 @@ function orNull(see: () => Seen): Seen {
   }
 }
 
-/** Whether two Arrow tables are the same to each judge that can read the first; null where none can. */
+/**
+ * Whether two Arrow tables are the same to each judge that can read the first; null where none can.
+ */
 export function sameArrow(given: Uint8Array, answered: Uint8Array): boolean | null {
   return agreed([
     [seenByApache(given), () => seenByApache(answered)],
@@ -76,17 +84,24 @@ export function sameArrow(given: Uint8Array, answered: Uint8Array): boolean | nu
   ]);
 }
 
-/** As `sameArrow`, of Parquet files, and of the values alone: writers differ in the types that they write. */
+/**
+ * As `sameArrow`, of Parquet files, and of the values alone: writers differ in the types that they
+ * write.
+ */
 export function sameParquet(given: Uint8Array, answered: Uint8Array): boolean | null {
   return agreed([[parquetSeen(given), () => parquetSeen(answered)]]);
 }
 
-/** The rows of a Parquet file as Polars has them; as its JSON, where JavaScript has no form for them. */
+/**
+ * The rows of a Parquet file as Polars has them; as its JSON, where JavaScript has no form for
+ * them.
+ */
 function parquetSeen(bytes: Uint8Array): Seen {
   return orNull(() => {
     const frame = polars.readParquet(Buffer.from(bytes));
     const rows = orNull(() => shown(frame.rows())) ?? frame.writeJSON({ format: 'lines' }).toString();
-    // Old files say of a timestamp no more than its unit: UTC by the format, and to pyarrow, and local time to Polars.
+    // Old files say of a timestamp no more than its unit: UTC by the format, and to pyarrow, and
+    // local time to Polars.
     return `${shown(frame.columns)}\n${rows.replaceAll(/(\d)T(\d\d:\d\d:\d\d)\+00:00/g, '$1 $2')}`;
   });
 }
@@ -96,7 +111,10 @@ function agreed(judges: readonly (readonly [Seen, () => Seen])[]): boolean | nul
   return able.length === 0 ? null : able.every(([before, after]) => before === after());
 }
 
-/** The records of a CSV by RFC 4180, as simply as they can be read: the table is known to be well formed. */
+/**
+ * The records of a CSV by RFC 4180, as simply as they can be read: the table is known to be well
+ * formed.
+ */
 export function recordsOf(csv: string): string[][] {
   const records: string[][] = [];
   let at = 0;

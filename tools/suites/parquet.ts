@@ -1,4 +1,5 @@
-// parquet-testing, as the command line sends and writes it: Parquet to Arrow, through the server, and back.
+// parquet-testing, as the command line sends and writes it: Parquet to Arrow, through the server,
+// and back.
 
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -36,7 +37,10 @@ export const parquetCases: Cases = async (folder, ask) => {
 
 const lines = (values: readonly string[]): string => values.map((value) => `{${value}}\n`).join('');
 
-/** Files that Polars does not read, or not as what is written of them (data/README.md; old_list_structure.md; pyarrow 26 agrees). */
+/**
+ * Files that Polars does not read, or not as what is written of them (data/README.md;
+ * old_list_structure.md; pyarrow 26 agrees).
+ */
 const EXPECTED: Readonly<Record<string, string>> = {
   'concatenated_gzip_members.parquet': lines(Array.from({ length: 513 }, (_, at) => `"long_col":${at + 1}`)),
   'dict-page-offset-zero.parquet': lines(Array.from({ length: 39 }, () => `"l_partkey":1552`)),

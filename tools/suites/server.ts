@@ -1,4 +1,5 @@
-// The server that the suites go through: a real one in a process of its own, with models that hand on what they are given.
+// The server that the suites go through: a real one in a process of its own, with models that hand
+// on what they are given.
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -19,7 +20,10 @@ export type Outcome =
   | { readonly kind: 'refused'; readonly why: string }
   | { readonly kind: 'wrong'; readonly why: string };
 
-/** A table, or a value, on its way to an endpoint: `rows`, `any` or `named` (which requires the columns foo, bar and baz). */
+/**
+ * A table, or a value, on its way to an endpoint: `rows`, `any` or `named` (which requires the
+ * columns foo, bar and baz).
+ */
 export interface Question {
   readonly endpoint: 'rows' | 'any' | 'named';
   readonly contentType: string;

@@ -1,8 +1,11 @@
-// `npm run suites -- <folder> [suite] [--all]`: public test suites through a real server, with models in TypeScript and in Python that hand on what they are
-// given. An answer is right if it is equal to what was sent, by the judges of judge.ts or what the suite expects, or refused in words that its
-// sender understands. Anything else is wrong, a 500 and an error of the engine's too, and the command fails.
+// `npm run suites -- <folder> [suite] [--all]`: public test suites through a real server, with
+// models in TypeScript and in Python that hand on what they are given. An answer is right if it is
+// equal to what was sent, by the judges of judge.ts or what the suite expects, or refused in words
+// that its sender understands. Anything else is wrong, a 500 and an error of the engine's too, and
+// the command fails.
 //
-// The suites are other projects' data and no part of this repository (docs/decisions/037). Where the folder is not there, it says so and ends well.
+// The suites are other projects' data and no part of this repository (docs/decisions/037). Where
+// the folder is not there, it says so and ends well.
 
 import { existsSync } from 'node:fs';
 import { arrowCases } from './arrow.ts';

@@ -1,4 +1,5 @@
-// One molecule's conformers, one at a time: generate, check that it is the same stereoisomer, minimise, measure.
+// One molecule's conformers, one at a time: generate, check that it is the same stereoisomer,
+// minimise, measure.
 import { ConformerGenerator, ForceFieldMMFF94, type Molecule } from 'openchemlib';
 import type { Conformer } from './ensemble.ts';
 import { type AtomicMasses, bodyOf, nudge } from './molecule-3d.ts';
@@ -8,30 +9,54 @@ import { shapeOf } from './shape.ts';
 export interface SamplingLimits {
   /** Conformers kept before distinct ones are counted. */
   readonly conformers: number;
-  /** Geometries asked of the generator, kept or not: wrong stereoisomers are cheap, but there may be many. */
+  /**
+   * Geometries asked of the generator, kept or not: wrong stereoisomers are cheap, but there may be
+   * many.
+   */
   readonly attempts: number;
-  /** Time for one molecule, in milliseconds; looked at between conformers, so the last one may overrun it. */
+  /**
+   * Time for one molecule, in milliseconds; looked at between conformers, so the last one may
+   * overrun it.
+   */
   readonly budgetMs: number;
   /** A steady clock in milliseconds, such as `performance.now`. */
   readonly now: () => number;
 }
 
-/** Why sampling stopped: nothing left to generate, enough conformers, too many attempts, or no time left. */
+/**
+ * Why sampling stopped: nothing left to generate, enough conformers, too many attempts, or no time
+ * left.
+ */
 export type Stop = 'exhausted' | 'count' | 'attempts' | 'time';
 
-/** How the energies came about; `none` where MMFF94 has no type for some atom (boron, most metals) and geometries are as generated. */
+/**
+ * How the energies came about; `none` where MMFF94 has no type for some atom (boron, most metals)
+ * and geometries are as generated.
+ */
 export type ForceField = 'MMFF94' | 'none';
 
-/** The generator's seed: with it fixed, a molecule gets the same conformers in every process and in any company. */
+/**
+ * The generator's seed: with it fixed, a molecule gets the same conformers in every process and in
+ * any company.
+ */
 const SEED = 42;
 
-/** Torsion combinations that the generator may try in all; its default of 100,000 can take minutes on a crowded molecule. */
+/**
+ * Torsion combinations that the generator may try in all; its default of 100,000 can take minutes
+ * on a crowded molecule.
+ */
 const TORSION_SETS_MAX = 1_000;
 
-/** Minimiser steps for one conformer. Source: openchemlib's default; on ESOL nearly all converge within it. */
+/**
+ * Minimiser steps for one conformer. Source: openchemlib's default; on ESOL nearly all converge
+ * within it.
+ */
 const MINIMISER_STEPS_MAX = 4_000;
 
-/** Samples the conformers of one molecule. Call `step` until it says `done`; each call computes for as long as one conformer takes. */
+/**
+ * Samples the conformers of one molecule. Call `step` until it says `done`; each call computes for
+ * as long as one conformer takes.
+ */
 export class ConformerSampler {
   readonly #molecule: Molecule;
   readonly #masses: AtomicMasses;
@@ -70,7 +95,9 @@ export class ConformerSampler {
     return this.#notMinimised;
   }
 
-  /** The isomeric SMILES of the one stereoisomer that was sampled; null before the first geometry. */
+  /**
+   * The isomeric SMILES of the one stereoisomer that was sampled; null before the first geometry.
+   */
   get isomer(): string | null {
     return this.#isomer;
   }
@@ -91,7 +118,8 @@ export class ConformerSampler {
   #limitReached(): Stop | null {
     if (this.#conformers.length >= this.#limits.conformers) return 'count';
     if (this.#attempts >= this.#limits.attempts) return 'attempts';
-    // At least one conformer is tried however little time there is, so that a row's status never depends on the clock alone.
+    // At least one conformer is tried however little time there is, so that a row's status never
+    // depends on the clock alone.
     if (this.#attempts > 0 && this.#limits.now() - this.#started >= this.#limits.budgetMs) return 'time';
     return null;
   }
@@ -112,11 +140,13 @@ export class ConformerSampler {
   }
 
   /**
-   * Where a SMILES leaves stereocentres open, ring systems come out in several configurations. Those are other molecules, not other
-   * conformers: the first one met is sampled and the rest left out.
+   * Where a SMILES leaves stereocentres open, ring systems come out in several configurations.
+   * Those are other molecules, not other conformers: the first one met is sampled and the rest left
+   * out.
    */
   #sameIsomer(geometry: Molecule): boolean {
-    // On a copy, because writing a SMILES rearranges the hydrogens of the molecule that it is asked of.
+    // On a copy, because writing a SMILES rearranges the hydrogens of the molecule that it is asked
+    // of.
     const isomer = geometry.getCompactCopy().toIsomericSmiles();
     this.#isomer ??= isomer;
     return this.#isomer === isomer;
@@ -130,7 +160,10 @@ export class ConformerSampler {
     else this.#conformers.push({ energy, shape });
   }
 
-  /** Minimises in place and answers the energy in kcal/mol, NaN where the minimiser lost its way, null where there is no force field. */
+  /**
+   * Minimises in place and answers the energy in kcal/mol, NaN where the minimiser lost its way,
+   * null where there is no force field.
+   */
   #minimise(geometry: Molecule): number | null {
     nudge(geometry);
     const field = this.#forceField === 'MMFF94' ? forceFieldOf(geometry) : null;
@@ -138,7 +171,8 @@ export class ConformerSampler {
       this.#forceField = 'none';
       return null;
     }
-    // 0 is success; 1 means out of steps, and 2 a gradient that leads nowhere, which can leave a finite but meaningless energy.
+    // 0 is success; 1 means out of steps, and 2 a gradient that leads nowhere, which can leave a
+    // finite but meaningless energy.
     return field.minimise({ maxIts: MINIMISER_STEPS_MAX }) === 0 ? field.getTotalEnergy() : Number.NaN;
   }
 }

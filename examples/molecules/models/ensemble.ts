@@ -1,4 +1,5 @@
-// From several conformers to one set of numbers: which of them are really different, how much each weighs, and their mean.
+// From several conformers to one set of numbers: which of them are really different, how much each
+// weighs, and their mean.
 import { SHAPE_NAMES, type Shape } from './shape.ts';
 
 /** One geometry of a molecule. */
@@ -14,7 +15,10 @@ const GAS_CONSTANT = 8.314462618 / 4184;
 /** Temperature of the average, in kelvin: 25 °C. */
 const TEMPERATURE = 298.15;
 
-/** Energies closer than this (kcal/mol) can be one minimum. Source: openchemlib's minimiser finds decane's minima again within 0.0001. */
+/**
+ * Energies closer than this (kcal/mol) can be one minimum. Source: openchemlib's minimiser finds
+ * decane's minima again within 0.0001.
+ */
 const SAME_ENERGY = 0.001;
 
 /** Moments of inertia closer than this part of themselves can be one geometry. */
@@ -23,8 +27,9 @@ const SAME_MOMENT = 0.005;
 /**
  * Leaves one of each group of conformers that have the same energy and the same moments.
  *
- * Different starting torsions often end in one minimum; counted twice, it would weigh twice. Mirror images fall together too: they have
- * the same shape, and whether the sampler met one or both is chance.
+ * Different starting torsions often end in one minimum; counted twice, it would weigh twice. Mirror
+ * images fall together too: they have the same shape, and whether the sampler met one or both is
+ * chance.
  */
 export function distinct(conformers: readonly Conformer[]): Conformer[] {
   const kept: Conformer[] = [];
@@ -60,7 +65,10 @@ export function boltzmannWeights(energies: readonly (number | null)[]): number[]
   return factors.map((factor) => factor / total);
 }
 
-/** The weighted mean of every descriptor: ⟨npr1⟩ is the mean of the ratio, not the ratio of the means. At least one conformer. */
+/**
+ * The weighted mean of every descriptor: ⟨npr1⟩ is the mean of the ratio, not the ratio of the
+ * means. At least one conformer.
+ */
 export function averageShape(conformers: readonly Conformer[]): Shape {
   const weights = boltzmannWeights(conformers.map((conformer) => conformer.energy));
   const mean = (name: keyof Shape): number =>

@@ -1,11 +1,13 @@
-// What openchemlib makes of a SMILES, and which molecules are worth (and safe) to build in three dimensions.
+// What openchemlib makes of a SMILES, and which molecules are worth (and safe) to build in three
+// dimensions.
 import { Molecule } from 'openchemlib';
 import type { Body, Vector3 } from './shape.ts';
 
 /**
  * Most heavy atoms that are built.
- * Source: measured — at 51 (erythromycin) openchemlib already holds the thread for 7 s before the first conformer, and no call into it
- * can be stopped. The largest of ESOL's 1,128 molecules has 55.
+ * Source: measured — at 51 (erythromycin) openchemlib already holds the thread for 7 s before the
+ * first conformer, and no call into it can be stopped. The largest of ESOL's 1,128 molecules has
+ * 55.
  */
 export const HEAVY_ATOMS_MAX_3D = 60;
 
@@ -36,16 +38,21 @@ export function readMolecule(smiles: string, masses: AtomicMasses): Reading {
 
 function parse(smiles: string): Molecule | null {
   try {
-    // Coordinates for a drawing are invented by default; the conformer generator has no use for them.
+    // Coordinates for a drawing are invented by default; the conformer generator has no use for
+    // them.
     const molecule = Molecule.fromSmiles(smiles, { noCoordinates: true });
     return molecule.getAllAtoms() === 0 ? null : molecule;
   } catch {
-    // The parser's message names a position in the text and is the same answer for the caller: this is not a SMILES.
+    // The parser's message names a position in the text and is the same answer for the caller: this
+    // is not a SMILES.
     return null;
   }
 }
 
-/** The parser is lenient: five-bonded carbons pass, and an aromatic ring that has no Kekulé form comes out as a radical. */
+/**
+ * The parser is lenient: five-bonded carbons pass, and an aromatic ring that has no Kekulé form
+ * comes out as a radical.
+ */
 function atomFlaw(molecule: Molecule, masses: AtomicMasses): string | null {
   for (let atom = 0; atom < molecule.getAllAtoms(); atom += 1) {
     if (molecule.getOccupiedValence(atom) > molecule.getMaxValence(atom)) return 'error:valence';
@@ -64,11 +71,13 @@ function atomsWithHydrogens(molecule: Molecule): number {
 /**
  * Moves every atom by up to 0.001 Å along each axis, by the same pseudo-random numbers each time.
  *
- * openchemlib builds nitriles, alkynes and CO₂ exactly straight, where its MMFF94 gradient divides by zero: acetonitrile's energy is NaN
- * and carbon dioxide is left 70 kcal/mol above its minimum. A bend too small to see puts both right.
+ * openchemlib builds nitriles, alkynes and CO₂ exactly straight, where its MMFF94 gradient divides
+ * by zero: acetonitrile's energy is NaN and carbon dioxide is left 70 kcal/mol above its minimum. A
+ * bend too small to see puts both right.
  */
 export function nudge(molecule: Molecule): void {
-  // Park and Miller's generator, Comm. ACM 31 (1988) 1192: exact in doubles, and good enough to break a symmetry.
+  // Park and Miller's generator, Comm. ACM 31 (1988) 1192: exact in doubles, and good enough to
+  // break a symmetry.
   let state = 1;
   const shift = (): number => {
     state = (state * 48_271) % 2_147_483_647;
@@ -82,9 +91,11 @@ export function nudge(molecule: Molecule): void {
 }
 
 /**
- * Atomic masses in dalton: the standard weight of an element, or the mass of the isotope that the SMILES names.
+ * Atomic masses in dalton: the standard weight of an element, or the mass of the isotope that the
+ * SMILES names.
  *
- * Source: openchemlib's own tables, asked through the formula of a lone atom; its public `cRoundedMass` holds whole numbers only.
+ * Source: openchemlib's own tables, asked through the formula of a lone atom; its public
+ * `cRoundedMass` holds whole numbers only.
  */
 export class AtomicMasses {
   readonly #known = new Map<string, number>();
@@ -103,7 +114,10 @@ export class AtomicMasses {
   }
 }
 
-/** The atoms of a built molecule, hydrogens included, as points and masses; null where a coordinate is not a number. */
+/**
+ * The atoms of a built molecule, hydrogens included, as points and masses; null where a coordinate
+ * is not a number.
+ */
 export function bodyOf(molecule: Molecule, masses: AtomicMasses): Body | null {
   const points: Vector3[] = [];
   const weights: number[] = [];

@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { eigen, type Shape, shapeOf, type SymmetricMatrix3, type Vector3 } from './shape.ts';
 
-/** Turned and shifted, so that no axis is favoured: a shape does not depend on where a body lies. */
+/**
+ * Turned and shifted, so that no axis is favoured: a shape does not depend on where a body lies.
+ */
 function moved(points: readonly Vector3[]): Vector3[] {
   const [c, s] = [Math.cos(0.7), Math.sin(0.7)];
   return points.map(([x, y, z]) => {

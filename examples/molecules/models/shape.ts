@@ -1,7 +1,9 @@
-// Shape of a rigid body of point masses: principal moments and the descriptors that are made of them. Pure arithmetic, no chemistry.
+// Shape of a rigid body of point masses: principal moments and the descriptors that are made of
+// them. Pure arithmetic, no chemistry.
 //
-// Definitions and weighting are those of RDKit's Descriptors3D (https://www.rdkit.org/docs/source/rdkit.Chem.Descriptors3D.html):
-// masses count everywhere except in the spherocity index and the plane of best fit. Each formula names its paper where it is used:
+// Definitions and weighting are those of RDKit's Descriptors3D
+// (https://www.rdkit.org/docs/source/rdkit.Chem.Descriptors3D.html): masses count everywhere except
+// in the spherocity index and the plane of best fit. Each formula names its paper where it is used:
 //   [TC]  R. Todeschini, V. Consonni, "Descriptors from Molecular Geometry", Handbook of Chemoinformatics (2003), doi 10.1002/9783527618279.ch37
 //   [SS]  W. H. B. Sauer, M. K. Schwarz, J. Chem. Inf. Comput. Sci. 43 (2003) 987, doi 10.1021/ci025599w
 //   [FBB] N. C. Firth, N. Brown, J. Blagg, J. Chem. Inf. Model. 52 (2012) 2516, doi 10.1021/ci300293f
@@ -9,7 +11,10 @@
 /** A place or a direction in space; lengths in ångström. */
 export type Vector3 = readonly [x: number, y: number, z: number];
 
-/** Points with their masses: `masses[i]` belongs to `points[i]`. Ångström and dalton for a molecule, though any units hold. */
+/**
+ * Points with their masses: `masses[i]` belongs to `points[i]`. Ångström and dalton for a molecule,
+ * though any units hold.
+ */
 export interface Body {
   readonly points: readonly Vector3[];
   readonly masses: readonly number[];
@@ -31,7 +36,10 @@ export interface EigenPair {
   readonly vector: Vector3;
 }
 
-/** The descriptors of one body. Moments in mass × length² (Da·Å²), lengths in Å, ratios without unit. */
+/**
+ * The descriptors of one body. Moments in mass × length² (Da·Å²), lengths in Å, ratios without
+ * unit.
+ */
 export interface Shape {
   /** Root of the mass-weighted mean square distance from the centre of mass, Å. */
   readonly radius_of_gyration: number;
@@ -50,7 +58,10 @@ export interface Shape {
   readonly inertial_shape_factor: number;
   /** 0 for a flat or linear body, 1 for a sphere; masses do not count. */
   readonly spherocity: number;
-  /** Mean distance of the points from their plane of best fit, Å; masses do not count. 0 for fewer than four points. */
+  /**
+   * Mean distance of the points from their plane of best fit, Å; masses do not count. 0 for fewer
+   * than four points.
+   */
   readonly pbf: number;
 }
 
@@ -72,7 +83,10 @@ export const SHAPE_NAMES: readonly (keyof Shape)[] = [
 /** Below this a moment (Da·Å²) or a spread (Å²) counts as zero, as in RDKit's PMI.cpp. */
 const ZERO_MOMENT = 1e-4;
 
-/** Sweeps of the eigen-solver before it stops; Jacobi's method needs about six for three dimensions, so this is a guard alone. */
+/**
+ * Sweeps of the eigen-solver before it stops; Jacobi's method needs about six for three dimensions,
+ * so this is a guard alone.
+ */
 const SWEEPS_MAX = 50;
 
 /**
@@ -82,7 +96,8 @@ const SWEEPS_MAX = 50;
  */
 export function shapeOf(body: Body): Shape | null {
   const { a, b, c } = principalSpreads(body);
-  // The mass-weighted spread and the inertia tensor have the same axes, and Ixx = M·(⟨y²⟩ + ⟨z²⟩): one solution gives both.
+  // The mass-weighted spread and the inertia tensor have the same axes, and Ixx = M·(⟨y²⟩ + ⟨z²⟩):
+  // one solution gives both.
   const mass = sum(body.masses);
   const pmi1 = mass * (a + b);
   const pmi2 = mass * (a + c);
@@ -114,10 +129,14 @@ function unweightedShapeOf(points: readonly Vector3[]): Pick<Shape, 'spherocity'
   };
 }
 
-/** Mean square extent along the three principal axes, Å², a ≤ b ≤ c, and the direction of the shortest: the normal of the best plane. */
+/**
+ * Mean square extent along the three principal axes, Å², a ≤ b ≤ c, and the direction of the
+ * shortest: the normal of the best plane.
+ */
 function principalSpreads(body: Body): { a: number; b: number; c: number; shortest: Vector3 } {
   const [first, second, third] = eigen(gyrationTensor(body));
-  // A mean square is never negative, but the eigenvalue of a flat body can come out a rounding below zero.
+  // A mean square is never negative, but the eigenvalue of a flat body can come out a rounding
+  // below zero.
   return {
     a: Math.max(0, first.value),
     b: Math.max(0, second.value),
@@ -126,7 +145,9 @@ function principalSpreads(body: Body): { a: number; b: number; c: number; shorte
   };
 }
 
-/** Mean distance of points from the plane through `centre` whose normal is `normal`, of length 1. */
+/**
+ * Mean distance of points from the plane through `centre` whose normal is `normal`, of length 1.
+ */
 function meanDistanceFromPlane(points: readonly Vector3[], centre: Vector3, normal: Vector3): number {
   const distances = points.map((point) => Math.abs(dot(minus(point, centre), normal)));
   return sum(distances) / points.length;
@@ -149,11 +170,13 @@ function gyrationTensor(body: Body): SymmetricMatrix3 {
 }
 
 /**
- * Eigenvalues and eigenvectors of a symmetric 3×3 matrix, smallest eigenvalue first, by Jacobi's method.
+ * Eigenvalues and eigenvectors of a symmetric 3×3 matrix, smallest eigenvalue first, by Jacobi's
+ * method.
  *
- * Each turn rotates one plane so that its off-diagonal value becomes zero; the turns go round the three planes until what is left
- * off the diagonal is lost in rounding. Chosen over the closed formula because it keeps its precision where eigenvalues are equal
- * or nearly zero, which is where symmetric and flat molecules are.
+ * Each turn rotates one plane so that its off-diagonal value becomes zero; the turns go round the
+ * three planes until what is left off the diagonal is lost in rounding. Chosen over the closed
+ * formula because it keeps its precision where eigenvalues are equal or nearly zero, which is where
+ * symmetric and flat molecules are.
  * Source: G. H. Golub, C. F. Van Loan, Matrix Computations, 4th ed., §8.5.
  */
 export function eigen(matrix: SymmetricMatrix3): readonly [EigenPair, EigenPair, EigenPair] {
@@ -198,7 +221,10 @@ interface Turn {
   readonly second: number;
 }
 
-/** The rotation that makes `offDiagonal` zero; of the two that do, the one by at most 45°, which is what makes the method converge. */
+/**
+ * The rotation that makes `offDiagonal` zero; of the two that do, the one by at most 45°, which is
+ * what makes the method converge.
+ */
 function turn(first: number, second: number, offDiagonal: number): Turn {
   if (offDiagonal === 0) return { cosine: 1, sine: 0, first, second };
   const theta = (second - first) / (2 * offDiagonal);

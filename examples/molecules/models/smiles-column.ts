@@ -3,7 +3,8 @@ import type { Row } from 'claimcheck/model';
 
 /**
  * Longest SMILES that either model reads, in characters.
- * Source: the limit of SuperCowPowers/workbench's standardisation, whose corner cases the tests use. It also bounds recursion in the parsers.
+ * Source: the limit of SuperCowPowers/workbench's standardisation, whose corner cases the tests
+ * use. It also bounds recursion in the parsers.
  */
 export const SMILES_LENGTH_MAX = 1_000;
 

@@ -4,13 +4,19 @@ import { letOthersRun } from './let-others-run.ts';
 import { RDKit } from './rdkit.ts';
 import { smilesOf } from './smiles-column.ts';
 
-/** SMILES in the column `smiles`; out come `status` and RDKit's 43 descriptors (null where the status is not `ok`). */
+/**
+ * SMILES in the column `smiles`; out come `status` and RDKit's 43 descriptors (null where the
+ * status is not `ok`).
+ */
 export const model = defineModel({
   load: () => RDKit.load(),
   predict: (rows, { model: rdkit, signal }) => describeRows(rows, rdkit, signal),
 });
 
-/** The rows with what the model adds to each. Rejects only when the signal is aborted: whatever is wrong with a molecule becomes its status. */
+/**
+ * The rows with what the model adds to each. Rejects only when the signal is aborted: whatever is
+ * wrong with a molecule becomes its status.
+ */
 export async function describeRows(rows: readonly Row[], rdkit: RDKit, signal: AbortSignal): Promise<Row[]> {
   const answers: Row[] = [];
   for (const row of rows) {
@@ -30,7 +36,10 @@ async function describeRow(row: Row, rdkit: RDKit): Promise<Row> {
   return { ...row, status: missing.length === 0 ? 'ok' : `error:not-finite:${missing.join(',')}`, ...values };
 }
 
-/** Every name with its number, in the same order for each row; null for what is absent or not finite. */
+/**
+ * Every name with its number, in the same order for each row; null for what is absent or not
+ * finite.
+ */
 function columns(names: readonly string[], from: Readonly<Record<string, unknown>>): Record<string, number | null> {
   return Object.fromEntries(
     names.map((name) => {

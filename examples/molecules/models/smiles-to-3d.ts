@@ -1,4 +1,5 @@
-// A model of the three-dimensional kind: conformers by openchemlib, minimised with MMFF94, and the Boltzmann average of their shapes.
+// A model of the three-dimensional kind: conformers by openchemlib, minimised with MMFF94, and the
+// Boltzmann average of their shapes.
 import { defineModel, type Row } from 'claimcheck/model';
 import { Resources } from 'openchemlib';
 import { ConformerSampler, type ForceField, type SamplingLimits, type Stop } from './conformer-sampler.ts';
@@ -15,13 +16,18 @@ export const LIMITS: SamplingLimits = { conformers: 10, attempts: 100, budgetMs:
 export type ShapeColumns = {
   readonly status: string;
   readonly force_field: ForceField | null;
-  /** Whether the stereoisomer is the one written, or one that was chosen because the SMILES leaves it open. */
+  /**
+   * Whether the stereoisomer is the one written, or one that was chosen because the SMILES leaves
+   * it open.
+   */
   readonly stereo: 'as-written' | 'chosen' | null;
   /** Different conformers that were averaged. */
   readonly conformer_count: number | null;
   /** Why sampling stopped; only `time` makes a row depend on the machine's speed. */
   readonly conformer_stop: Stop | null;
-  /** Highest less lowest energy of the averaged conformers, kcal/mol; null without a force field. */
+  /**
+   * Highest less lowest energy of the averaged conformers, kcal/mol; null without a force field.
+   */
   readonly energy_range: number | null;
 } & { readonly [Name in keyof Shape]: number | null };
 
@@ -44,7 +50,10 @@ export interface RowBounds {
   readonly limits: SamplingLimits;
 }
 
-/** The columns for one row. Rejects only when the signal is aborted: whatever is wrong with a molecule becomes its status. */
+/**
+ * The columns for one row. Rejects only when the signal is aborted: whatever is wrong with a
+ * molecule becomes its status.
+ */
 export async function shapeColumns(
   row: Row,
   masses: AtomicMasses,
@@ -66,7 +75,10 @@ export async function shapeColumns(
   }
 }
 
-/** Runs a call into openchemlib, whose compiled Java throws Errors of any kind on odd molecules; they become a status, never the batch's end. */
+/**
+ * Runs a call into openchemlib, whose compiled Java throws Errors of any kind on odd molecules;
+ * they become a status, never the batch's end.
+ */
 function attempt<Answer>(call: () => Answer): Answer | { readonly status: string } {
   try {
     return call();

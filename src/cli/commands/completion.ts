@@ -7,14 +7,17 @@ import { write } from '../text/text.ts';
 
 /** Shells that there is a script for. */
 const SHELLS = ['bash', 'zsh', 'fish', 'powershell'] as const;
-/** How long a server may take to name its endpoints or runs: whoever has pressed Tab waits for it. */
+/**
+ * How long a server may take to name its endpoints or runs: whoever has pressed Tab waits for it.
+ */
 const ANSWER_WITHIN_MS = 700;
 /** Runs that are named after Tab, newest first. */
 const RUNS_NAMED = 20;
 
 /**
- * What bash gets around its script. bash-completion may not be installed, and the script uses one function of it; read twice, as when somebody
- * reads his .bashrc again, it would set constants again; and without `-o default` no file would ever be completed.
+ * What bash gets around its script. bash-completion may not be installed, and the script uses one
+ * function of it; read twice, as when somebody reads his .bashrc again, it would set constants
+ * again; and without `-o default` no file would ever be completed.
  */
 const BASH = {
   before: `if ! declare -F __claimcheck_complete > /dev/null; then
@@ -76,7 +79,10 @@ function describeBriefly(command: Command): void {
   command.commands.forEach(describeBriefly);
 }
 
-/** The shell completes files itself, where it is let: the completer never lets it, so that its answer is made again here. */
+/**
+ * The shell completes files itself, where it is let: the completer never lets it, so that its
+ * answer is made again here.
+ */
 function completeFiles(completer: RootCommand): void {
   let isFile = false;
   const aFile = (): void => void (isFile = true);
@@ -89,10 +95,15 @@ function completeFiles(completer: RootCommand): void {
   Object.defineProperty(completer, 'directive', { get: () => (isFile ? FILES : NO_FILES), set: () => {} });
 }
 
-/** What the shell does beside the words that it is given: directives of the completer's protocol. */
+/**
+ * What the shell does beside the words that it is given: directives of the completer's protocol.
+ */
 const [FILES, NO_FILES] = [0, 4];
 
-/** Asks the server for the names that it has, where one may stand next. It may be down: then none is completed. */
+/**
+ * Asks the server for the names that it has, where one may stand next. It may be down: then none is
+ * completed.
+ */
 async function completeNames(completer: RootCommand, words: readonly string[]): Promise<void> {
   const names = [words.slice(0, 2).join(' '), words[0] ?? ''];
   const command = names.map((name) => completer.commands.get(name)).find((found) => found !== undefined);

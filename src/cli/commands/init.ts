@@ -1,13 +1,14 @@
-// Process 1 of a container is who must wait for every process whose parent has gone. Node waits for its own children alone, so a server that is
-// process 1 gives its place to a shell, which waits for all, and goes on as the shell's child.
+// Process 1 of a container is who must wait for every process whose parent has gone. Node waits for
+// its own children alone, so a server that is process 1 gives its place to a shell, which waits for
+// all, and goes on as the shell's child.
 
 import { existsSync } from 'node:fs';
 
 const SHELL = '/bin/sh';
 
 /**
- * Runs the command behind it, hands signals on, and ends as that does. A terminal sends SIGINT to both by itself. Whatever ends while the shell
- * waits is waited for, whoever has started it.
+ * Runs the command behind it, hands signals on, and ends as that does. A terminal sends SIGINT to
+ * both by itself. Whatever ends while the shell waits is waited for, whoever has started it.
  */
 const INIT = `
 "$@" <&0 &
@@ -21,7 +22,10 @@ while :; do
   kill -0 "$server" 2>/dev/null || exit "$code"
 done`;
 
-/** Gives the place of process 1 to a shell, where this is process 1: then this process begins anew as its child. */
+/**
+ * Gives the place of process 1 to a shell, where this is process 1: then this process begins anew
+ * as its child.
+ */
 export function leaveProcessOne(): void {
   if (process.pid !== 1 || process.execve === undefined || !existsSync(SHELL)) return;
   const command = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];

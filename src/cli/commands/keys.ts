@@ -33,7 +33,10 @@ interface CreateOptions extends StoreOptions {
   readonly expires?: Duration;
 }
 
-/** The commands about API keys. They open the store themselves, whether a server runs or not: whoever can read it is the operator. */
+/**
+ * The commands about API keys. They open the store themselves, whether a server runs or not:
+ * whoever can read it is the operator.
+ */
 export function keysCommand(): Command {
   return new Command('keys')
     .summary('make, list and revoke API keys')
@@ -212,7 +215,10 @@ function readExpiry(text: string): Duration {
   throw new InvalidArgumentError("It must be a duration like '90d' or '12h', and at most '36500d'.");
 }
 
-/** A whole key is refused without a look: it would be in the history of the shell, and in the list of processes. */
+/**
+ * A whole key is refused without a look: it would be in the history of the shell, and in the list
+ * of processes.
+ */
 function readKeyId(text: string): string {
   if (isKeyId(text)) return text;
   if (text.startsWith('cck_'))

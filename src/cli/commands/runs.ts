@@ -179,7 +179,10 @@ function sayOnce(sentence: string): () => void {
   };
 }
 
-/** With --json, a JSON object a line; else text, in which each attempt's lines are followed by how it ended. */
+/**
+ * With --json, a JSON object a line; else text, in which each attempt's lines are followed by how
+ * it ended.
+ */
 async function logs(id: string, options: ConnectionOptions & { readonly follow?: true }): Promise<void> {
   const run = clientOf(options).run(id);
   const { batch } = await run.status();

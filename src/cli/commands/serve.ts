@@ -38,7 +38,8 @@ export function serveCommand(): Command {
 
 async function serve(options: ServeOptions): Promise<void> {
   leaveProcessOne();
-  // Whoever read the first lines may be gone when the last ones are printed; other commands end then, a server goes on.
+  // Whoever read the first lines may be gone when the last ones are printed; other commands end
+  // then, a server goes on.
   process.stdout.removeAllListeners('error').on('error', () => {});
   const { config, service } = await start(options);
   announce(service, config.data);
@@ -54,7 +55,10 @@ async function serve(options: ServeOptions): Promise<void> {
   await write(process.stdout, 'Stopped.\n');
 }
 
-/** Imported here is the server's code, so that every other command starts without it; most of it while the models are being inspected. */
+/**
+ * Imported here is the server's code, so that every other command starts without it; most of it
+ * while the models are being inspected.
+ */
 async function start(options: ServeOptions): Promise<{ config: Config; service: Service }> {
   const { loadConfig } = await import('../../config/config.ts');
   const config = await loadConfig(options);

@@ -20,7 +20,10 @@ interface SecretOptions {
   readonly json?: boolean;
 }
 
-/** The commands about webhooks. They open the store themselves, whether a server runs or not: whoever can read it is the operator. */
+/**
+ * The commands about webhooks. They open the store themselves, whether a server runs or not:
+ * whoever can read it is the operator.
+ */
 export function webhooksCommand(): Command {
   return new Command('webhooks')
     .summary('show and rotate the secrets that webhooks are signed with')

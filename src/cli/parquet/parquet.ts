@@ -1,4 +1,5 @@
-// Parquet files in and out. A file travels as an Arrow table, so that its types survive; the libraries are loaded when one is met.
+// Parquet files in and out. A file travels as an Arrow table, so that its types survive; the
+// libraries are loaded when one is met.
 
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib';
 import type { FileMetaData, SchemaElement, SchemaTree } from 'hyparquet';
@@ -25,7 +26,8 @@ const READABLE = ['UNCOMPRESSED', 'SNAPPY', ...Object.keys(DECOMPRESS)];
 /**
  * A Parquet file as an Arrow stream.
  *
- * @throws UsageError for bytes that are no such file, or not all of one; TableError for what has no honest form in JSON
+ * @throws UsageError for bytes that are no such file, or not all of one; TableError for what has no
+ *   honest form in JSON
  */
 export async function arrowFromParquet(bytes: Uint8Array): Promise<Uint8Array> {
   try {
@@ -36,7 +38,10 @@ export async function arrowFromParquet(bytes: Uint8Array): Promise<Uint8Array> {
   }
 }
 
-/** The library says some things in sentences; what it trips over in a damaged file is an error of the engine's, which helps nobody. */
+/**
+ * The library says some things in sentences; what it trips over in a damaged file is an error of
+ * the engine's, which helps nobody.
+ */
 function whyUnreadable(error: unknown): string {
   const isOwn = error instanceof Error && error.constructor === Error && !('code' in error);
   const known = isOwn && !/undefined|\bnull\b/.test(error.message) ? ` (${error.message.replace(/\.$/, '')})` : '';
@@ -99,7 +104,10 @@ function checkNames(columns: readonly ReadableColumn[]): void {
     );
 }
 
-/** The library knows the parts of a table by names with dots between them, and would take a column `a.b` for the member `b` of `a`. */
+/**
+ * The library knows the parts of a table by names with dots between them, and would take a column
+ * `a.b` for the member `b` of `a`.
+ */
 function checkPaths(tree: SchemaTree): void {
   const seen = new Set<string>();
   const visit = ({ path, children }: SchemaTree): void => {
@@ -111,7 +119,10 @@ function checkPaths(tree: SchemaTree): void {
   for (const column of tree.children) visit(column);
 }
 
-/** The library makes floats of decimals, and milliseconds of finer times; without being told what values mean it leaves them alone. */
+/**
+ * The library makes floats of decimals, and milliseconds of finer times; without being told what
+ * values mean it leaves them alone.
+ */
 function withoutMeaning(metadata: FileMetaData): FileMetaData {
   const schema = metadata.schema.map((element) => (element.type === undefined ? element : withoutOwnMeaning(element)));
   return { ...metadata, schema };

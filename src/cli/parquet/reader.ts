@@ -1,5 +1,5 @@
-// Reads Parquet files in a thread of their own, with a limit: a few damaged bytes can say that one value stands there a billion times, which the
-// library believes, and it cannot be asked to stop.
+// Reads Parquet files in a thread of their own, with a limit: a few damaged bytes can say that one
+// value stands there a billion times, which the library believes, and it cannot be asked to stop.
 
 import { type Duration, inSeconds, milliseconds, seconds } from '../../domain/time.ts';
 import { TableError } from '../../table/format.ts';
@@ -8,7 +8,10 @@ import { UsageError } from '../failure.ts';
 import type { ParquetAnswer } from './worker.ts';
 
 const THREAD = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
-/** Longest that a file may take, and how much longer for each megabyte: a hundred times what files take that are whole. */
+/**
+ * Longest that a file may take, and how much longer for each megabyte: a hundred times what files
+ * take that are whole.
+ */
 const PATIENCE: Duration = seconds(60);
 const PATIENCE_PER_MEBIBYTE: Duration = seconds(5);
 
@@ -18,7 +21,8 @@ const threads = new ThreadQueue();
  * A Parquet file as an Arrow stream.
  *
  * @param patience how long an empty file may take
- * @throws UsageError for bytes that are no such file, or not all of one; TableError for what has no honest form in JSON
+ * @throws UsageError for bytes that are no such file, or not all of one; TableError for what has no
+ *   honest form in JSON
  */
 export async function readParquetFile(bytes: Uint8Array, patience = PATIENCE): Promise<Uint8Array> {
   const limit = milliseconds(Math.ceil(patience + (bytes.length / 2 ** 20) * PATIENCE_PER_MEBIBYTE));

@@ -1,4 +1,5 @@
-// The types of Parquet columns as those of Arrow, and the other way round: what a Parquet file says of a column, and its values as JSON text.
+// The types of Parquet columns as those of Arrow, and the other way round: what a Parquet file says
+// of a column, and its values as JSON text.
 
 import type { SchemaElement, SchemaTree, TimeUnit as ParquetUnit } from 'hyparquet';
 import { CellFault } from '../../table/arrow/cells.ts';
@@ -7,7 +8,10 @@ import { dateText, timestampText, timeText } from '../../table/arrow/moments.ts'
 import { decimalText, fitsInt, float32Text, float64Text, halfOf } from '../../table/arrow/numbers.ts';
 import type { ArrowField, ArrowType, TimeUnit, TypeOf } from '../../table/arrow/types.ts';
 
-/** How the values of a column are written as JSON. Values are as the file holds them: numbers, bigints, bytes, lists and objects of them. */
+/**
+ * How the values of a column are written as JSON. Values are as the file holds them: numbers,
+ * bigints, bytes, lists and objects of them.
+ */
 type ValueText = (value: unknown) => string;
 
 /** A column that can be read. */

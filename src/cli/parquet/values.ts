@@ -1,4 +1,5 @@
-// Columns as Parquet files have them: the elements of a schema, and the values that go into a column.
+// Columns as Parquet files have them: the elements of a schema, and the values that go into a
+// column.
 
 import type { SchemaElement, TimeUnit as ParquetUnit } from 'hyparquet';
 import { columnFault } from '../../table/arrow/schema.ts';
@@ -48,7 +49,8 @@ function leafOf(type: Leaf, column: string): Omit<SchemaElement, 'name'> {
     case 'int':
       return {
         type: type.bits === 64 ? 'INT64' : 'INT32',
-        // And no logical type beside it: hyparquet-writer 0.17 writes that in a form that Polars refuses the file for.
+        // And no logical type beside it: hyparquet-writer 0.17 writes that in a form that Polars
+        // refuses the file for.
         converted_type: `${type.signed ? 'INT' : 'UINT'}_${type.bits}`,
       };
     case 'float':

@@ -5,7 +5,10 @@ import { type Output, plainLine } from '../../client/progress/terminal.ts';
 
 export { coloursFor, type Output, plain, plainLine } from '../../client/progress/terminal.ts';
 
-/** JSON for a program. The control characters that JSON leaves as they are become escapes, which says the same. */
+/**
+ * JSON for a program. The control characters that JSON leaves as they are become escapes, which
+ * says the same.
+ */
 export function jsonText(value: unknown): string {
   return `${harmlessJson(JSON.stringify(value, null, 2))}\n`;
 }

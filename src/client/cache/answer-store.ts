@@ -1,4 +1,5 @@
-// Where an InferenceCache keeps answers: on the server, or in a file. Both are the port of src/cache, for one endpoint.
+// Where an InferenceCache keeps answers: on the server, or in a file. Both are the port of
+// src/cache, for one endpoint.
 
 import type { AnswerStore, CacheInfo, CachePlace, Found, Question } from '../../cache/port.ts';
 import { type Duration, inSeconds } from '../../domain/time.ts';
@@ -35,8 +36,8 @@ export interface Computing {
 /** The answers of one endpoint, wherever they are. */
 export interface EndpointAnswers extends AnswerStore {
   /**
-   * Has the store keep the answers of a run itself as its parts end, and renew the claims until it has ended; renews them now, too. null
-   * where the store knows of no runs.
+   * Has the store keep the answers of a run itself as its parts end, and renew the claims until it
+   * has ended; renews them now, too. null where the store knows of no runs.
    */
   readonly fillFrom: ((caller: string, lease: Duration, computing: Computing) => Promise<void>) | null;
 }

@@ -1,4 +1,5 @@
-// One table on its way through a cache: what is known is taken, what nobody computes is computed, what others compute is waited for.
+// One table on its way through a cache: what is known is taken, what nobody computes is computed,
+// what others compute is waited for.
 
 import type { CacheKey, Found } from '../../cache/port.ts';
 import { FAILED_ROW } from '../../domain/errors.ts';
@@ -22,7 +23,9 @@ const WATCHED_KEYS_MAX = 1_000;
 /** Pauses between two looks at what others compute, in milliseconds: the first, and the longest. */
 const PAUSE_MIN_MS = 50;
 const PAUSE_MAX_MS = 1_000;
-/** A claim is renewed so many times before it would lapse, so that one lost request costs nothing. */
+/**
+ * A claim is renewed so many times before it would lapse, so that one lost request costs nothing.
+ */
 const RENEWALS = 3;
 
 /** What a table needs on its way. */
@@ -34,14 +37,20 @@ export interface CachedTableDeps {
   readonly keys: readonly CacheKey[];
   readonly keyColumns: readonly string[];
   readonly options: Omit<InferenceOptions, 'onRowError'>;
-  /** Whether the first row that fails ends the run. A row that is to be dropped is marked, or nobody could tell which it was. */
+  /**
+   * Whether the first row that fails ends the run. A row that is to be dropped is marked, or nobody
+   * could tell which it was.
+   */
   readonly onRowError: 'fail' | 'mark';
   readonly anyVersion: boolean;
   readonly claimSeconds: Seconds;
   readonly check: KeyCheck | null;
   /** What is known of the columns of a version. */
   readonly columnsOf: (version: number) => Columns;
-  /** Told where answers were computed and could not be kept; undefined where that is to reject the call. */
+  /**
+   * Told where answers were computed and could not be kept; undefined where that is to reject the
+   * call.
+   */
   readonly onStoreError: ((error: Error) => void) | undefined;
 }
 
@@ -98,8 +107,8 @@ export class CachedTable {
   }
 
   /**
-   * A row whose answer was computed for one with a column that this one is without, where nobody knows yet whether the model writes it.
-   * Computed once more, it shows that for all rows.
+   * A row whose answer was computed for one with a column that this one is without, where nobody
+   * knows yet whether the model writes it. Computed once more, it shows that for all rows.
    */
   #firstUnclear(): number | null {
     const { table, keys, columnsOf } = this.#deps;
@@ -133,7 +142,8 @@ export class CachedTable {
     const sent = places.map((at) => table[at]!);
     const run = await endpoint.submit(carried(linesOf(sent), options), {
       ...options,
-      // Who writes no TypeScript may have given them all the same: they would find a run of other rows.
+      // Who writes no TypeScript may have given them all the same: they would find a run of other
+      // rows.
       jobKey: undefined,
       concurrencyKey: undefined,
       onRowError,
@@ -159,7 +169,10 @@ export class CachedTable {
     return version;
   }
 
-  /** Has what a run answers kept as its parts end, so that nothing is computed twice where this program dies meanwhile. */
+  /**
+   * Has what a run answers kept as its parts end, so that nothing is computed twice where this
+   * program dies meanwhile.
+   */
   async #whileKeeping(run: Run, places: readonly number[], wait: () => Promise<RunBody>): Promise<RunBody> {
     const { store, keyColumns, check } = this.#deps;
     const over = new AbortController();
@@ -175,7 +188,10 @@ export class CachedTable {
     }
   }
 
-  /** A renewal that fails leaves the claims to lapse: then somebody else may compute the same, and both answers are right. */
+  /**
+   * A renewal that fails leaves the claims to lapse: then somebody else may compute the same, and
+   * both answers are right.
+   */
   async #renew(): Promise<void> {
     const { store } = this.#deps;
     const computing = this.#computing;
@@ -186,7 +202,10 @@ export class CachedTable {
     await renewed.catch(() => {});
   }
 
-  /** Keeps the answers of every part as it ends. What goes wrong here goes wrong once more with the whole table, and is told then. */
+  /**
+   * Keeps the answers of every part as it ends. What goes wrong here goes wrong once more with the
+   * whole table, and is told then.
+   */
   async #keepParts(run: Run, places: readonly number[], signal: AbortSignal): Promise<void> {
     const { endpoint, store, table, keys, onRowError, keyColumns, check } = this.#deps;
     // Nothing is kept of a run that one failed row ends.
@@ -195,7 +214,8 @@ export class CachedTable {
     try {
       for await (const { rows, runId, content } of run.parts({ signal })) {
         if (content === null) continue;
-        // A run that waits may be handed to a newer version: only what has answered is of one for good.
+        // A run that waits may be handed to a newer version: only what has answered is of one for
+        // good.
         const { version } = await new Run(Endpoint.transportOf(endpoint), runId).status({ signal });
         const of = places.slice(rows.from, rows.to);
         const sent = of.map((at) => table[at]!);
@@ -211,14 +231,20 @@ export class CachedTable {
     }
   }
 
-  /** Claims that cannot be ended lapse; and whoever gives up does not wait for a server that may not be there. */
+  /**
+   * Claims that cannot be ended lapse; and whoever gives up does not wait for a server that may not
+   * be there.
+   */
   async #leave(): Promise<void> {
     const { store, options } = this.#deps;
     const released = store.release(this.#caller).catch(() => {});
     if (options.signal?.aborted !== true) await released;
   }
 
-  /** What is known of keys that others compute, once something has become of one. None is looked up again that was answered: each look counts as a hit. */
+  /**
+   * What is known of keys that others compute, once something has become of one. None is looked up
+   * again that was answered: each look counts as a hit.
+   */
   async #watch(places: readonly number[]): Promise<readonly Found[]> {
     for (let pauseMs = PAUSE_MIN_MS; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MAX_MS)) {
       await sleep(pauseMs, this.#deps.options.signal);
@@ -235,7 +261,9 @@ function firstOfEach(keys: readonly CacheKey[]): number[] {
   return [...places.values()];
 }
 
-/** What ended a run of some rows of a table: a row that it names is named by its place in the table. */
+/**
+ * What ended a run of some rows of a table: a row that it names is named by its place in the table.
+ */
 function ofTable(error: unknown, places: readonly number[]): unknown {
   if (!(error instanceof ModelError)) return error;
   const detail = error.detail.replace(FAILED_ROW, (_, row: string) => `Row ${places[Number(row) - 1]! + 1}`);

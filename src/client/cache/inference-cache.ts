@@ -19,32 +19,44 @@ import { type AnyTable, type LibraryTable, openTable } from '../tables.ts';
 /** How an endpoint's answers are kept. */
 export interface InferenceCacheOptions {
   /**
-   * The columns that an answer depends on: rows with the same values there have the same answer. A column that the model reads and that is
-   * not among them brings wrong answers.
+   * The columns that an answer depends on: rows with the same values there have the same answer. A
+   * column that the model reads and that is not among them brings wrong answers.
    */
   readonly keyColumns: readonly string[];
-  /** On the server, shared by everybody of the same tenant (`'server'`, the default), or in a file of this machine, shared by its processes. */
+  /**
+   * On the server, shared by everybody of the same tenant (`'server'`, the default), or in a file
+   * of this machine, shared by its processes.
+   */
   readonly store?: 'server' | { readonly file: string } | undefined;
-  /** Whether a new version of the endpoint starts empty (`'version'`, the default), or goes on with the answers of those before it. */
+  /**
+   * Whether a new version of the endpoint starts empty (`'version'`, the default), or goes on with
+   * the answers of those before it.
+   */
   readonly invalidate?: 'version' | 'never' | undefined;
   /**
-   * For a model that writes its key column anew, as one that standardises SMILES: the column of its output that has the key as it was sent.
-   * Every answer is held against it before it is kept. Takes a single key column.
+   * For a model that writes its key column anew, as one that standardises SMILES: the column of its
+   * output that has the key as it was sent. Every answer is held against it before it is kept.
+   * Takes a single key column.
    */
   readonly outputKeyColumn?: string | undefined;
-  /** How long others wait for rows that this program has begun to compute, and left when it died (30). From 1 to 300. */
+  /**
+   * How long others wait for rows that this program has begun to compute, and left when it died
+   * (30). From 1 to 300.
+   */
   readonly claimSeconds?: Seconds | undefined;
   /**
-   * Called where answers were computed and could not be kept; the table is answered all the same. Unset, the call is rejected, and what
-   * was computed is still the output of its run.
+   * Called where answers were computed and could not be kept; the table is answered all the same.
+   * Unset, the call is rejected, and what was computed is still the output of its run.
    */
   readonly onStoreError?: ((error: Error) => void) | undefined;
 }
 
 /**
- * What `inference` takes beside the table: what an endpoint's does, but for `jobKey` and `concurrencyKey`, which would find a run of other rows, and
- * `capture`, which would keep some rows as if they were all.
- * None of it changes an answer: sizes and labels do not, and a table's metadata is not shown to the model.
+ * What `inference` takes beside the table: what an endpoint's does, but for `jobKey` and
+ * `concurrencyKey`, which would find a run of other rows, and `capture`, which would keep some rows
+ * as if they were all.
+ * None of it changes an answer: sizes and labels do not, and a table's metadata is not shown to the
+ * model.
  */
 export type CachedInferenceOptions = Omit<InferenceOptions, 'jobKey' | 'concurrencyKey' | 'accept' | 'capture'>;
 
@@ -79,12 +91,13 @@ export class InferenceCache {
   }
 
   /**
-   * Answers as the endpoint's `inference` does, in the same order, and sends only rows whose key nobody has asked for before: each key
-   * once, however often it is in the table, and however many ask for it at the same time. Rows that fail are marked, left out or end the
-   * call as they are without a cache, and are never kept.
+   * Answers as the endpoint's `inference` does, in the same order, and sends only rows whose key
+   * nobody has asked for before: each key once, however often it is in the table, and however many
+   * ask for it at the same time. Rows that fail are marked, left out or end the call as they are
+   * without a cache, and are never kept.
    *
-   * @throws what the endpoint's `inference` throws; TableError for bytes that are no table, for a row without a key column, and for one with
-   * a column `inference_error`
+   * @throws what the endpoint's `inference` throws; TableError for bytes that are no table, for a
+   *   row without a key column, and for one with a column `inference_error`
    */
   inference<Out extends Row = Row>(table: readonly Row[], options?: CachedInferenceOptions): Promise<Out[]>;
   inference(table: InputContent, options?: CachedInferenceOptions): Promise<Content>;
@@ -98,7 +111,10 @@ export class InferenceCache {
     return opened.like(rows);
   }
 
-  /** How many keys it can answer now: those of the endpoint's version, or with `invalidate: 'never'` those that any version has. */
+  /**
+   * How many keys it can answer now: those of the endpoint's version, or with `invalidate: 'never'`
+   * those that any version has.
+   */
   async size(): Promise<number> {
     const { keys, versions } = await this.info();
     if (this.#anyVersion) return keys;
@@ -111,7 +127,10 @@ export class InferenceCache {
     return (await this.#opened()).info();
   }
 
-  /** Forgets every answer of the endpoint, and answers how many there were. On the server this takes a key with the scope `manage`. */
+  /**
+   * Forgets every answer of the endpoint, and answers how many there were. On the server this takes
+   * a key with the scope `manage`.
+   */
   async clear(): Promise<number> {
     return (await this.#opened()).clear();
   }
@@ -135,7 +154,10 @@ export class InferenceCache {
     return deleted;
   }
 
-  /** Gives room that forgotten answers had back to the disk, and answers how many bytes; 0 where the store does not say. */
+  /**
+   * Gives room that forgotten answers had back to the disk, and answers how many bytes; 0 where the
+   * store does not say.
+   */
   async compact(): Promise<number> {
     return (await this.#opened()).compact();
   }

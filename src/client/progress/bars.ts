@@ -1,6 +1,7 @@
-// The progress of runs on a stream: a line for each that is drawn again on a terminal; now and then a plain line anywhere else.
-// Not the progress bar of @clack/prompts: its total is fixed before anything is known, it puts the keyboard into raw mode and ends
-// the process on Ctrl-C by itself, and in a log it prints a line for every change.
+// The progress of runs on a stream: a line for each that is drawn again on a terminal; now and then
+// a plain line anywhere else. Not the progress bar of @clack/prompts: its total is fixed before
+// anything is known, it puts the keyboard into raw mode and ends the process on Ctrl-C by itself,
+// and in a log it prints a line for every change.
 
 import { monotonicNow, standardError } from '../environment.ts';
 import { type InFlight, plainProgressLine, progressLine, type ProgressView, summaryLine } from './line.ts';
@@ -8,10 +9,16 @@ import { rateOf, type Sample, withSample } from './rate.ts';
 import { coloursFor, type Output, plainLine } from './terminal.ts';
 
 const REDRAW_MS = 200;
-/** Where there is no terminal, lines are kept (in logs), so there is one at the start, one at the end and few between. */
+/**
+ * Where there is no terminal, lines are kept (in logs), so there is one at the start, one at the
+ * end and few between.
+ */
 const PLAIN_LINE_MS = 30_000;
 const DEFAULT_COLUMNS = 80;
-/** Lines that are drawn at once: more would scroll away on a small terminal, and could not be drawn over. */
+/**
+ * Lines that are drawn at once: more would scroll away on a small terminal, and could not be drawn
+ * over.
+ */
 const LINES_MAX = 12;
 
 /** What is known of a run; what an update leaves out stays as it was. */
@@ -26,7 +33,10 @@ export interface ProgressUpdate {
   readonly message?: string | null;
   /** Replicas that are ready, and that there shall be. */
   readonly replicas?: { readonly current: number; readonly desired: number } | null;
-  /** Why nothing moves, in words: "starting a replica". null while it does. Time spent waiting does not count for the rate. */
+  /**
+   * Why nothing moves, in words: "starting a replica". null while it does. Time spent waiting does
+   * not count for the rate.
+   */
   readonly waiting?: string | null;
   /** What keeps a batch whose end is near, or null. */
   readonly inFlight?: InFlight | null;
@@ -35,7 +45,10 @@ export interface ProgressUpdate {
 /** A progress line that is shown until it is ended. */
 export interface ProgressBar {
   update(change: ProgressUpdate): void;
-  /** Removes the line, or replaces it by a last plain one that says how it went; `facts` are what nobody was shown before. */
+  /**
+   * Removes the line, or replaces it by a last plain one that says how it went; `facts` are what
+   * nobody was shown before.
+   */
   end(last: 'summary' | 'nothing', facts?: ProgressUpdate & { readonly tookSeconds?: number }): void;
 }
 
@@ -47,7 +60,10 @@ export interface ProgressOptions {
   readonly now?: () => number;
 }
 
-/** Starts to show progress on a stream. Nothing is printed before the first update. Bars on one terminal stand below each other. */
+/**
+ * Starts to show progress on a stream. Nothing is printed before the first update. Bars on one
+ * terminal stand below each other.
+ */
 export function showProgress(
   label: string,
   { output = standardError()!, now = monotonicNow }: ProgressOptions = {},
@@ -174,7 +190,9 @@ class Screen {
     this.#drawn = lines;
   }
 
-  /** Lines only become fewer when all are removed, so drawing from the first one leaves none behind. */
+  /**
+   * Lines only become fewer when all are removed, so drawing from the first one leaves none behind.
+   */
   #toTop(): string {
     return this.#drawn.length > 1 ? `\r\u001b[${this.#drawn.length - 1}A` : '\r';
   }

@@ -1,6 +1,10 @@
-// How much room text takes on a terminal, which draws letters of East Asia and emoji two cells wide.
+// How much room text takes on a terminal, which draws letters of East Asia and emoji two cells
+// wide.
 
-/** Letters and signs of East Asia, full-width forms, and pictures: what is one by itself, and what a selector makes one. */
+/**
+ * Letters and signs of East Asia, full-width forms, and pictures: what is one by itself, and what a
+ * selector makes one.
+ */
 const WIDE =
   /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe6b\uff01-\uff60\uffe0-\uffe6\u{16fe0}-\u{1b2ff}\u{1f200}-\u{1f265}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}|\ufe0f/u;
 /** Accents and joiners, which are drawn into the cell before them. */
@@ -9,7 +13,10 @@ const ASCII = /^[ -~]*$/;
 
 let segmenter: Intl.Segmenter | undefined;
 
-/** The graphemes of a text. Made when it is needed: loading the tables behind it takes 20 ms of a command's start. */
+/**
+ * The graphemes of a text. Made when it is needed: loading the tables behind it takes 20 ms of a
+ * command's start.
+ */
 const graphemesOf = (text: string): Intl.Segments => (segmenter ??= new Intl.Segmenter()).segment(text);
 
 /** How many cells a text takes. */
@@ -20,7 +27,10 @@ export function cellsOf(text: string): number {
   return cells;
 }
 
-/** As much of a text as so many cells hold, without half an emoji or a letter that has lost its accent. */
+/**
+ * As much of a text as so many cells hold, without half an emoji or a letter that has lost its
+ * accent.
+ */
 export function cutToCells(text: string, cells: number): string {
   let left = cells;
   for (const { segment, index } of graphemesOf(text)) {

@@ -29,7 +29,10 @@ export interface ProgressView {
   readonly elapsedSeconds: number;
 }
 
-/** The line of a terminal, always shorter than its width in cells: one that wraps could not be drawn over. */
+/**
+ * The line of a terminal, always shorter than its width in cells: one that wraps could not be drawn
+ * over.
+ */
 export function progressLine(view: ProgressView, width: number, colours: ReturnType<typeof coloursFor>): string {
   const texts = [...countTexts(view), ...paceTexts(view)];
   const fixed = [view.label, ...texts].join('  ');

@@ -8,10 +8,15 @@ export interface Sample {
 
 /** The rate is that of the last half minute, so that it follows replicas that come and go. */
 const WINDOW_MS = 30_000;
-/** Samples that are kept however old they are: with chunks of minutes, half a minute may hold none. */
+/**
+ * Samples that are kept however old they are: with chunks of minutes, half a minute may hold none.
+ */
 const SAMPLES_MIN = 5;
 
-/** The samples with one more, and without those that no longer count. Only a change of `done` is a sample. */
+/**
+ * The samples with one more, and without those that no longer count. Only a change of `done` is a
+ * sample.
+ */
 export function withSample(samples: readonly Sample[], sample: Sample): readonly Sample[] {
   if (samples.at(-1)?.done === sample.done) return samples;
   const oldest = sample.atMs - WINDOW_MS;
@@ -20,8 +25,9 @@ export function withSample(samples: readonly Sample[], sample: Sample): readonly
 }
 
 /**
- * Rows per second, or null while nothing has been done since the first sample. Falls while nothing comes, but only once the
- * usual time between two samples is over: what comes in steps would else swing with every step.
+ * Rows per second, or null while nothing has been done since the first sample. Falls while nothing
+ * comes, but only once the usual time between two samples is over: what comes in steps would else
+ * swing with every step.
  */
 export function rateOf(samples: readonly Sample[], nowMs: number): number | null {
   const [first, last] = [samples.at(0), samples.at(-1)];

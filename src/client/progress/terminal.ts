@@ -1,4 +1,5 @@
-// What is written to a terminal, by the client as by the commands: nothing that comes from elsewhere may steer it. No module of Node is needed here.
+// What is written to a terminal, by the client as by the commands: nothing that comes from
+// elsewhere may steer it. No module of Node is needed here.
 
 import pc from 'picocolors';
 import type { Output } from '../environment.ts';

@@ -1,4 +1,5 @@
-// What is shown of a run while it is waited for: its progress, the replicas of its endpoint, and the chunks that keep a batch from its end.
+// What is shown of a run while it is waited for: its progress, the replicas of its endpoint, and
+// the chunks that keep a batch from its end.
 
 import type { EndpointBody } from '../../wire/endpoints.ts';
 import type { RunBody, RunPage } from '../../wire/runs.ts';
@@ -9,7 +10,10 @@ import { type ProgressBar, type ProgressOptions, type ProgressUpdate, showProgre
 import type { InFlight } from './line.ts';
 import { plainLine } from './terminal.ts';
 
-/** How often the server is asked for what is shown beside the run, at the most: with every look at the run, which is one a second. */
+/**
+ * How often the server is asked for what is shown beside the run, at the most: with every look at
+ * the run, which is one a second.
+ */
 const ASK_EVERY_MS = 900;
 /** Seconds after which such a question is given up. */
 const ANSWER_SECONDS = 30;
@@ -87,7 +91,10 @@ export class Watch {
     return showProgress(name === null ? endpoint : `${endpoint} ${name}`, this.#options);
   }
 
-  /** What is answered is decoration: a run of an endpoint that is no longer deployed can still be waited for, and is not asked about again. */
+  /**
+   * What is answered is decoration: a run of an endpoint that is no longer deployed can still be
+   * waited for, and is not asked about again.
+   */
   #ask(run: RunBody): void {
     const now = monotonicNow();
     if (now - this.#askedAt < ASK_EVERY_MS) return;

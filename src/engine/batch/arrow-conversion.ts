@@ -1,4 +1,5 @@
-// What an Arrow table is made into, and what is made into one, as requests and answers that cross from one thread to another.
+// What an Arrow table is made into, and what is made into one, as requests and answers that cross
+// from one thread to another.
 
 import { finishBytes, openWriter, writeAll } from '../../table/bytes.ts';
 import { type ArrowFrame, type Likeness, likenessIn, openLines } from '../../table/arrow/from-lines.ts';
@@ -35,7 +36,10 @@ export type Converted<Result> =
   | { readonly result: Result }
   | { readonly refusal: { readonly message: string; readonly place: TablePlace } };
 
-/** How long a table may be that is read here, in bytes: as Arrow without compression, and as JSON Lines. */
+/**
+ * How long a table may be that is read here, in bytes: as Arrow without compression, and as JSON
+ * Lines.
+ */
 export interface ReadLimits {
   readonly arrowBytesMax: number;
   readonly linesBytesMax: number;

@@ -1,6 +1,7 @@
-// Makes JSON Lines of Arrow tables and Arrow tables of JSON Lines without keeping anybody waiting: short ones here, long ones in a thread of
-// their own, one of each direction at a time, since each takes several times its length in memory. Long tables of text that are held are looked
-// through there as well.
+// Makes JSON Lines of Arrow tables and Arrow tables of JSON Lines without keeping anybody waiting:
+// short ones here, long ones in a thread of their own, one of each direction at a time, since each
+// takes several times its length in memory. Long tables of text that are held are looked through
+// there as well.
 
 import { type ArrowFrame, type Likeness, openLines } from '../../table/arrow/from-lines.ts';
 import { TableError, type TableFormat } from '../../table/format.ts';
@@ -14,11 +15,20 @@ import {
   readArrow,
 } from './arrow-conversion.ts';
 
-/** Longest table that is converted at once, in bytes, those of Arrow without compression: about as long as a thread takes to start. */
+/**
+ * Longest table that is converted at once, in bytes, those of Arrow without compression: about as
+ * long as a thread takes to start.
+ */
 const AT_ONCE_BYTES_MAX = 1_024 * 1_024;
-/** A few bytes of Arrow may be very many as JSON Lines: where there are more than this, the thread begins anew. */
+/**
+ * A few bytes of Arrow may be very many as JSON Lines: where there are more than this, the thread
+ * begins anew.
+ */
 const AT_ONCE_LINES_FACTOR = 4;
-/** The same of a few bytes of JSON Lines, counted in values of the Arrow table: as many take about a tenth of a second. */
+/**
+ * The same of a few bytes of JSON Lines, counted in values of the Arrow table: as many take about a
+ * tenth of a second.
+ */
 const AT_ONCE_VALUES_MAX = 256 * 1_024;
 
 const THREAD = new URL(import.meta.url.endsWith('.ts') ? './arrow-worker.ts' : './arrow-worker.js', import.meta.url);
@@ -34,7 +44,8 @@ export class ArrowConverter {
   }
 
   /**
-   * How many rows an Arrow table has, and which columns: all of it is read, and nothing of it is kept.
+   * How many rows an Arrow table has, and which columns: all of it is read, and nothing of it is
+   * kept.
    *
    * @throws TableError for one that cannot be read
    */
@@ -45,7 +56,10 @@ export class ArrowConverter {
     return resultOf(await this.#reading.run<Converted<ArrowShape>>({ module: THREAD, request }));
   }
 
-  /** Where the rows of a table that is text stand; a long one is looked through in the thread. Throws as `look` does. */
+  /**
+   * Where the rows of a table that is text stand; a long one is looked through in the thread.
+   * Throws as `look` does.
+   */
   async index(bytes: Uint8Array, format: TableFormat): Promise<TableIndex> {
     if (bytes.length <= this.#atOnceBytesMax) return indexTable(bytes, format);
     const request: ConversionRequest = { to: 'index', bytes, format };

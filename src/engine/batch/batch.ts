@@ -1,5 +1,6 @@
-// A batch run: its table is cut into chunk runs, a few at a time; their outputs are put together in order. It holds no replica.
-// What its chunks did is in the ledger, so a batch that is taken up again after a crash goes on where it stood.
+// A batch run: its table is cut into chunk runs, a few at a time; their outputs are put together in
+// order. It holds no replica. What its chunks did is in the ledger, so a batch that is taken up
+// again after a crash goes on where it stood.
 
 import { newRunId } from '../../system/clock.ts';
 import type { BatchOptions, RowRange } from '../../domain/batch.ts';
@@ -59,7 +60,10 @@ const DAMAGED: RunError = {
   detail: 'The options of this batch were damaged in the ledger; hand the table in again.',
 };
 
-/** Runs one batch to its end, or until its claim is stopped; then it is handed back, and its chunks stay. */
+/**
+ * Runs one batch to its end, or until its claim is stopped; then it is handed back, and its chunks
+ * stay.
+ */
 export async function runBatch(deps: BatchDeps, claimed: ClaimedRun, held: HeldClaim): Promise<BatchEnd> {
   const { runId } = claimed.claim;
   const lost = await lostInARow(deps.ledger, claimed);
@@ -151,7 +155,8 @@ class Batch {
     const { ledger, room, observer, onQueued } = this.#deps;
     const chunks = ranges.map((rows) => this.#chunk(rows));
     const results = await room.untilRoom(() => ledger.enqueue(chunks), this.#held.signal);
-    // Refused means that the claim is lost: somebody cancelled the batch, or another server has taken it up.
+    // Refused means that the claim is lost: somebody cancelled the batch, or another server has
+    // taken it up.
     if (results.some(({ result }) => result === 'refused')) this.#held.stop('lost');
     else {
       for (const chunk of chunks) observer.queued(chunk);

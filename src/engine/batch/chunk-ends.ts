@@ -6,7 +6,10 @@ import type { HeldClaim } from '../leases.ts';
 import type { RunEnded } from '../run-events.ts';
 import type { Watch } from '../watch.ts';
 
-/** Collects the ends of a batch's chunks from the moment it is made, so that none is missed between two waits. */
+/**
+ * Collects the ends of a batch's chunks from the moment it is made, so that none is missed between
+ * two waits.
+ */
 export class ChunkEnds {
   readonly #ledger: RunReader;
   readonly #held: HeldClaim;
@@ -24,7 +27,10 @@ export class ChunkEnds {
     held.signal.addEventListener('abort', () => this.#wake(), { once: true });
   }
 
-  /** Waits until at least one chunk has ended, or the claim is stopped; answers what has ended since the last call. */
+  /**
+   * Waits until at least one chunk has ended, or the claim is stopped; answers what has ended since
+   * the last call.
+   */
   async next(): Promise<readonly ChunkRecord[]> {
     while (this.#ends.length === 0 && !this.#held.signal.aborted) {
       await new Promise<void>((resolve) => (this.#wake = resolve));

@@ -1,4 +1,5 @@
-// Which rows of a batch are done, which failed, and which are still to be handed out. Pure: it holds no run, only what became of each range.
+// Which rows of a batch are done, which failed, and which are still to be handed out. Pure: it
+// holds no run, only what became of each range.
 
 import { halves, type RowProgress, type RowRange } from '../../domain/batch.ts';
 import type { RunFailure } from '../../domain/errors.ts';
@@ -19,7 +20,10 @@ const CAUSED_BY_A_ROW: readonly RunFailure[] = [
 
 const rowsOf = ({ from, to }: RowRange): number => to - from;
 
-/** Whether the rows of a chunk that has ended are tried again in halves, so that its failure is not the last word on them. */
+/**
+ * Whether the rows of a chunk that has ended are tried again in halves, so that its failure is not
+ * the last word on them.
+ */
 export function isHalved({ rows, status, error }: Pick<ChunkRecord, 'rows' | 'status' | 'error'>): boolean {
   return status === 'failed' && rowsOf(rows) > 1 && error !== null && CAUSED_BY_A_ROW.includes(error.type);
 }
@@ -39,7 +43,8 @@ export class ChunkPlan {
   /**
    * @param rows how many the table has
    * @param size rows per chunk
-   * @param existing chunks that an earlier attempt at this batch has made already; what they did is not done again
+   * @param existing chunks that an earlier attempt at this batch has made already; what they did is
+   *   not done again
    */
   constructor(rows: number, size: number, existing: readonly ChunkRecord[]) {
     this.#total = rows;
@@ -73,7 +78,10 @@ export class ChunkPlan {
     return failed !== undefined && 'error' in failed ? { ...failed.rows, error: failed.error } : null;
   }
 
-  /** Notes the end of a chunk. A chunk that failed with more than one row is halved, unless its failure cannot come from a row. */
+  /**
+   * Notes the end of a chunk. A chunk that failed with more than one row is halved, unless its
+   * failure cannot come from a row.
+   */
   ended(chunk: ChunkRecord): void {
     if (!this.#outstanding.delete(keyOf(chunk.rows))) return;
     const parts = this.#settle(chunk);

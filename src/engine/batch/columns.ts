@@ -1,4 +1,5 @@
-// The columns of a table that runs as a batch: those that the endpoint requires, and the one that is ours. Checked before anything is stored.
+// The columns of a table that runs as a batch: those that the endpoint requires, and the one that
+// is ours. Checked before anything is stored.
 
 import { ServiceError } from '../../domain/errors.ts';
 import { ERROR_COLUMN } from '../../table/codec.ts';
@@ -6,8 +7,9 @@ import { ambiguityIn, listed, missingFrom } from '../../table/column-names.ts';
 import type { BatchTable } from './table.ts';
 
 /**
- * Checks that a table has every required column once, without regard to case, and none of the name that failed rows are marked with.
- * Tables without a header have the columns of all their rows; one without any row has nothing to check.
+ * Checks that a table has every required column once, without regard to case, and none of the name
+ * that failed rows are marked with. Tables without a header have the columns of all their rows; one
+ * without any row has nothing to check.
  *
  * @throws ServiceError `invalid-request` that names the columns
  */
@@ -22,7 +24,10 @@ export function checkColumns({ columns }: Pick<BatchTable, 'columns'>, features:
   checkFeatures(columns, features);
 }
 
-/** As `checkColumns`, of the features alone. Columns that differ in case alone are refused: either may be the one that is meant. */
+/**
+ * As `checkColumns`, of the features alone. Columns that differ in case alone are refused: either
+ * may be the one that is meant.
+ */
 export function checkFeatures(columns: readonly string[], features: readonly string[]): void {
   const alike = ambiguityIn(columns, features);
   if (alike !== null) {

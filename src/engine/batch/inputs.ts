@@ -1,5 +1,6 @@
-// The tables of the batches that run here: read once, cut into chunks as replicas take them. Chunks of a batch that another server puts
-// together are executed here too, so the last few of those tables are kept as well.
+// The tables of the batches that run here: read once, cut into chunks as replicas take them. Chunks
+// of a batch that another server puts together are executed here too, so the last few of those
+// tables are kept as well.
 
 import type { RowRange } from '../../domain/batch.ts';
 import type { RunId } from '../../domain/ids.ts';
@@ -8,7 +9,10 @@ import type { RunReader } from '../../stores/ledger/ledger.ts';
 import { borderFormatOf, CONTENT_TYPES } from '../../table/format.ts';
 import { type BatchTable, openTable, type TableDeps } from './table.ts';
 
-/** Bytes of tables that are kept for batches of other servers: as many as the largest body has by default. The last one stays however large it is. */
+/**
+ * Bytes of tables that are kept for batches of other servers: as many as the largest body has by
+ * default. The last one stays however large it is.
+ */
 const KEPT_BYTES_MAX = 256 * 1_024 * 1_024;
 /** They are let go of when none was cut from for this long. */
 const KEPT_FOR: Duration = minutes(1);
@@ -27,7 +31,10 @@ export interface Slice {
   readonly columns: readonly string[];
 }
 
-/** Holds the inputs of active batches. A chunk's input is never stored: it is a part of what is stored already. */
+/**
+ * Holds the inputs of active batches. A chunk's input is never stored: it is a part of what is
+ * stored already.
+ */
 export class BatchInputs {
   readonly #ledger: RunReader;
   readonly #deps: TableDeps;

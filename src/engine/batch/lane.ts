@@ -12,7 +12,10 @@ import { handedBack, isTroubleOfServer } from '../finish.ts';
 import type { HeldClaim, Leases } from '../leases.ts';
 import type { Suspects, Turn } from './suspects.ts';
 
-/** Batches at work for every run that the endpoint's replicas can take at once: with two, the next is cut while the last one's end is awaited. */
+/**
+ * Batches at work for every run that the endpoint's replicas can take at once: with two, the next
+ * is cut while the last one's end is awaited.
+ */
 const BATCHES_PER_SLOT = 2;
 
 /** What the lane works with. */
@@ -57,11 +60,15 @@ async function execute(deps: BatchLaneDeps, claimed: ClaimedRun, held: HeldClaim
     }));
     return { result: end.result, progress: end.plan?.progress ?? null };
   });
-  // Its chunks ended with it: those that still work on one are told now, and not with the next renewal.
+  // Its chunks ended with it: those that still work on one are told now, and not with the next
+  // renewal.
   if (recorded === 'recorded' && result.kind === 'failed') deps.leases.check(claimed.claim.runId);
 }
 
-/** What the table or the model did ends a batch, and so does a fault of ours that it would meet again; what a store says does not. */
+/**
+ * What the table or the model did ends a batch, and so does a fault of ours that it would meet
+ * again; what a store says does not.
+ */
 function resultOfError(log: Log, claimed: ClaimedRun, error: unknown): AttemptResult {
   if (isTroubleOfServer(error)) return handedBack(error, claimed, log);
   log.error({ err: error, run_id: claimed.claim.runId }, 'a batch could not be put together');

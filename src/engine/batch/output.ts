@@ -1,5 +1,6 @@
-// The output of a batch, put together in order out of what its chunks answered, some of them at a time. Its columns are those of all, so each
-// is looked at before the first is written; where they are small they are held meanwhile, else read a second time.
+// The output of a batch, put together in order out of what its chunks answered, some of them at a
+// time. Its columns are those of all, so each is looked at before the first is written; where they
+// are small they are held meanwhile, else read a second time.
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { formatBytes } from '../../domain/bytes.ts';
@@ -21,7 +22,10 @@ import type { Payloads } from '../payloads.ts';
 const READ_AT_ONCE = 64;
 /** Bytes of chunk outputs that are held between the look at them and the writing. */
 const HELD_BYTES_MAX = 32 * 1_024 * 1_024;
-/** Bytes of a part from which on others have their turn before the next is looked at: 64 parts of a few megabytes would hold them up for seconds. */
+/**
+ * Bytes of a part from which on others have their turn before the next is looked at: 64 parts of a
+ * few megabytes would hold them up for seconds.
+ */
 const LONG_PART_BYTES = 64 * 1_024;
 /** Bytes that are handed on at a time, at least. */
 const WRITE_BYTES = 256 * 1_024;
@@ -29,8 +33,9 @@ const WRITE_BYTES = 256 * 1_024;
 const WRITER_BYTES = 2 * WRITE_BYTES;
 
 /**
- * How many times as long as all that it is put together from an output may be, where that is more than any output may be. Rows take a few bytes for every
- * column that they do not have, and those of other chunks may be very many.
+ * How many times as long as all that it is put together from an output may be, where that is more
+ * than any output may be. Rows take a few bytes for every column that they do not have, and those
+ * of other chunks may be very many.
  */
 const GROWTH_MAX = 4;
 
@@ -42,7 +47,10 @@ export interface OutputDeps {
   readonly table: BatchTable;
   /** The content type that was asked for; null for that of the table. */
   readonly accept: string | null;
-  /** JSON Schema of a row that the model answers with, for the columns of a table that has none; null where it is not known. */
+  /**
+   * JSON Schema of a row that the model answers with, for the columns of a table that has none;
+   * null where it is not known.
+   */
   readonly row: object | null;
   /** Bytes that an output may have, however few its chunks have answered. */
   readonly outputBytes: number;
@@ -51,10 +59,12 @@ export interface OutputDeps {
 }
 
 /**
- * The bytes of an output as they are put together; those of an Arrow table once it is all there, since its types are those of all its values.
+ * The bytes of an output as they are put together; those of an Arrow table once it is all there,
+ * since its types are those of all its values.
  *
  * @param settled the ranges that are in it, in the order of rows
- * @throws TableError where they do not fit together, BlobDamaged, and whatever `signal` is aborted with
+ * @throws TableError where they do not fit together, BlobDamaged, and whatever `signal` is aborted
+ *   with
  */
 export async function* outputOf(deps: OutputDeps, settled: readonly Settled[]): AsyncGenerator<Uint8Array, void> {
   const { table, accept, row } = deps;
@@ -148,7 +158,9 @@ function tooLong(bytes: number, bytesMax: number, cause: WriterFull): TableError
   );
 }
 
-/** Looks at every part; what writes them is answered for the first groups, as many as may be held. */
+/**
+ * Looks at every part; what writes them is answered for the first groups, as many as may be held.
+ */
 async function lookAtAll(
   deps: OutputDeps,
   settled: readonly Settled[],

@@ -1,4 +1,5 @@
-// What a batch without an output has done so far: the rows that are done, in the format of its output, and the others marked as failed rows are.
+// What a batch without an output has done so far: the rows that are done, in the format of its
+// output, and the others marked as failed rows are.
 
 import type { RowRange } from '../../domain/batch.ts';
 import { ServiceError } from '../../domain/errors.ts';
@@ -48,7 +49,10 @@ export async function openPartialOutput(
   return { contentType: accept ?? BORDER_TYPES[table.given], content: await begun(output, runId) };
 }
 
-/** The ranges in order, with those that have neither an answer nor a failure; never more rows in one than in a chunk. */
+/**
+ * The ranges in order, with those that have neither an answer nor a failure; never more rows in one
+ * than in a chunk.
+ */
 function withGaps(settled: readonly Settled[], total: number, size: number): Settled[] {
   const all: Settled[] = [];
   const gap = (range: RowRange): void => {
@@ -65,7 +69,10 @@ function withGaps(settled: readonly Settled[], total: number, size: number): Set
   return all;
 }
 
-/** The same bytes, once the first of them are there: what does not fit together shows before that, and can be told. */
+/**
+ * The same bytes, once the first of them are there: what does not fit together shows before that,
+ * and can be told.
+ */
 async function begun(
   bytes: AsyncGenerator<Uint8Array, void>,
   runId: RunRecord['runId'],

@@ -1,4 +1,5 @@
-// Whether an input runs as a batch, and how: the table is read through once, so that a broken one is refused now and not after a thousand rows.
+// Whether an input runs as a batch, and how: the table is read through once, so that a broken one
+// is refused now and not after a thousand rows.
 
 import type { BatchOptions, BatchPlan } from '../../domain/batch.ts';
 import { DEFAULT_BATCH_SIZE } from '../../domain/endpoint.ts';
@@ -16,7 +17,10 @@ import type { Deployed } from '../deployment.ts';
 export interface BatchQuestion {
   readonly deployed: Deployed;
   readonly input: { readonly contentType: string };
-  /** Where the input stands in the request, for messages: `/input`, or the empty string for a raw body. */
+  /**
+   * Where the input stands in the request, for messages: `/input`, or the empty string for a raw
+   * body.
+   */
   readonly inputPointer: string;
   /** Content type wanted for the output, or null for the input's. */
   readonly accept: string | null;
@@ -25,9 +29,11 @@ export interface BatchQuestion {
 }
 
 /**
- * The format in which an input runs as a batch, if it is a table; null when it goes to the model whole, whatever it is.
+ * The format in which an input runs as a batch, if it is a table; null when it goes to the model
+ * whole, whatever it is.
  *
- * @throws ServiceError `invalid-request` where a batch was asked for and the input is no table by its type
+ * @throws ServiceError `invalid-request` where a batch was asked for and the input is no table by
+ *   its type
  */
 export function batchFormat({
   deployed,

@@ -1,11 +1,13 @@
-// Writes down how far a batch has come, as often as anybody can tell the difference: chunks may end hundreds of times a second, and each note
-// is a transaction.
+// Writes down how far a batch has come, as often as anybody can tell the difference: chunks may end
+// hundreds of times a second, and each note is a transaction.
 
 import { startTimer } from '../../system/clock.ts';
 import { Coalesced } from '../../system/loops.ts';
 import { type Duration, milliseconds } from '../../domain/time.ts';
 
-/** From the end of one note to the next: far less than the second after which clients look again. */
+/**
+ * From the end of one note to the next: far less than the second after which clients look again.
+ */
 const PAUSE: Duration = milliseconds(100);
 
 /** See the head of this file. */

@@ -1,4 +1,5 @@
-// Whether a model gives its rows back in the order in which they came, told by the column that tells rows apart, where both tables have it.
+// Whether a model gives its rows back in the order in which they came, told by the column that
+// tells rows apart, where both tables have it.
 
 import type { RunError } from '../../domain/errors.ts';
 import { columnNamed } from '../../table/column-names.ts';
@@ -12,8 +13,8 @@ export interface ChunkTable {
 }
 
 /**
- * What is wrong with an output whose rows are those that came, in another order; null for any other. Ids that the model writes anew, as one
- * that makes numbers of text, tell nothing.
+ * What is wrong with an output whose rows are those that came, in another order; null for any
+ * other. Ids that the model writes anew, as one that makes numbers of text, tell nothing.
  *
  * @param output a table that was checked, of as many rows as the input
  */
@@ -30,13 +31,19 @@ export function disorderIn(input: ChunkTable, output: ChunkTable, idColumn: stri
   };
 }
 
-/** The first place that has another id; null where all are in their places, or they are not the same ones. */
+/**
+ * The first place that has another id; null where all are in their places, or they are not the same
+ * ones.
+ */
 function firstMoved(given: readonly string[], answered: readonly string[]): number | null {
   const at = given.findIndex((id, k) => id !== answered[k]);
   return at === -1 || given.toSorted().join('\n') !== answered.toSorted().join('\n') ? null : at;
 }
 
-/** The ids, whole numbers beyond 2^53 among them with every digit; null where there is no such column. */
+/**
+ * The ids, whole numbers beyond 2^53 among them with every digit; null where there is no such
+ * column.
+ */
 function idsIn({ bytes, contentType }: ChunkTable, idColumn: string): readonly unknown[] | null {
   const table = openColumns({ bytes, format: tableFormatOf(contentType) as TableFormat });
   const column = columnNamed(table.columns, idColumn);
@@ -46,7 +53,10 @@ function idsIn({ bytes, contentType }: ChunkTable, idColumn: string): readonly u
 /** An id as a quoted text, so that a table of text and one of JSON can be compared. */
 const textOf = (id: unknown): string => JSON.stringify(typeof id === 'string' ? id : JSON.stringify(id ?? null));
 
-/** The same, as a model in TypeScript knows it, where numbers are doubles: what it has moved has lost its last digits. */
+/**
+ * The same, as a model in TypeScript knows it, where numbers are doubles: what it has moved has
+ * lost its last digits.
+ */
 const asDouble = (id: unknown): string => textOf(typeof id === 'string' && LONG.test(id) ? Number(id) : id);
 
 const LONG = /^-?\d{16,}$/;

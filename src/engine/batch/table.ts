@@ -1,6 +1,6 @@
-// The table of a batch, from which its chunks are cut. One that is small, or JSON records, is held, and so is Arrow, as the JSON Lines that
-// its chunks are; a longer one stays where it is stored: it is read through once for where its rows stand, and a few bytes of it again for
-// each chunk.
+// The table of a batch, from which its chunks are cut. One that is small, or JSON records, is held,
+// and so is Arrow, as the JSON Lines that its chunks are; a longer one stays where it is stored: it
+// is read through once for where its rows stand, and a few bytes of it again for each chunk.
 
 import type { RowRange } from '../../domain/batch.ts';
 import type { Payload } from '../../domain/payload.ts';
@@ -20,7 +20,10 @@ import {
 import { isHeld, type Payloads } from '../payloads.ts';
 import type { ArrowConverter } from './arrow-converter.ts';
 
-/** Pieces of a stored table that are kept, since small chunks are cut one after the other from the same. Each is about 64 KiB. */
+/**
+ * Pieces of a stored table that are kept, since small chunks are cut one after the other from the
+ * same. Each is about 64 KiB.
+ */
 const KEPT_PIECES = 8;
 /** What a mark takes in memory, in bytes: an object with two numbers. */
 const MARK_BYTES = 40;
@@ -31,7 +34,10 @@ export interface BatchTable {
   readonly given: BorderFormat;
   /** The format of what is cut from it: JSON Lines where it came as Arrow. */
   readonly format: TableFormat;
-  /** The types of an Arrow table's columns, for an output that is to be like it; null for text, which has none. */
+  /**
+   * The types of an Arrow table's columns, for an output that is to be like it; null for text,
+   * which has none.
+   */
   readonly likeness: Likeness | null;
   readonly rows: number;
   /** The names in the header, in JSON in all rows; null for JSON without any. */

@@ -1,8 +1,10 @@
-// Makes captures, from runs that have succeeded. What a run was given and what it answered is taken from where the run is stored, and never
-// from whoever asks: a capture says what a version of an endpoint has answered, and nobody can make it say anything else.
+// Makes captures, from runs that have succeeded. What a run was given and what it answered is taken
+// from where the run is stored, and never from whoever asks: a capture says what a version of an
+// endpoint has answered, and nobody can make it say anything else.
 //
-// Blobs are stored before their capture is, and deleted after it. Each capture has blobs of its own, so that one which is deleted takes nothing
-// from another, whoever captures the same run under the same name meanwhile.
+// Blobs are stored before their capture is, and deleted after it. Each capture has blobs of its
+// own, so that one which is deleted takes nothing from another, whoever captures the same run under
+// the same name meanwhile.
 
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
@@ -70,11 +72,13 @@ export class Capturer {
   }
 
   /**
-   * Keeps a run's predictions under a name; durable when this resolves. A run that is captured under that name already is not captured again.
-   * Null once the run's input or output is no longer kept.
+   * Keeps a run's predictions under a name; durable when this resolves. A run that is captured
+   * under that name already is not captured again. Null once the run's input or output is no longer
+   * kept.
    *
-   * @throws ServiceError `invalid-request` for a run that is no table, a prediction that cannot be told from other columns, and a run that was
-   *   captured under the name with other choices; StorageFull
+   * @throws ServiceError `invalid-request` for a run that is no table, a prediction that cannot be
+   *   told from other columns, and a run that was captured under the name with other choices;
+   *   StorageFull
    */
   async capture(request: CaptureRequest): Promise<AddedCapture | null> {
     const { store, runs, room } = this.#deps;
@@ -104,7 +108,8 @@ export class Capturer {
   }
 
   /**
-   * Deletes a version of a name, all of them for null, and answers how many that were. Whoever is reading one reads it to its end.
+   * Deletes a version of a name, all of them for null, and answers how many that were. Whoever is
+   * reading one reads it to its end.
    *
    * @throws ServiceError `capture-not-found`; StorageFull
    */
@@ -116,15 +121,20 @@ export class Capturer {
   }
 
   /**
-   * The output of a captured run, byte for byte, as it is read from the disk: to be read to its end, or destroyed.
+   * The output of a captured run, byte for byte, as it is read from the disk: to be read to its
+   * end, or destroyed.
    *
-   * @throws ServiceError `payload-damaged` when the store does not have the bytes that were put there, `capture-not-found` when it has been deleted
+   * @throws ServiceError `payload-damaged` when the store does not have the bytes that were put
+   *   there, `capture-not-found` when it has been deleted
    */
   predictions(capture: CaptureRecord): Promise<Readable> {
     return this.#open(capture, 'predictions', capture.predictions);
   }
 
-  /** The ids of the predictions, one for each, as a JSON list; null where the input had no column of ids. Otherwise as `predictions`. */
+  /**
+   * The ids of the predictions, one for each, as a JSON list; null where the input had no column of
+   * ids. Otherwise as `predictions`.
+   */
   async ids(capture: CaptureRecord): Promise<Readable | null> {
     return capture.ids === null ? null : this.#open(capture, 'ids', capture.ids.list);
   }
@@ -159,8 +169,8 @@ export class Capturer {
   }
 
   /**
-   * Adds a capture whose blobs `make` has stored. They go again where there is no capture of theirs: for want of room, or because somebody else
-   * has captured the run meanwhile.
+   * Adds a capture whose blobs `make` has stored. They go again where there is no capture of
+   * theirs: for want of room, or because somebody else has captured the run meanwhile.
    */
   async #withBlobs(make: (blobName: string) => Promise<NewCapture>): Promise<AddedCapture> {
     const blobName = randomUUID();
@@ -239,7 +249,9 @@ function tableOf(role: 'input' | 'output', { content, contentType }: Stored): St
   );
 }
 
-/** Whoever asks for something else would otherwise be shown numbers that are not what he asked for. */
+/**
+ * Whoever asks for something else would otherwise be shown numbers that are not what he asked for.
+ */
 function assertSame(there: CaptureRecord, { asked, run }: CaptureRequest): CaptureRecord {
   const same = (Object.keys(asked) as (keyof ScoringChoice)[]).every((key) => there.asked[key] === asked[key]);
   if (same) return there;

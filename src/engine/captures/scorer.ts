@@ -1,4 +1,5 @@
-// Scores runs without keeping anybody waiting: small tables here, large ones in a thread of their own, one at a time.
+// Scores runs without keeping anybody waiting: small tables here, large ones in a thread of their
+// own, one at a time.
 
 import { ServiceError } from '../../domain/errors.ts';
 import type { RunId } from '../../domain/ids.ts';
@@ -6,7 +7,10 @@ import type { ScoredTable } from '../../scoring/score.ts';
 import { ThreadQueue } from '../../system/thread-queue.ts';
 import { type Answered, answer, type StoredRequest } from './score-answer.ts';
 
-/** Bytes of both tables up to which they are scored at once: a thread takes longer to start than they take. */
+/**
+ * Bytes of both tables up to which they are scored at once: a thread takes longer to start than
+ * they take.
+ */
 const AT_ONCE_BYTES_MAX = 128 * 1_024;
 const THREAD = new URL(import.meta.url.endsWith('.ts') ? './score-worker.ts' : './score-worker.js', import.meta.url);
 
@@ -23,7 +27,8 @@ export class Scorer {
    * Scores a run.
    *
    * @param runId for messages
-   * @throws ServiceError `invalid-request` for what cannot be scored: the message says why and what to do
+   * @throws ServiceError `invalid-request` for what cannot be scored: the message says why and what
+   *   to do
    */
   async score(request: StoredRequest, runId: RunId): Promise<ScoredTable> {
     const isSmall = request.input.bytes.length + request.output.bytes.length <= this.#atOnceBytesMax;

@@ -1,5 +1,5 @@
-// From what a request carries to whom it is made for. With a value and not a promise where the keys are known: this is on the path of
-// every submit.
+// From what a request carries to whom it is made for. With a value and not a promise where the keys
+// are known: this is on the path of every submit.
 
 import type { Clock } from '../../system/clock.ts';
 import { ANYBODY, OPERATOR, type Principal } from '../../domain/access.ts';
@@ -26,7 +26,10 @@ export interface Credentials {
 export interface AuthenticatorDeps {
   readonly vault: Pick<Vault, 'keys'>;
   readonly clock: Clock;
-  /** Whether everybody is let in while no key was ever made: true where nobody else can reach the server, or it was told so. */
+  /**
+   * Whether everybody is let in while no key was ever made: true where nobody else can reach the
+   * server, or it was told so.
+   */
   readonly openWithoutKeys: boolean;
   readonly operator: OperatorToken;
 }
@@ -37,7 +40,10 @@ export class Authenticator {
   readonly #throttle: Throttle;
   readonly #clock: Clock;
   readonly #operator: OperatorToken;
-  /** Never true again once it was false: were the vault lost while the server runs, it would stay closed. */
+  /**
+   * Never true again once it was false: were the vault lost while the server runs, it would stay
+   * closed.
+   */
   #open: boolean;
 
   constructor({ vault, clock, openWithoutKeys, operator }: AuthenticatorDeps) {
@@ -51,7 +57,8 @@ export class Authenticator {
   /**
    * On whose behalf a request is made; at once where the keys are known.
    *
-   * @throws ServiceError `unauthorized`, in the same words for whatever is wrong with a key; `too-many-attempts`. Rejects with them, too
+   * @throws ServiceError `unauthorized`, in the same words for whatever is wrong with a key;
+   *   `too-many-attempts`. Rejects with them, too
    */
   authenticate(credentials: Credentials): Principal | Promise<Principal> {
     const keys = this.#ring.current();
@@ -60,7 +67,10 @@ export class Authenticator {
       : this.#principalOf(credentials, keys);
   }
 
-  /** What somebody without a key is told who would change something on a server that has none; `isHere` says whether he is on its machine. */
+  /**
+   * What somebody without a key is told who would change something on a server that has none;
+   * `isHere` says whether he is on its machine.
+   */
   refusalOfChange(isHere: boolean): ServiceError {
     // A path of this machine means nothing elsewhere, and is nobody's business there.
     const place = isHere ? this.#operator.file : null;
@@ -79,7 +89,8 @@ export class Authenticator {
   }
 
   #principalOf(credentials: Credentials, keys: Keys): Principal {
-    // One that was revoked, or has expired, is a key too: revoking the last one must not open the door.
+    // One that was revoked, or has expired, is a key too: revoking the last one must not open the
+    // door.
     if (keys.size > 0) this.#open = false;
     const { authorization, address } = credentials;
     if (authorization.length === 0) {
@@ -104,7 +115,10 @@ export class Authenticator {
     );
   }
 
-  /** The key that was presented, if it is one and counts now. An id that is not known takes the way of a secret that is wrong. */
+  /**
+   * The key that was presented, if it is one and counts now. An id that is not known takes the way
+   * of a secret that is wrong.
+   */
   #keyOf({ keyId, secret }: PresentedKey, keys: Keys): KeyRecord | null {
     const key = keys.get(keyId) ?? null;
     const isRight = isSecretOf(secret, key?.digest ?? null);

@@ -6,8 +6,8 @@ import { mayUse, NOBODY, type Principal, type Scope } from '../../domain/access.
 import { ServiceError } from '../../domain/errors.ts';
 
 /**
- * The check of every request: whoever makes it has the scope of its route, and may use the endpoint in its path. Answers nothing, or
- * a promise where the keys have to be read first.
+ * The check of every request: whoever makes it has the scope of its route, and may use the endpoint
+ * in its path. Answers nothing, or a promise where the keys have to be read first.
  *
  * @throws ServiceError `unauthorized`, `forbidden`, `too-many-attempts`. Rejects with them, too
  */
@@ -27,7 +27,9 @@ export function accessCheck(authenticator: Authenticator): (request: FastifyRequ
   };
 }
 
-/** Whoever presents no valid key where none is asked for is nobody, and is answered all the same. */
+/**
+ * Whoever presents no valid key where none is asked for is nobody, and is answered all the same.
+ */
 async function identify(authenticator: Authenticator, request: FastifyRequest): Promise<void> {
   try {
     request.principal = await authenticator.authenticate(credentialsOf(request));
@@ -38,7 +40,10 @@ async function identify(authenticator: Authenticator, request: FastifyRequest): 
 
 const NONE: readonly string[] = [];
 
-/** With every Authorization header. Node keeps the first alone, and whoever sent two would not know which of them counted. */
+/**
+ * With every Authorization header. Node keeps the first alone, and whoever sent two would not know
+ * which of them counted.
+ */
 function credentialsOf({ ip: address, raw: { headers, rawHeaders } }: FastifyRequest) {
   const authorization =
     headers.authorization === undefined
@@ -53,7 +58,8 @@ function admit(authenticator: Authenticator, request: FastifyRequest, principal:
       ? authenticator.refusalOfChange(isOfThisMachine(request))
       : lacksScope(principal, scope);
   const { endpoint } = request.params as { readonly endpoint?: string };
-  // Before anybody looks for it, so that the answer does not tell whether there is such an endpoint.
+  // Before anybody looks for it, so that the answer does not tell whether there is such an
+  // endpoint.
   if (endpoint !== undefined && !mayUse(principal, endpoint)) throw notItsEndpoint(principal);
   request.principal = principal;
 }

@@ -20,7 +20,8 @@ export interface Door {
 }
 
 /**
- * Everybody may be let in, to invoke and to read, while there are no keys where nobody else can reach the server, or it was told to.
+ * Everybody may be let in, to invoke and to read, while there are no keys where nobody else can
+ * reach the server, or it was told to.
  *
  * @throws Error elsewhere: the message says what to do
  */

@@ -1,11 +1,15 @@
-// What an API key looks like: `cck_<id>_<secret><checksum>`. The checksum tells a key that was cut off or mistyped from one that is not
-// known, without asking anybody; and with the prefix it lets scanners find keys that lie where they should not.
+// What an API key looks like: `cck_<id>_<secret><checksum>`. The checksum tells a key that was cut
+// off or mistyped from one that is not known, without asking anybody; and with the prefix it lets
+// scanners find keys that lie where they should not.
 
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { sha256 } from '../../domain/digest.ts';
 
-/** Crockford's base32 in lower case: 5 bits a character, none that is mistaken for another. https://www.crockford.com/base32.html */
+/**
+ * Crockford's base32 in lower case: 5 bits a character, none that is mistaken for another.
+ * https://www.crockford.com/base32.html
+ */
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 /** 60 bits: no two keys ever have the same id. */
 const ID_LENGTH = 12;
@@ -17,7 +21,10 @@ const CHECKSUM_LENGTH = 7;
 const some = (length: number): string => `[0-9a-hjkmnp-tv-z]{${length}}`;
 const KEY = new RegExp(`^cck_(${some(ID_LENGTH)})_(${some(SECRET_LENGTH)})(${some(CHECKSUM_LENGTH)})$`);
 const KEY_ID = new RegExp(`^${some(ID_LENGTH)}$`);
-/** The digest that a key of an unknown id is held against, so that it takes as long to refuse as a wrong secret. No secret is known to have it. */
+/**
+ * The digest that a key of an unknown id is held against, so that it takes as long to refuse as a
+ * wrong secret. No secret is known to have it.
+ */
 const NOBODYS_DIGEST = '0'.repeat(64);
 
 /** A key as it was presented: taken apart, and not yet known to be anybody's. */
@@ -52,7 +59,10 @@ export function readKey(text: string): PresentedKey | null {
 /** Whether text is the id of a key. */
 export const isKeyId = (text: string): boolean => KEY_ID.test(text);
 
-/** Whether a secret is the one that a digest was made of; null stands for a key that is not known, and takes as long. */
+/**
+ * Whether a secret is the one that a digest was made of; null stands for a key that is not known,
+ * and takes as long.
+ */
 export function isSecretOf(secret: string, digest: string | null): boolean {
   return timingSafeEqual(Buffer.from(sha256(secret)), Buffer.from(digest ?? NOBODYS_DIGEST));
 }

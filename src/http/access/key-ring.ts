@@ -1,13 +1,20 @@
-// The keys of a server as it last read them, at most KEYS_AGE_MAX ago: so a request costs no look into the vault, a key that was revoked
-// is refused soon everywhere, and keys that nobody has made cost no more than those that somebody has.
+// The keys of a server as it last read them, at most KEYS_AGE_MAX ago: so a request costs no look
+// into the vault, a key that was revoked is refused soon everywhere, and keys that nobody has made
+// cost no more than those that somebody has.
 
 import type { Clock } from '../../system/clock.ts';
 import { elapsed, type Moment, seconds } from '../../domain/time.ts';
 import type { KeyRecord, Vault } from '../../stores/vault/vault.ts';
 
-/** How old what is believed of the keys may be. A revocation counts everywhere by then; 5 s are promised. */
+/**
+ * How old what is believed of the keys may be. A revocation counts everywhere by then; 5 s are
+ * promised.
+ */
 const KEYS_AGE_MAX = seconds(2);
-/** From this age on they are read anew while what is known still counts, so that no request of a busy server waits for them. */
+/**
+ * From this age on they are read anew while what is known still counts, so that no request of a
+ * busy server waits for them.
+ */
 const KEYS_FRESH = seconds(1);
 
 /** The keys, by their ids. */
@@ -33,7 +40,8 @@ export class KeyRing {
     const isUsable = age < KEYS_AGE_MAX;
     if (isUsable && age < KEYS_FRESH) return this.#keys;
     this.#reading ??= this.#read();
-    // Whoever waits for them is told why they cannot be read; who does not, finds them too old in a second.
+    // Whoever waits for them is told why they cannot be read; who does not, finds them too old in a
+    // second.
     if (isUsable) this.#reading.catch(() => {});
     return isUsable ? this.#keys : this.#reading;
   }

@@ -1,6 +1,7 @@
-// The token of whoever runs a server: it lies in the data folder, where its user alone can read it. Whoever has it can read and change all
-// that the server can, so it opens what keys cannot. Every start makes another: one that somebody was tricked into sending is worth nothing
-// to a server that starts later.
+// The token of whoever runs a server: it lies in the data folder, where its user alone can read it.
+// Whoever has it can read and change all that the server can, so it opens what keys cannot. Every
+// start makes another: one that somebody was tricked into sending is worth nothing to a server that
+// starts later.
 
 import { randomUUID } from 'node:crypto';
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -22,8 +23,8 @@ export class OperatorToken {
   }
 
   /**
-   * Writes it down: the token in the first line; in the second the only address that it may be sent to, since another program may listen
-   * where a client looks for this server.
+   * Writes it down: the token in the first line; in the second the only address that it may be sent
+   * to, since another program may listen where a client looks for this server.
    */
   publish(url: string): void {
     // A new file under its name, and never one that somebody else has put there, or a link of his.

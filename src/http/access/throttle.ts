@@ -1,14 +1,20 @@
-// How often one address may present keys that are not valid. It never stands before a valid one: keys are looked at first, so nobody can
-// shut anybody else out, not even from the same address.
+// How often one address may present keys that are not valid. It never stands before a valid one:
+// keys are looked at first, so nobody can shut anybody else out, not even from the same address.
 
 import type { Clock } from '../../system/clock.ts';
 import { type Duration, elapsed, type Moment, milliseconds, seconds } from '../../domain/time.ts';
 
-/** Failures that an address may have at once. A program with an old key that sends several requests at a time is told what is wrong. */
+/**
+ * Failures that an address may have at once. A program with an old key that sends several requests
+ * at a time is told what is wrong.
+ */
 const BURST = 20;
 /** How long it takes until it may have one more. */
 const REFILL: Duration = seconds(1);
-/** Addresses that are remembered; beyond that, the one that failed longest ago is forgotten. About 2 MB. */
+/**
+ * Addresses that are remembered; beyond that, the one that failed longest ago is forgotten. About 2
+ * MB.
+ */
 const ADDRESSES_MAX = 10_000;
 
 /** What an address has left, as of a time. */
@@ -27,7 +33,9 @@ export class Throttle {
     this.#clock = clock;
   }
 
-  /** Counts a failure; answers how long the address is to wait where it has had too many, else null. */
+  /**
+   * Counts a failure; answers how long the address is to wait where it has had too many, else null.
+   */
   failed(address: string): Duration | null {
     const now = this.#clock.steady();
     const tokens = this.#tokensOf(address, now);

@@ -19,7 +19,10 @@ import { isEmbedded, runText, withOutputs } from './run-view.ts';
 const TAG_LENGTH = 25;
 /** Hint for clients that poll, in seconds. */
 const POLL_SECONDS = '1';
-/** Answers with a run; `outputs` is the text of its output where it is shown inside, `isDeduplicated` as `runText` has it. */
+/**
+ * Answers with a run; `outputs` is the text of its output where it is shown inside,
+ * `isDeduplicated` as `runText` has it.
+ */
 export function sendRun(
   reply: FastifyReply,
   view: RunView,
@@ -76,13 +79,19 @@ async function embeddedOutput(engine: Engine, { run, output }: RunView): Promise
   return content === null ? null : new TextDecoder().decode(content);
 }
 
-/** A run can be looked at though its output is damaged in the store; whoever asks for the output is told. */
+/**
+ * A run can be looked at though its output is damaged in the store; whoever asks for the output is
+ * told.
+ */
 function unlessDamaged(error: unknown): null {
   if (error instanceof ServiceError) return null;
   throw error;
 }
 
-/** Answers a wait that has ended well: with the run, or (where another type than JSON is asked for) with the output alone. */
+/**
+ * Answers a wait that has ended well: with the run, or (where another type than JSON is asked for)
+ * with the output alone.
+ */
 export async function sendOutput(
   context: RouteContext,
   reply: FastifyReply,

@@ -1,5 +1,7 @@
-// A run, or the parts of a batch, followed as server-sent events. The id of an event is the place after it, so a client that sends it as Last-Event-ID gets what
-// came next: from any server, after any restart. Parts have no order, so they all come again; only who has seen their end is told that nothing follows.
+// A run, or the parts of a batch, followed as server-sent events. The id of an event is the place
+// after it, so a client that sends it as Last-Event-ID gets what came next: from any server, after
+// any restart. Parts have no order, so they all come again; only who has seen their end is told
+// that nothing follows.
 
 import { toRfc3339 } from '../../domain/time.ts';
 import { isEnded } from '../../domain/run.ts';
@@ -14,12 +16,18 @@ import { attemptBody, progressBody, runLineText } from './run-view.ts';
 /** Content type of the stream. */
 export const EVENT_STREAM = 'text/event-stream';
 
-/** How long a client waits before it connects again, in milliseconds: a server that starts again takes about as long. */
+/**
+ * How long a client waits before it connects again, in milliseconds: a server that starts again
+ * takes about as long.
+ */
 const RETRY_MS = 2_000;
 
 const idOf = ({ moment, attempt, offset }: Place): string => `${moment}.${attempt}.${offset}`;
 
-/** The place that an event's id stands for. Whatever is no id of ours is the beginning: nothing is missed then. */
+/**
+ * The place that an event's id stands for. Whatever is no id of ours is the beginning: nothing is
+ * missed then.
+ */
 export function placeOf(id: string | undefined): Place {
   const [, moment, attempt, offset] = /^(\d{1,9})\.(\d{1,9})\.(\d{1,12})$/.exec(id ?? '') ?? [];
   return moment === undefined
@@ -89,10 +97,16 @@ function statusBody(runId: RunId, { status, at, error }: FollowedEvent & { kind:
   };
 }
 
-/** Where a line of an event stream ends. JavaScript's own idea of it, `^` with the flag m, has U+2028 and U+2029 as well, which are text here and in JSON. */
+/**
+ * Where a line of an event stream ends. JavaScript's own idea of it, `^` with the flag m, has
+ * U+2028 and U+2029 as well, which are text here and in JSON.
+ */
 const LINE_END = /\r\n|\n|\r/g;
 
-/** Metadata stands in JSON as it was sent, with its line ends: each of them begins another line of data. */
+/**
+ * Metadata stands in JSON as it was sent, with its line ends: each of them begins another line of
+ * data.
+ */
 function event(name: RunEventName | PartEventName, id: string, json: string): string {
   return `event: ${name}\nid: ${id}\ndata: ${json.replaceAll(LINE_END, '\ndata: ')}\n\n`;
 }

@@ -1,5 +1,5 @@
-// The lines of a run that is followed, as text. It ends like any other answer only when all lines were sent: where the server stops before
-// that, the connection is cut.
+// The lines of a run that is followed, as text. It ends like any other answer only when all lines
+// were sent: where the server stops before that, the connection is cut.
 
 import { ServiceError } from '../../domain/errors.ts';
 import { type AttemptEnd, attemptEndText, type LogLine, logLineText } from '../../domain/log-line.ts';
@@ -18,13 +18,17 @@ export const attemptEnd = ({ attempt, finishedAt, outcome, error }: AttemptRecor
   error,
 });
 
-/** The text of every line after the first `after`; in text, also how each attempt ended that did not succeed. */
+/**
+ * The text of every line after the first `after`; in text, also how each attempt ended that did not
+ * succeed.
+ */
 export async function* followedLines(
   told: AsyncIterable<FollowedEvent>,
   after: number,
   format: LogFormat,
 ): AsyncGenerator<string, void> {
-  // Nothing, which sends the headers: whoever follows a run that waits is to know that it is followed.
+  // Nothing, which sends the headers: whoever follows a run that waits is to know that it is
+  // followed.
   yield '';
   let seen = 0;
   for await (const one of told) {

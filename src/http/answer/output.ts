@@ -35,7 +35,8 @@ export const RAW_OUTPUT = Type.Unsafe<Uint8Array>({
 });
 
 /**
- * Answers with what a GET or HEAD asks for of a succeeded run's output: the bytes, a range of them, or that the client has them already.
+ * Answers with what a GET or HEAD asks for of a succeeded run's output: the bytes, a range of them,
+ * or that the client has them already.
  *
  * @throws ServiceError `output-expired`, `range-not-satisfiable`
  */
@@ -105,7 +106,8 @@ async function send(
 }
 
 /**
- * Answers with what a batch without an output has done by now. It is put together while it is sent, so nobody knows its length before.
+ * Answers with what a batch without an output has done by now. It is put together while it is sent,
+ * so nobody knows its length before.
  *
  * @throws ServiceError `output-expired`, `invalid-output`
  */

@@ -3,15 +3,19 @@
 import type { ServerResponse } from 'node:http';
 
 /**
- * Calls `listener` once an answer is over; at once where it is over already. A client may leave while its request is still looked up, and the
- * `close` that came then is never told again: without this, whatever is held for the answer would be held for ever.
+ * Calls `listener` once an answer is over; at once where it is over already. A client may leave
+ * while its request is still looked up, and the `close` that came then is never told again: without
+ * this, whatever is held for the answer would be held for ever.
  */
 export function whenOver(answer: ServerResponse, listener: () => void): void {
   if (answer.closed) listener();
   else answer.once('close', listener);
 }
 
-/** Calls `listener` when the client has said that it sends nothing more; at once where it has said so already. */
+/**
+ * Calls `listener` when the client has said that it sends nothing more; at once where it has said
+ * so already.
+ */
 export function whenHalfClosed(answer: ServerResponse, listener: () => void): void {
   const { socket } = answer.req;
   if (socket.readableEnded) return listener();

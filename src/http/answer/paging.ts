@@ -18,7 +18,10 @@ export function cursorOf(text: string): number {
   });
 }
 
-/** A page of what was found, which is one more than asked for where there is a next page; with the cursor of that, or null. */
+/**
+ * A page of what was found, which is one more than asked for where there is a next page; with the
+ * cursor of that, or null.
+ */
 export function pageOf<Item extends { readonly sequence: number }>(
   found: readonly Item[],
   limit: number,

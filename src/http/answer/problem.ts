@@ -71,7 +71,10 @@ export function problemOfRun(run: RunRecord): ServiceError {
 /** Mistakes that are named: a request may have as many as it has bytes. */
 const MISTAKES_MAX = 50;
 
-/** The problem that stands for mistakes of a request; `what` begins its sentence, and the first of them are in it with their places. */
+/**
+ * The problem that stands for mistakes of a request; `what` begins its sentence, and the first of
+ * them are in it with their places.
+ */
 export function invalidRequest(what: string, errors: readonly FieldError[]): ServiceError {
   const named = errors.slice(0, MISTAKES_MAX);
   const sentences = named.map(({ pointer, detail }) => `${pointer === '' ? 'the body' : pointer} ${detail}`);

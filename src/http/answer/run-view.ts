@@ -23,12 +23,18 @@ import { failureBody } from './problem.ts';
 
 const timeOrNull = (at: Instant | null): string | null => (at === null ? null : toRfc3339(at));
 
-/** The JSON text of a run in a list; `base` stands before the paths of its links. Its metadata is spliced in as it was sent, so its numbers stay as they are. */
+/**
+ * The JSON text of a run in a list; `base` stands before the paths of its links. Its metadata is
+ * spliced in as it was sent, so its numbers stay as they are.
+ */
 export function runLineText(run: RunRecord, base: string): string {
   return spliced(runLine(run, base), { metadata: metadataOf(run) });
 }
 
-/** What stands in the place of metadata that was damaged in the store: it would make everything unreadable that stands around it. */
+/**
+ * What stands in the place of metadata that was damaged in the store: it would make everything
+ * unreadable that stands around it.
+ */
 const UNREADABLE = '{}';
 
 function metadataOf({ metadata }: RunRecord): string {
@@ -87,8 +93,10 @@ function runLine(run: RunRecord, base: string): Omit<RunLine, 'metadata'> {
 /**
  * The JSON text of a run with all that is known of it.
  *
- * @param outputs the exact text of the output where it is to be shown inside, else null: it is spliced in and never parsed, so its numbers stay as they are
- * @param isDeduplicated whether it answers a submission that made no run, because this one has its concurrency key
+ * @param outputs the exact text of the output where it is to be shown inside, else null: it is
+ *   spliced in and never parsed, so its numbers stay as they are
+ * @param isDeduplicated whether it answers a submission that made no run, because this one has its
+ *   concurrency key
  */
 export function runText(view: RunView, base: string, outputs: string | null, isDeduplicated = false): string {
   const { run, attempts, queue, waitingOn } = view;

@@ -1,5 +1,6 @@
-// How many runs are followed at once: each costs a look a second, and perhaps a client that never goes away. One client may take half of the
-// places; beyond that it gets no more than its share, so that the others find some.
+// How many runs are followed at once: each costs a look a second, and perhaps a client that never
+// goes away. One client may take half of the places; beyond that it gets no more than its share, so
+// that the others find some.
 
 import type { FastifyReply } from 'fastify';
 import { ServiceError } from '../../domain/errors.ts';

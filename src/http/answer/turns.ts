@@ -1,9 +1,13 @@
-// Large outputs are read in turns: a few chunks in each round of the event loop, whoever they are for. A thousand readers that all take
-// what they can then share the time that is left, and a small request waits for a few chunks and not for a thousand.
+// Large outputs are read in turns: a few chunks in each round of the event loop, whoever they are
+// for. A thousand readers that all take what they can then share the time that is left, and a small
+// request waits for a few chunks and not for a thousand.
 
 import { Readable } from 'node:stream';
 
-/** Chunks of a round: each is at most 64 KiB and takes about 0.1 ms, so a round stays below a millisecond. */
+/**
+ * Chunks of a round: each is at most 64 KiB and takes about 0.1 ms, so a round stays below a
+ * millisecond.
+ */
 const CHUNKS_MAX = 4;
 /** How much is read ahead of a reader, in bytes. */
 const AHEAD_BYTES = 64 * 1_024;

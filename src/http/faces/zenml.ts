@@ -1,6 +1,7 @@
-// How an endpoint with `face: 'zenml'` answers, so that clients of ZenML's pipeline deployments can call it unchanged: 200 with
-// `{success, outputs, …}` also for a pipeline that failed, and mistakes of a request in FastAPI's list. What is not said here is as everywhere.
-// Source: the models and texts of zenml-io/zenml, src/zenml/deployers/server (models.py, service.py, fastapi/adapters.py).
+// How an endpoint with `face: 'zenml'` answers, so that clients of ZenML's pipeline deployments can
+// call it unchanged: 200 with `{success, outputs, …}` also for a pipeline that failed, and mistakes
+// of a request in FastAPI's list. What is not said here is as everywhere. Source: the models and
+// texts of zenml-io/zenml, src/zenml/deployers/server (models.py, service.py, fastapi/adapters.py).
 
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ANYBODY, type Viewer } from '../../domain/access.ts';
@@ -16,7 +17,10 @@ import { type ZenmlInfoBody, type ZenmlMistakesBody, ZenmlRefusalBody } from '..
 import { outputPath } from '../paths.ts';
 import { problemOfRun } from '../answer/problem.ts';
 
-/** What a request without a key, or with one that is not valid, is told by a deployment of ZenML's: `detail` of a 401 with `WWW-Authenticate: Bearer`. */
+/**
+ * What a request without a key, or with one that is not valid, is told by a deployment of ZenML's:
+ * `detail` of a 401 with `WWW-Authenticate: Bearer`.
+ */
 const ZENML_UNAUTHORIZED = {
   missing: 'Authorization header required',
   invalid: 'Invalid authentication token',
@@ -32,8 +36,9 @@ export const ZENML_REFUSAL = {
 export const hasZenmlFace = ({ spec }: Deployed): boolean => spec.face === 'zenml';
 
 /**
- * A deployment is an endpoint, a snapshot one of its versions. Their ids are made of these names alone, so every server and every start has
- * the same: the first 122 bits of a SHA-256 in the form that RFC 9562 has for such (version 8).
+ * A deployment is an endpoint, a snapshot one of its versions. Their ids are made of these names
+ * alone, so every server and every start has the same: the first 122 bits of a SHA-256 in the form
+ * that RFC 9562 has for such (version 8).
  */
 export const deploymentId = (endpoint: string): string => uuidOf(`claimcheck/deployment/${endpoint}`);
 /** See `deploymentId`. */
@@ -49,7 +54,8 @@ function uuidOf(name: string): string {
 /**
  * Answers with a run that has ended, however it has.
  *
- * @param parameters the exact text of the parameters that it was called with; null where they are not known, since the run is an earlier request's
+ * @param parameters the exact text of the parameters that it was called with; null where they are
+ *   not known, since the run is an earlier request's
  */
 export async function sendZenmlRun(
   engine: Engine,
@@ -72,7 +78,8 @@ export async function sendZenmlRun(
     snapshot_name: String(run.version),
     pipeline_name: run.endpoint,
     run_id: run.runId,
-    // Counts every run of the ledger in their order, not those of the endpoint alone: it rises, and no run has another's.
+    // Counts every run of the ledger in their order, not those of the endpoint alone: it rises, and
+    // no run has another's.
     run_index: run.sequence,
     run_name: run.runName,
   });
@@ -82,7 +89,10 @@ export async function sendZenmlRun(
   return reply.type('application/json').send(`${head.slice(0, -1)},"outputs":${outputs},"metadata":${used}}`);
 }
 
-/** The outputs by their names, as the model wrote them. One that has no name is called `output`; one that is no JSON is said where it is. */
+/**
+ * The outputs by their names, as the model wrote them. One that has no name is called `output`; one
+ * that is no JSON is said where it is.
+ */
 async function outputsText(engine: Engine, { run, output }: RunView, base: string): Promise<string> {
   const facts = run.output!;
   if (!isJson(facts.contentType)) {
@@ -95,7 +105,10 @@ async function outputsText(engine: Engine, { run, output }: RunView, base: strin
   return text.trimStart().startsWith('{') ? text : `{"output":${text}}`;
 }
 
-/** Answers whoever has no valid key in ZenML's words, where he asks an endpoint that answers in this form; null for anything else. */
+/**
+ * Answers whoever has no valid key in ZenML's words, where he asks an endpoint that answers in this
+ * form; null for anything else.
+ */
 export function sendZenmlUnauthorized(
   engine: Engine,
   { params, url, headers }: FastifyRequest,
@@ -130,10 +143,16 @@ export function sendZenmlMistakes(reply: FastifyReply, error: unknown): FastifyR
     .send(JSON.stringify({ detail } satisfies ZenmlMistakesBody));
 }
 
-/** What a replica says of an input that its model's schema refuses; what the server can judge by itself it has refused before. */
+/**
+ * What a replica says of an input that its model's schema refuses; what the server can judge by
+ * itself it has refused before.
+ */
 const MISFIT = /^The input does not fit the model's schema: (.+)\.$/s;
 
-/** The mistake of a request that only the replica has found, as an error of that request; null for a run that ended otherwise. */
+/**
+ * The mistake of a request that only the replica has found, as an error of that request; null for a
+ * run that ended otherwise.
+ */
 export function misfitOf({ error }: RunRecord): ServiceError | null {
   const [, misfits] = (error?.type === 'model-error' && MISFIT.exec(error.detail)) || [];
   if (misfits === undefined) return null;

@@ -1,4 +1,5 @@
-// The shapes that the document names once. Wherever one of them stands in another, the document points to it.
+// The shapes that the document names once. Wherever one of them stands in another, the document
+// points to it.
 
 import type { TSchema } from 'typebox';
 import { CaptureBody, CaptureLine, CapturePage, ClassificationBody, RegressionBody } from '../../wire/captures.ts';

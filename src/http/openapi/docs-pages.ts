@@ -1,4 +1,5 @@
-// The pages at /docs: the OpenAPI document in Swagger's own viewer, whose files come with it, so that nothing is loaded from elsewhere.
+// The pages at /docs: the OpenAPI document in Swagger's own viewer, whose files come with it, so
+// that nothing is loaded from elsewhere.
 
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
@@ -8,7 +9,10 @@ import type { OpenApiDocument } from './shape.ts';
 /** Where the pages are. */
 const DOCS_PATH = '/docs';
 
-/** The viewer needs its own scripts and styles, its data: images, and this server; it styles some elements in place. */
+/**
+ * The viewer needs its own scripts and styles, its data: images, and this server; it styles some
+ * elements in place.
+ */
 const POLICY = {
   'default-src': "'none'",
   'script-src': "'self'",
@@ -21,7 +25,10 @@ const POLICY = {
   'frame-ancestors': "'none'",
 };
 
-/** Registers the pages; `documentFor` is asked anew each time, since endpoints come and go, and not everybody sees all of them. */
+/**
+ * Registers the pages; `documentFor` is asked anew each time, since endpoints come and go, and not
+ * everybody sees all of them.
+ */
 export function registerDocsPages(
   app: FastifyInstance,
   documentFor: (request: FastifyRequest) => OpenApiDocument,
@@ -42,7 +49,8 @@ export function registerDocsPages(
       displayRequestDuration: true,
     },
     uiHooks: {
-      // Its page has absolute paths in it where its own has no slash at the end, and relative ones where it has.
+      // Its page has absolute paths in it where its own has no slash at the end, and relative ones
+      // where it has.
       onRequest(request, reply, done) {
         if (request.base === '' || request.url !== DOCS_PATH) done();
         else reply.redirect(`${DOCS_PATH}/`);

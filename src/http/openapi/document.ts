@@ -50,7 +50,10 @@ const HEADERS_OF_PROBLEMS: Partial<Record<ProblemSlug, readonly ResponseHeader[]
   'wait-exceeded': ['Location', 'Retry-After'],
 };
 
-/** Writes the document of a table of routes; every endpoint gets an operation of its own, with its schemas. `base` stands before their paths. */
+/**
+ * Writes the document of a table of routes; every endpoint gets an operation of its own, with its
+ * schemas. `base` stands before their paths.
+ */
 export function openApiDocument(
   routes: readonly Route[],
   endpoints: readonly DocumentedEndpoint[],

@@ -1,8 +1,9 @@
 // The Accept header, as far as it chooses the format of an output.
 
 /**
- * The one content type that the client asks for, without parameters: the first with the highest weight.
- * Null where it states none, or a range of them (any, text/any) is as welcome: what suits the output is for whoever makes it to say.
+ * The one content type that the client asks for, without parameters: the first with the highest
+ * weight. Null where it states none, or a range of them (any, text/any) is as welcome: what suits
+ * the output is for whoever makes it to say.
  */
 export function readAccept(header: string | undefined): string | null {
   if (header === undefined) return null;

@@ -8,7 +8,10 @@ import type { IncomingBody } from './incoming-body.ts';
 import { invalidRequest } from '../answer/problem.ts';
 import { halfPairErrors } from './text.ts';
 
-/** Longest body that holds nothing but options, in bytes. Far more than any takes, and little to hold. */
+/**
+ * Longest body that holds nothing but options, in bytes. Far more than any takes, and little to
+ * hold.
+ */
 const OPTIONS_BYTES_MAX = 64 * 1_024;
 
 /** The rule of a route's body. */
@@ -16,7 +19,10 @@ export interface BodyRule<Body> {
   readonly required: boolean;
   /** Its schema by content type; empty where there is no body. */
   readonly content: Readonly<Record<string, TSchema>>;
-  /** Longest that it may be, in bytes; null for an input, for which the configuration says it, and which may come as an `IncomingBody`. */
+  /**
+   * Longest that it may be, in bytes; null for an input, for which the configuration says it, and
+   * which may come as an `IncomingBody`.
+   */
   readonly bytesMax: number | null;
   /**
    * Reads it.
@@ -29,7 +35,10 @@ export interface BodyRule<Body> {
 
 const EMPTY = new Uint8Array();
 
-/** No body: whoever sends one believes that it counts. An empty object says nothing and is let pass, since some clients always send one. */
+/**
+ * No body: whoever sends one believes that it counts. An empty object says nothing and is let pass,
+ * since some clients always send one.
+ */
 export const NO_BODY: BodyRule<null> = {
   required: false,
   content: {},
@@ -92,13 +101,17 @@ const JSON_TABLE = Type.Unsafe<unknown>({
 });
 
 /**
- * Bytes as the document describes them. Most generators of clients leave out content types that they do not know, and an operation that has
- * no other; what every one of them knows is `application/octet-stream`.
+ * Bytes as the document describes them. Most generators of clients leave out content types that
+ * they do not know, and an operation that has no other; what every one of them knows is
+ * `application/octet-stream`.
  */
 export const bytesSchema = (description: string): TSchema =>
   Type.Unsafe<Uint8Array>({ type: 'string', format: 'binary', contentEncoding: 'binary', description });
 
-/** The input of a run: an envelope, or bytes of any other content type, which are not read yet where they may be many. What they mean depends on the headers as well. */
+/**
+ * The input of a run: an envelope, or bytes of any other content type, which are not read yet where
+ * they may be many. What they mean depends on the headers as well.
+ */
 export function inputBody(envelope: TSchema): BodyRule<Uint8Array | IncomingBody> {
   return {
     required: true,

@@ -38,7 +38,10 @@ export function keysBody<Schema extends TSchema>(schema: Schema): BodyRule<Stati
   };
 }
 
-/** Answers as JSON Lines, each under its key: `{"key": "…", "answer": …}`. An answer's text stays as it is. */
+/**
+ * Answers as JSON Lines, each under its key: `{"key": "…", "answer": …}`. An answer's text stays as
+ * it is.
+ */
 export const ENTRIES_BODY: BodyRule<readonly Answered[]> = {
   required: true,
   content: {

@@ -1,4 +1,5 @@
-// What a text says of its encoding: every text type that is sent names it, since clients guess otherwise, and each in its own way.
+// What a text says of its encoding: every text type that is sent names it, since clients guess
+// otherwise, and each in its own way.
 
 import { isUtf8 } from 'node:buffer';
 import { Readable } from 'node:stream';
@@ -20,7 +21,10 @@ export function charsetOf(contentType: string): string | null {
   return (quoted ?? bare)?.trim().toLowerCase() ?? null;
 }
 
-/** The content type of a text in UTF-8, with its encoding: any `text/…`, and JSON Lines. JSON is UTF-8 by its own standard and takes no parameter. */
+/**
+ * The content type of a text in UTF-8, with its encoding: any `text/…`, and JSON Lines. JSON is
+ * UTF-8 by its own standard and takes no parameter.
+ */
 export function inUtf8(contentType: string): string {
   return isUnnamedText(contentType) ? `${contentType.replace(/\s*;?\s*$/, '')}; charset=utf-8` : contentType;
 }
@@ -32,8 +36,8 @@ function isUnnamedText(contentType: string): boolean {
 }
 
 /**
- * The content type that the output of a succeeded run is sent with. What a batch has put together is UTF-8; a single run's is the model's, and
- * is called UTF-8 where its beginning is.
+ * The content type that the output of a succeeded run is sent with. What a batch has put together
+ * is UTF-8; a single run's is the model's, and is called UTF-8 where its beginning is.
  */
 export async function outputTypeOf(engine: Engine, { runId, kind, output }: RunRecord): Promise<string> {
   const { contentType, bytes } = output!;

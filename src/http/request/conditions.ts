@@ -14,6 +14,9 @@ export function isKnown({ headers }: FastifyRequest, tag: string): boolean {
   return [...known.matchAll(/"[^"]*"/g)].some(([opaque]) => opaque === tag);
 }
 
-/** Whether a range may be answered: If-Range is absent, or names exactly these bytes. A date never does, since there is none to compare it with. */
+/**
+ * Whether a range may be answered: If-Range is absent, or names exactly these bytes. A date never
+ * does, since there is none to compare it with.
+ */
 export const mayAnswerRange = ({ headers }: FastifyRequest, tag: string): boolean =>
   headers['if-range'] === undefined || headers['if-range'] === tag;

@@ -1,4 +1,5 @@
-// Reading an envelope without touching its input: the model gets the exact bytes that were sent, so 2^53+1 and 1e400 stay what they are.
+// Reading an envelope without touching its input: the model gets the exact bytes that were sent, so
+// 2^53+1 and 1e400 stay what they are.
 
 import { ServiceError } from '../../domain/errors.ts';
 import { placeOf } from '../../table/json/text.ts';
@@ -12,7 +13,10 @@ import {
   skipSpace,
 } from '../../table/json/scan.ts';
 
-/** Most members of an envelope. More than are known anywhere: what is unknown is named, but not a million times. */
+/**
+ * Most members of an envelope. More than are known anywhere: what is unknown is named, but not a
+ * million times.
+ */
 const MEMBERS_MAX = 100;
 /** Longest name of a member, in bytes of JSON text. */
 const NAME_BYTES_MAX = 1_024;
@@ -26,9 +30,14 @@ export interface MemberPlace {
   readonly to: number;
 }
 
-/** What of an envelope is read, so that a long one costs no more than finding where its members end. */
+/**
+ * What of an envelope is read, so that a long one costs no more than finding where its members end.
+ */
 export interface EnvelopeBounds {
-  /** Members of which nothing but the bytes is wanted: their values are an empty object, or null for all that is no object. */
+  /**
+   * Members of which nothing but the bytes is wanted: their values are an empty object, or null for
+   * all that is no object.
+   */
   readonly unread: ReadonlySet<string>;
   /** Longest value of any other, in bytes. */
   readonly valueBytesMax: number;
@@ -50,7 +59,8 @@ export interface Envelope {
  * Reads an envelope.
  *
  * @param places of its members, where they were looked for elsewhere
- * @throws ServiceError `malformed-body` when it is no JSON object, is nested more than 64 levels deep, or names a member twice
+ * @throws ServiceError `malformed-body` when it is no JSON object, is nested more than 64 levels
+ *   deep, or names a member twice
  */
 export function readEnvelope(bytes: Uint8Array, bounds = UNBOUNDED, places = placesOfMembers(bytes)): Envelope {
   const { unread, valueBytesMax } = bounds;
@@ -68,7 +78,10 @@ export function readEnvelope(bytes: Uint8Array, bounds = UNBOUNDED, places = pla
   return { value, tooLong, member: (name) => members.get(name) ?? null };
 }
 
-/** Where the members of an envelope stand, each of which is found to be JSON. Throws as `readEnvelope` does. */
+/**
+ * Where the members of an envelope stand, each of which is found to be JSON. Throws as
+ * `readEnvelope` does.
+ */
 export function placesOfMembers(bytes: Uint8Array): readonly MemberPlace[] {
   const scan = openScan(bytes);
   const places = new Map<string, MemberPlace>();

@@ -1,4 +1,5 @@
-// What keeps a page in a browser from driving this server: the Host it must name, and the origin it must come from.
+// What keeps a page in a browser from driving this server: the Host it must name, and the origin it
+// must come from.
 
 import type { FastifyRequest } from 'fastify';
 import { ServiceError } from '../../domain/errors.ts';
@@ -11,8 +12,9 @@ import { repeatedIn, WHOLE_SERVER } from './request-target.ts';
 const LOOPBACK_HOSTS = ['localhost', '127.0.0.1', '[::1]'];
 
 /**
- * The check of every request: throws ServiceError `misdirected-request` or `forbidden`. Pages of `origins` may change things, since the
- * configuration says so, and so may those of the server's own public URL.
+ * The check of every request: throws ServiceError `misdirected-request` or `forbidden`. Pages of
+ * `origins` may change things, since the configuration says so, and so may those of the server's
+ * own public URL.
  */
 export function requestGuard(address: PublicAddress, origins: readonly string[]): (request: FastifyRequest) => void {
   const { hosts, publicUrl } = address;
@@ -32,7 +34,8 @@ export function requestGuard(address: PublicAddress, origins: readonly string[])
     if (repeated !== null)
       throw new ServiceError('malformed-body', `The request has more than one ${repeated} header.`);
     if (CODED.test(request.headers['transfer-encoding'] ?? '')) throw unknownCoding();
-    // Before HTTP/1.1 there was no Host; no browser speaks that, and HAProxy's plain health check does.
+    // Before HTTP/1.1 there was no Host; no browser speaks that, and HAProxy's plain health check
+    // does.
     const isWithoutHost = host === '' && request.raw.httpVersion === '1.0';
     if (host === '' && !isWithoutHost) throw new ServiceError('malformed-body', 'The request has no Host header.');
     // A name that an attacker's DNS points here would make the browser take his page for ours.
@@ -48,7 +51,10 @@ export function requestGuard(address: PublicAddress, origins: readonly string[])
   };
 }
 
-/** Whether it asks no more than whether the server lives and takes work, which the machinery around it does under whatever name it has. */
+/**
+ * Whether it asks no more than whether the server lives and takes work, which the machinery around
+ * it does under whatever name it has.
+ */
 const isProbe = ({ method, raw }: FastifyRequest): boolean =>
   (method === 'GET' || method === 'HEAD') && /^\/(?:health|ready)(?:\?|$)/.test(raw.url!);
 
@@ -64,7 +70,10 @@ function forwardedHost({ headers, socket }: FastifyRequest, isTrusted: (address:
   return typeof forwarded === 'string' && isTrusted(socket.remoteAddress ?? '') ? forwarded.toLowerCase() : null;
 }
 
-/** Node takes a list that ends in "chunked", and hands on what is still encoded in it; what ends otherwise it refuses itself. */
+/**
+ * Node takes a list that ends in "chunked", and hands on what is still encoded in it; what ends
+ * otherwise it refuses itself.
+ */
 const CODED = /,\s*chunked\s*$/i;
 
 const unknownCoding = (): ServiceError =>

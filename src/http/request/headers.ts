@@ -1,4 +1,5 @@
-// The headers that mean something here, once: routes name them, and the OpenAPI document describes them.
+// The headers that mean something here, once: routes name them, and the OpenAPI document describes
+// them.
 
 import { CAPTURE_NAME } from '../../stores/captures/captures.ts';
 import { ENDPOINT_NAME } from '../../domain/endpoint.ts';
@@ -26,7 +27,10 @@ export const HEADER_SCHEMAS: Partial<Record<RequestHeader, object>> = {
   'Idempotency-Key': { type: 'string', minLength: 1, maxLength: 255, pattern: IDEMPOTENCY_KEY.source },
 };
 
-/** Parameters of paths. The forms are those that something can be known by: any other text names nothing, which is a 404. */
+/**
+ * Parameters of paths. The forms are those that something can be known by: any other text names
+ * nothing, which is a 404.
+ */
 export const PATH_PARAMETERS: Readonly<Record<string, { readonly description: string; readonly schema: object }>> = {
   endpoint: {
     description: 'The name of the endpoint.',

@@ -2,7 +2,10 @@
 
 import { ServiceError } from '../../domain/errors.ts';
 
-/** The form of a key. Node joins a header that is there twice with a comma and a space, which no key of ours may be hidden behind. */
+/**
+ * The form of a key. Node joins a header that is there twice with a comma and a space, which no key
+ * of ours may be hidden behind.
+ */
 export const IDEMPOTENCY_KEY = /^(?!.*, )[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/;
 
 /**

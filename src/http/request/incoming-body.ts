@@ -1,5 +1,5 @@
-// The body of a request while it comes: held where it is short, else for whoever takes it as it comes. A client that stops sending in the
-// middle of it is cut off, whatever is done with it.
+// The body of a request while it comes: held where it is short, else for whoever takes it as it
+// comes. A client that stops sending in the middle of it is cut off, whatever is done with it.
 
 import type { FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
@@ -26,8 +26,9 @@ export class IncomingBody {
   /**
    * Its bytes as they come, once.
    *
-   * @throws ServiceError `payload-too-large` where it is announced to be longer than `bytesMax` (whoever takes them counts them as well),
-   * `request-timeout` when nothing comes for too long, `malformed-body` when the client hangs up
+   * @throws ServiceError `payload-too-large` where it is announced to be longer than `bytesMax`
+   *   (whoever takes them counts them as well), `request-timeout` when nothing comes for too long,
+   *   `malformed-body` when the client hangs up
    */
   async *chunks(bytesMax: number): AsyncGenerator<Uint8Array, void> {
     if (this.#bytes !== null && this.#bytes > bytesMax) throw tooLarge(bytesMax);
@@ -51,7 +52,10 @@ export class IncomingBody {
 
 type Done = (error: Error | null, body?: Uint8Array | IncomingBody) => void;
 
-/** The reader of bodies for the framework: answers bytes, or an `IncomingBody` where the route takes one and it may be long. */
+/**
+ * The reader of bodies for the framework: answers bytes, or an `IncomingBody` where the route takes
+ * one and it may be long.
+ */
 export function bodyReader(limits: ServerLimits): (request: FastifyRequest, payload: Readable, done: Done) => void {
   return ({ routeOptions, headers }, payload, done) => {
     const rule = routeOptions.config.route?.body;
@@ -91,7 +95,8 @@ function hold(payload: Readable, bytesMax: number, idle: Duration, done: Done): 
     payload.off('data', onData).off('end', onEnd).off('error', onError);
     // A client that was refused may hang up, and nobody listens any more.
     payload.on('error', () => {});
-    // A copy also of a single chunk, which shares the memory of a larger buffer for as long as it is waited.
+    // A copy also of a single chunk, which shares the memory of a larger buffer for as long as it
+    // is waited.
     done(error, error === null ? Buffer.concat(chunks, length) : undefined);
   };
   payload.on('data', onData).on('end', onEnd).on('error', onError);
@@ -99,7 +104,9 @@ function hold(payload: Readable, bytesMax: number, idle: Duration, done: Done): 
   if (payload.destroyed) end(brokenOff(payload.errored));
 }
 
-/** The problem that stands for a body which is longer than is taken; what is left of it is not read. */
+/**
+ * The problem that stands for a body which is longer than is taken; what is left of it is not read.
+ */
 export function tooLarge(bytesMax: number): ServiceError {
   return new ServiceError(
     'payload-too-large',

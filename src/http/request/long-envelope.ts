@@ -1,4 +1,5 @@
-// Long envelopes: where their members stand is found in a thread, since everybody else would wait for as long.
+// Long envelopes: where their members stand is found in a thread, since everybody else would wait
+// for as long.
 
 import { type ProblemSlug, ServiceError } from '../../domain/errors.ts';
 import { isJson } from '../../domain/payload.ts';
@@ -6,7 +7,10 @@ import { isJsonTable } from '../../table/json/json.ts';
 import { ThreadQueue } from '../../system/thread-queue.ts';
 import type { MemberPlace } from './envelope.ts';
 
-/** Longest envelope that is looked through at once, in bytes: about as long as a thread takes to start. */
+/**
+ * Longest envelope that is looked through at once, in bytes: about as long as a thread takes to
+ * start.
+ */
 const AT_ONCE_BYTES_MAX = 1_024 * 1_024;
 
 const THREAD = new URL(
@@ -14,7 +18,9 @@ const THREAD = new URL(
   import.meta.url,
 );
 
-/** What the thread answers: a refusal is a value, since errors lose what they are between threads. */
+/**
+ * What the thread answers: a refusal is a value, since errors lose what they are between threads.
+ */
 export type Found =
   | { readonly places: readonly MemberPlace[] }
   | { readonly refusal: { readonly slug: ProblemSlug; readonly message: string } };

@@ -1,5 +1,5 @@
-// Where a server is reached from: the names that requests may have for it, and what stands before its paths where a proxy serves it in part of
-// a site.
+// Where a server is reached from: the names that requests may have for it, and what stands before
+// its paths where a proxy serves it in part of a site.
 
 import { BlockList, isIPv6 } from 'node:net';
 import type { FastifyRequest } from 'fastify';
@@ -17,7 +17,9 @@ export interface PublicAddress {
   readonly hosts: readonly string[] | null;
   /** Where people find the server; null where nobody has said. */
   readonly publicUrl: URL | null;
-  /** Whose X-Forwarded headers are believed: true for those of all peers, or networks and addresses. */
+  /**
+   * Whose X-Forwarded headers are believed: true for those of all peers, or networks and addresses.
+   */
   readonly trustProxy: boolean | readonly string[];
 }
 
@@ -43,10 +45,16 @@ export function trustOf({ trustProxy }: PublicAddress): (address: string) => boo
 
 /** Longest prefix that is taken from a header. */
 const PREFIX_LENGTH_MAX = 200;
-/** A path and nothing else: no host (//), no query, and nothing that a page could take for its own text. */
+/**
+ * A path and nothing else: no host (//), no query, and nothing that a page could take for its own
+ * text.
+ */
 const PREFIX = /^(?:\/[\w.~%-]+)+\/?$/;
 
-/** Finds out what stands before the paths of an answer: what a proxy that is believed says, else what the configuration does. */
+/**
+ * Finds out what stands before the paths of an answer: what a proxy that is believed says, else
+ * what the configuration does.
+ */
 export function baseFinder(address: PublicAddress): (request: FastifyRequest) => string {
   const configured = basePathOf(address.publicUrl);
   const isTrusted = trustOf(address);

@@ -1,4 +1,5 @@
-// Reading a query: texts become the numbers and booleans that the schema asks for, strictly, and whatever does not fit is named.
+// Reading a query: texts become the numbers and booleans that the schema asks for, strictly, and
+// whatever does not fit is named.
 
 import { parse } from 'node:querystring';
 import type { Static, TObject } from 'typebox';
@@ -10,7 +11,8 @@ import { lineErrors } from './text.ts';
  * A reader for the queries of one route.
  *
  * @returns a function that answers the values that the schema describes
- * @throws ServiceError `invalid-request` that names every parameter that is unknown, given twice, or of the wrong form, or holds text that cannot be stored
+ * @throws ServiceError `invalid-request` that names every parameter that is unknown, given twice,
+ *   or of the wrong form, or holds text that cannot be stored
  */
 export function queryReader<Schema extends TObject>(schema: Schema): (query: unknown) => Static<Schema> {
   const check = compileCheck(schema);
@@ -35,7 +37,10 @@ export function queryReader<Schema extends TObject>(schema: Schema): (query: unk
   };
 }
 
-/** The parameters of a query. Bytes that are no UTF-8 become half a surrogate, which no reader takes: as U+FFFD, two of them would be one text. */
+/**
+ * The parameters of a query. Bytes that are no UTF-8 become half a surrogate, which no reader
+ * takes: as U+FFFD, two of them would be one text.
+ */
 export function parseQuery(text: string): Record<string, string | string[] | undefined> {
   return parse(text, '&', '=', { decodeURIComponent: decoded });
 }
@@ -48,10 +53,16 @@ function decoded(text: string): string {
   }
 }
 
-/** A number as JSON writes one, which is how every language prints those that it has computed; zeros in front of it do no harm. */
+/**
+ * A number as JSON writes one, which is how every language prints those that it has computed; zeros
+ * in front of it do no harm.
+ */
 const NUMBER = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
-/** A text that is not written exactly like a number or a boolean stays a text, and the schema refuses it. */
+/**
+ * A text that is not written exactly like a number or a boolean stays a text, and the schema
+ * refuses it.
+ */
 function typed(schema: unknown, value: string | string[]): unknown {
   const type = (schema as { type?: string } | undefined)?.type;
   if (typeof value !== 'string') return value;

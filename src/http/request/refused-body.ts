@@ -1,6 +1,7 @@
-// Bodies that still come when their request was answered. A simple client reads its answer only once it has sent everything: a connection that
-// is closed at once would be reset under it, and the answer lost. So what comes is read and thrown away first (RFC 9112, section 9.6), within
-// limits, whether or not the connection is closed behind the answer.
+// Bodies that still come when their request was answered. A simple client reads its answer only
+// once it has sent everything: a connection that is closed at once would be reset under it, and the
+// answer lost. So what comes is read and thrown away first (RFC 9112, section 9.6), within limits,
+// whether or not the connection is closed behind the answer.
 
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -20,7 +21,10 @@ export interface RefusedBodyLimits {
 /** How often a connection is held against the limits. */
 const LOOK: Duration = milliseconds(100);
 
-/** Reads what still comes of bodies whose requests were answered, and cuts connections that send too much, too long, or nothing. */
+/**
+ * Reads what still comes of bodies whose requests were answered, and cuts connections that send too
+ * much, too long, or nothing.
+ */
 export class RefusedBodies {
   readonly #limits: RefusedBodyLimits;
   readonly #sockets = new WeakSet<Socket>();
@@ -44,7 +48,10 @@ export class RefusedBodies {
     return this.#sockets.has(socket);
   }
 
-  /** Reads on behind an answer to bytes that are no request for Node, until the client closes the connection. */
+  /**
+   * Reads on behind an answer to bytes that are no request for Node, until the client closes the
+   * connection.
+   */
   readBytes(socket: Socket): void {
     this.#begin(socket);
     socket.once('end', () => socket.destroy()).resume();
@@ -64,7 +71,8 @@ export class RefusedBodies {
       Reflect.deleteProperty(socket, 'destroySoon');
       if (isLast) socket.destroySoon();
     });
-    // Whoever has read it so far reads no more. A stream that lost its only listener still counts as flowing, and is resumed only after a pause.
+    // Whoever has read it so far reads no more. A stream that lost its only listener still counts
+    // as flowing, and is resumed only after a pause.
     request.removeAllListeners('readable').removeAllListeners('data');
     request
       .on('error', () => {})

@@ -1,5 +1,5 @@
-// The forms of a request's target beside a path (RFC 9112, section 3.2): a whole URL, as for a proxy, and the asterisk of OPTIONS. And what a request
-// may say once alone.
+// The forms of a request's target beside a path (RFC 9112, section 3.2): a whole URL, as for a
+// proxy, and the asterisk of OPTIONS. And what a request may say once alone.
 
 import type { IncomingMessage } from 'node:http';
 
@@ -12,7 +12,10 @@ export const WHOLE_SERVER = '*';
 /** The methods that some path has. */
 export const METHODS: readonly string[] = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'];
 
-/** The path of a request. A whole URL counts for more than the Host beside it: that becomes what the URL names, and is checked as any other. */
+/**
+ * The path of a request. A whole URL counts for more than the Host beside it: that becomes what the
+ * URL names, and is checked as any other.
+ */
 export function pathOfTarget(request: Pick<IncomingMessage, 'url' | 'headers'>): string {
   const { url = '' } = request;
   const [start, authority] = WHOLE_URL.exec(url) ?? [];
@@ -22,10 +25,16 @@ export function pathOfTarget(request: Pick<IncomingMessage, 'url' | 'headers'>):
   return path.startsWith('/') ? path : `/${path}`;
 }
 
-/** Headers of which one reader takes the first and another the last: whose request it is, what it is, and where it goes would be two things. */
+/**
+ * Headers of which one reader takes the first and another the last: whose request it is, what it
+ * is, and where it goes would be two things.
+ */
 const ONCE: ReadonlySet<string> = new Set(['host', 'authorization', 'content-type', 'content-encoding', 'origin']);
 
-/** The name of such a header that a request has more than once, as it is written there; null where there is none. */
+/**
+ * The name of such a header that a request has more than once, as it is written there; null where
+ * there is none.
+ */
 export function repeatedIn({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): string | null {
   const seen = new Set<string>();
   for (let at = 0; at < rawHeaders.length; at += 2) {

@@ -1,4 +1,5 @@
-// From a request to what the engine is asked for: the envelope's options or the query's, and the input as it was sent.
+// From a request to what the engine is asked for: the envelope's options or the query's, and the
+// input as it was sent.
 
 import type { Principal } from '../../domain/access.ts';
 import type { BatchOptions } from '../../domain/batch.ts';
@@ -21,10 +22,16 @@ import type { IncomingBody } from './incoming-body.ts';
 import { invalidRequest } from '../answer/problem.ts';
 import { halfPairErrors, lineErrors } from './text.ts';
 
-/** Largest metadata of a run, in bytes of JSON text: it is shown with every line of a list. No other option of an envelope needs as much. */
+/**
+ * Largest metadata of a run, in bytes of JSON text: it is shown with every line of a list. No other
+ * option of an envelope needs as much.
+ */
 const METADATA_BYTES_MAX = 16 * 1_024;
 
-/** Largest input that is held against the model's schema here, in bytes: checking keeps every other request waiting. The replica checks the rest. */
+/**
+ * Largest input that is held against the model's schema here, in bytes: checking keeps every other
+ * request waiting. The replica checks the rest.
+ */
 const CHECKED_BYTES_MAX = 1_024 * 1_024;
 
 /** What an invocation's request is made of. */
@@ -33,7 +40,10 @@ export interface InvokeRequest {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly query: InvokeQuery;
   readonly body: Uint8Array | IncomingBody;
-  /** Where the members of an envelope stand, where that is known; a long one is not to be looked through here. */
+  /**
+   * Where the members of an envelope stand, where that is known; a long one is not to be looked
+   * through here.
+   */
   readonly places?: readonly MemberPlace[] | undefined;
 }
 
@@ -59,7 +69,8 @@ const checkEnvelope = compileCheck(InvokeEnvelope);
 /**
  * Reads the request of an invocation.
  *
- * @throws ServiceError `unsupported-media-type`, `malformed-body` or `invalid-request`, with the place
+ * @throws ServiceError `unsupported-media-type`, `malformed-body` or `invalid-request`, with the
+ *   place
  */
 export function readSubmission(request: InvokeRequest, deployed: Deployed): ReadRequest {
   const contentType = headerOf(request, 'content-type');
@@ -88,14 +99,18 @@ export function readSubmission(request: InvokeRequest, deployed: Deployed): Read
   return isJsonTable(body) ? readTable(request, body, deployed, contentType) : readJson(request, body, deployed);
 }
 
-/** JSON records without an envelope; only where they run as a batch, since any other array may as well be a mistake. */
+/**
+ * JSON records without an envelope; only where they run as a batch, since any other array may as
+ * well be a mistake.
+ */
 function readTable(request: InvokeRequest, body: Uint8Array, deployed: Deployed, contentType: string): ReadRequest {
   const read = readRaw(request, body, deployed, contentType);
   return batchFormat(read.submission) === null ? readJson(request, body, deployed) : read;
 }
 
 function readJson(request: InvokeRequest, body: Uint8Array, deployed: Deployed): ReadRequest {
-  // An envelope has its options inside: one beside it would be a second opinion. How it is answered may stand in either place.
+  // An envelope has its options inside: one beside it would be a second opinion. How it is answered
+  // may stand in either place.
   const { async: asyncBeside = null, ...others } = request.query;
   const beside = Object.keys(others).map((name) => ({
     pointer: `query:${name}`,
@@ -201,7 +216,9 @@ function withoutNullName({ run_name: name, ...others }: Envelope['value']): Enve
   return name === null ? others : { ...others, ...(name !== undefined && { run_name: name }) };
 }
 
-/** Every end is told, unless fewer are asked for. `pointerOf` says where an option of a name stands. */
+/**
+ * Every end is told, unless fewer are asked for. `pointerOf` says where an option of a name stands.
+ */
 function callbackOf(
   url: string | undefined,
   events: readonly CallbackEvent[] | undefined,
@@ -247,7 +264,10 @@ function inputOf(envelope: Envelope, { input_location: url }: InvokeEnvelope) {
   return { input: { bytes: envelope.member(name)!, contentType: 'application/json' }, pointer: `/${name}` };
 }
 
-/** What of the input the model's schema refuses. Rows are checked where they are worked on, so that the good ones of a table are not lost. */
+/**
+ * What of the input the model's schema refuses. Rows are checked where they are worked on, so that
+ * the good ones of a table are not lost.
+ */
 function schemaErrors(submission: Submission, bytes: Uint8Array): FieldError[] {
   const {
     deployed: { takes, inputSchema },

@@ -1,5 +1,5 @@
-// What is kept of an endpoint's answers: looked up and filled by whoever may invoke it, shown to whoever may read, forgotten by whoever
-// manages it. Everything belongs to the tenant of the key.
+// What is kept of an endpoint's answers: looked up and filled by whoever may invoke it, shown to
+// whoever may read, forgotten by whoever manages it. Everything belongs to the tenant of the key.
 
 import type { FastifyReply } from 'fastify';
 import { CacheFiller } from '../../engine/cache-filler.ts';
@@ -25,7 +25,10 @@ import { type Call, type Route, route } from '../route.ts';
 import { idOf } from './run-id.ts';
 import { Type } from 'typebox';
 
-/** How long the answers of one lookup may be together before the rest is left for the next, in bytes: what one request may hold of memory. */
+/**
+ * How long the answers of one lookup may be together before the rest is left for the next, in
+ * bytes: what one request may hold of memory.
+ */
 const LOOKUP_BYTES_MAX = 16 * 2 ** 20;
 
 /** See the head of this file. */

@@ -1,4 +1,5 @@
-// POST and GET /endpoints/{endpoint}/captures, GET and DELETE …/captures/{capture} with its predictions and ids, and GET /endpoints/{endpoint}/evaluation.
+// POST and GET /endpoints/{endpoint}/captures, GET and DELETE …/captures/{capture} with its
+// predictions and ids, and GET /endpoints/{endpoint}/evaluation.
 
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';

@@ -1,4 +1,5 @@
-// GET /endpoints, GET /endpoints/{endpoint}, POST /endpoints/{endpoint}/warm and DELETE /endpoints/{endpoint}/queue.
+// GET /endpoints, GET /endpoints/{endpoint}, POST /endpoints/{endpoint}/warm and DELETE
+// /endpoints/{endpoint}/queue.
 
 import type { Viewer } from '../../domain/access.ts';
 import { seconds } from '../../domain/time.ts';

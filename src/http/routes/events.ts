@@ -47,7 +47,8 @@ async function events(
   const from = placeOf(typeof header === 'string' ? header : query.last_event_id);
   const end = placeOfEnd(view);
   if (end !== null && from.moment >= end) return reply.code(204).send();
-  // A stream that said nothing would be opened again at once, and again, for as long as the server takes to stop.
+  // A stream that said nothing would be opened again at once, and again, for as long as the server
+  // takes to stop.
   engine.assertNotDraining('follows no runs');
   reply.type(inUtf8(EVENT_STREAM)).header('x-accel-buffering', 'no');
   if (request.method === 'HEAD') return reply.send(Readable.from([]));

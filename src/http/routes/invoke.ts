@@ -29,7 +29,10 @@ import { hasZenmlFace, misfitOf, sendZenmlMistakes, sendZenmlRun, ZENML_REFUSAL 
 import { type AskedSubmission, type ReadRequest, readSubmission } from '../request/submission.ts';
 import { submitTraced } from '../request/submit.ts';
 
-/** How an invocation is answered: at once, or after waiting; `afterwards` is what a wait that was not long enough ends in. */
+/**
+ * How an invocation is answered: at once, or after waiting; `afterwards` is what a wait that was
+ * not long enough ends in.
+ */
 type Mode =
   | { readonly kind: 'async' }
   | { readonly kind: 'wait'; readonly atMost: Duration; readonly afterwards: 'accepted' | 'problem' };
@@ -156,7 +159,9 @@ async function invoke(
   });
 }
 
-/** Stores an input that is too long to be held, once everything else about it was found to be right. */
+/**
+ * Stores an input that is too long to be held, once everything else about it was found to be right.
+ */
 async function takeIn({ engine, limits }: RouteContext, asked: AskedSubmission): Promise<Submission> {
   const { input, ...submission } = asked;
   // An envelope was held to a limit of its own.
@@ -171,7 +176,10 @@ async function takeIn({ engine, limits }: RouteContext, asked: AskedSubmission):
   return { ...submission, input: stored };
 }
 
-/** First match wins: what the request says, the Prefer header, the endpoint's mode. A face has no mode: whoever knows that form waits. */
+/**
+ * First match wins: what the request says, the Prefer header, the endpoint's mode. A face has no
+ * mode: whoever knows that form waits.
+ */
 function modeOf(async: boolean | null, preference: Preference | null, { spec }: Deployed): Mode {
   if (async === true) return { kind: 'async' };
   const wholeWait: Mode = { kind: 'wait', atMost: spec.syncTimeout, afterwards: 'problem' };

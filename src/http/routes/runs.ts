@@ -1,4 +1,5 @@
-// GET /runs, GET /runs/{id}, GET /runs/{id}/output, GET /runs/{id}/logs, DELETE /runs/{id}, POST /runs/{id}/cancel and POST /runs/{id}/retry.
+// GET /runs, GET /runs/{id}, GET /runs/{id}/output, GET /runs/{id}/logs, DELETE /runs/{id}, POST
+// /runs/{id}/cancel and POST /runs/{id}/retry.
 
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';

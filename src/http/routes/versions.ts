@@ -1,4 +1,5 @@
-// PUT and DELETE /endpoints/{endpoint}, GET /endpoints/{endpoint}/versions and POST /endpoints/{endpoint}/rollback.
+// PUT and DELETE /endpoints/{endpoint}, GET /endpoints/{endpoint}/versions and POST
+// /endpoints/{endpoint}/rollback.
 
 import { toRfc3339 } from '../../domain/time.ts';
 import type { Deploying } from '../../engine/deployment.ts';

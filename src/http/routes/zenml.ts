@@ -1,5 +1,6 @@
-// GET /endpoints/{endpoint}/health and GET /endpoints/{endpoint}/info, of endpoints with `face: 'zenml'`. Their clients append these to the
-// address of a deployment, which is /endpoints/{endpoint}. The server's own /health and /info stay what they are.
+// GET /endpoints/{endpoint}/health and GET /endpoints/{endpoint}/info, of endpoints with `face:
+// 'zenml'`. Their clients append these to the address of a deployment, which is
+// /endpoints/{endpoint}. The server's own /health and /info stay what they are.
 
 import { Type } from 'typebox';
 import type { Viewer } from '../../domain/access.ts';

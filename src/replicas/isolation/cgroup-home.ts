@@ -1,24 +1,32 @@
-// Where on this machine the server may make control groups: below its own, so that what limits the server limits its replicas too.
+// Where on this machine the server may make control groups: below its own, so that what limits the
+// server limits its replicas too.
 
 import { existsSync, mkdtempSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 /**
- * Name of the cgroup that a server must be in where the kernel has version 2 alone. A group with processes in it cannot have limited children
- * there, so the server needs a group beside its replicas': `Delegate=memory pids` and `DelegateSubgroup=claimcheck-server` of a systemd unit.
+ * Name of the cgroup that a server must be in where the kernel has version 2 alone. A group with
+ * processes in it cannot have limited children there, so the server needs a group beside its
+ * replicas': `Delegate=memory pids` and `DelegateSubgroup=claimcheck-server` of a systemd unit.
  */
 export const SERVER_SUBGROUP = 'claimcheck-server';
 
 const CONTROLLERS = ['memory', 'pids'] as const;
 type Controller = (typeof CONTROLLERS)[number];
 
-/** The folders that groups are made in; in version 2 it is one and the same. A controller that cannot be had is missing. */
+/**
+ * The folders that groups are made in; in version 2 it is one and the same. A controller that
+ * cannot be had is missing.
+ */
 export interface CgroupHome {
   readonly version: 1 | 2;
   readonly folders: Readonly<Partial<Record<Controller, string>>>;
 }
 
-/** Finds out where groups can be made; no folder at all where they cannot. The parameters are the kernel's own places. */
+/**
+ * Finds out where groups can be made; no folder at all where they cannot. The parameters are the
+ * kernel's own places.
+ */
 export function findCgroupHome(root = '/sys/fs/cgroup', self = '/proc/self/cgroup'): CgroupHome {
   const own = existsSync(self) ? ownGroups(readFileSync(self, 'utf8')) : new Map<string, string>();
   if (existsSync(join(root, 'cgroup.controllers'))) return { version: 2, folders: unified(root, own.get('')) };
@@ -39,7 +47,9 @@ function ownGroups(text: string): Map<string, string> {
   );
 }
 
-/** In a container the path may be the host's, and the container's group the root that is mounted. */
+/**
+ * In a container the path may be the host's, and the container's group the root that is mounted.
+ */
 function separate(root: string, controller: Controller, path: string | undefined): string | null {
   if (path === undefined) return null;
   const folder = [join(root, controller, path.slice(1)), join(root, controller)].find((candidate) =>
@@ -61,7 +71,8 @@ function takesGroups(folder: string): boolean {
     rmdirSync(mkdtempSync(join(folder, 'claimcheck-try-')));
     return true;
   } catch {
-    // Whatever the reason (not ours to write, read-only in a container), no group can be made there.
+    // Whatever the reason (not ours to write, read-only in a container), no group can be made
+    // there.
     return false;
   }
 }

@@ -1,4 +1,5 @@
-// A replica's control group: limits for all of its processes together, and the only way to reach those that left its process group.
+// A replica's control group: limits for all of its processes together, and the only way to reach
+// those that left its process group.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -8,7 +9,10 @@ import type { CgroupHome } from './cgroup-home.ts';
 
 /** Pause before what was killed is looked for again. */
 const KILL_PAUSE = milliseconds(5);
-/** How often it is looked for: two seconds in all, after which only a process that no signal reaches is left (one that waits for a broken disk). */
+/**
+ * How often it is looked for: two seconds in all, after which only a process that no signal reaches
+ * is left (one that waits for a broken disk).
+ */
 const KILLS_MAX = 400;
 
 /** What all processes of a replica may have together. */
@@ -76,7 +80,8 @@ export class Cgroup {
   /** The processes in it; none where it is gone. */
   processes(): number[] {
     const ids = this.doors.flatMap((door) => readFileSync(door, 'utf8').split('\n').map(Number));
-    // 0 is a process that this server cannot see: as the target of a signal it would mean the server's own group.
+    // 0 is a process that this server cannot see: as the target of a signal it would mean the
+    // server's own group.
     return [...new Set(ids)].filter((pid) => pid > 0 && pid !== process.pid);
   }
 
@@ -126,7 +131,10 @@ export function cgroupsNamed(home: CgroupHome, prefix: string): Cgroup[] {
     .map((name) => new Cgroup(home, name));
 }
 
-/** Swap is no more memory: a replica over its limit is to end, and not to make the machine slow. In version 2 all of it ends at once. */
+/**
+ * Swap is no more memory: a replica over its limit is to end, and not to make the machine slow. In
+ * version 2 all of it ends at once.
+ */
 const MEMORY_FILES = {
   1: (bytes: number) => [
     ['memory.limit_in_bytes', String(bytes)],

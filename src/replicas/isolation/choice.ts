@@ -1,4 +1,5 @@
-// The users of all endpoints of a server: each endpoint's replicas run as one of their own, in the order in which they were deployed.
+// The users of all endpoints of a server: each endpoint's replicas run as one of their own, in the
+// order in which they were deployed.
 
 import type { EndpointSpec } from '../../domain/endpoint.ts';
 import type { Machine } from './machine.ts';
@@ -17,7 +18,10 @@ export interface UsersDeps {
 export class Users {
   readonly #deps: UsersDeps;
   readonly #uids = new Map<string, number>();
-  /** By what they were chosen from: two versions of an endpoint may differ in it, and one that is given up must not change the other. */
+  /**
+   * By what they were chosen from: two versions of an endpoint may differ in it, and one that is
+   * given up must not change the other.
+   */
   readonly #chosen = new Map<string, number | null>();
 
   constructor(deps: UsersDeps) {
@@ -42,8 +46,9 @@ export class Users {
   }
 
   /**
-   * Asks a model's file what it takes as the user of its own that its endpoint would have. Where that works, the user can read all that
-   * `choose` looks at. Null where there is no such user to be had, or no file.
+   * Asks a model's file what it takes as the user of its own that its endpoint would have. Where
+   * that works, the user can read all that `choose` looks at. Null where there is no such user to
+   * be had, or no file.
    */
   ownAsker(spec: EndpointSpec): Asker | null {
     const uid = this.#uidOf(spec);
@@ -63,7 +68,10 @@ export class Users {
     return { uid, caution: null };
   }
 
-  /** Chooses the user of an endpoint: looks, as that user, at whether it can read what the model needs. */
+  /**
+   * Chooses the user of an endpoint: looks, as that user, at whether it can read what the model
+   * needs.
+   */
   choose(spec: EndpointSpec): ChosenUser {
     const { machine, environment } = this.#deps;
     const chosen = chooseUser(spec, this.#uidOf(spec), machine.users, environment);
@@ -78,7 +86,10 @@ export class Users {
     return uid;
   }
 
-  /** What of an endpoint's limits this machine does not keep, as a sentence; null where it keeps them all. */
+  /**
+   * What of an endpoint's limits this machine does not keep, as a sentence; null where it keeps
+   * them all.
+   */
   unkept({ name, replicas }: EndpointSpec): string | null {
     return replicas.memory !== null && this.#deps.machine.cgroups.folders.memory === undefined
       ? `replicas.memory of ${name} is not kept: this server may make no cgroups for memory.`

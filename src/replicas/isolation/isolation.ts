@@ -16,13 +16,21 @@ import { FOLDER_PREFIX, recordServer, sweepLeftovers } from './leftovers.ts';
 import type { Machine } from './machine.ts';
 import { runAs } from './user.ts';
 
-/** Environment variable with a replica's own folder, which is empty at its start and gone after its end. */
+/**
+ * Environment variable with a replica's own folder, which is empty at its start and gone after its
+ * end.
+ */
 const SCRATCH_VARIABLE = 'CLAIMCHECK_SCRATCH';
 
-/** Enters the cgroups whose doors are named before `--`, and becomes the command behind it: no process of it is ever outside. */
+/**
+ * Enters the cgroups whose doors are named before `--`, and becomes the command behind it: no
+ * process of it is ever outside.
+ */
 const ENTER = 'ulimit -c 0; while [ "$1" != -- ]; do echo $$ > "$1" || exit 125; shift; done; shift; exec "$@"';
 
-/** Longest path of a Unix socket, in bytes: what sockaddr_un has room for, without the 0 at its end. */
+/**
+ * Longest path of a Unix socket, in bytes: what sockaddr_un has room for, without the 0 at its end.
+ */
 const SOCKET_PATH_MAX = process.platform === 'linux' ? 107 : 103;
 
 /** What the isolation needs to know. */
@@ -44,7 +52,10 @@ export class Isolation {
     this.#folder = folder;
   }
 
-  /** A folder for one replica: the server's, with folders of the replica's user in it, which nobody else can look into. */
+  /**
+   * A folder for one replica: the server's, with folders of the replica's user in it, which nobody
+   * else can look into.
+   */
   folderFor(spec: EndpointSpec, replicaId: string): string {
     const folder = join(this.#folder, replicaId.slice(-12));
     const uid = this.#deps.users.of(spec);
@@ -65,10 +76,12 @@ export class Isolation {
     const name = `${basename(this.#folder)}-${replicaId.slice(-12)}`;
     const cgroup = createCgroup(machine.cgroups, name, { memory, pids });
     const scratch = join(folder, 'scratch');
-    // The server's home is closed to another user, and nothing of one replica should be another's to find.
+    // The server's home is closed to another user, and nothing of one replica should be another's
+    // to find.
     const places = {
       TMPDIR: scratch,
-      // What Node has compiled for one replica, the next one of its endpoint need not: about 90 of the 210 ms of a start.
+      // What Node has compiled for one replica, the next one of its endpoint need not: about 90 of
+      // the 210 ms of a start.
       [COMPILED_VARIABLE]: this.#compiledFolderOf(spec),
       ...(uid === null ? {} : { HOME: scratch }),
     };
@@ -83,8 +96,8 @@ export class Isolation {
   }
 
   /**
-   * A folder that all replicas of an endpoint share, and nobody else: what one user has compiled, another does not run. Those of the server's
-   * user have the server's, where it has one.
+   * A folder that all replicas of an endpoint share, and nobody else: what one user has compiled,
+   * another does not run. Those of the server's user have the server's, where it has one.
    */
   #compiledFolderOf(spec: EndpointSpec): string {
     const uid = this.#deps.users.of(spec);
@@ -126,7 +139,8 @@ export class Isolation {
   async wipe(folder: string): Promise<void> {
     if (!existsSync(folder)) return;
     try {
-      // Closed first to whoever shares its user: what is removed with the server's rights must not be swapped for something else meanwhile.
+      // Closed first to whoever shares its user: what is removed with the server's rights must not
+      // be swapped for something else meanwhile.
       chmodSync(folder, 0o700);
       await rm(folder, { recursive: true, force: true });
     } catch (error) {
@@ -135,7 +149,10 @@ export class Isolation {
   }
 }
 
-/** Clears away what dead servers of the same data folder left, and makes the folder for this one's replicas. */
+/**
+ * Clears away what dead servers of the same data folder left, and makes the folder for this one's
+ * replicas.
+ */
 export async function openIsolation(deps: IsolationDeps): Promise<Isolation> {
   assertUsable(resolve(tmpdir()));
   await sweepLeftovers(deps.data);
@@ -146,7 +163,10 @@ export async function openIsolation(deps: IsolationDeps): Promise<Isolation> {
   return new Isolation(deps, folder);
 }
 
-/** Replicas have their folders there: a server that can make none would be ready, and every start would fail. */
+/**
+ * Replicas have their folders there: a server that can make none would be ready, and every start
+ * would fail.
+ */
 function assertUsable(temporary: string): void {
   const remedy = 'Start the server with a TMPDIR that is a folder of this machine, such as /tmp.';
   try {

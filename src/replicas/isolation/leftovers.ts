@@ -1,4 +1,5 @@
-// What a server that was killed has left on the machine: found by the record that it made of itself, never by the names of processes.
+// What a server that was killed has left on the machine: found by the record that it made of
+// itself, never by the names of processes.
 
 import { lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
@@ -28,7 +29,10 @@ export function recordServer(folder: string, data: string, cgroups: CgroupHome):
   writeFileSync(join(folder, RECORD), JSON.stringify(record), { mode: 0o600 });
 }
 
-/** Ends the replicas of every dead server of this data folder, and removes its folder. Servers that live are left alone. */
+/**
+ * Ends the replicas of every dead server of this data folder, and removes its folder. Servers that
+ * live are left alone.
+ */
 export async function sweepLeftovers(data: string): Promise<void> {
   const folders = readdirSync(tmpdir())
     .filter((name) => name.startsWith(FOLDER_PREFIX))
@@ -41,7 +45,10 @@ export async function sweepLeftovers(data: string): Promise<void> {
   }
 }
 
-/** The record in a folder; null where it has none, or it is another user's, whose word counts for nothing. */
+/**
+ * The record in a folder; null where it has none, or it is another user's, whose word counts for
+ * nothing.
+ */
 function recordIn(folder: string): ServerRecord | null {
   try {
     const file = lstatSync(join(folder, RECORD));
@@ -62,7 +69,10 @@ function isRunning({ pid, started }: ServerRecord): boolean {
   return started === startOf(pid);
 }
 
-/** The 22nd field of /proc/<pid>/stat (proc(5)): with the id it names a process, for ids are used again. */
+/**
+ * The 22nd field of /proc/<pid>/stat (proc(5)): with the id it names a process, for ids are used
+ * again.
+ */
 function startOf(pid: number): string | null {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');

@@ -1,4 +1,5 @@
-// What this machine lets the server do to keep replicas apart, and the same in sentences for people.
+// What this machine lets the server do to keep replicas apart, and the same in sentences for
+// people.
 
 import { hasSetpriv, succeeds } from '../runtimes/launch.ts';
 import { type CgroupHome, findCgroupHome, SERVER_SUBGROUP } from './cgroup-home.ts';
@@ -25,7 +26,10 @@ export function thisMachine(): Machine {
   return machine;
 }
 
-/** What keeps replicas apart here, whatever their endpoint says; each is the name of a row in docs/isolation.md. */
+/**
+ * What keeps replicas apart here, whatever their endpoint says; each is the name of a row in
+ * docs/isolation.md.
+ */
 export function levelsOf({ setpriv, users, cgroups }: Machine): string[] {
   const { memory, pids } = cgroups.folders;
   return [

@@ -1,4 +1,5 @@
-// Which user an endpoint's replicas run as: one that nobody else is, wherever that user can read the model.
+// Which user an endpoint's replicas run as: one that nobody else is, wherever that user can read
+// the model.
 
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, realpathSync, statSync } from 'node:fs';
@@ -6,12 +7,16 @@ import { delimiter, dirname, join, resolve } from 'node:path';
 import type { EndpointSpec, ModelSource } from '../../domain/endpoint.ts';
 
 /**
- * User id of the first endpoint's replicas; the next one's is one more. Source: systemd's table of user ids, in which 60578 to 61183 belong to
- * nobody. They are below 65536 so that a container with a user namespace has them.
+ * User id of the first endpoint's replicas; the next one's is one more. Source: systemd's table of
+ * user ids, in which 60578 to 61183 belong to nobody. They are below 65536 so that a container with
+ * a user namespace has them.
  */
 export const FIRST_UID = 60_600;
 
-/** Whom the replicas of an endpoint run as: a user id, or null for the server's own; or why what is asked for cannot be. */
+/**
+ * Whom the replicas of an endpoint run as: a user id, or null for the server's own; or why what is
+ * asked for cannot be.
+ */
 export type ChosenUser =
   | { readonly uid: number | null; readonly caution: string | null }
   | { readonly mistake: string };
@@ -23,12 +28,16 @@ export function runAs(uid: number): [string, ...string[]] {
   return ['setpriv', ...identity, '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs', '--'];
 }
 
-/** Goes where a command is to run, as the user who is to run it, and sees that it is the program that the server finds. */
+/**
+ * Goes where a command is to run, as the user who is to run it, and sees that it is the program
+ * that the server finds.
+ */
 const GO = 'cd "$1" && test -x "$2" || exit; shift 2; exec "$@"';
 
 /**
- * The command prefix that runs what belongs to a model, its runner or its program, as a user; it fails where that user may not enter the
- * working folder, or not run the program, which the server could do for it.
+ * The command prefix that runs what belongs to a model, its runner or its program, as a user; it
+ * fails where that user may not enter the working folder, or not run the program, which the server
+ * could do for it.
  */
 export function runModelAs(uid: number, { model, cwd }: OwnModel, environment: NodeJS.ProcessEnv): string[] {
   const [command] = argvOf(model);
@@ -36,8 +45,9 @@ export function runModelAs(uid: number, { model, cwd }: OwnModel, environment: N
 }
 
 /**
- * Whether everybody on this machine may run what belongs to a model, by the rights of its program, its file, its working folder, and the
- * folders above them: then one user without name and groups sees of it what another one does.
+ * Whether everybody on this machine may run what belongs to a model, by the rights of its program,
+ * its file, its working folder, and the folders above them: then one user without name and groups
+ * sees of it what another one does.
  */
 export function isOpenToAll({ model, cwd }: OwnModel, environment: NodeJS.ProcessEnv): boolean {
   const [command, ...files] = argvOf(model);
@@ -91,8 +101,9 @@ export function chooseUser(
 }
 
 /**
- * Says the first of its parameters that cannot be used: a folder to be in, a program to run, files to read. An interpreter is tried as well,
- * by an empty script of its own language: what it is made of may be hidden where it is not, as in a pyenv below a closed home.
+ * Says the first of its parameters that cannot be used: a folder to be in, a program to run, files
+ * to read. An interpreter is tried as well, by an empty script of its own language: what it is made
+ * of may be hidden where it is not, as in a pyenv below a closed home.
  */
 const LOOK = `
 cd "$1" 2>/dev/null || { echo "$1"; exit; }
@@ -101,7 +112,10 @@ test -z "$3" || "$2" "$3" '' >/dev/null 2>&1 || { echo "$2"; exit; }
 shift 3
 for file do test -r "$file" || { echo "$file"; exit; }; done`;
 
-/** The option by which an interpreter takes a script from its command line; none where there is nothing to try, as with the Node that this server runs in. */
+/**
+ * The option by which an interpreter takes a script from its command line; none where there is
+ * nothing to try, as with the Node that this server runs in.
+ */
 const SCRIPT_OPTION = { node: '', python: '-c', command: '' } as const;
 
 /** A model that runs in a process of this server's, and where. */
@@ -110,7 +124,10 @@ interface OwnModel {
   readonly cwd: string;
 }
 
-/** The first of what a model needs that a user cannot read, or null. Asked as that user, so that access lists and folders on the way count. */
+/**
+ * The first of what a model needs that a user cannot read, or null. Asked as that user, so that
+ * access lists and folders on the way count.
+ */
 function hiddenFrom(uid: number, { model, cwd }: OwnModel, environment: NodeJS.ProcessEnv): string | null {
   const [command, ...rest] = argvOf(model);
   const files = rest.map((argument) => resolve(cwd, argument)).filter((file) => existsSync(file));
@@ -142,7 +159,10 @@ function argvOf(model: OwnModel['model']): readonly [string, ...string[]] {
   return [model.runtime === 'python' ? model.python : process.execPath, model.file];
 }
 
-/** The file of a command, which the server finds: its user may see another one along the PATH, and would not be asked. */
+/**
+ * The file of a command, which the server finds: its user may see another one along the PATH, and
+ * would not be asked.
+ */
 function programOf(command: string, cwd: string, environment: NodeJS.ProcessEnv): string {
   if (command.includes('/')) return resolve(cwd, command);
   const candidates = (environment['PATH'] ?? '').split(delimiter).map((folder) => join(folder, command));

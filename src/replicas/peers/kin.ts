@@ -1,4 +1,5 @@
-// Whose a socket is: a replica's own process's, one's that it has started, one's that holds a port for a container of its; or a stranger's.
+// Whose a socket is: a replica's own process's, one's that it has started, one's that holds a port
+// for a container of its; or a stranger's.
 
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import { milliseconds } from '../../domain/time.ts';
@@ -14,7 +15,10 @@ import {
   wordsOf,
 } from './processes.ts';
 
-/** Environment variable by which a process says which replica it belongs to: what a replica starts inherits it. */
+/**
+ * Environment variable by which a process says which replica it belongs to: what a replica starts
+ * inherits it.
+ */
 export const REPLICA_VARIABLE = 'CLAIMCHECK_REPLICA';
 
 /** By what processes are known to be of one family. */
@@ -22,7 +26,10 @@ export interface Kin {
   readonly replicaId: string;
   /** The first one, which leads its group and its session. */
   readonly pid: number;
-  /** When that started, in the kernel's ticks: what is older is none of them, and need not be looked into. Absent where nobody has asked. */
+  /**
+   * When that started, in the kernel's ticks: what is older is none of them, and need not be looked
+   * into. Absent where nobody has asked.
+   */
   readonly started?: number;
 }
 
@@ -36,8 +43,9 @@ export interface Family extends Kin {
 type Processes = ReadonlyMap<number, ProcessRow>;
 
 /**
- * Programs that listen for a container, in a process that whoever started the container is no parent of. Nobody else holds a replica's port by
- * accident under these names (the kernel keeps 15 characters).
+ * Programs that listen for a container, in a process that whoever started the container is no
+ * parent of. Nobody else holds a replica's port by accident under these names (the kernel keeps 15
+ * characters).
  */
 const CONTAINER_DOORS = new Set([
   'docker-proxy',
@@ -51,7 +59,10 @@ const CONTAINER_DOORS = new Set([
 ]);
 /** Processes that are looked at between two turns of the event loop. */
 const LOOKS_IN_A_TURN = 64;
-/** Pause before what was killed is looked for again, and how often that is: what forks faster than that is not caught. */
+/**
+ * Pause before what was killed is looked for again, and how often that is: what forks faster than
+ * that is not caught.
+ */
 const KILL_PAUSE = milliseconds(5);
 const KILLS_MAX = 100;
 
@@ -67,9 +78,10 @@ const endings = new Set<Ending>();
 let isLooking = false;
 
 /**
- * Kills a process and all that it has started, also what has left its group and its session; that is found by what it has inherited, where the
- * system has /proc. Resolves when none of it runs. Families that end at the same time are looked for together: a look goes over every process
- * of the machine.
+ * Kills a process and all that it has started, also what has left its group and its session; that
+ * is found by what it has inherited, where the system has /proc. Resolves when none of it runs.
+ * Families that end at the same time are looked for together: a look goes over every process of the
+ * machine.
  */
 export function endKin(kin: Kin): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -82,7 +94,8 @@ export function endKin(kin: Kin): Promise<void> {
 async function lookUntilAllHaveEnded(): Promise<void> {
   isLooking = true;
   while (endings.size > 0) {
-    // One that comes while the processes are being looked at may have had some that were passed already.
+    // One that comes while the processes are being looked at may have had some that were passed
+    // already.
     const looked = [...endings];
     try {
       const rows = await allProcesses();
@@ -124,7 +137,10 @@ function kill(pid: number): void {
   }
 }
 
-/** Null where all of the listeners are the replica's; else what the first that is not is, as a sentence. */
+/**
+ * Null where all of the listeners are the replica's; else what the first that is not is, as a
+ * sentence.
+ */
 export async function strangerAmong(listeners: readonly Listener[], family: Family): Promise<string | null> {
   const near = [family.pid, ...family.processes()];
   if (without(listeners, near).length === 0) return null;
@@ -135,7 +151,10 @@ export async function strangerAmong(listeners: readonly Listener[], family: Fami
   return strange === undefined ? null : describe(strange, family, rows);
 }
 
-/** Those that none of the processes holds. One whose processes cannot be looked into is known by its user, which no other endpoint has. */
+/**
+ * Those that none of the processes holds. One whose processes cannot be looked into is known by its
+ * user, which no other endpoint has.
+ */
 function without(listeners: readonly Listener[], pids: readonly number[]): readonly Listener[] {
   const held = pids.map((pid) => ({ pid, sockets: socketsOf(pid) }));
   return listeners.filter(
@@ -161,7 +180,10 @@ function withoutDoors(listeners: readonly Listener[], family: Family, rows: Proc
   return [...left];
 }
 
-/** Whether a process is the replica's: it says so, it is in its session or group, or one of those is above it. */
+/**
+ * Whether a process is the replica's: it says so, it is in its session or group, or one of those is
+ * above it.
+ */
 function isKin(row: ProcessRow, rows: Processes, { pid, replicaId, started = 0 }: Kin): boolean {
   if (row.started < started) return false;
   const seen = new Set<number>();

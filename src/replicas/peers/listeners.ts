@@ -1,4 +1,5 @@
-// The sockets that listen on a port of 127.0.0.1, as Linux lists them in /proc/net/tcp and tcp6 (proc(5)).
+// The sockets that listen on a port of 127.0.0.1, as Linux lists them in /proc/net/tcp and tcp6
+// (proc(5)).
 
 import { closeSync, openSync, readSync } from 'node:fs';
 import { endianness } from 'node:os';
@@ -24,12 +25,15 @@ const NONE = '00000000';
 const LOOPBACK = printed('7f000001');
 const MAPPED_LOOPBACK = printed(NONE, NONE, '0000ffff', '7f000001');
 const ANY_V6 = printed(NONE, NONE, NONE, NONE);
-/** Which of the listeners on a port gets a connection to 127.0.0.1, as the kernel chooses: those of the first of these that anybody has. */
+/**
+ * Which of the listeners on a port gets a connection to 127.0.0.1, as the kernel chooses: those of
+ * the first of these that anybody has.
+ */
 const MOST_SPECIFIC_FIRST: readonly (readonly string[])[] = [[LOOPBACK, MAPPED_LOOPBACK], [NONE], [ANY_V6]];
 
 /**
- * The listeners that a connection to a port of 127.0.0.1 may reach now; several where they share the port (SO_REUSEPORT).
- * Null on a system that does not list them.
+ * The listeners that a connection to a port of 127.0.0.1 may reach now; several where they share
+ * the port (SO_REUSEPORT). Null on a system that does not list them.
  */
 export function listenersOn(port: number): readonly Listener[] | null {
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;

@@ -1,12 +1,16 @@
-// The peer at a port of 127.0.0.1. Before a connection is opened the sockets that listen there are looked up, and afterwards once more: where
-// they are the same and all the replica's, it has got the connection and nobody else.
+// The peer at a port of 127.0.0.1. Before a connection is opened the sockets that listen there are
+// looked up, and afterwards once more: where they are the same and all the replica's, it has got
+// the connection and nobody else.
 
 import { milliseconds, seconds } from '../../domain/time.ts';
 import { type Family, strangerAmong } from './kin.ts';
 import { type Listener, listenersOn } from './listeners.ts';
 import { type Peer, Stranger } from './peer.ts';
 
-/** How long the answer holds that a socket is a stranger's: a search through all processes costs milliseconds, and pings may come every five. */
+/**
+ * How long the answer holds that a socket is a stranger's: a search through all processes costs
+ * milliseconds, and pings may come every five.
+ */
 const STRANGER_REMAINS = milliseconds(250);
 /** How long a stranger may hold the port of a replica that starts, before that start has failed. */
 const STRANGER_MAX = seconds(1);
@@ -17,7 +21,10 @@ export interface PortFamily extends Family {
   isAlive(): boolean;
 }
 
-/** See the head of this file. Where the system does not list its sockets, it is enough that the replica is alive. */
+/**
+ * See the head of this file. Where the system does not list its sockets, it is enough that the
+ * replica is alive.
+ */
 export class PortPeer implements Peer {
   readonly #family: PortFamily;
   readonly #onStranger: () => void;

@@ -1,4 +1,5 @@
-// Processes as Linux shows them in /proc (proc(5)): whose they are, what they hold open, and what they were told.
+// Processes as Linux shows them in /proc (proc(5)): whose they are, what they hold open, and what
+// they were told.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
@@ -64,13 +65,19 @@ export function userOf(pid: number): number | null {
   return uid === undefined ? null : Number(uid);
 }
 
-/** The variables that a process was started with, as `NAME=value`; none where this user may not look. */
+/**
+ * The variables that a process was started with, as `NAME=value`; none where this user may not
+ * look.
+ */
 export const environmentOf = (pid: number): readonly string[] => read(`/proc/${pid}/environ`)?.split('\0') ?? [];
 
 /** The words that a process was started with. */
 export const wordsOf = (pid: number): readonly string[] => read(`/proc/${pid}/cmdline`)?.split('\0') ?? [];
 
-/** Which namespace of process ids it is in: that of a container, or this machine's; null where this user may not look. */
+/**
+ * Which namespace of process ids it is in: that of a container, or this machine's; null where this
+ * user may not look.
+ */
 export const pidNamespaceOf = (pid: number | 'self'): string | null => linkOf(`/proc/${pid}/ns/pid`);
 
 function read(file: string): string | null {

@@ -1,4 +1,5 @@
-// The runtime for any program that answers GET /ping and POST /invocations on the port it is told in $PORT.
+// The runtime for any program that answers GET /ping and POST /invocations on the port it is told
+// in $PORT.
 
 import type { EndpointSpec } from '../../domain/endpoint.ts';
 import { REPLICA_VARIABLE } from '../peers/kin.ts';

@@ -1,4 +1,5 @@
-// Inspections that belong together, such as those of a server's start: equal ones are made once, and few at a time.
+// Inspections that belong together, such as those of a server's start: equal ones are made once,
+// and few at a time.
 
 import { availableParallelism } from 'node:os';
 import type { EndpointSpec } from '../../domain/endpoint.ts';
@@ -8,10 +9,16 @@ import { startTimer } from '../../system/clock.ts';
 import type { InspectedSpec } from './inspection.ts';
 import { inspectEndpoint } from './runtime.ts';
 
-/** After this long an inspection makes room for the next one: it waits for something, or hangs, and has no use for a processor. */
+/**
+ * After this long an inspection makes room for the next one: it waits for something, or hangs, and
+ * has no use for a processor.
+ */
 const PATIENCE = seconds(1);
 
-/** A process that starts waits for the disk as well, and for a server that is busy with its own start and cannot start the next one. */
+/**
+ * A process that starts waits for the disk as well, and for a server that is busy with its own
+ * start and cannot start the next one.
+ */
 const PLACES_PER_PROCESSOR = 2;
 
 /** What of an endpoint tells what its model is, and what it is inspected with. */
@@ -26,8 +33,8 @@ export interface Asker {
 }
 
 /**
- * The inspections of one occasion: a start, or one deployment. What was found out is not kept for the next one, since the files that a model
- * imports may have changed by then.
+ * The inspections of one occasion: a start, or one deployment. What was found out is not kept for
+ * the next one, since the files that a model imports may have changed by then.
  */
 export class Inspections {
   readonly #environment: NodeJS.ProcessEnv;
@@ -42,7 +49,8 @@ export class Inspections {
   }
 
   /**
-   * Finds out what an endpoint's model takes, or why it cannot be used. A program is not asked: it takes what it takes.
+   * Finds out what an endpoint's model takes, or why it cannot be used. A program is not asked: it
+   * takes what it takes.
    *
    * @param asker who asks: the server's own user unless told
    */

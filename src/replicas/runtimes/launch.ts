@@ -1,4 +1,5 @@
-// How a replica's process is started, whatever its runtime: what to run, where it answers, and what it gets to see.
+// How a replica's process is started, whatever its runtime: what to run, where it answers, and what
+// it gets to see.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
@@ -15,7 +16,10 @@ export type Address = SocketPlace | { readonly port: number };
 
 /** Where a replica is started, and with what. */
 export interface LaunchSite {
-  /** A folder of its own, which is the server's; its path must be short, for a Unix socket's has 107 bytes at the most. */
+  /**
+   * A folder of its own, which is the server's; its path must be short, for a Unix socket's has 107
+   * bytes at the most.
+   */
   readonly folder: string;
   /** The server's own environment. */
   readonly environment: NodeJS.ProcessEnv;
@@ -25,7 +29,10 @@ export interface LaunchSite {
 /** The folder in a replica's folder in which it makes its socket. */
 export const SOCKET_FOLDER = 'bind';
 
-/** Everything needed to start one replica: a process, or connections to a server that somebody else runs. */
+/**
+ * Everything needed to start one replica: a process, or connections to a server that somebody else
+ * runs.
+ */
 export type Launch = ProcessLaunch | RemoteLaunch;
 
 /** A server that somebody else runs, by its origin. */
@@ -39,9 +46,14 @@ export interface ProcessLaunch {
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   readonly address: Address;
-  /** Whether it is a runner of ours, which says on a descriptor of its own which run a line is of. */
+  /**
+   * Whether it is a runner of ours, which says on a descriptor of its own which run a line is of.
+   */
   readonly reports?: boolean;
-  /** Keeps what is printed; without it no more than the last lines are kept, for the message of a crash. */
+  /**
+   * Keeps what is printed; without it no more than the last lines are kept, for the message of a
+   * crash.
+   */
   readonly log?: ReplicaLog;
   /** What holds its processes beyond their group; absent where nothing does. */
   readonly confinement?: Confinement;
@@ -53,16 +65,28 @@ export interface ProcessLaunch {
 export interface Confinement {
   /** The processes that it holds, as far as it can say. */
   processes(): readonly number[];
-  /** Whether the kernel ended one of them because there was no memory left: the end of a sentence about it, or null. */
+  /**
+   * Whether the kernel ended one of them because there was no memory left: the end of a sentence
+   * about it, or null.
+   */
   outOfMemory(): string | null;
-  /** Ends all that is left of the replica, whatever group it is in, and wipes its folder. Never rejects. */
+  /**
+   * Ends all that is left of the replica, whatever group it is in, and wipes its folder. Never
+   * rejects.
+   */
   end(): Promise<void>;
 }
 
-/** Variables of the server that a replica sees; all else is the server's own business (it may hold keys and passwords). */
+/**
+ * Variables of the server that a replica sees; all else is the server's own business (it may hold
+ * keys and passwords).
+ */
 const PASSED_ON = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'] as const;
 
-/** A replica's environment: the short fixed list, what the endpoint's configuration gives, and what the protocol needs. */
+/**
+ * A replica's environment: the short fixed list, what the endpoint's configuration gives, and what
+ * the protocol needs.
+ */
 export function cleanEnvironment(
   server: NodeJS.ProcessEnv,
   ...given: readonly Readonly<Record<string, string>>[]
@@ -93,16 +117,20 @@ export function launchRunner(
 }
 
 /**
- * Prefixes a command so that the kernel kills it when the server dies, also by `kill -9`, where nobody is left to do it; and so that
- * no program that it starts, such as sudo, has more rights than it.
- * Without `setpriv` (it is part of Linux's util-linux) the command is left as it is, and only our own runner,
- * which watches its standard input, is sure to go with the server.
+ * Prefixes a command so that the kernel kills it when the server dies, also by `kill -9`, where
+ * nobody is left to do it; and so that no program that it starts, such as sudo, has more rights
+ * than it.
+ * Without `setpriv` (it is part of Linux's util-linux) the command is left as it is, and only our
+ * own runner, which watches its standard input, is sure to go with the server.
  */
 export function dieWithServer(argv: readonly [string, ...string[]]): readonly [string, ...string[]] {
   return hasSetpriv() ? ['setpriv', '--pdeathsig', 'KILL', '--no-new-privs', '--', ...argv] : argv;
 }
 
-/** Whether a command can be run here and succeeds. Throws where this process lacks what it takes to find out: the answer is kept. */
+/**
+ * Whether a command can be run here and succeeds. Throws where this process lacks what it takes to
+ * find out: the answer is kept.
+ */
 export function succeeds([command, ...rest]: readonly [string, ...string[]]): boolean {
   const { status, error } = spawnSync(command, rest);
   if (isLack(error)) throw error as Error;

@@ -1,4 +1,5 @@
-// Whether the program of a command is there at all: asked before anything is started, by whoever checks a configuration.
+// Whether the program of a command is there at all: asked before anything is started, by whoever
+// checks a configuration.
 
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { basename, delimiter, join, resolve } from 'node:path';
@@ -10,7 +11,10 @@ const INTERPRETER = /^(?:python[\d.]*|node|bun|deno|ruby|perl|bash|sh|Rscript|ju
 /** What such a file ends in. */
 const SCRIPT = /\.(?:py|[cm]?[jt]s|rb|pl|sh|R|jl)$/;
 
-/** What of a command is not there, as a mistake; null where all is, and for models that are no commands. */
+/**
+ * What of a command is not there, as a mistake; null where all is, and for models that are no
+ * commands.
+ */
 export function missingProgram(
   { model, cwd, env }: Pick<EndpointSpec, 'model' | 'cwd' | 'env'>,
   environment: NodeJS.ProcessEnv,

@@ -17,7 +17,10 @@ export function launchNode(file: string, spec: EndpointSpec, site: LaunchSite): 
   return launchRunner([process.execPath, programOf('runner'), file], spec, site);
 }
 
-/** Finds out what a model file takes, in a process of its own that sees what a replica would; `prefix` stands before its command. */
+/**
+ * Finds out what a model file takes, in a process of its own that sees what a replica would;
+ * `prefix` stands before its command.
+ */
 export function inspectModel(
   file: string,
   spec: InspectedSpec,
@@ -25,7 +28,8 @@ export function inspectModel(
   prefix: readonly string[] = [],
 ): Promise<Inspection> {
   const compiled = compiledFolder();
-  // Another user may not read what is kept for this one, and this one should not run what another has written there.
+  // Another user may not read what is kept for this one, and this one should not run what another
+  // has written there.
   const kept = compiled === null || prefix.length > 0 ? {} : { [COMPILED_VARIABLE]: compiled };
   const env = { ...kept, ...spec.env };
   return inspectWith([process.execPath, programOf('inspect'), file], { ...spec, env }, serverEnvironment, prefix);

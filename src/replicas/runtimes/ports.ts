@@ -1,5 +1,5 @@
-// Ports for programs that are told one. A program binds its port some time after it was chosen, so each is remembered until its replica has
-// ended: no two replicas are ever given the same.
+// Ports for programs that are told one. A program binds its port some time after it was chosen, so
+// each is remembered until its replica has ended: no two replicas are ever given the same.
 
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
@@ -20,11 +20,12 @@ export class Ports {
   #last: Promise<void> = Promise.resolve();
 
   /**
-   * A port of the loopback interface that nobody listens on at this moment, and that is nobody else's: neither this server's nor, where the
-   * system is Linux, another server's of this machine.
+   * A port of the loopback interface that nobody listens on at this moment, and that is nobody
+   * else's: neither this server's nor, where the system is Linux, another server's of this machine.
    */
   give(): Promise<GivenPort> {
-    // One after the other: who looks for a port holds all that it was offered, and would leave none to whoever looks beside it.
+    // One after the other: who looks for a port holds all that it was offered, and would leave none
+    // to whoever looks beside it.
     const given = this.#last.then(() => this.#give());
     this.#last = given.then(
       () => {},
@@ -68,8 +69,9 @@ interface Claim {
 }
 
 /**
- * Makes a port this server's in the eyes of other servers: by a name in Linux's abstract namespace, which is as wide as that of the ports, and which
- * goes with the process that has it. Null where another one has it.
+ * Makes a port this server's in the eyes of other servers: by a name in Linux's abstract namespace,
+ * which is as wide as that of the ports, and which goes with the process that has it. Null where
+ * another one has it.
  */
 async function claimPort(port: number): Promise<Claim | null> {
   if (process.platform !== 'linux') return { release: () => {} };

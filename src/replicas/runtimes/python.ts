@@ -1,4 +1,5 @@
-// The runtime for Python files: our runner under the Python that the endpoint names, on a Unix socket. Nothing is installed in it.
+// The runtime for Python files: our runner under the Python that the endpoint names, on a Unix
+// socket. Nothing is installed in it.
 
 import { fileURLToPath } from 'node:url';
 import type { EndpointSpec, ModelSource } from '../../domain/endpoint.ts';
@@ -16,7 +17,10 @@ export function launchPython({ python, file }: PythonSource, spec: EndpointSpec,
   return launchRunner([python, RUNNER, file], spec, site);
 }
 
-/** Finds out what a Python file takes: imports it, and loads no model; `prefix` stands before its command. */
+/**
+ * Finds out what a Python file takes: imports it, and loads no model; `prefix` stands before its
+ * command.
+ */
 export function inspectPython(
   { python, file }: PythonSource,
   spec: InspectedSpec,

@@ -23,8 +23,10 @@ export async function launchReplica(spec: EndpointSpec, replicaId: string, site:
   }
 }
 
-/** Finds out what an endpoint's model takes, or why it cannot be used. A program is not asked: it takes what it takes.
- * `prefix` stands before the command that asks. */
+/**
+ * Finds out what an endpoint's model takes, or why it cannot be used. A program is not asked: it
+ * takes what it takes. `prefix` stands before the command that asks.
+ */
 export async function inspectEndpoint(
   spec: Pick<EndpointSpec, 'model'> & InspectedSpec,
   serverEnvironment: NodeJS.ProcessEnv,

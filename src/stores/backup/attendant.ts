@@ -1,5 +1,5 @@
-// What a server does for whoever makes a backup of its data folder: it leaves the ledger's file as it is, and deletes no payload, until the command
-// has ended or is seen no more.
+// What a server does for whoever makes a backup of its data folder: it leaves the ledger's file as
+// it is, and deletes no payload, until the command has ended or is seen no more.
 
 import { Rounds } from '../../system/loops.ts';
 import type { Duration } from '../../domain/time.ts';
@@ -20,7 +20,10 @@ export interface AttendantDeps {
 export class Attendant {
   readonly #deps: AttendantDeps;
   readonly #rounds = new Rounds(() => this.#look(), LOOK_EVERY);
-  /** The request that is attended to, and when its number went up last, by performance.now(): it lapses by this process's time alone. */
+  /**
+   * The request that is attended to, and when its number went up last, by performance.now(): it
+   * lapses by this process's time alone.
+   */
   #request: { readonly id: string; readonly beat: number; readonly seenMs: number } | null = null;
 
   constructor(deps: AttendantDeps) {
@@ -37,7 +40,10 @@ export class Attendant {
     await this.#release();
   }
 
-  /** Whether nothing in the data folder may be deleted now: looked at anew, since what is deleted in the meantime is missing in the backup. */
+  /**
+   * Whether nothing in the data folder may be deleted now: looked at anew, since what is deleted in
+   * the meantime is missing in the backup.
+   */
   isBusy(): boolean {
     return isAsked(this.#deps.data);
   }

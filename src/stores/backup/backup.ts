@@ -1,7 +1,8 @@
 // A backup: a folder that is as the data folder was at one moment, made while servers work.
 //
-// The order is what makes it one. A store that names what is in another one is copied before it: the cache and the captures before the ledger, whose
-// versions they speak of, and every store before the blobs that it names. Servers delete no blob meanwhile (attendant.ts).
+// The order is what makes it one. A store that names what is in another one is copied before it:
+// the cache and the captures before the ledger, whose versions they speak of, and every store
+// before the blobs that it names. Servers delete no blob meanwhile (attendant.ts).
 
 import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -47,7 +48,10 @@ export interface Manifest {
   readonly database: boolean | null;
   readonly blobs: Copied;
   readonly captureBlobs: Copied;
-  /** Payloads that a run or a capture names and that were not there to be copied: they were lost before. */
+  /**
+   * Payloads that a run or a capture names and that were not there to be copied: they were lost
+   * before.
+   */
   readonly missing: readonly string[];
 }
 
@@ -155,7 +159,10 @@ async function fromFiles(data: string, to: string, hold: Hold): Promise<Parts> {
   return { manifest: { database: null, blobs, captureBlobs, missing: [...missing, ...lost] }, belongs };
 }
 
-/** A capture that is deleted meanwhile takes its blobs with it: then they are copied anew. What is missing every time was lost. */
+/**
+ * A capture that is deleted meanwhile takes its blobs with it: then they are copied anew. What is
+ * missing every time was lost.
+ */
 async function copyCaptures(data: string, to: string): Promise<CopiedNamed> {
   let copied: CopiedNamed = { files: 0, bytes: 0, missing: [] };
   if (!existsSync(capturesFile(data))) return copied;

@@ -33,7 +33,10 @@ function realPath(path: string): string {
   return join(realPath(dirname(whole)), basename(whole));
 }
 
-/** Copies a file for this user alone; durable, but for its name, when it resolves. Answers its bytes. */
+/**
+ * Copies a file for this user alone; durable, but for its name, when it resolves. Answers its
+ * bytes.
+ */
 export async function copyDurably(from: string, to: string): Promise<number> {
   // Where the file system can share the blocks of two files, nothing is copied at all.
   await copyFile(from, to, constants.COPYFILE_FICLONE);
@@ -86,7 +89,10 @@ export async function copyAll(from: string, to: string, paths: Iterable<string>)
   return { files, bytes, missing };
 }
 
-/** The paths of every file that is in a folder of folders now, as blobs and logs are kept; none where it is not there. */
+/**
+ * The paths of every file that is in a folder of folders now, as blobs and logs are kept; none
+ * where it is not there.
+ */
 export async function filesIn(folder: string): Promise<string[]> {
   const shards = await readdir(folder, { withFileTypes: true }).catch(noneWhereMissing);
   const paths: string[] = [];

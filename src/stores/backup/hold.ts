@@ -1,4 +1,5 @@
-// What keeps the servers of a data folder still while a command copies it: a request that goes on being renewed until it is ended.
+// What keeps the servers of a data folder still while a command copies it: a request that goes on
+// being renewed until it is ended.
 
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -8,7 +9,10 @@ import { BEAT, LOOK_EVERY, placeRequest, readAnswer, readRequest, removeRequest,
 
 /** How long a server may take to answer: a look, and the writing of its log. */
 const ANSWER_WITHIN = seconds(60);
-/** A request that was not renewed for so long is given to whoever asks next. Its command may go on later, and finds that it lost it. */
+/**
+ * A request that was not renewed for so long is given to whoever asks next. Its command may go on
+ * later, and finds that it lost it.
+ */
 const GIVEN_AWAY_AFTER = seconds(5);
 
 /** See the head of this file. */
@@ -81,7 +85,10 @@ export class Hold {
     return readRequest(this.#data)?.id === this.#id;
   }
 
-  /** A request that was lost stays lost, whatever is written now. Without room for it the next one may find some; a server waits for many. */
+  /**
+   * A request that was lost stays lost, whatever is written now. Without room for it the next one
+   * may find some; a server waits for many.
+   */
   #renew(): void {
     this.#beat += 1;
     try {

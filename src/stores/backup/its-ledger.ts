@@ -1,5 +1,6 @@
-// Whether a database holds the ledger that a data folder, or its backup, belongs to. The folder of one ledger beside another one is no backup: the
-// server that was started with them would find none of the payloads named, and delete them.
+// Whether a database holds the ledger that a data folder, or its backup, belongs to. The folder of
+// one ledger beside another one is no backup: the server that was started with them would find none
+// of the payloads named, and delete them.
 
 import type { FolderIdentity } from '../belonging.ts';
 

@@ -1,7 +1,9 @@
-// How a command asks the servers of a data folder to keep still while it copies: by a file in that folder, which nobody but their user can write.
+// How a command asks the servers of a data folder to keep still while it copies: by a file in that
+// folder, which nobody but their user can write.
 //
 //   backup.json          the request, with a number that goes up for as long as the command lives
-//   backup-answer.json   what the server of a ledger in a file answers: its file stays as it is now, or why it cannot
+//   backup-answer.json   what the server of a ledger in a file answers: its file stays as it is
+//                        now, or why it cannot
 
 import { chownSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// Putting a backup back into a data folder that has nothing yet, and where the ledger is a database into one that has nothing either.
+// Putting a backup back into a data folder that has nothing yet, and where the ledger is a database
+// into one that has nothing either.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,7 +30,8 @@ export interface RestoreOrder {
 }
 
 /**
- * Copies a backup into its place. The ledger's file comes last: a folder without it starts no server.
+ * Copies a backup into its place. The ledger's file comes last: a folder without it starts no
+ * server.
  *
  * @throws Error when the folder holds no backup, or its place is not empty
  */

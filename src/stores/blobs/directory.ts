@@ -1,8 +1,11 @@
-// Blobs as files of one folder, durable before anyone is told: temporary file, fsync, rename, fsync of the folder.
+// Blobs as files of one folder, durable before anyone is told: temporary file, fsync, rename, fsync
+// of the folder.
 //
-// A failed fsync of a file fails its blob alone: Linux may take the file's pages for written, but nobody will ever look at them, since
-// whoever tries again writes a new file. A failed fsync of a folder is another matter: its names are shared with every blob that was put
-// there before and after, and the next fsync succeeds without having written them. Then only a new process can tell what is there.
+// A failed fsync of a file fails its blob alone: Linux may take the file's pages for written, but
+// nobody will ever look at them, since whoever tries again writes a new file. A failed fsync of a
+// folder is another matter: its names are shared with every blob that was put there before and
+// after, and the next fsync succeeds without having written them. Then only a new process can tell
+// what is there.
 
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -24,8 +27,8 @@ const UNFINISHED = 'unfinished';
 const SHARDS = Array.from({ length: 256 }, (_, index) => index.toString(16).padStart(2, '0'));
 const shardOf = (key: BlobKey): string => key.slice(34, 36);
 /**
- * A stream is synced whenever so much of it was written, in bytes: a gigabyte that is synced at once keeps every commit of the ledger on the
- * same disk waiting until it is there.
+ * A stream is synced whenever so much of it was written, in bytes: a gigabyte that is synced at
+ * once keeps every commit of the ledger on the same disk waiting until it is there.
  */
 const SYNC_EVERY_BYTES = 32 * 1_024 * 1_024;
 /** How much of a file is read at a time, in bytes. */
@@ -35,7 +38,10 @@ const VERIFIED_MAX = 1_000;
 
 /** What a blob directory is opened with beside its folder. */
 export interface BlobDirectoryOptions {
-  /** What was left unfinished before this instant belongs to nobody. Unset where no other server has the folder: then all of it does. */
+  /**
+   * What was left unfinished before this instant belongs to nobody. Unset where no other server has
+   * the folder: then all of it does.
+   */
   readonly abandonedBefore?: Instant;
   /** Called when the folder can no longer be trusted. The process must end. */
   readonly onBroken?: (error: StorageBroken) => void;
@@ -45,7 +51,8 @@ export interface BlobDirectoryOptions {
 export async function openBlobDirectory(folder: string, options: BlobDirectoryOptions = {}): Promise<BlobStore> {
   makeFolder(join(folder, UNFINISHED));
   const existing = await readdir(folder);
-  // After the look: whoever made a folder that is there, another server perhaps, need not have made its name durable yet.
+  // After the look: whoever made a folder that is there, another server perhaps, need not have made
+  // its name durable yet.
   syncFolder(folder);
   await removeAbandoned(join(folder, UNFINISHED), options.abandonedBefore ?? null);
   return new BlobDirectory(folder, options.onBroken ?? (() => {}), existing);
@@ -59,9 +66,15 @@ export function readBlobDirectory(folder: string): Pick<BlobStore, 'verify' | 'l
 class BlobDirectory implements BlobStore {
   readonly #folder: string;
   readonly #onBroken: (error: StorageBroken) => void;
-  /** Folders whose names are durable, or soon are. They are made as blobs come: most stores have few, and a new one is there at once. */
+  /**
+   * Folders whose names are durable, or soon are. They are made as blobs come: most stores have
+   * few, and a new one is there at once.
+   */
   readonly #shards: Map<string, Promise<void>>;
-  /** Blobs that ranges were read of, and when they had been touched last when they were verified; the oldest first. */
+  /**
+   * Blobs that ranges were read of, and when they had been touched last when they were verified;
+   * the oldest first.
+   */
   readonly #verified = new Map<BlobKey, { readonly touchedMs: number; readonly done: Promise<void> }>();
 
   /** @param durable names in the folder that are durable */
@@ -159,7 +172,8 @@ class BlobDirectory implements BlobStore {
     const passOn = range === undefined ? this.#verifierOf(key, facts, touchedMs) : new PassThrough();
     // Before the pipeline hears of it, so that whoever reads is told what the error means.
     bytes.once('error', (cause) => passOn.destroy(unavailable(key, cause)));
-    // Whoever reads hears of errors from what is passed on; the file is closed whatever happens to either.
+    // Whoever reads hears of errors from what is passed on; the file is closed whatever happens to
+    // either.
     return pipeline(bytes, passOn, () => {});
   }
 
@@ -170,7 +184,10 @@ class BlobDirectory implements BlobStore {
     });
   }
 
-  /** The file of a blob, which has the right length, and the right bytes where a range of them is to be read. */
+  /**
+   * The file of a blob, which has the right length, and the right bytes where a range of them is to
+   * be read.
+   */
   async #open(
     key: BlobKey,
     facts: PayloadFacts,
@@ -236,8 +253,9 @@ class BlobDirectory implements BlobStore {
   }
 
   /**
-   * Says why a blob could not be read. It is missing where its file is and the store is there: without the folder that opening a store makes,
-   * the disk is not the one that the blobs are on, as when it is not mounted.
+   * Says why a blob could not be read. It is missing where its file is and the store is there:
+   * without the folder that opening a store makes, the disk is not the one that the blobs are on,
+   * as when it is not mounted.
    */
   async #notRead(key: BlobKey, cause: unknown): Promise<never> {
     if (!isMissing(cause)) throw unavailable(key, cause);
@@ -253,7 +271,10 @@ class BlobDirectory implements BlobStore {
     return join(this.#folder, shardOf(key), key);
   }
 
-  /** Makes the names in a folder durable: without it a power cut can take a file's name though its bytes are on the disk. */
+  /**
+   * Makes the names in a folder durable: without it a power cut can take a file's name though its
+   * bytes are on the disk.
+   */
   async #sync(folder: string): Promise<void> {
     const handle = await open(folder, 'r');
     try {
@@ -290,7 +311,10 @@ async function readAll(key: BlobKey, file: FileHandle, { from, to }: ByteRange):
   return bytes;
 }
 
-/** Writes all of a chunk at its place, so that it may be written again where only some of it found room. */
+/**
+ * Writes all of a chunk at its place, so that it may be written again where only some of it found
+ * room.
+ */
 async function writeAt(file: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
   for (let written = 0; written < chunk.length;) {
     written += (await file.write(chunk, written, chunk.length - written, position + written)).bytesWritten;

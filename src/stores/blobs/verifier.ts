@@ -1,5 +1,6 @@
-// Passes bytes on while they are hashed, and keeps the last of them back until it is known that they are the right ones: whoever reads wrong
-// bytes gets an error in place of their end, and never takes them for whole.
+// Passes bytes on while they are hashed, and keeps the last of them back until it is known that
+// they are the right ones: whoever reads wrong bytes gets an error in place of their end, and never
+// takes them for whole.
 
 import { createHash } from 'node:crypto';
 import { Transform, type TransformCallback } from 'node:stream';
@@ -11,7 +12,10 @@ export class Verifier extends Transform {
   #bytes = 0;
   #held: Uint8Array | undefined;
 
-  /** @param check called with the length and the sha-256 of all that came; throws where they are wrong */
+  /**
+   * @param check called with the length and the sha-256 of all that came; throws where they are
+   *   wrong
+   */
   constructor(check: (bytes: number, sha256: string) => void) {
     super();
     this.#check = check;

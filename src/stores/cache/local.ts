@@ -1,5 +1,5 @@
-// A file with answers beside a program that uses the SDK. The SDK imports this only where a program asks for a file, by a name that is
-// made up then: no bundle for a browser ever has it.
+// A file with answers beside a program that uses the SDK. The SDK imports this only where a program
+// asks for a file, by a name that is made up then: no bundle for a browser ever has it.
 
 import { systemClock } from '../../system/clock.ts';
 import { openSqliteCache } from './sqlite.ts';

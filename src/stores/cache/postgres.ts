@@ -1,5 +1,5 @@
-// Answers in the database of the ledger, in a schema of their own: shared by every server that works on it, whose clock tells when a
-// claim lapses, so that the servers' own need not agree.
+// Answers in the database of the ledger, in a schema of their own: shared by every server that
+// works on it, whose clock tells when a claim lapses, so that the servers' own need not agree.
 
 import { type Duration, type Instant, minutes, seconds } from '../../domain/time.ts';
 import { type Connections, type Statement, type Writer } from '../postgres/connections.ts';
@@ -32,7 +32,8 @@ const ADD_PLACE = statement(
   'add_place',
   `INSERT INTO claimcheck_cache.places (tenant, endpoint) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
 );
-// "before" is how long the answers of the keys before this one are; an answer that is not wanted any more is not even read out.
+// "before" is how long the answers of the keys before this one are; an answer that is not wanted
+// any more is not even read out.
 const LOOK = statement(
   'look',
   `
@@ -144,7 +145,8 @@ export const CACHE_SCHEMA: StoreSchema = {
 };
 
 /**
- * Opens answers in a Postgres database, and makes their schema `claimcheck_cache` where it is not there.
+ * Opens answers in a Postgres database, and makes their schema `claimcheck_cache` where it is not
+ * there.
  *
  * @param url as `openPostgresLedger` takes it
  * @param lender as `openStoreSchema` takes it
@@ -181,7 +183,10 @@ class PostgresCache implements CacheStore {
     return found;
   }
 
-  /** Claims keys, and looks once more: an answer may have come between the look and the claim. What is with others is not in it. */
+  /**
+   * Claims keys, and looks once more: an answer may have come between the look and the claim. What
+   * is with others is not in it.
+   */
   async #claim(place: number, question: Question, missing: readonly CacheKey[]): Promise<ReadonlyMap<CacheKey, Found>> {
     const found = new Map<CacheKey, Found>();
     if (missing.length === 0) return found;

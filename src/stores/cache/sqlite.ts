@@ -1,7 +1,8 @@
-// Answers in an SQLite file that several processes may have open at once. A server has it in a thread of its own (thread.ts), a
-// program that uses the SDK in its own.
+// Answers in an SQLite file that several processes may have open at once. A server has it in a
+// thread of its own (thread.ts), a program that uses the SDK in its own.
 //
-// Not as durable as the ledger, on purpose: after a power cut the last answers may be gone, and are computed again.
+// Not as durable as the ledger, on purpose: after a power cut the last answers may be gone, and are
+// computed again.
 
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Clock } from '../../system/clock.ts';
@@ -40,7 +41,8 @@ const KEYS = `SELECT count(*) AS keys FROM (SELECT DISTINCT key FROM entries WHE
 const ADD_TOTALS = `
   INSERT INTO totals (place, version, rows, bytes) VALUES ($place, $version, $rows, $bytes)
   ON CONFLICT (place, version) DO UPDATE SET rows = rows + excluded.rows, bytes = bytes + excluded.bytes`;
-// The parameters of what is done once for every key have no names: looking names up took half as long again.
+// The parameters of what is done once for every key have no names: looking names up took half as
+// long again.
 const ENTRY = `
   SELECT entry, answer, used_at_ms FROM entries WHERE place = ? AND key = ? AND version = ?`;
 const NEWEST_ENTRY = `
@@ -75,7 +77,8 @@ interface Entry {
  * Opens answers in a file, which is made for this user alone where it is not there.
  *
  * @param ledger as `openStoreFile` takes it
- * @throws Error when the file lies on another machine, is no cache, or was written by a newer claimcheck
+ * @throws Error when the file lies on another machine, is no cache, or was written by a newer
+ *   claimcheck
  */
 export function openSqliteCache(file: string, clock: Clock, ledger: string | null = null): CacheStore {
   return new SqliteCache(openStoreFile(file, CACHE_FILE, ledger), clock);
@@ -96,7 +99,8 @@ class SqliteCache implements CacheStore {
 
   async lookUp(place: CachePlace, question: Question): Promise<readonly Found[]> {
     const id = this.#placeOf(place);
-    // In one transaction, or SQLite would look for what others have written before every single key, which took twice the time.
+    // In one transaction, or SQLite would look for what others have written before every single
+    // key, which took twice the time.
     const { found, missing, stale } = this.#transaction('BEGIN', () => this.#look(id, question));
     const now = this.#clock.now();
     this.#transaction('BEGIN IMMEDIATE', () => {
@@ -107,7 +111,10 @@ class SqliteCache implements CacheStore {
     return found;
   }
 
-  /** What is there, seen without holding anybody up; what is not there is marked with `others` for the moment. */
+  /**
+   * What is there, seen without holding anybody up; what is not there is marked with `others` for
+   * the moment.
+   */
   #look(place: number, { keys, version, anyVersion, bytesMax }: Question) {
     const found: Found[] = [];
     const missing: number[] = [];

@@ -1,12 +1,14 @@
-// Answers that are opened with the first call that needs them: a server of which nobody asks for a cache has neither a file nor a thread for one.
+// Answers that are opened with the first call that needs them: a server of which nobody asks for a
+// cache has neither a file nor a thread for one.
 
 import type { CacheStore } from '../../cache/port.ts';
 
 /**
- * A store that is opened when something is looked for, kept or asked of it. Until then nothing is let go of and nothing compacted, since
- * there is nothing.
+ * A store that is opened when something is looked for, kept or asked of it. Until then nothing is
+ * let go of and nothing compacted, since there is nothing.
  *
- * @param open opens it; what it throws is thrown by the call that needed it, and the next call tries again
+ * @param open opens it; what it throws is thrown by the call that needed it, and the next call
+ *   tries again
  */
 export function openUponUse(open: () => Promise<CacheStore>): CacheStore {
   let opening: Promise<CacheStore> | null = null;

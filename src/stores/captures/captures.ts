@@ -1,5 +1,6 @@
-// The port to the captures: what is known of predictions that are kept under a name. The predictions themselves are blobs beside it. A
-// driver is done when the conformance suite in test/captures/ passes for it.
+// The port to the captures: what is known of predictions that are kept under a name. The
+// predictions themselves are blobs beside it. A driver is done when the conformance suite in
+// test/captures/ passes for it.
 
 import { setImmediate as turn } from 'node:timers/promises';
 import type { RunId } from '../../domain/ids.ts';
@@ -7,7 +8,10 @@ import type { BlobKey, PayloadFacts } from '../../domain/payload.ts';
 import type { Score, ScoringChoice } from '../../domain/scoring.ts';
 import type { Instant } from '../../domain/time.ts';
 
-/** What a capture may be called: letters, digits, dots, hyphens and underscores, 64 characters at most. */
+/**
+ * What a capture may be called: letters, digits, dots, hyphens and underscores, 64 characters at
+ * most.
+ */
 export const CAPTURE_NAME = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$/;
 
 /** Whose captures, and of what. */
@@ -22,17 +26,25 @@ export interface NewCapture extends CapturePlace {
   readonly runId: RunId;
   /** The version of the endpoint that the run was submitted to. */
   readonly endpointVersion: number;
-  /** The public half of the key that asked for the capture, or null where the server asks for none. */
+  /**
+   * The public half of the key that asked for the capture, or null where the server asks for none.
+   */
   readonly capturedBy: string | null;
   readonly createdAt: Instant;
   /** What the request said of scoring; what it left to the endpoint is null. */
   readonly asked: ScoringChoice;
   readonly input: PayloadFacts;
   readonly predictions: PayloadFacts;
-  /** The column of the input that tells rows apart, and the JSON list of its values, one for each prediction; null where it has none. */
+  /**
+   * The column of the input that tells rows apart, and the JSON list of its values, one for each
+   * prediction; null where it has none.
+   */
   readonly ids: { readonly column: string; readonly list: PayloadFacts } | null;
   readonly score: Score;
-  /** What its blobs are called. No two captures share it, not even two of one run: whoever deletes the blobs of one does no harm to another. */
+  /**
+   * What its blobs are called. No two captures share it, not even two of one run: whoever deletes
+   * the blobs of one does no harm to another.
+   */
   readonly blobName: string;
 }
 
@@ -40,7 +52,10 @@ export interface NewCapture extends CapturePlace {
 export interface CaptureRecord extends NewCapture {
   /** Order of arrival; rises with every capture. */
   readonly sequence: number;
-  /** 1 for the first of its name; another run under the same name is another version. No number is given twice, also where its capture was deleted. */
+  /**
+   * 1 for the first of its name; another run under the same name is another version. No number is
+   * given twice, also where its capture was deleted.
+   */
   readonly version: number;
 }
 
@@ -61,8 +76,8 @@ export interface AddedCapture {
 /** See the head of this file. */
 export interface CaptureStore {
   /**
-   * Keeps a capture under the next version of its name. A run is captured once under a name: again, it is the capture that is there, whatever
-   * else the new one says.
+   * Keeps a capture under the next version of its name. A run is captured once under a name: again,
+   * it is the capture that is there, whatever else the new one says.
    *
    * @throws StorageFull when there is no room; nothing is kept then
    */
@@ -72,11 +87,14 @@ export interface CaptureStore {
   /** A version of a name, the newest for null; null where there is none. */
   get(place: CapturePlace, version: number | null): Promise<CaptureRecord | null>;
   list(filter: CaptureFilter): Promise<readonly CaptureRecord[]>;
-  /** Captures of everybody, in the order of their arrival, from behind a sequence number on; `everyCapture` goes through all of them. */
+  /**
+   * Captures of everybody, in the order of their arrival, from behind a sequence number on;
+   * `everyCapture` goes through all of them.
+   */
   all(after: number, limit: number): Promise<readonly CaptureRecord[]>;
   /**
-   * Deletes a version of a name, or all of them for null, and answers what it has deleted: its blobs may be deleted after that. The numbers
-   * stay taken.
+   * Deletes a version of a name, or all of them for null, and answers what it has deleted: its
+   * blobs may be deleted after that. The numbers stay taken.
    *
    * @throws StorageFull when there is no room to write that down; nothing is deleted then
    */
@@ -86,9 +104,15 @@ export interface CaptureStore {
 
 /** Captures that are open to be looked at, and never written. */
 export interface CaptureReader extends Pick<CaptureStore, 'get' | 'all' | 'close'> {
-  /** What is wrong with the file, so many places at the most; null where they are in no file of their own. */
+  /**
+   * What is wrong with the file, so many places at the most; null where they are in no file of
+   * their own.
+   */
   damages(limit: number): Promise<readonly string[] | null>;
-  /** Captures that cannot be read or were changed, so many at the most; `all` leaves out those that cannot be read. */
+  /**
+   * Captures that cannot be read or were changed, so many at the most; `all` leaves out those that
+   * cannot be read.
+   */
   mistakes(limit: number): Promise<readonly string[]>;
 }
 

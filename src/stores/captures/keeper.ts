@@ -1,4 +1,5 @@
-// Deletes blobs that no capture names, so that what servers left behind does not stay on the disk for good.
+// Deletes blobs that no capture names, so that what servers left behind does not stay on the disk
+// for good.
 
 import type { BlobStore } from '../blobs/blobs.ts';
 import { type Clock } from '../../system/clock.ts';
@@ -41,7 +42,8 @@ export class CaptureKeeper {
   async #deleteOrphans(): Promise<void> {
     const { store, blobs, clock, log, folder } = this.#deps;
     try {
-      // Without a capture, it is perhaps another store than the one that these blobs belong to, named by mistake.
+      // Without a capture, it is perhaps another store than the one that these blobs belong to,
+      // named by mistake.
       if ((await store.all(0, 1)).length === 0) return;
       const since = folder.since();
       if (since === null) return;

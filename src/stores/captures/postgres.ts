@@ -1,4 +1,5 @@
-// The captures in the database of the ledger, in a schema of their own: they outlive the runs that they come from.
+// The captures in the database of the ledger, in a schema of their own: they outlive the runs that
+// they come from.
 
 import type { RunId } from '../../domain/ids.ts';
 import { seconds } from '../../domain/time.ts';
@@ -27,7 +28,10 @@ import {
   toCapture,
 } from './rows.ts';
 
-/** Whoever adds or deletes has the lock of the name until its transaction ends, so that versions come one after the other. */
+/**
+ * Whoever adds or deletes has the lock of the name until its transaction ends, so that versions
+ * come one after the other.
+ */
 const LOCK_NAME: Statement = {
   name: 'claimcheck_lock_captures',
   text: `SELECT pg_advisory_xact_lock(x'636c6d70'::integer, hashtext(json_build_array($1::text, $2::text, $3::text)::text))`,
@@ -99,7 +103,8 @@ export const CAPTURES_SCHEMA: StoreSchema = {
 };
 
 /**
- * Opens the captures in a Postgres database, and makes their schema `claimcheck_captures` where it is not there.
+ * Opens the captures in a Postgres database, and makes their schema `claimcheck_captures` where it
+ * is not there.
  *
  * @param url as `openPostgresLedger` takes it
  * @param lender as `openStoreSchema` takes it
@@ -109,7 +114,10 @@ export async function openPostgresCaptures(url: string, lender: Connections | nu
   return new PostgresCaptures(await openStoreSchema(url, CAPTURES_SCHEMA, lender));
 }
 
-/** Opens the captures in a database to look at them, and never writes. Null where there are none; otherwise as `openPostgresCaptures`. */
+/**
+ * Opens the captures in a database to look at them, and never writes. Null where there are none;
+ * otherwise as `openPostgresCaptures`.
+ */
 export async function readPostgresCaptures(url: string): Promise<CaptureReader | null> {
   const connections = await readStoreSchema(url, CAPTURES_SCHEMA);
   if (connections === null) return null;
@@ -164,7 +172,10 @@ class PostgresCaptures implements CaptureStore {
     return (await this.#connections.read<CaptureRow>(ALL, [after, limit])).map(toCapture);
   }
 
-  /** Done again after a lost connection it finds nothing any more, so what every try has found is put together. */
+  /**
+   * Done again after a lost connection it finds nothing any more, so what every try has found is
+   * put together.
+   */
   async delete({ tenant, endpoint, name }: CapturePlace, version: number | null): Promise<readonly CaptureRecord[]> {
     const deleted = new Map<number, CaptureRecord>();
     await this.#connections.untilKnown(() =>

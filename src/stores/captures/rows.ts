@@ -1,4 +1,5 @@
-// Between a database's rows and the port's records: the columns have the same names in both drivers. What is never looked for is one JSON text.
+// Between a database's rows and the port's records: the columns have the same names in both
+// drivers. What is never looked for is one JSON text.
 
 import { sha256 } from '../../domain/digest.ts';
 import type { RunId } from '../../domain/ids.ts';
@@ -54,7 +55,10 @@ export function captureValues(capture: NewCapture): (string | number)[] {
 const digestOf = (known: readonly (string | number)[], content: Content): string =>
   sha256(Buffer.from(JSON.stringify([...known, content])));
 
-/** What is wrong with a stored capture; null where nothing is. One of an older claimcheck has no digest. */
+/**
+ * What is wrong with a stored capture; null where nothing is. One of an older claimcheck has no
+ * digest.
+ */
 function captureMistake(row: CaptureRow): string | null {
   const { tenant, endpoint, name, version, run_id: runId, created_at_ms: createdAt } = row;
   const where = `${endpoint}/${name} version ${version} of tenant ${tenant}`;
@@ -106,7 +110,8 @@ export async function mistakesIn(
 }
 
 /**
- * The newest captures before a place, without those that cannot be read: they keep nobody from the others, and `claimcheck doctor` names them.
+ * The newest captures before a place, without those that cannot be read: they keep nobody from the
+ * others, and `claimcheck doctor` names them.
  *
  * @param read so many rows before a place, the newest first
  */

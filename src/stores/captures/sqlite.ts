@@ -1,5 +1,6 @@
-// The captures in a file of their own in the data folder. In the thread of its caller: a capture is a row of a few kilobytes that comes after a
-// whole run, and what is large about it is a blob. Only the server has the file open, so no write waits for another's.
+// The captures in a file of their own in the data folder. In the thread of its caller: a capture is
+// a row of a few kilobytes that comes after a whole run, and what is large about it is a blob. Only
+// the server has the file open, so no write waits for another's.
 
 import { existsSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
@@ -76,14 +77,16 @@ const DAMAGES = `SELECT integrity_check AS damage FROM pragma_integrity_check LI
  * Opens the captures in a file, which is made for this user alone where it is not there.
  *
  * @param ledger as `openStoreFile` takes it
- * @throws Error when the file lies on another machine, is something else, or was written by a newer claimcheck
+ * @throws Error when the file lies on another machine, is something else, or was written by a newer
+ *   claimcheck
  */
 export async function openSqliteCaptures(file: string, ledger: string | null = null): Promise<CaptureStore> {
   return new SqliteCaptures(openStoreFile(file, CAPTURES_FILE, ledger));
 }
 
 /**
- * Opens the captures in a file to look at them, and never writes. Null where there is no such file, or nothing in it.
+ * Opens the captures in a file to look at them, and never writes. Null where there is no such file,
+ * or nothing in it.
  *
  * @throws Error when it is something else, or was written by a newer claimcheck
  */

@@ -1,5 +1,6 @@
-// A file that does nothing but take room, so that there is some when the disk is full: it is given up, and what matters is written there.
-// Servers that share a folder share its ballast: whoever makes it, any of them may give it up at any moment, also while it is being made.
+// A file that does nothing but take room, so that there is some when the disk is full: it is given
+// up, and what matters is written there. Servers that share a folder share its ballast: whoever
+// makes it, any of them may give it up at any moment, also while it is being made.
 
 import { randomFillSync, randomUUID } from 'node:crypto';
 import { readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
@@ -26,7 +27,8 @@ export class Ballast {
   }
 
   /**
-   * Makes it anew. Of random bytes, since a file of zeros takes no room where the file system compresses or leaves holes.
+   * Makes it anew. Of random bytes, since a file of zeros takes no room where the file system
+   * compresses or leaves holes.
    *
    * @throws Error of the file system, ENOSPC among them; then there is none
    */
@@ -49,7 +51,10 @@ export class Ballast {
     }
   }
 
-  /** Gives up to so many bytes up at once; answers how many. One whose making was cut off goes with the first. */
+  /**
+   * Gives up to so many bytes up at once; answers how many. One whose making was cut off goes with
+   * the first.
+   */
   giveUp(bytes: number): number {
     for (const name of readdirSync(this.#folder))
       if (name.startsWith(UNFINISHED)) rmSync(join(this.#folder, name), { force: true });

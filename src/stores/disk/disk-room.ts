@@ -1,10 +1,12 @@
-// Whether the disk has room, asked before it is full. Submits are refused first, while there is enough to end what was begun; the ballast
-// is for the end of what runs, should something else have filled the disk.
+// Whether the disk has room, asked before it is full. Submits are refused first, while there is
+// enough to end what was begun; the ballast is for the end of what runs, should something else have
+// filled the disk.
 //
 //   ample   everything goes on
 //   low     less than LOW_WATER is left: no new runs are taken in
-//   spent   a write found no room and part of the ballast was given up for it: nothing that waits is started either, so that the rest
-//           is for the outcomes of what runs. Ends when there is room for the whole ballast again.
+//   spent   a write found no room and part of the ballast was given up for it: nothing that waits
+//           is started either, so that the rest is for the outcomes of what runs. Ends when there
+//           is room for the whole ballast again.
 
 import { statfsSync } from 'node:fs';
 import { startTimer } from '../../system/clock.ts';
@@ -16,20 +18,33 @@ import { Ballast } from './ballast.ts';
 
 const MIB = 1_024 * 1_024;
 /**
- * Size of the ballast: 64 MiB, or an eighth of a small disk. It must hold the log between two checkpoints (4 MiB and the largest group of
- * commits), the pages it adds to the ledger, and an output for every run that is at work. Source: the reliability page (promise P17).
+ * Size of the ballast: 64 MiB, or an eighth of a small disk. It must hold the log between two
+ * checkpoints (4 MiB and the largest group of commits), the pages it adds to the ledger, and an
+ * output for every run that is at work. Source: the reliability page (promise P17).
  */
 const BALLAST_BYTES_MAX = 64 * MIB;
-/** The ballast is given up in so many parts, since whatever fills the disk may take what is freed as soon as we do. */
+/**
+ * The ballast is given up in so many parts, since whatever fills the disk may take what is freed as
+ * soon as we do.
+ */
 const PARTS = 8;
-/** Below twice the ballast nothing new is taken in. That is more than a second of submits, the time between two looks, usually writes. */
+/**
+ * Below twice the ballast nothing new is taken in. That is more than a second of submits, the time
+ * between two looks, usually writes.
+ */
 const LOW_WATER_BALLASTS = 2;
-/** While this much is free there is no ballast: a disk that is far from full needs none, and a laptop or a test machine keeps its room. */
+/**
+ * While this much is free there is no ballast: a disk that is far from full needs none, and a
+ * laptop or a test machine keeps its room.
+ */
 const NO_BALLAST_ABOVE = 8 * 1_024 * MIB;
 /** Pause between two looks. */
 const PAUSE: Duration = seconds(1);
 
-/** A look for every so many bytes of new work that flow to the disk: an eighth of the water mark, since several may flow at once. */
+/**
+ * A look for every so many bytes of new work that flow to the disk: an eighth of the water mark,
+ * since several may flow at once.
+ */
 const LOOK_EVERY_BYTES = (LOW_WATER_BALLASTS * BALLAST_BYTES_MAX) / 8;
 
 /** How much room there is; see the head of this file. */
@@ -45,7 +60,10 @@ export interface DiskSeen {
 /** Size of the ballast for a disk. */
 export const ballastFor = ({ totalBytes }: DiskSeen): number => Math.min(BALLAST_BYTES_MAX, Math.floor(totalBytes / 8));
 
-/** How much room there is, from what was seen and what the ballast holds. A ballast that is missing is room that is spoken for. */
+/**
+ * How much room there is, from what was seen and what the ballast holds. A ballast that is missing
+ * is room that is spoken for.
+ */
 export function roomState(seen: DiskSeen, heldBytes: number, isSpent: boolean): RoomState {
   const ballast = ballastFor(seen);
   if (seen.freeBytes - (ballast - heldBytes) >= LOW_WATER_BALLASTS * ballast) return 'ample';
@@ -93,7 +111,8 @@ export class DiskRoom {
   }
 
   /**
-   * Passes bytes of new work on as they come. A disk can be filled between two looks, so there is one more for every so many of them.
+   * Passes bytes of new work on as they come. A disk can be filled between two looks, so there is
+   * one more for every so many of them.
    *
    * @throws StorageFull as `assertRoom` does, in the middle of them
    */
@@ -109,15 +128,19 @@ export class DiskRoom {
     }
   }
 
-  /** A write found no room. An urgent one is worth a part of the ballast; any other is a reason to look at once. */
+  /**
+   * A write found no room. An urgent one is worth a part of the ballast; any other is a reason to
+   * look at once.
+   */
   full(urgent: boolean): void {
     if (urgent) this.#spend();
     else void this.look();
   }
 
   /**
-   * Does what must not fail for want of room, nor because a store is away: gives parts of the ballast up for room, and tries again after every
-   * look, until it is done or called off. Where nobody knows whether it was done it is done again, so it must be harmless twice.
+   * Does what must not fail for want of room, nor because a store is away: gives parts of the
+   * ballast up for room, and tries again after every look, until it is done or called off. Where
+   * nobody knows whether it was done it is done again, so it must be harmless twice.
    */
   async untilRoom<Result>(work: () => Promise<Result>, calledOff: AbortSignal): Promise<Result> {
     for (let tries = 1; ; tries += 1) {

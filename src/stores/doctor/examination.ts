@@ -32,7 +32,10 @@ const NAMES = 20_000;
 /** Blobs read at a time, so that a disk always has something to do and memory is no question. */
 const BLOBS_AT_ONCE = 4;
 
-/** What became of a promise: `kept` is null where a file could not be read to its end, so that nobody knows. */
+/**
+ * What became of a promise: `kept` is null where a file could not be read to its end, so that
+ * nobody knows.
+ */
 export interface Finding {
   readonly promise: string;
   readonly kept: boolean | null;
@@ -54,7 +57,10 @@ export interface Report {
   readonly healthy: boolean;
   readonly findings: readonly Finding[];
   readonly examined: Examined;
-  /** Blobs that no run names, older than an hour: what a server that died left behind. They break no promise. */
+  /**
+   * Blobs that no run names, older than an hour: what a server that died left behind. They break no
+   * promise.
+   */
   readonly leftovers: readonly StoredBlob[];
   /** As `leftovers`, of captures. */
   readonly captureLeftovers: readonly StoredBlob[];
@@ -177,7 +183,10 @@ class Examination {
     return this.#examined;
   }
 
-  /** Where a run has a payload in the blob store that is not what was stored. Those in the ledger have been looked at by its audit. */
+  /**
+   * Where a run has a payload in the blob store that is not what was stored. Those in the ledger
+   * have been looked at by its audit.
+   */
   async damagedPayloads(): Promise<string[]> {
     const damaged: string[] = [];
     this.#count({ runs: await this.#ledger.runCount() });

@@ -1,4 +1,5 @@
-// A store as the doctor opens it: to be read and never written, not even by what is done at every start.
+// A store as the doctor opens it: to be read and never written, not even by what is done at every
+// start.
 
 import { existsSync } from 'node:fs';
 import { access } from 'node:fs/promises';
@@ -20,7 +21,10 @@ export interface StorePlace {
   /** A URL, or the path of the embedded ledger's file. */
   readonly ledger: { readonly url: string } | { readonly file: string };
   readonly blobs: string;
-  /** The path of the captures' file, which means nothing where the ledger is a database: they are in it. */
+  /**
+   * The path of the captures' file, which means nothing where the ledger is a database: they are in
+   * it.
+   */
   readonly captures: string;
   readonly captureBlobs: string;
   readonly folder: FolderPlace;
@@ -43,7 +47,10 @@ export interface ExaminedStore {
   readonly captures: CaptureReader | null;
   /** Null where there is no folder for them. */
   readonly captureBlobs: ReadBlobs | null;
-  /** What is wrong between the folder, the ledger and the stores beside it, and with the files of these. */
+  /**
+   * What is wrong between the folder, the ledger and the stores beside it, and with the files of
+   * these.
+   */
   readonly strangers: (limit: number) => Promise<readonly string[]>;
 }
 
@@ -55,8 +62,9 @@ export interface OpenStore extends ExaminedStore {
 /**
  * Opens a store.
  *
- * @throws Error when a server has the file, or the ledger is not of this version: it is not migrated, since whoever looks for damage
- *   must see what is there; or when the captures are of a newer one
+ * @throws Error when a server has the file, or the ledger is not of this version: it is not
+ *   migrated, since whoever looks for damage must see what is there; or when the captures are of a
+ *   newer one
  */
 export async function openStore(place: StorePlace): Promise<OpenStore> {
   const { ledger: where } = place;
@@ -85,7 +93,10 @@ export async function openStore(place: StorePlace): Promise<OpenStore> {
   }
 }
 
-/** What does not belong together, or is no store at all; nothing is said of files that an older claimcheck would not have made. */
+/**
+ * What does not belong together, or is no store at all; nothing is said of files that an older
+ * claimcheck would not have made.
+ */
 async function strangersIn(place: StorePlace, ledger: Ledger, limit: number): Promise<readonly string[]> {
   const known = await ledger.identity();
   let between: string[];

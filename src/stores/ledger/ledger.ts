@@ -1,5 +1,6 @@
-// The port to whatever keeps the runs. Every method is one transaction, durable when its promise resolves; no transaction crosses this line.
-// A driver is done when the conformance suite in test/stores/ledger/ passes for it.
+// The port to whatever keeps the runs. Every method is one transaction, durable when its promise
+// resolves; no transaction crosses this line. A driver is done when the conformance suite in
+// test/stores/ledger/ passes for it.
 
 import type { Viewer } from '../../domain/access.ts';
 import type { BatchPlan, Progress, RowRange } from '../../domain/batch.ts';
@@ -20,7 +21,9 @@ export interface Deployment {
   readonly source: 'config' | 'api';
   /** Top-level runs that may be queued at once. */
   readonly queueLimit: number;
-  /** Calls and chunks that may run at once over all servers, or null for as many as there are slots. */
+  /**
+   * Calls and chunks that may run at once over all servers, or null for as many as there are slots.
+   */
   readonly concurrencyLimit: number | null;
 }
 
@@ -57,7 +60,10 @@ export interface NewRun {
   readonly timeout: Duration | null;
   /** How long it may wait; null for a chunk, which waits inside its parent. */
   readonly queueTtl: Duration | null;
-  /** After how many counted attempts it fails when its worker is lost once more; null for a batch, of which the engine decides. */
+  /**
+   * After how many counted attempts it fails when its worker is lost once more; null for a batch,
+   * of which the engine decides.
+   */
   readonly lostWorkersMax: number | null;
   /** JSON text of an object. */
   readonly metadata: string;
@@ -69,7 +75,10 @@ export interface NewRun {
   readonly parent: { readonly claim: Claim; readonly rows: RowRange } | null;
   /** Scoped to the tenant; stands for this run for IDEMPOTENCY_KEY_KEPT. */
   readonly idempotency: { readonly key: string; readonly fingerprint: string } | null;
-  /** While a run of the same endpoint and tenant with the same key has not ended, no other is stored. */
+  /**
+   * While a run of the same endpoint and tenant with the same key has not ended, no other is
+   * stored.
+   */
   readonly concurrencyKey: string | null;
   /** The ended run whose input this one tries again. */
   readonly retryOf: RunId | null;
@@ -77,7 +86,10 @@ export interface NewRun {
   readonly retention: Duration;
   /** Who is told of its end, by a delivery written in the transaction that ends it. */
   readonly callback: Callback | null;
-  /** The trace that it belongs to: JSON text of the headers in which that travels; null where it has none. */
+  /**
+   * The trace that it belongs to: JSON text of the headers in which that travels; null where it has
+   * none.
+   */
   readonly trace: string | null;
 }
 
@@ -88,14 +100,23 @@ export type Enqueued =
   | { readonly result: 'replayed'; readonly runId: RunId }
   /** The same idempotency key came before with another request. */
   | { readonly result: 'key-reused' }
-  /** A run with the same concurrency key has not ended yet: this is it, and the new one's idempotency key stands for it from now on. */
+  /**
+   * A run with the same concurrency key has not ended yet: this is it, and the new one's
+   * idempotency key stands for it from now on.
+   */
   | { readonly result: 'deduplicated'; readonly runId: RunId }
   /** The endpoint's queue limit is reached; nothing was stored. */
   | { readonly result: 'queue-full'; readonly queued: number }
-  /** The parent's claim is no longer valid, or these rows already have their chunk; nothing was stored. */
+  /**
+   * The parent's claim is no longer valid, or these rows already have their chunk; nothing was
+   * stored.
+   */
   | { readonly result: 'refused' };
 
-/** The only right to write a run's outcome. `attempt` never goes down: it is what stops a late worker from writing over a new owner. */
+/**
+ * The only right to write a run's outcome. `attempt` never goes down: it is what stops a late
+ * worker from writing over a new owner.
+ */
 export interface Claim {
   readonly runId: RunId;
   readonly attempt: number;
@@ -118,8 +139,9 @@ export interface ClaimRequest {
   readonly lane: 'replica' | 'engine';
   readonly slots: readonly Slot[];
   /**
-   * Whether nothing else runs on the replica of any slot, nor will until the claim has ended. A run whose worker was lost is handed out
-   * only then, so that the blame falls on one run when the worker is lost again. Without meaning for batches.
+   * Whether nothing else runs on the replica of any slot, nor will until the claim has ended. A run
+   * whose worker was lost is handed out only then, so that the blame falls on one run when the
+   * worker is lost again. Without meaning for batches.
    */
   readonly alone: boolean;
   /** Who holds the claims: one id per server process. */
@@ -137,7 +159,10 @@ export interface ClaimedRun {
   /** Attempts that count for the retry policy, this one included. */
   readonly countedAttempts: number;
   readonly input: Payload | null;
-  /** The names of its texts that can no longer be read; absent where all can. Where they are its callback's events, nobody is told of its end. */
+  /**
+   * The names of its texts that can no longer be read; absent where all can. Where they are its
+   * callback's events, nobody is told of its end.
+   */
   readonly damaged?: readonly string[];
 }
 
@@ -147,20 +172,31 @@ export type AttemptResult =
   | { readonly kind: 'failed'; readonly error: RunError }
   | { readonly kind: 'retry'; readonly error: RunError; readonly delay: Duration }
   /** Handed back unfinished, as when the server stops: the attempt does not count. */
-  /** Handed back unfinished, at once or (where trying again at once would be for nothing) after a time. */
+  /**
+   * Handed back unfinished, at once or (where trying again at once would be for nothing) after a
+   * time.
+   */
   | { readonly kind: 'released'; readonly delay?: Duration };
 
-/** The end of an attempt; `progress` is the last word on how far it has come, where there is one. */
+/**
+ * The end of an attempt; `progress` is the last word on how far it has come, where there is one.
+ */
 export interface FinishedAttempt {
   readonly claim: Claim;
   readonly result: AttemptResult;
   readonly progress: Progress | null;
 }
 
-/** Whether an outcome was written; `'lost'` is a normal race (cancelled, expired, claimed anew) and changed nothing. */
+/**
+ * Whether an outcome was written; `'lost'` is a normal race (cancelled, expired, claimed anew) and
+ * changed nothing.
+ */
 export type Recorded = 'recorded' | 'lost';
 
-/** What a cancel found. A cancel takes the run's children with it; `stopped` are all that were running. */
+/**
+ * What a cancel found. A cancel takes the run's children with it; `stopped` are all that were
+ * running.
+ */
 export type Cancelled =
   | { readonly result: 'cancelled'; readonly stopped: readonly Claim[] }
   | { readonly result: 'already-cancelled' }
@@ -196,7 +232,10 @@ export interface RunRecord {
   readonly progress: Progress | null;
   readonly input: PayloadFacts | null;
   readonly output: PayloadFacts | null;
-  /** Whether its input and output can still be had; false once its retention is over, and never true again. */
+  /**
+   * Whether its input and output can still be had; false once its retention is over, and never true
+   * again.
+   */
   readonly payloadsKept: boolean;
   readonly error: RunError | null;
   readonly concurrencyKey: string | null;
@@ -227,7 +266,10 @@ export interface RunDetails {
   readonly attempts: readonly AttemptRecord[];
   /** As `ahead` answers it; null for a run that is not queued. */
   readonly ahead: number | null;
-  /** The output's bytes where the ledger itself keeps them; null where there is none, or it lies in the blob store. */
+  /**
+   * The output's bytes where the ledger itself keeps them; null where there is none, or it lies in
+   * the blob store.
+   */
   readonly output: Uint8Array | null;
 }
 
@@ -261,7 +303,10 @@ export const PURGE_MAX = 1_000;
 /** How many runs one call hands to another version, for the same reason. */
 export const ADOPT_MAX = 1_000;
 
-/** Beyond this many, a backlog is not counted further: whoever asks wants to know how many replicas it keeps busy. */
+/**
+ * Beyond this many, a backlog is not counted further: whoever asks wants to know how many replicas
+ * it keeps busy.
+ */
 export const BACKLOG_COUNT_MAX = 1_000;
 
 /** How much waits and works at an endpoint. */
@@ -271,7 +316,10 @@ export interface EndpointDepth {
   readonly queued: number;
   /** Calls and chunks that wait for a replica, counted up to BACKLOG_COUNT_MAX. */
   readonly backlog: number;
-  /** Those of the backlog that have lost a worker and are handed out only to a replica which does nothing else. */
+  /**
+   * Those of the backlog that have lost a worker and are handed out only to a replica which does
+   * nothing else.
+   */
   readonly alone: number;
   readonly running: number;
   /** When the run that waits longest arrived, or null where none waits. */
@@ -282,7 +330,10 @@ export interface EndpointDepth {
 export interface Backlog {
   /** Calls and chunks. */
   readonly waiting: number;
-  /** Those of them that have lost a worker and are handed out only to a replica which does nothing else. */
+  /**
+   * Those of them that have lost a worker and are handed out only to a replica which does nothing
+   * else.
+   */
   readonly alone: number;
 }
 
@@ -310,7 +361,10 @@ export interface Purged {
   readonly stopped: readonly Claim[];
 }
 
-/** What was let go of: how many runs lost their payloads or were forgotten, blobs that nobody refers to any more, and whose logs nobody is shown any more. */
+/**
+ * What was let go of: how many runs lost their payloads or were forgotten, blobs that nobody refers
+ * to any more, and whose logs nobody is shown any more.
+ */
 export interface Collected {
   readonly runs: number;
   readonly blobs: readonly BlobKey[];
@@ -329,7 +383,10 @@ export interface DeliveryClaim {
   readonly attempt: number;
 }
 
-/** How many deliveries may be on their way to one host (`example.com:8080`), and where some are already. */
+/**
+ * How many deliveries may be on their way to one host (`example.com:8080`), and where some are
+ * already.
+ */
 export interface HostPlaces {
   readonly perHost: number;
   /** How many are, by host; none where a host is missing. */
@@ -339,7 +396,10 @@ export interface HostPlaces {
 /** A delivery that is to be attempted now. */
 export interface ClaimedDelivery {
   readonly claim: DeliveryClaim;
-  /** Which attempt of its series this is, counted from 1: a series begins with the delivery, and anew when somebody asks for it again. */
+  /**
+   * Which attempt of its series this is, counted from 1: a series begins with the delivery, and
+   * anew when somebody asks for it again.
+   */
   readonly tries: number;
   readonly runId: RunId;
   readonly endpoint: string;
@@ -358,7 +418,9 @@ export interface DeliveryAnswer {
   readonly detail: string;
 }
 
-/** How an attempt at a delivery ended. `abandoned` is one after which nobody tries again by itself. */
+/**
+ * How an attempt at a delivery ended. `abandoned` is one after which nobody tries again by itself.
+ */
 export type DeliveryResult = DeliveryAnswer &
   ({ readonly kind: 'delivered' | 'abandoned' } | { readonly kind: 'retry'; readonly delay: Duration });
 
@@ -372,7 +434,10 @@ export interface FinishedDelivery {
 export interface DeliveryAttemptRecord {
   readonly attempt: number;
   readonly startedAt: Instant;
-  /** Null while it is on its way, and for good where it was cut off: its server died, or the next one did not wait for it. */
+  /**
+   * Null while it is on its way, and for good where it was cut off: its server died, or the next
+   * one did not wait for it.
+   */
   readonly finishedAt: Instant | null;
   readonly answer: DeliveryAnswer | null;
 }
@@ -393,7 +458,10 @@ export interface DeliveryRecord {
   readonly attempts: readonly DeliveryAttemptRecord[];
 }
 
-/** A promise that the tables break, and where; there is none unless there is a bug, or somebody else wrote into the store. */
+/**
+ * A promise that the tables break, and where; there is none unless there is a bug, or somebody else
+ * wrote into the store.
+ */
 export interface Violation {
   /** The promise, as a sentence. */
   readonly promise: string;
@@ -401,20 +469,32 @@ export interface Violation {
   readonly where: string;
 }
 
-/** What another server did that somebody here may be waiting for. It may be late, or never come: whoever waits asks the ledger as well. */
+/**
+ * What another server did that somebody here may be waiting for. It may be late, or never come:
+ * whoever waits asks the ledger as well.
+ */
 export type Hint =
   | { readonly kind: 'queued'; readonly endpoint: string }
   | { readonly kind: 'ended'; readonly runId: RunId; readonly parentId: RunId | null };
 
-/** How the driver has been writing; `calls / commits` is the size of its groups, and every commit is one fsync of the log. */
+/**
+ * How the driver has been writing; `calls / commits` is the size of its groups, and every commit is
+ * one fsync of the log.
+ */
 export interface LedgerStats {
   readonly calls: number;
   readonly commits: number;
-  /** Outcomes that were refused because the claim was lost: every one of them would have written over somebody else's. */
+  /**
+   * Outcomes that were refused because the claim was lost: every one of them would have written
+   * over somebody else's.
+   */
   readonly lost: number;
 }
 
-/** What a ledger knows of itself and of the data folder that it belongs to; `src/stores/belonging.ts` says what for. */
+/**
+ * What a ledger knows of itself and of the data folder that it belongs to;
+ * `src/stores/belonging.ts` says what for.
+ */
 export interface Identity {
   /** Made with the ledger; never changes. */
   readonly ledger: string;
@@ -437,9 +517,10 @@ export interface NamedBlob {
 /** What is deployed: versions of endpoints. */
 export interface DeploymentLedger {
   /**
-   * Makes a deployment the active one, and answers the version that is active then: one that was deployed before keeps its number, any
-   * other has the next. A configuration that was the last one to be deployed already changes nothing, so that what was deployed through
-   * a server since then stays.
+   * Makes a deployment the active one, and answers the version that is active then: one that was
+   * deployed before keeps its number, any other has the next. A configuration that was the last one
+   * to be deployed already changes nothing, so that what was deployed through a server since then
+   * stays.
    */
   deploy(deployment: Deployment): Promise<number>;
   /** Writes a deployment down without making it the active one, and answers its version. */
@@ -447,15 +528,17 @@ export interface DeploymentLedger {
   /** Makes a version that was staged the active one, or writes down why it could not be. */
   settle(endpoint: string, version: number, settlement: Settlement): Promise<void>;
   /**
-   * Takes an endpoint away, so that it has no active version and takes no runs until it is deployed again; what is known of its runs and
-   * versions stays. `'in-use'`, and nothing has changed, while one of its runs has not ended.
+   * Takes an endpoint away, so that it has no active version and takes no runs until it is deployed
+   * again; what is known of its runs and versions stays. `'in-use'`, and nothing has changed, while
+   * one of its runs has not ended.
    */
   retire(endpoint: string): Promise<Retired>;
   /** Every version of every endpoint, by endpoint and version. */
   deployments(): Promise<DeploymentRecord[]>;
   /**
-   * Hands queued runs of other versions to this one, ADOPT_MAX at the most, and answers how many: whoever wants them all asks until it
-   * is fewer. Versions that are `served`, or of which something runs, keep theirs.
+   * Hands queued runs of other versions to this one, ADOPT_MAX at the most, and answers how many:
+   * whoever wants them all asks until it is fewer. Versions that are `served`, or of which
+   * something runs, keep theirs.
    */
   adopt(endpoint: string, version: number, served: readonly number[]): Promise<number>;
 }
@@ -467,20 +550,30 @@ export interface QueueLedger {
   claim(request: ClaimRequest): Promise<ClaimedRun[]>;
   /** Extends leases; each claim's answer stands at its place. */
   renew(claims: readonly Claim[], lease: Duration): Promise<Recorded[]>;
-  /** Writes a run's progress while it runs. What a call or a chunk has said is forgotten with its next attempt; a batch goes on. */
+  /**
+   * Writes a run's progress while it runs. What a call or a chunk has said is forgotten with its
+   * next attempt; a batch goes on.
+   */
   progress(claim: Claim, progress: Progress): Promise<Recorded>;
   /**
    * Ends attempts; an attempt whose outcome is `'lost'` only has its `stoppedAt` noted.
    *
-   * @param time `'again'` where an earlier call failed and may have written them all the same: then what it wrote is `'recorded'`, too
+   * @param time `'again'` where an earlier call failed and may have written them all the same: then
+   *   what it wrote is `'recorded'`, too
    */
   finish(attempts: readonly FinishedAttempt[], time?: 'first' | 'again'): Promise<Recorded[]>;
   cancel(runId: RunId): Promise<Cancelled>;
-  /** Cancels queued runs, oldest first and PURGE_MAX at the most: whoever wants them all asks until none is left. */
+  /**
+   * Cancels queued runs, oldest first and PURGE_MAX at the most: whoever wants them all asks until
+   * none is left.
+   */
   purge(filter: QueueFilter): Promise<Purged>;
   /** How many runs a purge would cancel. */
   countQueued(filter: QueueFilter): Promise<number>;
-  /** Queues again, or fails, every running run whose owner is gone: its lease has lapsed, or (in a ledger with one server) it is not `owner`'s. */
+  /**
+   * Queues again, or fails, every running run whose owner is gone: its lease has lapsed, or (in a
+   * ledger with one server) it is not `owner`'s.
+   */
   reclaim(owner: string): Promise<Swept[]>;
   /** Fails every queued run that has waited longer than its `queueTtl`. */
   expire(): Promise<Swept[]>;
@@ -489,8 +582,9 @@ export interface QueueLedger {
 /** What is kept no longer. */
 export interface RetentionLedger {
   /**
-   * Drops the inputs and outputs whose retention is over, forgets runs whose line is no longer kept and idempotency keys that stand for
-   * nothing any more; a bounded number at a time. The blobs and logs it answers are deleted by the caller, after this: a row never names a blob that is gone.
+   * Drops the inputs and outputs whose retention is over, forgets runs whose line is no longer kept
+   * and idempotency keys that stand for nothing any more; a bounded number at a time. The blobs and
+   * logs it answers are deleted by the caller, after this: a row never names a blob that is gone.
    */
   collect(): Promise<Collected>;
   /** Those of the blobs that no run names: left over from a write that never came to its end. */
@@ -500,24 +594,35 @@ export interface RetentionLedger {
 /** Deliveries to those who asked to be told of a run's end. */
 export interface DeliveryLedger {
   /**
-   * Takes deliveries that are due, `limit` at the most; one whose claim has lapsed is due again. Without `places` any number may go to one
-   * host. It need not find all that there is for it in one call: whoever wants everything asks until there is nothing.
+   * Takes deliveries that are due, `limit` at the most; one whose claim has lapsed is due again.
+   * Without `places` any number may go to one host. It need not find all that there is for it in
+   * one call: whoever wants everything asks until there is nothing.
    */
   claimDeliveries(limit: number, lease: Duration, places?: HostPlaces): Promise<ClaimedDelivery[]>;
   /**
-   * Takes deliveries that are due for a few hosts (`example.com:8080`), for each as many as it has places free, the longest due first. What is due
-   * for others is not even looked at, so it costs no more where that is much.
+   * Takes deliveries that are due for a few hosts (`example.com:8080`), for each as many as it has
+   * places free, the longest due first. What is due for others is not even looked at, so it costs
+   * no more where that is much.
    */
   claimDeliveriesTo(free: Readonly<Record<string, number>>, lease: Duration): Promise<ClaimedDelivery[]>;
-  /** Writes what became of deliveries; each one's answer stands at its place. A claim from before a redelivery is lost. */
+  /**
+   * Writes what became of deliveries; each one's answer stands at its place. A claim from before a
+   * redelivery is lost.
+   */
   finishDeliveries(finished: readonly FinishedDelivery[]): Promise<Recorded[]>;
-  /** Makes a delivery due now, whatever became of it, and begins another series of attempts; false where the run has no such delivery. */
+  /**
+   * Makes a delivery due now, whatever became of it, and begins another series of attempts; false
+   * where the run has no such delivery.
+   */
   redeliver(runId: RunId, deliveryId: DeliveryId): Promise<boolean>;
 }
 
 /** What is known of runs. */
 export interface RunReader {
-  /** With a viewer, a run that he does not see is null like one that is not there; without, it is asked on nobody's behalf. */
+  /**
+   * With a viewer, a run that he does not see is null like one that is not there; without, it is
+   * asked on nobody's behalf.
+   */
   run(runId: RunId, viewer?: Viewer): Promise<RunRecord | null>;
   /** One call in place of four, for whoever shows a run; `viewer` as `run` has it. */
   details(runId: RunId, viewer?: Viewer): Promise<RunDetails | null>;
@@ -527,7 +632,10 @@ export interface RunReader {
   /** Every chunk of a batch, in the order of its rows. */
   chunks(parentId: RunId): Promise<ChunkRecord[]>;
   deliveries(runId: RunId): Promise<DeliveryRecord[]>;
-  /** How many queued runs of its endpoint and version are more urgent than a run, counted up to BACKLOG_COUNT_MAX. */
+  /**
+   * How many queued runs of its endpoint and version are more urgent than a run, counted up to
+   * BACKLOG_COUNT_MAX.
+   */
   ahead(runId: RunId): Promise<number>;
   depths(): Promise<EndpointDepth[]>;
   backlog(endpoint: string, version: number): Promise<Backlog>;
@@ -535,9 +643,14 @@ export interface RunReader {
   hasOpenRuns(endpoint: string, version: number): Promise<boolean>;
 }
 
-/** The store itself: whether it is there, whose it is, what it holds, and whether it keeps its promises. */
+/**
+ * The store itself: whether it is there, whose it is, what it holds, and whether it keeps its
+ * promises.
+ */
 export interface LedgerStore {
-  /** Whether other servers may write here too; then whoever waits must ask again from time to time. */
+  /**
+   * Whether other servers may write here too; then whoever waits must ask again from time to time.
+   */
   readonly isShared: boolean;
   /** What time it is for this ledger: where several servers share one, what its database says. */
   now(): Instant;
@@ -556,8 +669,9 @@ export interface LedgerStore {
   /** Does work that no other server of this ledger does meanwhile. */
   exclusively<Result>(work: () => Promise<Result>): Promise<Result>;
   /**
-   * Writes all that was acknowledged into the ledger's file and leaves that as it is until told otherwise, for whoever copies it; null for a ledger
-   * that is in no file. Everything goes on meanwhile.
+   * Writes all that was acknowledged into the ledger's file and leaves that as it is until told
+   * otherwise, for whoever copies it; null for a ledger that is in no file. Everything goes on
+   * meanwhile.
    */
   readonly holdFile: ((isHeld: boolean) => Promise<void>) | null;
   /** Blobs that runs name, `limit` at the most, in the order of their keys from behind one on. */
@@ -566,7 +680,10 @@ export interface LedgerStore {
   runCount(): Promise<number>;
   /** Checks every promise that the tables must keep; empty where all is well. */
   audit(): Promise<Violation[]>;
-  /** Checks what single records promise, and what whoever hands runs in promises of them: that there is such a version, that texts can be read. */
+  /**
+   * Checks what single records promise, and what whoever hands runs in promises of them: that there
+   * is such a version, that texts can be read.
+   */
   auditRecords(): Promise<Violation[]>;
   /** Waits for what was handed in, then lets go of the store. */
   close(): Promise<void>;
@@ -576,7 +693,10 @@ export interface LedgerStore {
 export interface Ledger
   extends DeploymentLedger, QueueLedger, RetentionLedger, DeliveryLedger, RunReader, LedgerStore {}
 
-/** The verbs of the port: each is one transaction of the store, and asked for with the time. The rest is the driver's own. */
+/**
+ * The verbs of the port: each is one transaction of the store, and asked for with the time. The
+ * rest is the driver's own.
+ */
 export const VERBS = [
   'deploy',
   'stage',

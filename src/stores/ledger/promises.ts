@@ -1,5 +1,6 @@
-// What the tables promise, each as a sentence and as the query that finds who breaks it. The statements and the CHECKs are there to keep
-// these promises; the queries do not trust them. One text for every driver, but for the few words in which their SQL differs.
+// What the tables promise, each as a sentence and as the query that finds who breaks it. The
+// statements and the CHECKs are there to keep these promises; the queries do not trust them. One
+// text for every driver, but for the few words in which their SQL differs.
 
 import type { Dialect, TablePromise } from './dialect.ts';
 import { recordPromises, TEXT_PROMISE } from './record-promises.ts';
@@ -92,7 +93,9 @@ function placePromises({ table, isTrue }: Dialect): TablePromise[] {
   ];
 }
 
-/** What was handed in and what came of it are kept as long as was said, and whoever asked is told. */
+/**
+ * What was handed in and what came of it are kept as long as was said, and whoever asked is told.
+ */
 function endPromises({ table, sha256, isTrue, includes }: Dialect): TablePromise[] {
   const runs = table('runs');
   return [
@@ -151,5 +154,8 @@ export const TABLE_PROMISES: readonly string[] = [
 export const FILE_PROMISE =
   'The file’s pages, rows and indexes agree with each other, none is gone, and every row keeps to the conditions of its table.';
 
-/** Places named for each promise at the most: whoever reads them wants to know that it is broken, and where to begin. */
+/**
+ * Places named for each promise at the most: whoever reads them wants to know that it is broken,
+ * and where to begin.
+ */
 export const PLACES_MAX = 20;

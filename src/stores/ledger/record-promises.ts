@@ -1,5 +1,6 @@
-// What single records promise, beside what the tables promise together: texts that can be read, versions that there are, and times that agree.
-// Times are held against others that the same transaction has written: between two transactions somebody may have set the clock back.
+// What single records promise, beside what the tables promise together: texts that can be read,
+// versions that there are, and times that agree. Times are held against others that the same
+// transaction has written: between two transactions somebody may have set the clock back.
 
 import { hours } from '../../domain/time.ts';
 import type { Dialect, TablePromise } from './dialect.ts';
@@ -106,7 +107,10 @@ function batchMistake(row: TextRow, rows: number | null): string | null {
   return null;
 }
 
-/** What is wrong with the specification of a version; null where nothing is. An older server kept none, which is `null`. */
+/**
+ * What is wrong with the specification of a version; null where nothing is. An older server kept
+ * none, which is `null`.
+ */
 export function specMistake({ place, spec }: { readonly place: string; readonly spec: string }): string | null {
   return spec === 'null' || isObject(spec) ? null : `${place}: its specification is no JSON object`;
 }

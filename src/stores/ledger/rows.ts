@@ -1,4 +1,5 @@
-// Between a database's rows and the port's records: the columns have the same names in every driver.
+// Between a database's rows and the port's records: the columns have the same names in every
+// driver.
 
 import type { BatchPlan, Progress } from '../../domain/batch.ts';
 import type { Callback, CallbackEvent, DeliveryId } from '../../domain/delivery.ts';
@@ -21,7 +22,10 @@ import type {
   RunRecord,
 } from './ledger.ts';
 
-/** The columns of `RunRow`, for every statement that reads a run as `r`; `runs` is what the driver calls their table. */
+/**
+ * The columns of `RunRow`, for every statement that reads a run as `r`; `runs` is what the driver
+ * calls their table.
+ */
 export const runColumns = (runs: 'runs' | 'claimcheck.runs'): string => `
   r.seq, r.run_id, r.endpoint, r.version, r.kind, r.status, r.run_name, r.priority, r.attempt, r.counted_attempts,
   r.created_at_ms, r.due_at_ms, r.started_at_ms, r.finished_at_ms, r.timeout_ms, r.queue_ttl_ms, r.metadata, r.accept, r.batch,
@@ -97,7 +101,10 @@ export interface AttemptRow {
 /** The furthest that a time can be from 1970 and still be written as one, in milliseconds. */
 const TIME_MAX = 8.64e15;
 
-/** A time that nobody could have written down is shown as the beginning of 1970, which nobody takes for one. */
+/**
+ * A time that nobody could have written down is shown as the beginning of 1970, which nobody takes
+ * for one.
+ */
 const timeOf = (value: number): Instant => instant(Math.abs(value) <= TIME_MAX ? value : 0);
 const instantOrNull = (value: number | null): Instant | null => (value === null ? null : timeOf(value));
 const durationOrNull = (value: number | null): Duration | null => (value === null ? null : milliseconds(value));
@@ -112,8 +119,8 @@ function errorOf(row: { error_type: string | null; error_detail: string | null }
 }
 
 /**
- * JSON that this ledger has written; null where it has been damaged since. One row that nobody can read must not make others unreadable that are
- * read with it; `claimcheck doctor` names it.
+ * JSON that this ledger has written; null where it has been damaged since. One row that nobody can
+ * read must not make others unreadable that are read with it; `claimcheck doctor` names it.
  */
 function written<Value>(text: string | null): Value | null {
   if (text === null) return null;
@@ -236,8 +243,8 @@ export function damageOf(row: RunRow): Pick<ClaimedRun, 'damaged'> {
 }
 
 /**
- * The input of a run that is claimed; null where the ledger has nothing of it. Whoever executes the run says so: a claim that failed for it would
- * keep every run of the endpoint from being claimed.
+ * The input of a run that is claimed; null where the ledger has nothing of it. Whoever executes the
+ * run says so: a claim that failed for it would keep every run of the endpoint from being claimed.
  */
 export const claimedInput = (
   facts: PayloadFacts | null,
@@ -312,7 +319,10 @@ export interface Standing {
   config_fingerprint: string | null;
 }
 
-/** Whether a configuration says what it said before, and what is active now was deployed through a server since. */
+/**
+ * Whether a configuration says what it said before, and what is active now was deployed through a
+ * server since.
+ */
 export const staysAsItIs = (
   { source, fingerprint }: Deployment,
   standing: Standing | undefined,

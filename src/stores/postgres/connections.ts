@@ -1,4 +1,5 @@
-// The connections to Postgres: what is done when one of them is lost, and when Postgres undoes a transaction by itself.
+// The connections to Postgres: what is done when one of them is lost, and when Postgres undoes a
+// transaction by itself.
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
@@ -48,8 +49,9 @@ export interface ConnectionOptions {
   /** Connections for writing and as many for reading, so that neither waits for the other. */
   readonly connectionsMax: number;
   /**
-   * How long a call waits for Postgres to come back, in all, before it is told that it is not there. What makes several calls does not wait
-   * several times: once Postgres is known to have said nothing for so long, nobody waits until it speaks.
+   * How long a call waits for Postgres to come back, in all, before it is told that it is not
+   * there. What makes several calls does not wait several times: once Postgres is known to have
+   * said nothing for so long, nobody waits until it speaks.
    */
   readonly patience: Duration;
 }
@@ -59,18 +61,22 @@ const TRIES_MAX = 10;
 const PAUSES: Backoff = { first: milliseconds(25), max: milliseconds(1_000) };
 /** How long to wait for a connection to be made, and for one of the pool's to be free. */
 const CONNECT_TIMEOUT = milliseconds(5_000);
-/** A statement takes milliseconds; one that takes this long has lost its connection without a word. */
+/**
+ * A statement takes milliseconds; one that takes this long has lost its connection without a word.
+ */
 const STATEMENT_TIMEOUT = milliseconds(60_000);
 
 /**
- * How long a connection keeps the plans of its statements, in milliseconds. Planning every time took half of Postgres' time, but a plan
- * lasts until somebody analyzes the tables: one made for an empty queue would walk the whole of a long one for every row of a group.
+ * How long a connection keeps the plans of its statements, in milliseconds. Planning every time
+ * took half of Postgres' time, but a plan lasts until somebody analyzes the tables: one made for an
+ * empty queue would walk the whole of a long one for every row of a group.
  */
 const PLANS_KEPT_MS = 1_000;
 const PLAN_ANEW = 'DISCARD PLANS';
 
-// Whoever waited for a lock must then see what the other did, and every guard counts on that; a stricter level would refuse instead.
-// Planning for the values at hand took half as long again as a claim.
+// Whoever waited for a lock must then see what the other did, and every guard counts on that; a
+// stricter level would refuse instead. Planning for the values at hand took half as long again as a
+// claim.
 const ON_CONNECT = `
   SET default_transaction_isolation = 'read committed'; SET plan_cache_mode = force_generic_plan; SET jit = off`;
 // A server that is stopped in the middle of a transaction must not hold its rows for good.
@@ -79,7 +85,8 @@ const BEGIN = `BEGIN; SET LOCAL idle_in_transaction_session_timeout = '15s'`;
 /**
  * Connections to a database, made when they are needed.
  *
- * @param options 8 connections for writing and 8 for reading unless told, and 10 s of patience, which a restart or a failover may take
+ * @param options 8 connections for writing and 8 for reading unless told, and 10 s of patience,
+ *   which a restart or a failover may take
  * @throws Error when the URL is none of a database, or the package `pg` is not installed
  */
 export async function connect(url: string, options: Partial<ConnectionOptions> = {}): Promise<Connections> {
@@ -151,7 +158,8 @@ export class Connections implements Writer {
   }
 
   /**
-   * Writes by one statement that is a transaction of its own: one round trip, and its locks are held no longer than its commit takes.
+   * Writes by one statement that is a transaction of its own: one round trip, and its locks are
+   * held no longer than its commit takes.
    *
    * @throws OutcomeUnknown when the connection is lost before the answer is there
    * @throws StorageFull when Postgres has no room for it
@@ -169,7 +177,10 @@ export class Connections implements Writer {
     return rows;
   }
 
-  /** Does a write that may as well be done twice: where nobody knows whether it was done, it is done again. */
+  /**
+   * Does a write that may as well be done twice: where nobody knows whether it was done, it is done
+   * again.
+   */
   async untilKnown<Result>(write: () => Promise<Result>): Promise<Result> {
     const begin = steadyNow();
     for (let tries = 1; ; tries += 1) {
@@ -182,7 +193,8 @@ export class Connections implements Writer {
   }
 
   /**
-   * Writes by several statements. `work` may be called again, so it changes nothing but through its transaction.
+   * Writes by several statements. `work` may be called again, so it changes nothing but through its
+   * transaction.
    *
    * @throws OutcomeUnknown when the connection is lost during the commit
    * @throws StorageFull when Postgres has no room for it
@@ -237,8 +249,8 @@ export class Connections implements Writer {
   }
 
   /**
-   * Tries again what was certainly not done: Postgres has undone it, or the connection was lost before anything was committed, and patience
-   * has not ended since.
+   * Tries again what was certainly not done: Postgres has undone it, or the connection was lost
+   * before anything was committed, and patience has not ended since.
    */
   #untilDone<Result>(attempt: (begin: Moment) => Promise<Result>): Promise<Result> {
     return this.#underwayWhile(async () => {
@@ -288,7 +300,10 @@ export class Connections implements Writer {
     }
   }
 
-  /** Ends the connections that somebody waits at: their statements fail as those of any connection that is lost. */
+  /**
+   * Ends the connections that somebody waits at: their statements fail as those of any connection
+   * that is lost.
+   */
   #cut(): void {
     for (const client of this.#lent) void (client as pg.PoolClient & pg.Client).end().catch(() => {});
   }
@@ -330,14 +345,20 @@ export class Connections implements Writer {
     return new StorageFull(`Postgres at ${placeOf(this.#url)} has no room left on its disk.`, { cause });
   }
 
-  /** An error of Postgres for whoever asked: trouble of the store, unless it speaks of what was asked. */
+  /**
+   * An error of Postgres for whoever asked: trouble of the store, unless it speaks of what was
+   * asked.
+   */
   #asTrouble(cause: unknown): unknown {
     if (!isTroubleOfPostgres(cause)) return cause;
     const why = cause instanceof Error ? cause.message : String(cause);
     return new Unreachable(`Postgres at ${placeOf(this.#url)} does not do what it is asked for: ${why}`, { cause });
   }
 
-  /** What a failed commit says of itself: a lost connection leaves it open whether anything was done, unless nothing was ever sent. */
+  /**
+   * What a failed commit says of itself: a lost connection leaves it open whether anything was
+   * done, unless nothing was ever sent.
+   */
   #asUnknown(cause: unknown): unknown {
     if (!isConnectionLost(cause) || wasNeverSent(cause)) return cause;
     const what = 'was lost in the middle of a write; whether it was done is not known.';
@@ -364,7 +385,8 @@ function openPool(driver: typeof pg, url: string, max: number): pg.Pool {
           : driver.types.getTypeParser(oid, format)) as typeof driver.types.getTypeParser,
     },
   });
-  // An 'error' event that nobody hears would end the process. Whoever uses the connection gets the error from its statement.
+  // An 'error' event that nobody hears would end the process. Whoever uses the connection gets the
+  // error from its statement.
   pool.on('error', () => {});
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
@@ -396,7 +418,10 @@ async function ask<Row>(
   return (await client.query(query)).rows as Row[];
 }
 
-/** Postgres keeps no U+0000 in a text, and a model's last words may hold one: it becomes U+FFFD rather than an error. */
+/**
+ * Postgres keeps no U+0000 in a text, and a model's last words may hold one: it becomes U+FFFD
+ * rather than an error.
+ */
 function withoutNul(value: unknown): unknown {
   if (typeof value === 'string') return value.includes('\0') ? value.replaceAll('\0', '\u{FFFD}') : value;
   return Array.isArray(value) ? value.map(withoutNul) : value;

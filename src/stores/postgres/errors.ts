@@ -1,8 +1,12 @@
-// What went wrong between here and Postgres: whether something was done, was not done, or cannot be known.
+// What went wrong between here and Postgres: whether something was done, was not done, or cannot be
+// known.
 
 import { StorageUnavailable } from '../../domain/errors.ts';
 
-/** The connection was lost while a write was on its way, so that nobody knows whether it was committed. */
+/**
+ * The connection was lost while a write was on its way, so that nobody knows whether it was
+ * committed.
+ */
 export class OutcomeUnknown extends StorageUnavailable {
   override readonly name = 'OutcomeUnknown';
   override readonly mayBeDone = true;
@@ -18,9 +22,15 @@ export class Unusable extends Error {
   override readonly name = 'Unusable';
 }
 
-/** SQLSTATEs by which Postgres says that it goes, is not there yet, or has no room; class 08 is the connection itself. */
+/**
+ * SQLSTATEs by which Postgres says that it goes, is not there yet, or has no room; class 08 is the
+ * connection itself.
+ */
 const GOING = new Set(['57P01', '57P02', '57P03', '57P05', '53300', '25P03']);
-/** SQLSTATEs after which a transaction is undone for certain and may be tried again: a deadlock, a lost race. */
+/**
+ * SQLSTATEs after which a transaction is undone for certain and may be tried again: a deadlock, a
+ * lost race.
+ */
 const UNDONE = new Set(['40001', '40P01']);
 const NOT_NULL_VIOLATION = '23502';
 const DISK_FULL = '53100';
@@ -40,8 +50,9 @@ const WORDS =
   /^(?:Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client .* is not queryable)/;
 
 /**
- * SQLSTATEs that speak of what was asked and not of the database: a value or a row that is refused, a statement that is wrong. Of class 42 a
- * missing right or table is not among them: somebody has changed the database, and may change it back.
+ * SQLSTATEs that speak of what was asked and not of the database: a value or a row that is refused,
+ * a statement that is wrong. Of class 42 a missing right or table is not among them: somebody has
+ * changed the database, and may change it back.
  */
 const ABOUT_THE_CALL = /^(?:2[0-3]|42(?!501|P01))/;
 
@@ -62,7 +73,10 @@ export function isConnectionLost(error: unknown): boolean {
   return typeof message === 'string' && WORDS.test(message);
 }
 
-/** Whether Postgres does not do what it is asked for, though nothing is wrong with that: it is stopping, read-only, out of memory. */
+/**
+ * Whether Postgres does not do what it is asked for, though nothing is wrong with that: it is
+ * stopping, read-only, out of memory.
+ */
 export function isTroubleOfPostgres(error: unknown): boolean {
   if (error instanceof StorageUnavailable) return false;
   const { code } = fieldsOf(error);

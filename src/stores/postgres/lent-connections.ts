@@ -1,4 +1,5 @@
-// Connections that a store uses and that belong to another: what it may have of them at once, so that nobody else waits for it.
+// Connections that a store uses and that belong to another: what it may have of them at once, so
+// that nobody else waits for it.
 
 import type { Connections, Statement, Writer } from './connections.ts';
 
@@ -34,7 +35,10 @@ export class LentConnections implements StoreConnections {
     return this.#lender.untilKnown(write);
   }
 
-  /** Resolves when no call of this store is under way. The connections stay open: they are the lender's. */
+  /**
+   * Resolves when no call of this store is under way. The connections stay open: they are the
+   * lender's.
+   */
   async close(): Promise<void> {
     await Promise.all([this.#reads.idle(), this.#writes.idle()]);
   }

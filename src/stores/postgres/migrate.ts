@@ -1,4 +1,5 @@
-// Bringing a schema of a Postgres database to its newest migration: all of it in one transaction, by one server at a time.
+// Bringing a schema of a Postgres database to its newest migration: all of it in one transaction,
+// by one server at a time.
 
 import type pg from 'pg';
 import { hours } from '../../domain/time.ts';
@@ -15,13 +16,16 @@ export interface PostgresSchema {
   readonly migrations: readonly Migration[];
   /** The number of the advisory lock that a server has while it migrates. */
   readonly lock: number;
-  /** A table of the first migration in a database that is older than the record of migrations; null if there is none. */
+  /**
+   * A table of the first migration in a database that is older than the record of migrations; null
+   * if there is none.
+   */
   readonly unrecorded: string | null;
 }
 
 /**
- * Whether a table is there. Asked of the catalogue, and not of to_regclass: that answers from a cache which does not
- * hear of what another server has made while this one waited for the lock.
+ * Whether a table is there. Asked of the catalogue, and not of to_regclass: that answers from a
+ * cache which does not hear of what another server has made while this one waited for the lock.
  */
 const THERE = `
   SELECT EXISTS (SELECT FROM pg_catalog.pg_tables WHERE schemaname || '.' || tablename = $1) AS "there"`;
@@ -56,8 +60,8 @@ async function isThere(client: pg.ClientBase, table: string): Promise<boolean> {
 }
 
 /**
- * Applies the migrations that are missing. Where none is, nothing is written: a role without the right to change the
- * schema can do this too.
+ * Applies the migrations that are missing. Where none is, nothing is written: a role without the
+ * right to change the schema can do this too.
  *
  * @throws Unusable when the schema is newer than this claimcheck
  */
@@ -94,8 +98,9 @@ export async function migrateSchema(client: pg.ClientBase, url: string, schema: 
 }
 
 /**
- * Makes the record of migrations. Every role that may use the schema may read it, since every server reads it when it
- * starts: a role may have been given the tables of the schema before there was a record.
+ * Makes the record of migrations. Every role that may use the schema may read it, since every
+ * server reads it when it starts: a role may have been given the tables of the schema before there
+ * was a record.
  */
 const recordOf = (name: string): string => `
   CREATE TABLE ${name}.migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at_ms BIGINT NOT NULL);

@@ -1,4 +1,5 @@
-// A smaller store beside the ledger's, in a schema of its own in the same database: how it is found, migrated and opened.
+// A smaller store beside the ledger's, in a schema of its own in the same database: how it is
+// found, migrated and opened.
 
 import { schemaOf } from '../migrations.ts';
 import { Connections, type ConnectionOptions } from './connections.ts';
@@ -14,8 +15,10 @@ export type StoreSchema = PostgresSchema & ConnectionOptions;
  * Opens the schema of a store and brings it to the newest migration.
  *
  * @param url as `openPostgresLedger` takes it
- * @param lender connections to the same database, which the store uses then; null for connections of its own
- * @throws Error when the database cannot be used, or a newer claimcheck wrote it: the message says why and what to do
+ * @param lender connections to the same database, which the store uses then; null for connections
+ *   of its own
+ * @throws Error when the database cannot be used, or a newer claimcheck wrote it: the message says
+ *   why and what to do
  */
 export async function openStoreSchema(
   url: string,
@@ -32,7 +35,10 @@ export async function openStoreSchema(
   }
 }
 
-/** Brings the schema of a store to the newest migration, and answers the names of those that it lacked. */
+/**
+ * Brings the schema of a store to the newest migration, and answers the names of those that it
+ * lacked.
+ */
 export async function migrateStoreSchema(url: string, schema: StoreSchema): Promise<readonly string[]> {
   const connections = new Connections(await driverFor(url), url, schema);
   try {
@@ -45,7 +51,8 @@ export async function migrateStoreSchema(url: string, schema: StoreSchema): Prom
 }
 
 /**
- * As `openStoreSchema`, for reading alone: null if it is not there, and it is neither made nor migrated.
+ * As `openStoreSchema`, for reading alone: null if it is not there, and it is neither made nor
+ * migrated.
  *
  * @throws Error as well when an older claimcheck wrote it
  */

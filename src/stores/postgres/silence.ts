@@ -1,19 +1,29 @@
-// Whether a database still speaks. A connection to one that stands still stays open and says nothing, as does one to a database that is at work
-// for long: so it is asked something that it can answer at once.
+// Whether a database still speaks. A connection to one that stands still stays open and says
+// nothing, as does one to a database that is at work for long: so it is asked something that it can
+// answer at once.
 
 import { steadyNow } from '../../system/clock.ts';
 import { type Duration, elapsed, type Moment, seconds } from '../../domain/time.ts';
 
-/** How long it may say nothing, while somebody waits for it, before it is asked; and the pause between two looks. */
+/**
+ * How long it may say nothing, while somebody waits for it, before it is asked; and the pause
+ * between two looks.
+ */
 const ASKED_AFTER = seconds(1);
 
 /** What is done about a silence. */
 export interface SilenceDeps {
-  /** Asks what any database answers at once; whether an answer came is told to `heard` and `unanswered`, and never thrown. */
+  /**
+   * Asks what any database answers at once; whether an answer came is told to `heard` and
+   * `unanswered`, and never thrown.
+   */
   readonly ask: () => Promise<unknown>;
   /** How long a silence is borne. */
   readonly patience: Duration;
-  /** Ends every wait. Called again for as long as the silence lasts, since a wait may have begun meanwhile. */
+  /**
+   * Ends every wait. Called again for as long as the silence lasts, since a wait may have begun
+   * meanwhile.
+   */
   readonly endWaits: () => void;
 }
 
@@ -31,13 +41,19 @@ export class Silence {
     this.#deps = deps;
   }
 
-  /** How long it has lasted, where it is known and has lasted for longer than it is borne; otherwise null. */
+  /**
+   * How long it has lasted, where it is known and has lasted for longer than it is borne; otherwise
+   * null.
+   */
   get tooLong(): Duration | null {
     const lasts = this.#since === null ? 0 : elapsed(this.#since, steadyNow());
     return this.#isKnown && lasts >= this.#deps.patience ? (lasts as Duration) : null;
   }
 
-  /** When the patience of somebody began who has waited since then: with a silence that is known, where that began before. */
+  /**
+   * When the patience of somebody began who has waited since then: with a silence that is known,
+   * where that began before.
+   */
   patientSince(begin: Moment): Moment {
     return this.#isKnown && this.#since !== null && this.#since < begin ? this.#since : begin;
   }

@@ -27,7 +27,10 @@ export class LogBudget {
     this.#bytesMax = bytesMax;
   }
 
-  /** The lines to be kept in place of one that has come: itself, a note, both, or nothing. `bytes` is its length as it would be kept. */
+  /**
+   * The lines to be kept in place of one that has come: itself, a note, both, or nothing. `bytes`
+   * is its length as it would be kept.
+   */
   admit(entry: LogEntry, bytes: number): LogEntry[] {
     if (this.#isFull) return [];
     const note = this.#turnWindow();

@@ -1,5 +1,6 @@
-// What replicas print where its run is not certain: a file of JSON lines for every endpoint, in the data folder, for who operates the server.
-// No route leads there, since lines of several tenants stand in it side by side. Like the lines of runs they are not synced to the disk.
+// What replicas print where its run is not certain: a file of JSON lines for every endpoint, in the
+// data folder, for who operates the server. No route leads there, since lines of several tenants
+// stand in it side by side. Like the lines of runs they are not synced to the disk.
 
 import { appendFile, mkdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,9 +11,15 @@ import type { Log } from '../../system/log.ts';
 import { LogBudget } from './log-budget.ts';
 import { MESSAGE_MAX } from './run-logs.ts';
 
-/** How long a file becomes before it is set aside as `<name>.1`, in the place of the one before, in bytes. */
+/**
+ * How long a file becomes before it is set aside as `<name>.1`, in the place of the one before, in
+ * bytes.
+ */
 export const REPLICA_LOG_BYTES = 4 * 1_024 * 1_024;
-/** Lines that may wait to be written, in characters: beyond that a model prints faster than the disk takes it, and lines are dropped. */
+/**
+ * Lines that may wait to be written, in characters: beyond that a model prints faster than the disk
+ * takes it, and lines are dropped.
+ */
 const PENDING_MAX = 1_024 * 1_024;
 
 /** The files of all endpoints, in a folder that is made when the first line comes. */

@@ -1,6 +1,7 @@
-// What models write while they work on runs: a file of JSON lines for every attempt that wrote any, in the data folder.
-// Nothing is promised of these lines but that they are there once the run has ended: they are not synced to the disk, and where it has
-// no room for them they are dropped. A power cut may take the last ones.
+// What models write while they work on runs: a file of JSON lines for every attempt that wrote any,
+// in the data folder. Nothing is promised of these lines but that they are there once the run has
+// ended: they are not synced to the disk, and where it has no room for them they are dropped. A
+// power cut may take the last ones.
 
 import { appendFile, type FileHandle, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -20,7 +21,9 @@ const shardOf = (runId: RunId): string => runId.slice(34, 36);
 const PIECE_BYTES = 64 * 1_024;
 const NEWLINE = 0x0a;
 
-/** A line, as the JSON text of a `LogLine`, and the byte of its file with which the next one begins. */
+/**
+ * A line, as the JSON text of a `LogLine`, and the byte of its file with which the next one begins.
+ */
 export interface PlacedLine {
   readonly line: string;
   readonly end: number;
@@ -54,12 +57,18 @@ export class RunLogs {
     this.#log = log;
   }
 
-  /** Begins the lines of an attempt; nothing is written before the first. `onWritten` is called when more of them can be read. */
+  /**
+   * Begins the lines of an attempt; nothing is written before the first. `onWritten` is called when
+   * more of them can be read.
+   */
   writer(runId: RunId, attempt: number, onWritten: () => void = () => {}): LogWriter {
     return new AttemptLog(this.#fileOf(runId, attempt), attempt, this.#clock, this.#log, onWritten);
   }
 
-  /** The lines of a run's attempts, each as the JSON text of a `LogLine`, in the order in which they were written. */
+  /**
+   * The lines of a run's attempts, each as the JSON text of a `LogLine`, in the order in which they
+   * were written.
+   */
   async read(runId: RunId, attempts: number): Promise<string[]> {
     const lines: string[] = [];
     for (let attempt = 1; attempt <= attempts; attempt += 1) {
@@ -71,8 +80,9 @@ export class RunLogs {
   }
 
   /**
-   * The next lines of an attempt after so many bytes of its file, each with where it ends there; none where there are none yet. At most
-   * `PIECE_BYTES` are read, or as many as the first line has. Where no line begins at `offset`, which nobody was told then, all lines are new.
+   * The next lines of an attempt after so many bytes of its file, each with where it ends there;
+   * none where there are none yet. At most `PIECE_BYTES` are read, or as many as the first line
+   * has. Where no line begins at `offset`, which nobody was told then, all lines are new.
    */
   async readOn(runId: RunId, attempt: number, offset: number): Promise<PlacedLine[]> {
     const file = await open(this.#fileOf(runId, attempt)).catch(nullWhereMissing);
@@ -156,7 +166,10 @@ class AttemptLog implements LogWriter {
     return `${JSON.stringify(line)}\n`;
   }
 
-  /** One write at a time, of everything that has come since the last: the budget bounds how much that is. */
+  /**
+   * One write at a time, of everything that has come since the last: the budget bounds how much
+   * that is.
+   */
   #write(): void {
     if (this.#pending === '' || this.#hasFailed) return;
     this.#writing ??= this.#append();

@@ -1,12 +1,16 @@
-// The CHECKs of a database file that is only read. SQLite leaves them out of the tables of such a file, so that its integrity_check finds every row
-// in order; here they are read from the texts of the tables, and asked one by one.
+// The CHECKs of a database file that is only read. SQLite leaves them out of the tables of such a
+// file, so that its integrity_check finds every row in order; here they are read from the texts of
+// the tables, and asked one by one.
 
 import type { DatabaseSync } from 'node:sqlite';
 import { Query } from './query.ts';
 
 const TABLES = `SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND sql IS NOT NULL ORDER BY name`;
 const COLUMNS = `SELECT name, pk FROM pragma_table_info($table) ORDER BY pk`;
-/** A constraint with its name, where it has one, up to the bracket behind it; what stands in quotes or behind two hyphens is passed over. */
+/**
+ * A constraint with its name, where it has one, up to the bracket behind it; what stands in quotes
+ * or behind two hyphens is passed over.
+ */
 const NEXT_CHECK = /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|(?:\bCONSTRAINT\s+(\w+)\s+)?\bCHECK\s*(?=\()/giu;
 const NEXT_BRACKET = /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|[()]/gu;
 

@@ -14,13 +14,22 @@ const CANTOPEN = 14;
 const PROTOCOL = 15;
 const NOTADB = 26;
 
-/** Codes after which nobody can know what the file holds. READONLY among them: it says that the file was moved or turned read-only under the server. */
+/**
+ * Codes after which nobody can know what the file holds. READONLY among them: it says that the file
+ * was moved or turned read-only under the server.
+ */
 const BROKEN: ReadonlySet<number> = new Set([READONLY, IOERR, CORRUPT, CANTOPEN, NOTADB]);
 
-/** Codes by which SQLite says that it cannot do now what it may do later: somebody else has the file, or there is no memory. */
+/**
+ * Codes by which SQLite says that it cannot do now what it may do later: somebody else has the
+ * file, or there is no memory.
+ */
 const AWAY: ReadonlySet<number> = new Set([BUSY, LOCKED, NOMEM, INTERRUPT, PROTOCOL]);
 
-/** `full`: undone for want of room, everything else goes on. `away`: undone, and may be done later. `broken`: the file can no longer be trusted. `bug`: one call's own affair. */
+/**
+ * `full`: undone for want of room, everything else goes on. `away`: undone, and may be done later.
+ * `broken`: the file can no longer be trusted. `bug`: one call's own affair.
+ */
 export type Failure = 'full' | 'away' | 'broken' | 'bug';
 
 /** What an error that a statement threw means. */

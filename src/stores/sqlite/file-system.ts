@@ -1,11 +1,13 @@
-// Which file systems a ledger may lie on. SQLite is durable and alone only where locks and fsync mean what they say; over a network
-// they may not: https://www.sqlite.org/howtocorrupt.html, section 2, and https://www.sqlite.org/useovernet.html.
+// Which file systems a ledger may lie on. SQLite is durable and alone only where locks and fsync
+// mean what they say; over a network they may not: https://www.sqlite.org/howtocorrupt.html,
+// section 2, and https://www.sqlite.org/useovernet.html.
 
 import { readFileSync, statfsSync, statSync } from 'node:fs';
 
 /**
- * What statfs(2) calls the file systems that lie on another machine. Sources: linux/magic.h and statfs(2); those marked * are
- * in neither, and are as the `stat` of GNU coreutils knows them (src/stat.c).
+ * What statfs(2) calls the file systems that lie on another machine. Sources: linux/magic.h and
+ * statfs(2); those marked * are in neither, and are as the `stat` of GNU coreutils knows them
+ * (src/stat.c).
  */
 const NETWORK: ReadonlyMap<number, string> = new Map([
   [0x00_00_69_69, 'NFS'],
@@ -17,7 +19,8 @@ const NETWORK: ReadonlyMap<number, string> = new Map([
   [0x6b_41_46_53, 'AFS (kafs)'],
   [0x73_75_72_45, 'Coda'],
   [0x00_c3_64_00, 'CEPH'],
-  // Also how Windows shares its disks with WSL (/mnt/c), and many machines theirs with a virtual one.
+  // Also how Windows shares its disks with WSL (/mnt/c), and many machines theirs with a virtual
+  // one.
   [0x01_02_19_97, '9p'],
   [0x78_6f_42_56, 'a shared folder of VirtualBox'], // *
   [0xba_cb_ac_bc, 'a shared folder of VMware'], // *
@@ -28,20 +31,32 @@ const NETWORK: ReadonlyMap<number, string> = new Map([
   [0xaa_d7_aa_ea, 'PanFS'], // *
 ]);
 
-/** Anything a program can dream up, local or not; mountinfo says which program. Source: linux/magic.h. */
+/**
+ * Anything a program can dream up, local or not; mountinfo says which program. Source:
+ * linux/magic.h.
+ */
 const FUSE = 0x65_73_55_46;
-/** Programs behind FUSE whose files lie on another machine, as they name themselves in mountinfo. Any other is taken for local. */
+/**
+ * Programs behind FUSE whose files lie on another machine, as they name themselves in mountinfo.
+ * Any other is taken for local.
+ */
 const NETWORK_FUSE =
   /^fuse\.(?:sshfs|s3fs|goofys|gcsfuse|blobfuse2?|rclone|davfs2?|curlftpfs|glusterfs|ceph(?:-fuse)?|juicefs|mfs)$/;
 
-/** The name of a network file system, by the type that statfs(2) says and, for FUSE, by mountinfo's; null for any other. */
+/**
+ * The name of a network file system, by the type that statfs(2) says and, for FUSE, by mountinfo's;
+ * null for any other.
+ */
 export function networkFileSystem(type: number, mounted: () => string | null): string | null {
   if (type !== FUSE) return NETWORK.get(type) ?? null;
   const name = mounted();
   return name !== null && NETWORK_FUSE.test(name) ? name.slice('fuse.'.length) : null;
 }
 
-/** The file system type of a device, as a line of /proc/self/mountinfo says it (proc_pid_mountinfo(5)); null where there is none. */
+/**
+ * The file system type of a device, as a line of /proc/self/mountinfo says it
+ * (proc_pid_mountinfo(5)); null where there is none.
+ */
 export function mountedType(mountinfo: string, device: number): string | null {
   // As glibc's gnu_dev_major and gnu_dev_minor take a dev_t apart, for the 32 bits that Linux uses.
   const wanted = `${(device >>> 8) & 0xfff}:${(device & 0xff) | ((device >>> 12) & 0xfff00)}`;
@@ -53,8 +68,8 @@ export function mountedType(mountinfo: string, device: number): string | null {
 }
 
 /**
- * Refuses a folder that lies on another machine. Linux alone says what a folder lies on in numbers that mean the same everywhere, so
- * nothing is refused on other systems.
+ * Refuses a folder that lies on another machine. Linux alone says what a folder lies on in numbers
+ * that mean the same everywhere, so nothing is refused on other systems.
  *
  * @throws Error that names the file system, why it cannot be used, and what to do
  */

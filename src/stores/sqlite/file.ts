@@ -32,7 +32,10 @@ export interface StoreFile {
   readonly checks?: readonly string[];
 }
 
-/** Which ledger a file belongs to. No part of the schema's version: older versions have no use for it, and may go on without. */
+/**
+ * Which ledger a file belongs to. No part of the schema's version: older versions have no use for
+ * it, and may go on without.
+ */
 const BELONGS_TO = `
   CREATE TABLE IF NOT EXISTS belongs_to (one INTEGER PRIMARY KEY CHECK (one = 1), ledger TEXT NOT NULL) STRICT`;
 const BELONG = `INSERT INTO belongs_to (one, ledger) VALUES (1, $ledger) ON CONFLICT DO NOTHING`;
@@ -49,8 +52,10 @@ class OtherFile extends Error {}
 /**
  * Opens the file of a store, which is made for this user alone where it is not there.
  *
- * @param ledger the id of the ledger that it is beside: one that belongs to none yet belongs to this one from now on; null for whoever does not know
- * @throws Error when it lies on another machine, is something else or another ledger's, cannot be used, or was written by a newer claimcheck
+ * @param ledger the id of the ledger that it is beside: one that belongs to none yet belongs to
+ *   this one from now on; null for whoever does not know
+ * @throws Error when it lies on another machine, is something else or another ledger's, cannot be
+ *   used, or was written by a newer claimcheck
  */
 export function openStoreFile(file: string, store: StoreFile, ledger: string | null = null): DatabaseSync {
   return openMigrated(file, store, ledger).db;
@@ -173,7 +178,9 @@ function ownerMistakes(db: DatabaseSync, file: string, { what }: StoreFile, ledg
     : [];
 }
 
-/** Whether a file belongs to another ledger than this one; one that belongs to none yet does not. */
+/**
+ * Whether a file belongs to another ledger than this one; one that belongs to none yet does not.
+ */
 function isStrange(db: DatabaseSync, ledger: string | null): boolean {
   const { tables } = new Query<{ tables: number }>(db, HAS_OWNER).only();
   const owner = tables === 0 ? undefined : new Query<{ ledger: string }>(db, OWNER).first();
@@ -194,7 +201,10 @@ function contentMistakes(db: DatabaseSync, file: string, { checks = [] }: StoreF
   return places.slice(0, limit).map((place) => `${file}: ${place}`);
 }
 
-/** @throws OtherFile for a file that is not this store's, is of a newer schema, or belongs to another ledger */
+/**
+ * @throws OtherFile for a file that is not this store's, is of a newer schema, or belongs to
+ *   another ledger
+ */
 function assertUsable(db: DatabaseSync, file: string, store: StoreFile, ledger: string | null): void {
   if (isNew(db, file, store) || !isStrange(db, ledger)) return;
   const { what, instead, remedy } = store;
@@ -203,7 +213,10 @@ function assertUsable(db: DatabaseSync, file: string, store: StoreFile, ledger: 
   );
 }
 
-/** Makes a file for this user alone where it is not there. SQLite would make it readable for everybody; what it makes beside it has the rights that this one has. */
+/**
+ * Makes a file for this user alone where it is not there. SQLite would make it readable for
+ * everybody; what it makes beside it has the rights that this one has.
+ */
 export function makePrivate(file: string): void {
   if (existsSync(file)) return;
   closeSync(openSync(file, 'a', 0o600));
@@ -211,7 +224,8 @@ export function makePrivate(file: string): void {
 }
 
 /**
- * Whether nothing is in the file yet. To be asked in a transaction: what another process makes of it in between would be taken for somebody else's.
+ * Whether nothing is in the file yet. To be asked in a transaction: what another process makes of
+ * it in between would be taken for somebody else's.
  *
  * @throws OtherFile where it is not this store's
  */

@@ -5,8 +5,9 @@ import { type Migration, type Migrated, schemaOf } from '../migrations.ts';
 import { markOf, transaction } from './transaction.ts';
 
 /**
- * Applies the migrations that a file lacks, each in a transaction of its own: a crash leaves the file between two of
- * them, and the next start goes on from there. Several processes may do so at once.
+ * Applies the migrations that a file lacks, each in a transaction of its own: a crash leaves the
+ * file between two of them, and the next start goes on from there. Several processes may do so at
+ * once.
  *
  * @param applicationId marks the file as the store's
  */

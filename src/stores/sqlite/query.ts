@@ -1,5 +1,5 @@
-// A statement that answers rows. node:sqlite hands them out without a type: what a row has is known from the statement's text alone, so it
-// is said here, beside it, and nowhere else.
+// A statement that answers rows. node:sqlite hands them out without a type: what a row has is known
+// from the statement's text alone, so it is said here, beside it, and nowhere else.
 
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 
@@ -10,8 +10,9 @@ export type Values = Record<string, SQLInputValue>;
 const isOutOfRange = (error: unknown): boolean => (error as { code?: unknown } | null)?.code === 'ERR_OUT_OF_RANGE';
 
 /**
- * A prepared statement, and what its rows are. An integer above 2^53, which the ledger never writes, is read as the nearest number: refused, it
- * would keep every row from being read that is read with it.
+ * A prepared statement, and what its rows are. An integer above 2^53, which the ledger never
+ * writes, is read as the nearest number: refused, it would keep every row from being read that is
+ * read with it.
  */
 export class Query<Row> {
   readonly #statement: StatementSync;
@@ -63,7 +64,10 @@ function withNumbers<Answer>(answer: Answer): Answer {
   return answer;
 }
 
-/** Rows have no prototype, so nothing is inherited: to list their entries first would cost as much as to read them. */
+/**
+ * Rows have no prototype, so nothing is inherited: to list their entries first would cost as much
+ * as to read them.
+ */
 function giveNumbers(row: Record<string, unknown>): void {
   for (const column in row) {
     const value = row[column];

@@ -9,9 +9,13 @@ export interface OpenedDatabase {
   readonly close: () => void;
 }
 
-/** Opens a file that is there. Not even the log that a killed server left is written back, and no file stays that was not there. */
+/**
+ * Opens a file that is there. Not even the log that a killed server left is written back, and no
+ * file stays that was not there.
+ */
 export function openReadOnly(file: string): OpenedDatabase {
-  // SQLite makes these two where they are missing: an empty log, and an index of the log that holds nothing of its own.
+  // SQLite makes these two where they are missing: an empty log, and an index of the log that holds
+  // nothing of its own.
   const strangers = [`${file}-wal`, `${file}-shm`].filter((name) => !existsSync(name));
   const db = new DatabaseSync(file, { readOnly: true });
   const close = (): void => {

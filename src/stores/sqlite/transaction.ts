@@ -4,8 +4,8 @@ import type { DatabaseSync } from 'node:sqlite';
 import { Query } from './query.ts';
 
 /**
- * Does work in one transaction. One that writes has the right to do so from its start: one that asked for it in the
- * middle would be refused if another connection has written since.
+ * Does work in one transaction. One that writes has the right to do so from its start: one that
+ * asked for it in the middle would be refused if another connection has written since.
  */
 export function transaction<Result>(
   db: DatabaseSync,

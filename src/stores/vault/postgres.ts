@@ -1,5 +1,5 @@
-// The vault in the database of the ledger, in a schema of its own: so that a command which makes a key never migrates the ledger under a
-// server, and a role can be given the runs without the keys.
+// The vault in the database of the ledger, in a schema of its own: so that a command which makes a
+// key never migrates the ledger under a server, and a role can be given the runs without the keys.
 
 import { type Instant, seconds } from '../../domain/time.ts';
 import { type Connections, type Statement, type Writer } from '../postgres/connections.ts';
@@ -10,7 +10,10 @@ import { KEY_COLUMNS, type KeyRow, keyValues, type SecretRow, toKeyRecord, toSig
 import { newSigningSecret } from './signing-secret.ts';
 import type { KeyRecord, Revoked, SigningSecret, Vault } from './vault.ts';
 
-/** Whoever changes something has this lock until its transaction ends; the number is the letters "clmv". */
+/**
+ * Whoever changes something has this lock until its transaction ends; the number is the letters
+ * "clmv".
+ */
 const LOCK = `SELECT pg_advisory_xact_lock(x'636c6d76'::integer)`;
 
 const ADD_KEY: Statement = {
@@ -57,14 +60,16 @@ export const VAULT_SCHEMA: StoreSchema = {
   // The letters "clmv".
   lock: 0x63_6c_6d_76,
   unrecorded: 'claimcheck_vault.signing_secrets',
-  // One connection to read with and one to write: a few keys are read every second, and hardly ever written.
+  // One connection to read with and one to write: a few keys are read every second, and hardly ever
+  // written.
   connectionsMax: 1,
   // How long callers wait while Postgres is away, as the ledger's do.
   patience: seconds(10),
 };
 
 /**
- * Opens the vault in a Postgres database, and makes its schema `claimcheck_vault` where it is not there.
+ * Opens the vault in a Postgres database, and makes its schema `claimcheck_vault` where it is not
+ * there.
  *
  * @param url as `openPostgresLedger` takes it
  * @param lender as `openStoreSchema` takes it

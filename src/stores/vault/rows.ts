@@ -1,4 +1,5 @@
-// Between a database's rows and the port's records: the columns have the same names in both drivers.
+// Between a database's rows and the port's records: the columns have the same names in both
+// drivers.
 
 import type { Scope } from '../../domain/access.ts';
 import { instant } from '../../domain/time.ts';
@@ -46,7 +47,10 @@ export function toKeyRecord(row: KeyRow): KeyRecord {
   };
 }
 
-/** A list that is stored; none where it was damaged since. Then its key may do nothing, and the others all that they could. */
+/**
+ * A list that is stored; none where it was damaged since. Then its key may do nothing, and the
+ * others all that they could.
+ */
 function namesIn(text: string): string[] {
   try {
     const names: unknown = JSON.parse(text);

@@ -1,4 +1,5 @@
-// Signing secrets as Standard Webhooks has them: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+// Signing secrets as Standard Webhooks has them:
+// https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 
 import { randomBytes } from 'node:crypto';
 

@@ -1,5 +1,5 @@
-// The vault in a file of its own in the data folder, which servers and commands have open at the same time. In the thread of its caller:
-// it is read in microseconds and hardly ever written.
+// The vault in a file of its own in the data folder, which servers and commands have open at the
+// same time. In the thread of its caller: it is read in microseconds and hardly ever written.
 
 import type { DatabaseSync } from 'node:sqlite';
 import { SCOPES } from '../../domain/access.ts';
@@ -49,7 +49,8 @@ const EXPIRE_SECRET = `UPDATE signing_secrets SET expires_at_ms = $until WHERE e
  * Opens the vault in a file, which is made for this user alone where it is not there.
  *
  * @param ledger as `openStoreFile` takes it
- * @throws Error when the file lies on another machine, is no vault, or was written by a newer claimcheck
+ * @throws Error when the file lies on another machine, is no vault, or was written by a newer
+ *   claimcheck
  */
 export async function openSqliteVault(file: string, ledger: string | null = null): Promise<Vault> {
   return new SqliteVault(openStoreFile(file, VAULT_FILE, ledger));

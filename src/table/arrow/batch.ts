@@ -1,4 +1,5 @@
-// A batch of rows: where the bytes of each column lie, handed out in the order of the format, and never more than there are.
+// A batch of rows: where the bytes of each column lie, handed out in the order of the format, and
+// never more than there are.
 
 import { type Codec, codecOf, decompressed, regionOf } from './compression.ts';
 import { BadFlatbuffer, type FlatTable } from './flatbuffer.ts';
@@ -40,7 +41,10 @@ export class BatchPieces {
   #region = 0;
   #view = 0;
 
-  /** @throws BadFlatbuffer for a batch whose description lies outside of it, or that is compressed in a way that is not known here */
+  /**
+   * @throws BadFlatbuffer for a batch whose description lies outside of it, or that is compressed
+   *   in a way that is not known here
+   */
   constructor(header: FlatTable, body: Uint8Array) {
     this.length = header.size(0);
     this.#codec = codecOf(header);
@@ -50,7 +54,10 @@ export class BatchPieces {
     this.#body = body;
   }
 
-  /** The next column is one of the batch's own, and no part of another: one with values beyond its rows would lose them unsaid. */
+  /**
+   * The next column is one of the batch's own, and no part of another: one with values beyond its
+   * rows would lose them unsaid.
+   */
   beginColumn(): void {
     const [length] = this.#nodes[this.#node] ?? [];
     if (length !== undefined && length > this.length) throw new BadFlatbuffer('it has more values than there are rows');
@@ -79,7 +86,8 @@ export class BatchPieces {
     const bytes = this.bytes();
     const size = count * Maker.BYTES_PER_ELEMENT;
     if (bytes.length < size) throw new BadFlatbuffer('it has fewer values than it says');
-    // Typed arrays stand at multiples of their elements' size, and a body may lie anywhere in what came.
+    // Typed arrays stand at multiples of their elements' size, and a body may lie anywhere in what
+    // came.
     const aligned = bytes.byteOffset % Maker.BYTES_PER_ELEMENT === 0 ? bytes : bytes.slice(0, size);
     return new Maker(aligned.buffer, aligned.byteOffset, count);
   }

@@ -1,4 +1,5 @@
-// Columns from values: buffers as the format wants them. A value that a type does not hold exactly is refused, and never rounded.
+// Columns from values: buffers as the format wants them. A value that a type does not hold exactly
+// is refused, and never rounded.
 
 import { finishBytes, openWriter, writeAll, writeText } from '../bytes.ts';
 import { dateDays, timeCount, timestampCount } from './moments.ts';
@@ -199,7 +200,10 @@ function arrayOf(type: NumberType): NumberArray {
   return numberBits(type) === 32 ? new Int32Array(CAPACITY) : new BigInt64Array(CAPACITY);
 }
 
-/** What turns a value into the number that stands for it; null where the type has none that is exactly it. */
+/**
+ * What turns a value into the number that stands for it; null where the type has none that is
+ * exactly it.
+ */
 function numberReader(type: NumberType): (value: Value) => number | bigint | null {
   switch (type.kind) {
     case 'int':
@@ -420,7 +424,10 @@ class StructBuilder extends Builder {
   });
 }
 
-/** Keeps the dictionary that the column came with, values that no row has included: an enumeration is nothing else. */
+/**
+ * Keeps the dictionary that the column came with, values that no row has included: an enumeration
+ * is nothing else.
+ */
 class DictionaryBuilder extends Builder {
   readonly #keys: NumberBuilder;
   readonly #known: readonly string[];

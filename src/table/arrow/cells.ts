@@ -1,4 +1,5 @@
-// The values of a column of a batch as JSON text. Everything that is read was checked to lie inside of the batch.
+// The values of a column of a batch as JSON text. Everything that is read was checked to lie inside
+// of the batch.
 
 import { TableError, shownName } from '../format.ts';
 import type { BatchNode, BatchPieces } from './batch.ts';
@@ -19,7 +20,9 @@ import {
 /** Reads the value at a place of a batch as JSON text. Throws a CellFault for one that has none. */
 export type CellText = (at: number) => string;
 
-/** Dictionaries by their id, as they stand at this place of the stream: their values as JSON text. */
+/**
+ * Dictionaries by their id, as they stand at this place of the stream: their values as JSON text.
+ */
 export type Dictionaries = ReadonlyMap<bigint, readonly string[]>;
 
 /** A value that has no JSON text; whoever knows its row and its column says where it is. */
@@ -36,7 +39,10 @@ export class CellFault extends Error {
   }
 }
 
-/** Longest text of one row, in characters: lists may point into each other, and few bytes could stand for more than memory holds. */
+/**
+ * Longest text of one row, in characters: lists may point into each other, and few bytes could
+ * stand for more than memory holds.
+ */
 const ROW_CHARS_MAX = 128 * 1_024 * 1_024;
 
 /** A text with another after it. Throws a CellFault where a row would become too long. */
@@ -54,7 +60,10 @@ export function readColumn(parts: BatchPieces, type: ArrowType, dictionaries: Di
   return readCells(parts, type, parts.length, dictionaries);
 }
 
-/** How the values of a column, or of the next part of one, are read. `lengthMin` is how many there must be. */
+/**
+ * How the values of a column, or of the next part of one, are read. `lengthMin` is how many there
+ * must be.
+ */
 function readCells(parts: BatchPieces, type: ArrowType, lengthMin: number, dictionaries: Dictionaries): CellText {
   const node = parts.node(lengthMin);
   if (type.kind === 'null') return () => 'null';

@@ -1,4 +1,5 @@
-// Batches whose buffers are compressed, each by itself. How many bytes a buffer becomes stands in front of it, and can say anything.
+// Batches whose buffers are compressed, each by itself. How many bytes a buffer becomes stands in
+// front of it, and can say anything.
 
 import { BadFlatbuffer, type FlatTable } from './flatbuffer.ts';
 import { BadLz4, decompressFrame } from './lz4.ts';
@@ -68,9 +69,11 @@ function lengthOf(buffer: Uint8Array): { readonly length: number; readonly isSto
 }
 
 /**
- * Decompresses a buffer. It takes as much memory as the buffer says: whoever calls has bounded the sizes of all bodies.
+ * Decompresses a buffer. It takes as much memory as the buffer says: whoever calls has bounded the
+ * sizes of all bodies.
  *
- * @throws BadFlatbuffer for one that does not become the bytes it says, or that cannot be decompressed here
+ * @throws BadFlatbuffer for one that does not become the bytes it says, or that cannot be
+ *   decompressed here
  */
 export function decompressed(buffer: Uint8Array, codec: Codec): Uint8Array {
   const { length, isStored } = lengthOf(buffer);

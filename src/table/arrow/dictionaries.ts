@@ -1,4 +1,5 @@
-// The dictionaries of an Arrow table: values that are kept once and named by their number, in batches that stand before the rows that name them.
+// The dictionaries of an Arrow table: values that are kept once and named by their number, in
+// batches that stand before the rows that name them.
 
 import { shownName, TableError } from '../format.ts';
 import { openBatch } from './batch.ts';
@@ -7,7 +8,10 @@ import { columnFault } from './schema.ts';
 import { type ArrowMessage, broken, wellFormed } from './stream.ts';
 import type { ArrowSchema, ArrowType } from './types.ts';
 
-/** Longest text where nobody says another. All values are in memory at once, and a byte of them may be six characters. */
+/**
+ * Longest text where nobody says another. All values are in memory at once, and a byte of them may
+ * be six characters.
+ */
 const CHARS_MAX = 1_024 * 1_024 * 1_024;
 
 /** What the values of each dictionary are, and the column that it is first used in. */

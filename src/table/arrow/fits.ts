@@ -1,5 +1,6 @@
-// Values of JSON that no Arrow column holds, whatever its type: texts with half of a surrogate pair, which have no UTF-8, and numbers beyond any
-// double. A row is told of them when it is answered, so that it alone is marked; found out at the end, one value would end the table.
+// Values of JSON that no Arrow column holds, whatever its type: texts with half of a surrogate
+// pair, which have no UTF-8, and numbers beyond any double. A row is told of them when it is
+// answered, so that it alone is marked; found out at the end, one value would end the table.
 
 import { finishBytes, openWriter, plainBytes, writeBytes, writeText } from '../bytes.ts';
 import { pointerStep, shownName, TableError } from '../format.ts';
@@ -10,7 +11,10 @@ import { indexTable } from '../split.ts';
 import { forEachRowText, textOf } from '../text-window.ts';
 import { Digits, type Value, valueOf } from './values.ts';
 
-/** What a text has in it where it may hold such a value: the escape of a surrogate, an exponent of three digits, or more digits than a smaller one makes up for. */
+/**
+ * What a text has in it where it may hold such a value: the escape of a surrogate, an exponent of
+ * three digits, or more digits than a smaller one makes up for.
+ */
 const MAY_NOT_FIT = /\\u[dD][89a-fA-F]|\d[eE]\+?\d{3}|\d[\d.]{200}/;
 
 /** Why a value fits no column; null where it does. */
@@ -40,7 +44,10 @@ function firstOf<Item>(items: readonly Item[], fault: (item: Item) => string | n
   return null;
 }
 
-/** Checks rows that are to be a part of an Arrow table. Throws a TableError for the first value, or name, that fits no column. */
+/**
+ * Checks rows that are to be a part of an Arrow table. Throws a TableError for the first value, or
+ * name, that fits no column.
+ */
 export function checkFits(lines: Uint8Array): void {
   const bytes = plainBytes(lines);
   if (mayNotFit(bytes))
@@ -60,7 +67,10 @@ export function unfit(row: number, column: string, fault: string): TableError {
   });
 }
 
-/** Rows that have failed, as they can stand in an Arrow table: values that fit no column are null, and names that none has are left out. */
+/**
+ * Rows that have failed, as they can stand in an Arrow table: values that fit no column are null,
+ * and names that none has are left out.
+ */
 export function withoutUnfit(lines: Uint8Array): Uint8Array {
   const bytes = plainBytes(lines);
   if (!mayNotFit(bytes)) return bytes;

@@ -1,4 +1,5 @@
-// Reading flatbuffers, in which Arrow describes its messages, from bytes that anybody may have made up: nothing is read outside of them.
+// Reading flatbuffers, in which Arrow describes its messages, from bytes that anybody may have made
+// up: nothing is read outside of them.
 
 /** Bytes that are no flatbuffer of the expected form. */
 export class BadFlatbuffer extends Error {

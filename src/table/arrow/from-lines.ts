@@ -1,5 +1,5 @@
-// JSON Lines as an Arrow stream. A column that the input table had too gets its type from there, if it holds every value exactly; any other
-// is given the type that all of its values have.
+// JSON Lines as an Arrow stream. A column that the input table had too gets its type from there, if
+// it holds every value exactly; any other is given the type that all of its values have.
 
 import type * as FlechetteModule from '@uwdata/flechette';
 import type { DataType, Field, Table } from '@uwdata/flechette';
@@ -15,8 +15,9 @@ import { type ArrowField, type ArrowSchema, type ArrowType, TIME_UNITS } from '.
 import { type IndexedLines, visitCells, type VisitCell } from './values.ts';
 
 /**
- * Values that a table may have however short its text is; each takes about 40 bytes of memory until the table is written. Beyond them, there must be a byte
- * of text for each value: a table whose rows have all of its columns has five and more.
+ * Values that a table may have however short its text is; each takes about 40 bytes of memory until
+ * the table is written. Beyond them, there must be a byte of text for each value: a table whose
+ * rows have all of its columns has five and more.
  */
 const VALUES_MAX = 16 * 1_024 * 1_024;
 
@@ -39,20 +40,26 @@ export const likenessIn = (table: OpenArrow): Likeness => ({
  * Writes rows as an Arrow stream.
  *
  * @param lines JSON Lines; a row without a column has null there
- * @param like the Arrow table that the rows were made from, or its types; null where they were made from none
- * @throws TableError for a column whose values have no type in common, with two rows that show it, and, before anything is built, for rows
- *   that have hardly any of all their columns
+ * @param like the Arrow table that the rows were made from, or its types; null where they were made
+ *   from none
+ * @throws TableError for a column whose values have no type in common, with two rows that show it,
+ *   and, before anything is built, for rows that have hardly any of all their columns
  */
 export async function linesToArrow(lines: Uint8Array, like: Uint8Array | Likeness | null): Promise<Uint8Array> {
   return openLines(lines, like instanceof Uint8Array ? likenessOf(like) : like).write();
 }
 
-/** What messages stand in: one after the other, or in a file that says where each of them starts. */
+/**
+ * What messages stand in: one after the other, or in a file that says where each of them starts.
+ */
 export type ArrowFrame = 'stream' | 'file';
 
 /** Rows that were looked through, and can be written. */
 export interface OpenLines {
-  /** How many values the table takes, nulls and those within others among them. Columns that are like those of another table count as one a row. */
+  /**
+   * How many values the table takes, nulls and those within others among them. Columns that are
+   * like those of another table count as one a row.
+   */
   readonly values: number;
   /** The rows as an Arrow stream, or file. Throws as `linesToArrow` does. */
   write(frame?: ArrowFrame): Promise<Uint8Array>;
@@ -172,7 +179,10 @@ function finish(field: ArrowField, builder: Builder, rows: number): Column {
 
 type Flechette = typeof FlechetteModule;
 
-/** Tables without a column, which the library writes so that others refuse them; these are pyarrow's: `pa.ipc.new_stream(sink, pa.schema([]))`, and `new_file`. */
+/**
+ * Tables without a column, which the library writes so that others refuse them; these are
+ * pyarrow's: `pa.ipc.new_stream(sink, pa.schema([]))`, and `new_file`.
+ */
 const NO_COLUMNS: Readonly<Record<ArrowFrame, string>> = {
   stream: '/////zAAAAAQAAAAAAAKAAwABgAFAAgACgAAAAABBAAMAAAACAAIAAAABAAIAAAABAAAAAAAAAD/////AAAAAA==',
   file: 'QVJST1cxAAD/////MAAAABAAAAAAAAoADAAGAAUACAAKAAAAAAEEAAwAAAAIAAgAAAAEAAgAAAAEAAAAAAAAAP////8AAAAAEAAAAAwAFAAGAAgADAAQAAwAAAAAAAQAHAAAAAwAAAAEAAAAAAAAAAAAAAAIAAgAAAAEAAgAAAAEAAAAAAAAAEAAAABBUlJPVzE=',
@@ -185,8 +195,9 @@ async function encode(columns: readonly Column[], notes: ArrowSchema['notes'], f
   const fields = columns.map(({ field }) => flechetteField(flechette, field));
   const isNullAlone = columns.every(({ field: { type } }) => type.kind === 'null');
   const children = columns.map(({ built }, k) => {
-    // The library leaves an empty list of buffers out, and others refuse such a batch. Written as an object without members, a column of nulls
-    // has a buffer of no bytes, which is read for none of them; what the schema says of it is not asked here.
+    // The library leaves an empty list of buffers out, and others refuse such a batch. Written as
+    // an object without members, a column of nulls has a buffer of no bytes, which is read for none
+    // of them; what the schema says of it is not asked here.
     const type = isNullAlone && k === 0 ? flechette.struct([]) : fields[k]!.type;
     return { type, data: [batchOf(type, isNullAlone ? { ...built, children: [] } : built)] };
   });

@@ -1,4 +1,5 @@
-// The type of a column that no schema speaks of: told by all of its values, and never by making one of them another.
+// The type of a column that no schema speaks of: told by all of its values, and never by making one
+// of them another.
 
 import { shownName, TableError } from '../format.ts';
 import { textUnfitness, unfit } from './fits.ts';
@@ -89,7 +90,10 @@ export class Guess {
     }
   }
 
-  /** How many values a column of so many rows takes, with those in its lists and objects, and the nulls. */
+  /**
+   * How many values a column of so many rows takes, with those in its lists and objects, and the
+   * nulls.
+   */
   values(length: number): number {
     const items = this.#item?.values(this.#itemCount) ?? 0;
     return [...this.#members.values()].reduce((sum, member) => sum + member.values(length), length + items);

@@ -1,5 +1,6 @@
-// LZ4 into bytes of which it is known beforehand how many they are: frames, as Arrow has them, and single blocks, as Parquet has them. Written
-// here, since the libraries that were looked at write past their output or read past their input without a word.
+// LZ4 into bytes of which it is known beforehand how many they are: frames, as Arrow has them, and
+// single blocks, as Parquet has them. Written here, since the libraries that were looked at write
+// past their output or read past their input without a word.
 
 /** Bytes that are no LZ4, or that become more or fewer bytes than they should. */
 export class BadLz4 extends Error {
@@ -8,7 +9,10 @@ export class BadLz4 extends Error {
 
 const FRAME_MAGIC = 0x184d_2204;
 const FRAME_HEAD_BYTES = 7;
-/** The first of a frame's two bytes of flags: a version, of which there is one, and what else the frame has. */
+/**
+ * The first of a frame's two bytes of flags: a version, of which there is one, and what else the
+ * frame has.
+ */
 const VERSION = { mask: 0xc0, known: 0x40 };
 const HAS_BLOCK_CHECKSUMS = 0x10;
 const HAS_LENGTH = 0x08;
@@ -20,13 +24,17 @@ const BLOCK_HEAD_BYTES = 4;
 /** The bit of a block's length that says that it is not compressed. */
 const STORED = 0x8000_0000;
 
-/** Four bits of a token count so far; what is longer goes on in bytes, of which the last is not this one. */
+/**
+ * Four bits of a token count so far; what is longer goes on in bytes, of which the last is not this
+ * one.
+ */
 const TOKEN_MAX = 15;
 const GOES_ON = 255;
 const MATCH_MIN = 4;
 
 /**
- * Decompresses one frame. Its checksums are passed over, as a table without compression has none: lengths and references are held against what is there.
+ * Decompresses one frame. Its checksums are passed over, as a table without compression has none:
+ * lengths and references are held against what is there.
  *
  * @param length bytes that it becomes, for which memory is taken
  * @throws BadLz4
@@ -78,7 +86,10 @@ function store(block: Uint8Array, target: Uint8Array, at: number): number {
   return at + block.length;
 }
 
-/** Decompresses a block, which may refer to what stands before it in the target; answers where it ends there. */
+/**
+ * Decompresses a block, which may refer to what stands before it in the target; answers where it
+ * ends there.
+ */
 function unfold(block: Uint8Array, target: Uint8Array, at: number): number {
   let from = 0;
   let to = at;

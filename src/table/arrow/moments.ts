@@ -1,5 +1,5 @@
-// Dates, times and timestamps as text (ISO 8601, RFC 3339) and back. They are counted in whole units, never in floating point, and the
-// calendar is the Gregorian one for all time.
+// Dates, times and timestamps as text (ISO 8601, RFC 3339) and back. They are counted in whole
+// units, never in floating point, and the calendar is the Gregorian one for all time.
 
 import { FRACTION_DIGITS, type TimeUnit } from './types.ts';
 
@@ -11,7 +11,10 @@ const CYCLE_DAYS = 146_097n;
 
 const perSecond = (unit: TimeUnit): bigint => 10n ** BigInt(FRACTION_DIGITS[unit]);
 
-/** A number of days since 1 January 1970 as a date. Years outside of 0 to 9999 have a sign and six digits. */
+/**
+ * A number of days since 1 January 1970 as a date. Years outside of 0 to 9999 have a sign and six
+ * digits.
+ */
 export function dateText(days: bigint): string {
   const shifted = days + EPOCH_DAYS;
   const cycle = floorDivide(shifted, CYCLE_DAYS);
@@ -54,7 +57,10 @@ export function timeText(count: bigint, unit: TimeUnit): string | null {
   return unit === 'second' ? clock : `${clock}.${String(fraction).padStart(FRACTION_DIGITS[unit], '0')}`;
 }
 
-/** The units since midnight of a time of day, or null where the text is none, or finer than the unit. */
+/**
+ * The units since midnight of a time of day, or null where the text is none, or finer than the
+ * unit.
+ */
 export function timeCount(text: string, unit: TimeUnit): bigint | null {
   const parts = /^(\d\d):(\d\d):(\d\d)(?:\.(\d+))?$/.exec(text);
   if (parts === null) return null;
@@ -67,14 +73,20 @@ export function timeCount(text: string, unit: TimeUnit): bigint | null {
   return whole + BigInt(fraction.padEnd(digits, '0') || '0');
 }
 
-/** A moment, given as units since 1970, as text: without an offset, or as UTC with a `Z` where its column has a time zone. */
+/**
+ * A moment, given as units since 1970, as text: without an offset, or as UTC with a `Z` where its
+ * column has a time zone.
+ */
 export function timestampText(count: bigint, unit: TimeUnit, hasZone: boolean): string {
   const perDay = DAY_SECONDS * perSecond(unit);
   const days = floorDivide(count, perDay);
   return `${dateText(days)}T${timeText(count - days * perDay, unit)!}${hasZone ? 'Z' : ''}`;
 }
 
-/** The units since 1970 of a moment, or null where the text is none, is finer than the unit, or has an offset where none belongs. */
+/**
+ * The units since 1970 of a moment, or null where the text is none, is finer than the unit, or has
+ * an offset where none belongs.
+ */
 export function timestampCount(text: string, unit: TimeUnit, hasZone: boolean): bigint | null {
   const parts = /^([^T ]+)[T ]([\d:.]+)(Z|[+-]\d\d:\d\d)?$/.exec(text);
   if (parts === null || (parts[3] !== undefined) !== hasZone) return null;

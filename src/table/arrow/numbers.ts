@@ -1,11 +1,17 @@
-// Numbers as text and back without a digit lost: floats of every width, decimals, and integers that no double holds.
+// Numbers as text and back without a digit lost: floats of every width, decimals, and integers that
+// no double holds.
 
-/** A float64 as JSON: the shortest digits that lead back to it, with a point or an exponent, so that a reader takes it for a float. */
+/**
+ * A float64 as JSON: the shortest digits that lead back to it, with a point or an exponent, so that
+ * a reader takes it for a float.
+ */
 export function float64Text(value: number): string {
   return asFloat(Object.is(value, -0) ? '-0' : String(value));
 }
 
-/** A float32 as JSON: the shortest digits that lead back to it when they are rounded to a float32. */
+/**
+ * A float32 as JSON: the shortest digits that lead back to it when they are rounded to a float32.
+ */
 export function float32Text(value: number): string {
   // Zeros are told apart by their sign, which digits do not have.
   if (value === 0) return float64Text(value);
@@ -54,7 +60,10 @@ export function decimalText(units: bigint, scale: number): string {
 /** What an exponent may be at most: beyond it no number that is written here lies. */
 const EXPONENT_MAX = 400;
 
-/** The text of a JSON number as units of the last digit of a scale, or null where it has digits beyond that. */
+/**
+ * The text of a JSON number as units of the last digit of a scale, or null where it has digits
+ * beyond that.
+ */
 export function decimalUnits(text: string, scale: number): bigint | null {
   const parts = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text);
   if (parts === null) return null;
@@ -69,15 +78,19 @@ export function decimalUnits(text: string, scale: number): bigint | null {
   return sign === '-' ? -units : units;
 }
 
-/** The text of a JSON number as an integer, or null where it is none; `5.0` is one, `-0` is none, since no integer has its sign. */
+/**
+ * The text of a JSON number as an integer, or null where it is none; `5.0` is one, `-0` is none,
+ * since no integer has its sign.
+ */
 export function integerOf(text: string): bigint | null {
   const digits = /^(-?\d+)(?:\.0+)?$/.exec(text)?.[1];
   return digits === undefined || digits === '-0' ? null : BigInt(digits);
 }
 
 /**
- * Whether a JSON number may be kept as the double that it is read as: an integer only where it is that double, or has the very digits that the
- * double is written with, as JavaScript writes those from 2^53 to 10^21. Other digits are read as the double next to them, as everywhere.
+ * Whether a JSON number may be kept as the double that it is read as: an integer only where it is
+ * that double, or has the very digits that the double is written with, as JavaScript writes those
+ * from 2^53 to 10^21. Other digits are read as the double next to them, as everywhere.
  */
 export function isDouble(text: string, value: number): boolean {
   return !/^-?\d{16,}$/.test(text) || BigInt(value) === BigInt(text) || String(value) === text;

@@ -1,4 +1,5 @@
-// The schema of an Arrow table, read from its message: the types that can be taken, and by name those that cannot.
+// The schema of an Arrow table, read from its message: the types that can be taken, and by name
+// those that cannot.
 
 import { shownName, TableError } from '../format.ts';
 import { BadFlatbuffer, type FlatTable } from './flatbuffer.ts';
@@ -17,10 +18,16 @@ import {
 
 /** Levels of lists and structs: one less than a JSON row may have, which is a level itself. */
 const DEPTH_MAX = 60;
-/** A description of a field has 16 bytes and more, so this many bytes cannot describe more fields by honest means. */
+/**
+ * A description of a field has 16 bytes and more, so this many bytes cannot describe more fields by
+ * honest means.
+ */
 const BYTES_PER_FIELD = 8;
 
-/** Types by their number in the format (`Type` in Schema.fbs), where they have no honest form in JSON, and what to do about it. */
+/**
+ * Types by their number in the format (`Type` in Schema.fbs), where they have no honest form in
+ * JSON, and what to do about it.
+ */
 const REFUSED: Readonly<Record<number, string>> = {
   4: 'binary, which JSON has no form for; send it as text, such as base64',
   11: 'an interval, which has no one form in JSON; send text',
@@ -43,7 +50,8 @@ const LIST_LAYOUTS: Readonly<Record<number, ListType['layout']>> = {
 /**
  * Reads a schema.
  *
- * @throws TableError for a column of a type that has no honest form in JSON or two columns of one name
+ * @throws TableError for a column of a type that has no honest form in JSON or two columns of one
+ *   name
  */
 export function readSchema({ header, headerBytes }: ArrowMessage): ArrowSchema {
   return wellFormed(() => {

@@ -1,5 +1,6 @@
-// An Arrow stream as a row of messages: a schema, dictionaries and batches of rows, and the mark that says it is whole. A file (also called
-// Feather) has the messages too, and a footer that says which schema they have and where each of them starts.
+// An Arrow stream as a row of messages: a schema, dictionaries and batches of rows, and the mark
+// that says it is whole. A file (also called Feather) has the messages too, and a footer that says
+// which schema they have and where each of them starts.
 
 import { plainBytes } from '../bytes.ts';
 import { TableError } from '../format.ts';
@@ -21,11 +22,15 @@ const VERSION_MIN = 3;
 const FILE_MAGIC = [0x41, 0x52, 0x52, 0x4f, 0x57, 0x31];
 const FILE_HEAD_BYTES = 8;
 const FOOTER_LENGTH_BYTES = 4;
-/** A block of a footer is three numbers of 64 bits: where a message starts, and the lengths of its two parts, which it says itself. */
+/**
+ * A block of a footer is three numbers of 64 bits: where a message starts, and the lengths of its
+ * two parts, which it says itself.
+ */
 const WORDS_PER_BLOCK = 3;
 
 /**
- * The messages of a stream, or of a file, in their order: the schema first, and in a file every dictionary before the rows.
+ * The messages of a stream, or of a file, in their order: the schema first, and in a file every
+ * dictionary before the rows.
  *
  * @throws TableError for bytes that are neither, or not all of one
  */
@@ -63,7 +68,8 @@ function readFile(bytes: Uint8Array): ArrowMessage[] {
     if (message.kind !== kind) throw broken(`its footer names a message at byte ${start + 1} as what it is not`);
     return message;
   });
-  // A footer that was damaged may name fewer than there are, and part of a table would pass for all of it.
+  // A footer that was damaged may name fewer than there are, and part of a table would pass for all
+  // of it.
   if ([...messages.values()].some(({ kind }) => kind !== 'schema'))
     throw broken('its footer does not name every part of it');
   return [footer.schema, ...named];
@@ -95,7 +101,10 @@ function readFooter(bytes: Uint8Array): FileFooter {
   }, 'its footer cannot be read');
 }
 
-/** The messages of a file by where they start. What is empty among them is the mark of their end, or what a writer has filled up with. */
+/**
+ * The messages of a file by where they start. What is empty among them is the mark of their end, or
+ * what a writer has filled up with.
+ */
 function messagesBefore(bytes: Uint8Array, { start: end, blocks }: FileFooter): Map<number, ArrowMessage> {
   const messages = new Map<number, ArrowMessage>();
   const body = bytes.subarray(0, end);
@@ -112,8 +121,9 @@ function messagesBefore(bytes: Uint8Array, { start: end, blocks }: FileFooter): 
 }
 
 /**
- * Where the messages of a file start. Polars 2 writes its schema there as it is, without the length and the mark of a message, and the footer
- * has it too: then it is the first place that looks like a message, if the footer names it or names none.
+ * Where the messages of a file start. Polars 2 writes its schema there as it is, without the length
+ * and the mark of a message, and the footer has it too: then it is the first place that looks like
+ * a message, if the footer names it or names none.
  */
 function firstMessage(body: Uint8Array, starts: readonly number[]): number {
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);

@@ -18,11 +18,15 @@ export interface ArrowLines {
   readonly columns: readonly string[];
 }
 
-/** Longest table as JSON Lines, in bytes, where nobody says another. A dictionary's value is written once in Arrow and as often as it stands in JSON Lines, so few bytes could become very many. */
+/**
+ * Longest table as JSON Lines, in bytes, where nobody says another. A dictionary's value is written
+ * once in Arrow and as often as it stands in JSON Lines, so few bytes could become very many.
+ */
 const LINES_BYTES_MAX = 1_024 * 1_024 * 1_024;
 /**
- * Most bytes that what is compressed in a table may become: as many as a server takes of one that is not (`limits.tableBytes` unless it is
- * told), since both are held. A few kilobytes could become gigabytes.
+ * Most bytes that what is compressed in a table may become: as many as a server takes of one that
+ * is not (`limits.tableBytes` unless it is told), since both are held. A few kilobytes could become
+ * gigabytes.
  */
 const DECOMPRESSED_BYTES_MAX = 256 * 1_024 * 1_024;
 /** Rows that may take no bytes at all, as those do of columns that are null throughout. */
@@ -33,8 +37,9 @@ const PIECE_CHARS = 65_536;
 /**
  * Reads an Arrow stream, or file.
  *
- * @throws TableError for bytes that are none, or not all of one, for columns and values that have no honest form in JSON (binary, NaN,
- * infinities), and for a table of more than `linesBytesMax` as JSON Lines, or whose compressed buffers become more than 256 MiB
+ * @throws TableError for bytes that are none, or not all of one, for columns and values that have
+ *   no honest form in JSON (binary, NaN, infinities), and for a table of more than `linesBytesMax`
+ *   as JSON Lines, or whose compressed buffers become more than 256 MiB
  */
 export function arrowToLines(bytes: Uint8Array, linesBytesMax = LINES_BYTES_MAX): ArrowLines {
   const table = openArrow(bytes, linesBytesMax);

@@ -1,4 +1,5 @@
-// The types of Arrow columns, as far as they have an honest form in JSON. What has none is refused where a schema is read.
+// The types of Arrow columns, as far as they have an honest form in JSON. What has none is refused
+// where a schema is read.
 
 /** How a second is counted in times, timestamps and durations. */
 export type TimeUnit = 'second' | 'millisecond' | 'microsecond' | 'nanosecond';
@@ -71,7 +72,10 @@ export type ArrowType =
 /** A type of a kind. */
 export type TypeOf<Kind extends ArrowType['kind']> = Extract<ArrowType, { readonly kind: Kind }>;
 
-/** Notes that programs keep beside a column or a table (Polars the categories of an enumeration, pandas its index). */
+/**
+ * Notes that programs keep beside a column or a table (Polars the categories of an enumeration,
+ * pandas its index).
+ */
 export type Notes = ReadonlyMap<string, string>;
 
 /** A column, or a part of a nested one. */

@@ -1,4 +1,5 @@
-// The values of JSON Lines with nothing lost: numbers stay the text that they are until a type for them is known.
+// The values of JSON Lines with nothing lost: numbers stay the text that they are until a type for
+// them is known.
 import type { TableIndex } from '../codec.ts';
 import { nameOf, openNames } from '../json/names.ts';
 import { OPEN_BRACE, openScan, scanObject } from '../json/scan.ts';
@@ -36,7 +37,9 @@ export function valueOf(text: string): Value {
   }
 }
 
-/** Browsers of before 2025 do not say what stood there; then a number has the digits of its double. */
+/**
+ * Browsers of before 2025 do not say what stood there; then a number has the digits of its double.
+ */
 function keepDigits(_: string, value: unknown, context?: { readonly source?: string }): unknown {
   return typeof value === 'number' ? new Digits(context?.source ?? String(value)) : value;
 }
@@ -53,7 +56,10 @@ export interface IndexedLines {
   readonly index: TableIndex;
 }
 
-/** Told of the value of a column in a row; rows count from 0, and rows without the column are left out. */
+/**
+ * Told of the value of a column in a row; rows count from 0, and rows without the column are left
+ * out.
+ */
 export type VisitCell = (value: Value, row: number) => void;
 
 /** Reads the columns that somebody visits. */

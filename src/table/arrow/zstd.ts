@@ -1,4 +1,5 @@
-// ZSTD is the runtime's own. It is asked for and not imported: browsers load what reads Arrow as well, and have none.
+// ZSTD is the runtime's own. It is asked for and not imported: browsers load what reads Arrow as
+// well, and have none.
 
 import { plainBytes } from '../bytes.ts';
 
@@ -13,8 +14,8 @@ export class NoZstd extends Error {
 }
 
 /**
- * Most bytes that may be looked back on, as powers of 2: a frame names how many, and as much memory is taken. Every frame may have 8 MiB
- * (RFC 8878), and no frame needs more than it becomes.
+ * Most bytes that may be looked back on, as powers of 2: a frame names how many, and as much memory
+ * is taken. Every frame may have 8 MiB (RFC 8878), and no frame needs more than it becomes.
  */
 const WINDOW_LOG = { min: 23, max: 30 } as const;
 /** Node takes no shorter one. */

@@ -1,4 +1,5 @@
-// CSV tables (RFC 4180). How rows are read and refused: csv-scan.ts; blank lines: csv-index.ts; merging: csv-merge.ts.
+// CSV tables (RFC 4180). How rows are read and refused: csv-scan.ts; blank lines: csv-index.ts;
+// merging: csv-merge.ts.
 import type { Row, TableCodec } from '../codec.ts';
 import { encodeCsv } from './field.ts';
 import { valueText } from './header.ts';

@@ -13,8 +13,9 @@ const SPACE_OR_LESS = 0x20;
 const BYTE_ORDER_MARK = 0xfeff;
 
 /**
- * A text as one CSV value. Besides commas, quotes and line ends, blanks at either side get quotes, because some readers trim
- * them, and so does a byte order mark in front, because in the first name it would be taken for the file's.
+ * A text as one CSV value. Besides commas, quotes and line ends, blanks at either side get quotes,
+ * because some readers trim them, and so does a byte order mark in front, because in the first name
+ * it would be taken for the file's.
  */
 export function csvField(text: string): string {
   return text === '' || (!wouldBeTrimmed(text) && !NEEDS_QUOTES.test(text)) ? text : quoted(text);
@@ -28,20 +29,29 @@ function wouldBeTrimmed(text: string): boolean {
   return first <= SPACE_OR_LESS || first === BYTE_ORDER_MARK || text.charCodeAt(text.length - 1) <= SPACE_OR_LESS;
 }
 
-/** One line of a CSV table, without its line end. A lone empty value is written `""`: a blank line would not be a row. */
+/**
+ * One line of a CSV table, without its line end. A lone empty value is written `""`: a blank line
+ * would not be a row.
+ */
 export function csvLine(texts: readonly string[]): string {
   const line = texts.map(csvField).join(',');
   return line === '' ? '""' : line;
 }
 
-/** The header line of a CSV table, without its line end. Names that a reader would take for values, or for a line of another separator, get quotes. */
+/**
+ * The header line of a CSV table, without its line end. Names that a reader would take for values,
+ * or for a line of another separator, get quotes.
+ */
 export const csvHeaderLine = (names: readonly string[]): string =>
   mayBeMistaken(names) ? names.map(quoted).join(',') : csvLine(names);
 
 // Text is turned into bytes this many characters at a time: fewer cost calls, more cost memory.
 const BATCH_CHARS = 32_768;
 
-/** Rows as a CSV table with LF line ends. Without `columns`, the header is the keys of all rows in the order first seen. */
+/**
+ * Rows as a CSV table with LF line ends. Without `columns`, the header is the keys of all rows in
+ * the order first seen.
+ */
 export function encodeCsv(rows: readonly Row[], columns: readonly string[] | null): Uint8Array<ArrayBuffer> {
   const names = columns ?? columnsOf(rows);
   if (names.length === 0 && rows.length === 0) return new Uint8Array(0);
@@ -60,7 +70,10 @@ export function encodeCsv(rows: readonly Row[], columns: readonly string[] | nul
   return finishBytes(writer);
 }
 
-/** As `csvLine`, of a row's own values. Nearly every value is text that stands as it is, which is found out at once. */
+/**
+ * As `csvLine`, of a row's own values. Nearly every value is text that stands as it is, which is
+ * found out at once.
+ */
 function rowLine(record: Row, names: readonly string[], row: number): string {
   let line = '';
   for (let k = 0; k < names.length; k += 1) {

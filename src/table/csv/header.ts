@@ -17,12 +17,18 @@ export interface CsvHeader {
   readonly bodyStart: number;
 }
 
-/** Reads the header line, after byte order marks and blank lines. Where it is the same as `known`'s, the names are taken over unread. */
+/**
+ * Reads the header line, after byte order marks and blank lines. Where it is the same as `known`'s,
+ * the names are taken over unread.
+ */
 export function readHeader(bytes: Uint8Array, known: CsvHeader | null = null): CsvHeader {
   return readFirstHeader(bytes, false, known)!;
 }
 
-/** As `readHeader`, of the first bytes of a table: null where it goes on after them, and the header is not whole yet. */
+/**
+ * As `readHeader`, of the first bytes of a table: null where it goes on after them, and the header
+ * is not whole yet.
+ */
 export function readFirstHeader(bytes: Uint8Array, goesOn: boolean, known: CsvHeader | null = null): CsvHeader | null {
   const start = skipToHeader(bytes);
   if (start === bytes.length) {
@@ -86,8 +92,9 @@ export function valueText(cursor: CsvCursor, window: TextWindow, k: number): str
 }
 
 /**
- * Names that are empty or there twice are a TableError: rows are objects, and one of two equal names would be lost. So are
- * names UTF-8 text cannot hold. `line` is the header's, or null where there is no text yet.
+ * Names that are empty or there twice are a TableError: rows are objects, and one of two equal
+ * names would be lost. So are names UTF-8 text cannot hold. `line` is the header's, or null where
+ * there is no text yet.
  */
 export function checkNames(columns: readonly string[], line: number | null): void {
   const seen = new Set<string>();

@@ -1,8 +1,9 @@
 // Where the rows of a CSV table stand, and pieces of it as tables of their own.
 //
-// Blank lines: after the last row, before the header, and anywhere in a table of several columns they are ignored. Inside a
-// table of one column a blank line is an empty value, as RFC 4180 has it; copies write it as `""`, because most readers take
-// a blank line for no row at all, and a chunk may end with it.
+// Blank lines: after the last row, before the header, and anywhere in a table of several columns
+// they are ignored. Inside a table of one column a blank line is an empty value, as RFC 4180 has
+// it; copies write it as `""`, because most readers take a blank line for no row at all, and a
+// chunk may end with it.
 import { CR, finishBytes, LF, openWriter, utf8, writeAll, writeBytes, type ByteWriter } from '../bytes.ts';
 import { type FoundRows, type PiecePlace, type TableIndex, WHOLE } from '../codec.ts';
 import { readHeader, type CsvHeader } from './header.ts';
@@ -18,7 +19,10 @@ export function indexCsvBody(bytes: Uint8Array, header: CsvHeader): TableIndex {
   return { format: 'csv', rows: spans.length / 2, columns, header: { start, end: bodyStart }, spans };
 }
 
-/** The rows of bytes that hold no header, from `from` on; blank lines that no row follows are left for the next piece. */
+/**
+ * The rows of bytes that hold no header, from `from` on; blank lines that no row follows are left
+ * for the next piece.
+ */
 export function findCsvRows(bytes: Uint8Array, from: number, columns: number, place: PiecePlace): FoundRows {
   const spans = openSpans(bytes.length);
   const cursor = openCursor(bytes, from, 0);
@@ -70,7 +74,9 @@ export function sliceCsv(bytes: Uint8Array, index: TableIndex, from: number, to:
 
 const EMPTY_VALUE = utf8('""');
 
-/** Appends rows of a table of so many columns, byte for byte, without the blank lines between them. */
+/**
+ * Appends rows of a table of so many columns, byte for byte, without the blank lines between them.
+ */
 export function writeCsvRows(writer: ByteWriter, rows: SomeRows, columns: number | undefined): void {
   if (columns !== 1) {
     writeSpans(writer, rows);

@@ -1,5 +1,6 @@
-// What a table that came as CSV seems to be, where it is not what CSV is here (commas, a header line, UTF-8): it would be read as one column, or its
-// first row as names, and nobody would be told.
+// What a table that came as CSV seems to be, where it is not what CSV is here (commas, a header
+// line, UTF-8): it would be read as one column, or its first row as names, and nobody would be
+// told.
 
 import { LF, plainBytes } from '../bytes.ts';
 import { type CsvHeader, readFirstHeader, valueText } from './header.ts';
@@ -11,17 +12,24 @@ import { openWindow } from '../text-window.ts';
 /** Rows that `checkLook` needs at most: the first ones may be blank. */
 export const LOOKED_AT_ROWS = 8;
 
-/** A name that may make another line of a header: a remark, the separators of others, a number that is no whole one. */
+/**
+ * A name that may make another line of a header: a remark, the separators of others, a number that
+ * is no whole one.
+ */
 const ODD_NAME = /^#.*\s|^##|[;\t|]|^\s*[-+]?(?:\d*\.\d*|\d+[eE].*)\s*$|^\s*[-+]\d/;
 
-/** Whether names of columns, written without quotes, would be taken for something else than a header, whatever the row below. */
+/**
+ * Whether names of columns, written without quotes, would be taken for something else than a
+ * header, whatever the row below.
+ */
 export const mayBeMistaken = (columns: readonly string[]): boolean =>
   columns.some((name) => ODD_NAME.test(name)) ||
   (columns.length === 1 && columns[0]!.includes(' ')) ||
   !areInOrder(columns.filter((name) => WHOLE.test(name)).map(Number));
 
 /**
- * Refuses a table whose beginning is plainly no CSV with a header line. Names in quotes are taken as they stand.
+ * Refuses a table whose beginning is plainly no CSV with a header line. Names in quotes are taken
+ * as they stand.
  *
  * @param start the header line, and the first rows where there are some
  * @throws TableError that says what the table seems to be, and what to do
@@ -44,7 +52,10 @@ interface FirstRow {
   readonly values: readonly string[] | null;
 }
 
-/** The first row that is not blank; null where there is none, and for one that cannot be read: whoever reads the table says so. */
+/**
+ * The first row that is not blank; null where there is none, and for one that cannot be read:
+ * whoever reads the table says so.
+ */
 function firstRow(start: Uint8Array, from: number, columns: number): FirstRow | null {
   const cursor = openCursor(start, from, columns);
   cursor.goesOn = true;
@@ -83,8 +94,9 @@ function seemsSeparated(header: string, row: string, columns: readonly string[])
 }
 
 /**
- * Names that are numbers are years, quantiles or wavelengths, which go up or down, or they are no names. In a row they stand where the row below has
- * numbers as well, and a text beside them may be the same in both.
+ * Names that are numbers are years, quantiles or wavelengths, which go up or down, or they are no
+ * names. In a row they stand where the row below has numbers as well, and a text beside them may be
+ * the same in both.
  */
 function seemsRow(names: readonly string[], row: FirstRow | null): string | null {
   const numbers = names.filter(isNumber);
@@ -119,11 +131,15 @@ const WHOLE = /^\d+$/;
 
 const isNumber = (text: string): boolean => NUMBER.test(text);
 
-/** How much of a table `checkBeginning` needs, in bytes: the header line and a row, where they are not very long. */
+/**
+ * How much of a table `checkBeginning` needs, in bytes: the header line and a row, where they are
+ * not very long.
+ */
 export const BEGINNING_BYTES = 64 * 1_024;
 
 /**
- * As `checkLook`, of a table that nobody has read. A header that cannot be read is left to the reader of the table, who says so.
+ * As `checkLook`, of a table that nobody has read. A header that cannot be read is left to the
+ * reader of the table, who says so.
  *
  * @param given its bytes, or `BEGINNING_BYTES` of them
  */
@@ -142,7 +158,10 @@ function headerOrNull(beginning: Uint8Array, goesOn: boolean): CsvHeader | null 
   }
 }
 
-/** What may be the matter with a row that has another number of values than the header, told by the row; empty where nothing is seen. */
+/**
+ * What may be the matter with a row that has another number of values than the header, told by the
+ * row; empty where nothing is seen.
+ */
 export function hintOfRow(line: Uint8Array, values: number, columns: number): string {
   const text = new TextDecoder().decode(line.subarray(0, LOOKED_AT));
   const separator = otherSeparator(text);
@@ -160,7 +179,9 @@ const LOOKED_AT = 4_096;
 /** Two values that would be one number. */
 const DECIMAL_COMMAS = /(?:^|,)-?\d+,\d+(?=,|$)/;
 
-/** Parameters of `text/csv` that say what this reader does not do; the words for the first, or null. */
+/**
+ * Parameters of `text/csv` that say what this reader does not do; the words for the first, or null.
+ */
 export function unreadParameter(contentType: string): string | null {
   for (const { name, value } of parametersOf(contentType)) {
     const shown = `${name}=${value.slice(0, 40)}`;

@@ -1,4 +1,5 @@
-// Merging CSV tables. Where every part has the same header this is concatenation; the bytes of values are never rewritten.
+// Merging CSV tables. Where every part has the same header this is concatenation; the bytes of
+// values are never rewritten.
 import {
   assertRoom,
   COMMA,
@@ -125,7 +126,10 @@ function writePart(writer: ByteWriter, plan: CsvPlan, part: CsvPart): void {
   else writeMapped(writer, plan, part, suffix);
 }
 
-/** What comes after the columns of every row of a part: the error column, where there is one, and the line end. */
+/**
+ * What comes after the columns of every row of a part: the error column, where there is one, and
+ * the line end.
+ */
 function rowSuffix(plan: CsvPlan, error: string | null): Uint8Array {
   const writer = openWriter(64);
   if (plan.withErrors && plan.columns.length > 0) writeByte(writer, COMMA);
@@ -146,7 +150,10 @@ function writeExtended(writer: ByteWriter, part: CsvPart, suffix: Uint8Array): v
   }
 }
 
-/** Rows that have other columns, or the same in another order: the bytes of each value go where its column is. */
+/**
+ * Rows that have other columns, or the same in another order: the bytes of each value go where its
+ * column is.
+ */
 function writeMapped(writer: ByteWriter, plan: CsvPlan, part: CsvPart, suffix: Uint8Array): void {
   const sources = sourcesOf(plan, part.header.columns);
   const cursor = openCursor(part.bytes, 0, part.header.columns.length);

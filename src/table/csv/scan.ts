@@ -1,13 +1,17 @@
 // Reads CSV (RFC 4180) row by row out of bytes; everything that reads CSV reads it through here.
 //
-// Where programs read the same bytes alike, so does this: lines end in LF or CRLF, also mixed; a quote inside a value that
-// does not start with one is text. Where they do not, the table is refused, since a row would shift or split in one of them:
-// a carriage return alone, text after a closing quote, NUL, bytes that are not UTF-8.
+// Where programs read the same bytes alike, so does this: lines end in LF or CRLF, also mixed; a
+// quote inside a value that does not start with one is text. Where they do not, the table is
+// refused, since a row would shift or split in one of them: a carriage return alone, text after a
+// closing quote, NUL, bytes that are not UTF-8.
 import { COMMA, CR, LF, lineAt, NUL, QUOTE, utf8End } from '../bytes.ts';
 import { SEPARATED_BY_COMMAS, separatorAt } from './separators.ts';
 import { TableError } from '../format.ts';
 
-/** A place in a CSV table, and the row read last. Value k of it is bytes[valueStart, valueEnd), quotes included. */
+/**
+ * A place in a CSV table, and the row read last. Value k of it is bytes[valueStart, valueEnd),
+ * quotes included.
+ */
 export interface CsvCursor {
   readonly bytes: Uint8Array;
   /** Where the next row starts. */
@@ -16,7 +20,10 @@ export interface CsvCursor {
   row: number;
   /** Lines of the table that stand before the bytes. Only errors say it. */
   linesBefore: number;
-  /** Whether the table goes on after the bytes. They end with a line feed then, which may stand within quotes. */
+  /**
+   * Whether the table goes on after the bytes. They end with a line feed then, which may stand
+   * within quotes.
+   */
   goesOn: boolean;
   /** The row read last: where it starts, and where it ends without its line end. */
   start: number;
@@ -70,8 +77,9 @@ INSIDE[QUOTE] = STOP;
 INSIDE[NUL] = ZERO;
 
 /**
- * Reads the row at `cursor.pos`, which must lie before the end of the bytes. A blank line is a row of one empty value.
- * False where the row does not end within the bytes and the table goes on after them: then nothing but `start` is known of it.
+ * Reads the row at `cursor.pos`, which must lie before the end of the bytes. A blank line is a row
+ * of one empty value. False where the row does not end within the bytes and the table goes on after
+ * them: then nothing but `start` is known of it.
  */
 export function readRow(cursor: CsvCursor): boolean {
   const { bytes, bounds } = cursor;
@@ -114,7 +122,10 @@ function plainEnd(cursor: CsvCursor, start: number): number {
   return size;
 }
 
-/** The comma, line end or end of bytes after the closing quote of the value whose opening quote is at `start`; or UNFINISHED. */
+/**
+ * The comma, line end or end of bytes after the closing quote of the value whose opening quote is
+ * at `start`; or UNFINISHED.
+ */
 function quotedEnd(cursor: CsvCursor, start: number): number {
   const { bytes } = cursor;
   const size = bytes.length;

@@ -20,8 +20,9 @@ export function otherSeparator(line: string): string | null {
 }
 
 /**
- * Which other separator a table has whose lines have commas as well, as `id;price, EUR` over `1;2,5`: one that both lines have as often, where no
- * comma of the header separates two names. Null for none, and for lines with quotes.
+ * Which other separator a table has whose lines have commas as well, as `id;price, EUR` over
+ * `1;2,5`: one that both lines have as often, where no comma of the header separates two names.
+ * Null for none, and for lines with quotes.
  */
 export function separatorBesideCommas(header: string, row: string): string | null {
   if (`${header}${row}`.includes('"')) return null;
@@ -35,7 +36,10 @@ export function separatorBesideCommas(header: string, row: string): string | nul
   return found?.[1] ?? null;
 }
 
-/** Whether a line of names and one of values are both separated by blanks: as many numbers as names, and more than one. */
+/**
+ * Whether a line of names and one of values are both separated by blanks: as many numbers as names,
+ * and more than one.
+ */
 export function isSeparatedByBlanks(header: string, row: string): boolean {
   const [names, values] = [header, row].map((line) => line.trim().split(/ +/));
   return names!.length > 1 && values!.length === names!.length && values!.every((value) => NUMBER.test(value));

@@ -1,4 +1,5 @@
-// JSON records: an array of objects, or {"instances": [...]} as prediction servers take it. What is written is always an array.
+// JSON records: an array of objects, or {"instances": [...]} as prediction servers take it. What is
+// written is always an array.
 import {
   afterByteOrderMark,
   COMMA,
@@ -45,7 +46,10 @@ export function isJsonTable(bytes: Uint8Array): boolean {
   return bytes[firstInk(bytes)] === OPEN_BRACKET || namesInstances(bytes);
 }
 
-/** Whether JSON is an object whose first name is `instances`; where it has another, it is something else, or not a table. */
+/**
+ * Whether JSON is an object whose first name is `instances`; where it has another, it is something
+ * else, or not a table.
+ */
 export function namesInstances(bytes: Uint8Array): boolean {
   const brace = firstInk(bytes);
   return bytes[brace] === OPEN_BRACE && startsWithBytes(bytes, firstInk(bytes, brace + 1), INSTANCES_NAME);
@@ -56,7 +60,8 @@ const firstInk = (bytes: Uint8Array, from = afterByteOrderMark(bytes)): number =
 const INSTANCES = 'instances';
 const INSTANCES_NAME = utf8(`"${INSTANCES}"`);
 const WANTED = 'send an array of objects, [{"column": value, ...}, ...]';
-// In {"instances": [{...}]} the row's object is level 1, as in an array, so the wrapping object is level -1.
+// In {"instances": [{...}]} the row's object is level 1, as in an array, so the wrapping object is
+// level -1.
 const WRAPPER_DEPTH = -1;
 
 function indexJson(bytes: Uint8Array, visit: VisitMember | null): TableIndex {

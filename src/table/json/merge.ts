@@ -1,4 +1,5 @@
-// Merging JSON Lines and JSON records: rows keep their bytes; a reason is spliced in before the closing brace where rows failed.
+// Merging JSON Lines and JSON records: rows keep their bytes; a reason is spliced in before the
+// closing brace where rows failed.
 import {
   COMMA,
   CR,
@@ -102,7 +103,10 @@ interface RowWriter {
   readonly start: () => void;
 }
 
-/** What a failed row is written with, and where the row being read has its values; made once, as parts may be single rows. */
+/**
+ * What a failed row is written with, and where the row being read has its values; made once, as
+ * parts may be single rows.
+ */
 interface FailedPlan {
   readonly places: ReadonlyMap<string, number>;
   readonly labels: readonly Uint8Array[];
@@ -149,7 +153,10 @@ function lastInk(bytes: Uint8Array, from: number): number {
   return at;
 }
 
-/** Failed rows: the output's columns, with the bytes of the input's value where it has one and null elsewhere, and the reason. */
+/**
+ * Failed rows: the output's columns, with the bytes of the input's value where it has one and null
+ * elsewhere, and the reason.
+ */
 function writeFailed({ writer, start }: RowWriter, { bytes, index, error }: JsonPart, plan: FailedPlan): void {
   const suffix = utf8(`${JSON.stringify(ERROR_COLUMN)}:${JSON.stringify(error)}}`);
   for (let row = 0; row < index.rows; row += 1) {

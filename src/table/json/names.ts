@@ -1,4 +1,5 @@
-// The names in JSON objects, decoded once: rows of one table name their columns in the same order, nearly always.
+// The names in JSON objects, decoded once: rows of one table name their columns in the same order,
+// nearly always.
 import { BACKSLASH, QUOTE, startsWithBytes } from '../bytes.ts';
 import { COLUMNS_MAX } from '../codec.ts';
 import { shownName, TableError } from '../format.ts';
@@ -35,14 +36,19 @@ function remember(memory: NameMemory, position: number, name: string, raw: Uint8
   return name;
 }
 
-/** Whether a name stands at a place. A name ends with its quote, so no name is the start of another. */
+/**
+ * Whether a name stands at a place. A name ends with its quote, so no name is the start of another.
+ */
 function isThere(bytes: Uint8Array, nameStart: number, name: string, raw: Uint8Array | null): boolean {
   if (raw !== null) return startsWithBytes(bytes, nameStart, raw);
   for (let at = 0; at < name.length; at += 1) if (bytes[nameStart + 1 + at] !== name.charCodeAt(at)) return false;
   return bytes[nameStart + 1 + name.length] === QUOTE;
 }
 
-/** Longest name, with its quotes, that is put together by hand, in bytes: to ask a decoder costs more than a short name. */
+/**
+ * Longest name, with its quotes, that is put together by hand, in bytes: to ask a decoder costs
+ * more than a short name.
+ */
 const BY_HAND_MAX = 32;
 const FIRST_PRINTED = 0x20;
 const LAST_PRINTED = 0x7e;
@@ -59,7 +65,10 @@ function plainName(bytes: Uint8Array, nameStart: number, nameEnd: number): strin
   return name;
 }
 
-/** A row has a name more than once, so that one of two values would be lost. Who scans the row knows where it stands, and says so. */
+/**
+ * A row has a name more than once, so that one of two values would be lost. Who scans the row knows
+ * where it stands, and says so.
+ */
 export class NameTwice extends Error {
   override readonly name = 'NameTwice';
   readonly column: string;
@@ -77,7 +86,8 @@ interface GatheredName {
 }
 
 /**
- * Adds the names in the rows of some bytes to those of the table, in the order first met: a row need not have every column.
+ * Adds the names in the rows of some bytes to those of the table, in the order first met: a row
+ * need not have every column.
  *
  * @throws TableError, from the visit, where there are more than a table may have, and NameTwice
  */
@@ -109,5 +119,8 @@ export function gatherNames(bytes: Uint8Array, names: Set<string>): VisitMember 
   };
 }
 
-/** Gathered names as the columns of a table; null where there are none, as nothing is known of them then. */
+/**
+ * Gathered names as the columns of a table; null where there are none, as nothing is known of them
+ * then.
+ */
 export const columnsOf = (names: ReadonlySet<string>): readonly string[] | null => (names.size > 0 ? [...names] : null);

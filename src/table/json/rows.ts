@@ -11,7 +11,10 @@ import { checkRow, jsonText, ownValue } from '../value-text.ts';
 export interface JsonFrame {
   readonly open: string;
   readonly between: string;
-  /** Bytes between the spans of two rows that nothing but `between` separates; a line's span includes its line end. */
+  /**
+   * Bytes between the spans of two rows that nothing but `between` separates; a line's span
+   * includes its line end.
+   */
   readonly gap: number;
   /** Only where there is at least one row. */
   readonly afterLast: string;
@@ -24,7 +27,9 @@ export const LINES: JsonFrame = { open: '', between: '\n', gap: 0, afterLast: '\
 /** JSON records. */
 export const RECORDS: JsonFrame = { open: '[', between: ',', gap: 1, afterLast: '', close: ']' };
 
-/** The index of a table with the names of all its rows for columns: a row need not have every one. */
+/**
+ * The index of a table with the names of all its rows for columns: a row need not have every one.
+ */
 export function indexWithColumns(
   bytes: Uint8Array,
   index: (bytes: Uint8Array, visit: VisitMember) => TableIndex,
@@ -33,7 +38,9 @@ export function indexWithColumns(
   return { ...index(bytes, gatherNames(bytes, names)), columns: columnsOf(names) };
 }
 
-/** Where the text of a row ends: the span of a line includes the line feed, which is the frame's. */
+/**
+ * Where the text of a row ends: the span of a line includes the line feed, which is the frame's.
+ */
 export function rowEnd(bytes: Uint8Array, spans: Uint32Array, row: number): number {
   const end = endOf(spans, row);
   return bytes[end - 1] === LF ? end - 1 : end;
@@ -50,7 +57,10 @@ export function writeJsonRows(writer: ByteWriter, { bytes, spans, from, to }: So
   }
 }
 
-/** The rows of a table that was checked. Numbers become doubles here, as in every JSON reader; their text is only in the bytes. */
+/**
+ * The rows of a table that was checked. Numbers become doubles here, as in every JSON reader; their
+ * text is only in the bytes.
+ */
 export function decodeJsonRows(bytes: Uint8Array, index: TableIndex): Row[] {
   const { spans } = index;
   const rows: Row[] = [];

@@ -1,6 +1,8 @@
-// Checks JSON (RFC 8259) in bytes and finds where values end, without making them: numbers of any size stay what they are.
+// Checks JSON (RFC 8259) in bytes and finds where values end, without making them: numbers of any
+// size stay what they are.
 //
-// Every function takes the offset of a first byte and gives the offset after the last, or FAILED with the reason in the scan.
+// Every function takes the offset of a first byte and gives the offset after the last, or FAILED
+// with the reason in the scan.
 import { BACKSLASH, COMMA, CR, LF, QUOTE, SPACE, TAB, utf8End } from '../bytes.ts';
 
 /** Bytes [.., end) being checked, and what was found wrong with them. */
@@ -24,7 +26,8 @@ export const FAILED = -1;
 
 /**
  * Levels of objects and arrays in a row, the row's own object included.
- * Rows of tables are flat or nearly so, and readers with a stack per level must be safe with what is passed on to them.
+ * Rows of tables are flat or nearly so, and readers with a stack per level must be safe with what
+ * is passed on to them.
  */
 export const DEPTH_MAX = 64;
 
@@ -38,7 +41,10 @@ export interface Member {
   valueEnd: number;
 }
 
-/** Told of each member of an object. The member is only good during the call: the next one is written over it. */
+/**
+ * Told of each member of an object. The member is only good during the call: the next one is
+ * written over it.
+ */
 export type VisitMember = (member: Readonly<Member>) => void;
 
 export const OPEN_BRACE = 0x7b;

@@ -4,8 +4,9 @@ import { afterByteOrderMark, LF, lineAt } from '../bytes.ts';
 import { FAILED, openScan, scanValue, skipSpace } from './scan.ts';
 
 /**
- * What keeps bytes from being one JSON value, with the place, as the end of a sentence: `a value is missing (line 1, column 10)`; null where
- * nothing does. A byte order mark in front of it is none of its text.
+ * What keeps bytes from being one JSON value, with the place, as the end of a sentence: `a value is
+ * missing (line 1, column 10)`; null where nothing does. A byte order mark in front of it is none
+ * of its text.
  *
  * @param depth level that the value has within another one: 1 for none
  */

@@ -23,7 +23,10 @@ import { startCommand } from '../command.ts';
 
 const BYTES = Buffer.alloc(50_000, 'payload ');
 
-/** A data folder that a server has worked in, with a run in every state, and payloads in the ledger and beside it. */
+/**
+ * A data folder that a server has worked in, with a run in every state, and payloads in the ledger
+ * and beside it.
+ */
 interface Store {
   readonly data: string;
   readonly large: RunId;

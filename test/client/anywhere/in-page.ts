@@ -1,4 +1,5 @@
-// The walk in a page: told to the server that the page came from. A page reads no file of its machine, and is given the operator's token.
+// The walk in a page: told to the server that the page came from. A page reads no file of its
+// machine, and is given the operator's token.
 
 import { walk } from './walk.ts';
 

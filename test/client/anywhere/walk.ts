@@ -1,4 +1,5 @@
-// What a caller does with the client, told as plain data: every runtime is asked for it, and must tell the same.
+// What a caller does with the client, told as plain data: every runtime is asked for it, and must
+// tell the same.
 
 import { tableFromArrays } from 'apache-arrow';
 import { ClaimcheckError, connect, InferenceCache, type Row, TableError } from '../../../src/index.ts';
@@ -24,8 +25,9 @@ async function caught(doing: Promise<unknown>): Promise<object> {
 }
 
 /**
- * Goes through what the client can do, on a server with the endpoints `rows` and `later` (both careful-rows.ts, the second asynchronous) and
- * `anything` (anything.ts). It needs a key only where the client cannot read the operator's token.
+ * Goes through what the client can do, on a server with the endpoints `rows` and `later` (both
+ * careful-rows.ts, the second asynchronous) and `anything` (anything.ts). It needs a key only where
+ * the client cannot read the operator's token.
  */
 export async function walk(url: string, apiKey?: string): Promise<Record<string, unknown>> {
   const client = connect({ url, apiKey });

@@ -158,7 +158,10 @@ const scenario = record({
   order: array(integer({ min: 0, max: 1_000 }), { minLength: 1, maxLength: 50 }),
 });
 
-/** Runs a plan to its end: a chunk fails while it holds a bad row, and chunks end in an order that `order` picks. Answers every chunk it made. */
+/**
+ * Runs a plan to its end: a chunk fails while it holds a bad row, and chunks end in an order that
+ * `order` picks. Answers every chunk it made.
+ */
 function runToEnd(
   plan: ChunkPlan,
   bad: ReadonlySet<number>,
@@ -205,7 +208,8 @@ describe('whatever ends in whatever order', () => {
           const badRows = new Set(bad.filter((row) => row < total));
           const open: RowRange[] = [];
           const made = runToEnd(new ChunkPlan(total, size, []), badRows, rest, open, stopAfter);
-          // What is left of it: chunks that ended, chunks that are at work still, and some that were lost.
+          // What is left of it: chunks that ended, chunks that are at work still, and some that
+          // were lost.
           const kept = made.filter((_, place) => keep[place % keep.length]!);
           const working = open
             .filter((_, place) => keep[place % keep.length]!)
@@ -231,7 +235,10 @@ describe('whatever ends in whatever order', () => {
   });
 });
 
-/** Whether a range is one that the plan gets to: a chunk of the first cut, or a half of one that is known to have failed. */
+/**
+ * Whether a range is one that the plan gets to: a chunk of the first cut, or a half of one that is
+ * known to have failed.
+ */
 function isReachable({ from, to }: RowRange, total: number, size: number, known: readonly ChunkRecord[]): boolean {
   const start = Math.floor(from / size) * size;
   let at: RowRange = range(start, Math.min(total, start + size));

@@ -1,5 +1,6 @@
-// What becomes of the chunks of a batch that fails. No lease is ever renewed in this file, neither now and then nor because that is overdue (time
-// stands still), so it is the batch's end that tells them.
+// What becomes of the chunks of a batch that fails. No lease is ever renewed in this file, neither
+// now and then nor because that is overdue (time stands still), so it is the batch's end that tells
+// them.
 
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { ManualClock } from '../../stores/ledger/manual-clock.ts';

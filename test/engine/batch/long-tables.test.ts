@@ -1,4 +1,5 @@
-// Tables that stay on the disk while their batch is at work, and tables that come without an envelope.
+// Tables that stay on the disk while their batch is at work, and tables that come without an
+// envelope.
 
 import * as flechette from '@uwdata/flechette';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -24,7 +25,10 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-/** Over the megabyte up to which a table is held, with values of many bytes and quotes here and there. */
+/**
+ * Over the megabyte up to which a table is held, with values of many bytes and quotes here and
+ * there.
+ */
 const ROWS = 12_000;
 const PAD = 'x'.repeat(100);
 const valueOf = (row: number): string =>

@@ -1,4 +1,5 @@
-// Rows that each have columns of their own: few bytes that would be very many in a format that has every column in every row.
+// Rows that each have columns of their own: few bytes that would be very many in a format that has
+// every column in every row.
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -10,11 +10,15 @@ import { send } from '../../support/http.ts';
 import { type ServerProcess, startServerProcess } from '../../support/server-process.ts';
 import { until } from '../../support/until.ts';
 
-/** Its replicas never become ready, so that nothing of a table is ever done, and no chunk is lost in its place. */
+/**
+ * Its replicas never become ready, so that nothing of a table is ever done, and no chunk is lost in
+ * its place.
+ */
 const NEVER_READY = `export const model = { load: () => new Promise(() => setInterval(() => {}, 1_000)), predict: (rows) => rows };`;
 const READY = `export const model = { predict: (rows) => rows };`;
 
-// On Postgres a killed server is noticed after its lease, half a minute each time; the rule is the engine's, and the same.
+// On Postgres a killed server is noticed after its lease, half a minute each time; the rule is the
+// engine's, and the same.
 test.skipIf(onPostgres)(
   'a batch that takes down every server fails after ten, and takes none down with it that was at work beside it',
   { timeout: minutes(3) },
@@ -33,7 +37,8 @@ test.skipIf(onPostgres)(
       (await server.submit(endpoint, [{ id: 1 }]))!.json.run_id as string;
     const culprit = await submit('culprit');
     const innocent = await submit('innocent');
-    // The test is what the table does to its server: kills it as soon as the batch is at work, which as a suspect it is alone.
+    // The test is what the table does to its server: kills it as soon as the batch is at work,
+    // which as a suspect it is alone.
     for (let lost = 0; lost < LOST_SERVERS_MAX; lost += 1) {
       await until(`the culprit is at work, after ${lost} servers`, async () => {
         const [one, other] = [await run(culprit), await run(innocent)];
@@ -55,7 +60,8 @@ test.skipIf(onPostgres)(
       status: 'succeeded',
       wasHandedBack: true,
     });
-    // Two before it was a suspect; one more where the server was killed between its claim and its being handed back.
+    // Two before it was a suspect; one more where the server was killed between its claim and its
+    // being handed back.
     expect(outcomes.filter((outcome) => outcome === 'lost').length).toBeLessThan(LOST_SERVERS_MAX / 2);
   },
 );

@@ -36,7 +36,10 @@ beforeEach(async () => {
   blobs = await openBlobDirectory(join(folder, 'captures'));
 });
 
-/** A capturer of a run that is always kept, on the stores of the test with some of their verbs changed. */
+/**
+ * A capturer of a run that is always kept, on the stores of the test with some of their verbs
+ * changed.
+ */
 const capturerOn = (
   changes: { store?: Partial<CaptureStore>; blobs?: Partial<BlobStore>; assertRoom?: () => void } = {},
 ): Capturer =>

@@ -1,4 +1,5 @@
-// The ways by which a model, a user of the machine and a bound key could become the server's user, which is root here.
+// The ways by which a model, a user of the machine and a bound key could become the server's user,
+// which is root here.
 
 import { execFile } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -156,7 +157,8 @@ describe.skipIf(!users)(`a key${WITHOUT_USERS}`, () => {
       { ...own, isolation: { user: 'server' } },
       { ...own, env: { NODE_OPTIONS: '--import=/tmp/evil.mjs' } },
       { ...own, env: { PATH: '/tmp' } },
-      // A folder that its own user cannot enter makes it the server's user where nobody says otherwise.
+      // A folder that its own user cannot enter makes it the server's user where nobody says
+      // otherwise.
       { ...own, cwd: closed },
       { model: join(closed, 'mine.ts') },
       { model: { url: 'http://127.0.0.1:9' } },

@@ -1,4 +1,5 @@
-// Clients that leave while their request is still looked up: what is held for their answers is let go of.
+// Clients that leave while their request is still looked up: what is held for their answers is let
+// go of.
 
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';

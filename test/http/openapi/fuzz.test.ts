@@ -8,7 +8,10 @@ import { requestsOf } from './requests.ts';
 
 /** `npm run fuzz` sets many more. */
 const CASES = Number(process.env['CLAIMCHECK_FUZZ_CASES'] ?? 300);
-/** Which operations are asked, and what for, is up to chance: as many cases again are sent until enough was seen, at most so many times. */
+/**
+ * Which operations are asked, and what for, is up to chance: as many cases again are sent until
+ * enough was seen, at most so many times.
+ */
 const ROUNDS_MAX = 10;
 let server: TestService;
 let known: Record<string, string[]>;
@@ -52,7 +55,8 @@ test(
         if (operationId === 'deleteCapture') await capture();
         expect(answer.status).not.toBe(500);
         if (answer.status >= 400) {
-          // An endpoint with another server's face names mistakes in that server's form, which the document has as well.
+          // An endpoint with another server's face names mistakes in that server's form, which the
+          // document has as well.
           const isFaced = path.startsWith('/endpoints/pipeline/') && answer.status === 422;
           expect(answer.headers['content-type']).toMatch(isFaced ? /json\b/ : /^application\/problem\+json\b/);
           expect(answer.text).not.toMatch(INSIDES);

@@ -1,4 +1,5 @@
-// Requests made from the OpenAPI document: mostly what it allows, with anything else strewn in at every place.
+// Requests made from the OpenAPI document: mostly what it allows, with anything else strewn in at
+// every place.
 
 import fc from 'fast-check';
 import type { Operation, OpenApiDocument } from '../../../src/http/openapi/shape.ts';

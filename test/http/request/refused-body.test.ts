@@ -1,4 +1,5 @@
-// Bodies that are refused while they still come, by clients that read nothing before they have sent everything.
+// Bodies that are refused while they still come, by clients that read nothing before they have sent
+// everything.
 
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';

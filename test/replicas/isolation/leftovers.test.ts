@@ -1,4 +1,5 @@
-// A server that is killed leaves what its kernel does not end with it: the next one on its data clears that away, and nothing else.
+// A server that is killed leaves what its kernel does not end with it: the next one on its data
+// clears that away, and nothing else.
 
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';

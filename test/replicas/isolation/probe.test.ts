@@ -1,4 +1,5 @@
-// What a model sees of the machine, the server and other models: asked of a real one, in a whole server.
+// What a model sees of the machine, the server and other models: asked of a real one, in a whole
+// server.
 
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';

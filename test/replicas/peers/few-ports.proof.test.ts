@@ -1,4 +1,5 @@
-// Six endpoints in a network with 16 ports, beside a stranger that takes what ports it can get: each answers with its own name.
+// Six endpoints in a network with 16 ports, beside a stranger that takes what ports it can get:
+// each answers with its own name.
 
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';

@@ -37,7 +37,10 @@ async function startForTest(launch: ProcessLaunch): Promise<Replica> {
   return replica;
 }
 
-/** A program that is not the replica's and answers 200 to all that it is asked, and how often that was. */
+/**
+ * A program that is not the replica's and answers 200 to all that it is asked, and how often that
+ * was.
+ */
 async function strangerAt(port: number, host?: string): Promise<{ requests: string[] }> {
   const requests: string[] = [];
   const server: Server = createServer((request, response) => {

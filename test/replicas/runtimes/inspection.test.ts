@@ -92,8 +92,9 @@ describe.for(RUNTIMES)(
         writeFileSync(file, `${waitsFor(pidFile, gate)}\n${model}\n`);
         const inspecting = inspect(file, { env: {}, cwd: folder, replicas: { startTimeout: minutes(1) } });
         const pid = await until('it is imported', () => existsSync(pidFile) && /^(\d+)\./.exec(read(pidFile))?.[1]);
-        // Once one process has ended Node hears of all that have, after it has read from what could be read before: the inspection ends just then,
-        // and the end of the other one keeps the server busy for longer than it waits for what is still to be read.
+        // Once one process has ended Node hears of all that have, after it has read from what could
+        // be read before: the inspection ends just then, and the end of the other one keeps the
+        // server busy for longer than it waits for what is still to be read.
         const other = spawn('echo', ['something']);
         other.stdout.on('data', () => {
           writeFileSync(gate, '');

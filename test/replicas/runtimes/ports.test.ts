@@ -13,7 +13,10 @@ test('a port that was given out is nobody else’s, also not in the eyes of anot
 
 test.skipIf(process.platform !== 'linux')('a port that was let go of is another server’s for the asking', async () => {
   const { port, release } = await new Ports().give();
-  /** Whether some server says of the port that it is its: by a name, which goes with the server as well. */
+  /**
+   * Whether some server says of the port that it is its: by a name, which goes with the server as
+   * well.
+   */
   const isClaimed = async (): Promise<boolean> => {
     const asked = createConnection(`\0claimcheck-port-${port}`);
     try {

@@ -1,4 +1,5 @@
-// What every blob driver must do. A driver's test file opens it, and damages it where only it knows how.
+// What every blob driver must do. A driver's test file opens it, and damages it where only it knows
+// how.
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { BlobDamaged, type BlobStore, inputKey, outputKey } from '../../../src/stores/blobs/blobs.ts';

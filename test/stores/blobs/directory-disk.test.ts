@@ -1,4 +1,5 @@
-// What a blob directory asks of the disk, in which order, and what it makes of a disk that does less.
+// What a blob directory asks of the disk, in which order, and what it makes of a disk that does
+// less.
 
 import { readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

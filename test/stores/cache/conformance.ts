@@ -28,7 +28,10 @@ export function asking(numbers: readonly number[], changes: Partial<Question> = 
   };
 }
 
-/** `open` answers a store on the file or database of the test that is running, as another process would have it. */
+/**
+ * `open` answers a store on the file or database of the test that is running, as another process
+ * would have it.
+ */
 export function describeCache(name: string, open: () => Promise<CacheStore>): void {
   describe(`a cache in ${name}`, () => {
     let store: CacheStore;
@@ -128,7 +131,8 @@ export function describeCache(name: string, open: () => Promise<CacheStore>): vo
       expect(await store.lookUp(PLACE, asking([1, 2], any))).toEqual([{ answer: '"old"' }, 'mine']);
       await keep([{ key: keyOf(1), answer: '"new"' }], { version: 3 });
       expect(await store.lookUp(PLACE, asking([1], any))).toEqual([{ answer: '"new"' }]);
-      // Its claim is on the version that answers now, and so the same as that of somebody who wants no other.
+      // Its claim is on the version that answers now, and so the same as that of somebody who wants
+      // no other.
       expect(await other.lookUp(PLACE, asking([2], { caller: 'b', version: 4 }))).toEqual(['others']);
     });
 

@@ -1,5 +1,5 @@
-// Damages that the doctor must name, each with its place: one healthy store is made once, copied, damaged and examined. Those of rows are done to both
-// ledgers.
+// Damages that the doctor must name, each with its place: one healthy store is made once, copied,
+// damaged and examined. Those of rows are done to both ledgers.
 
 import {
   appendFileSync,
@@ -132,7 +132,10 @@ async function diagnosis(data: string, database: string | null): Promise<string>
   }
 }
 
-/** Statements for both ledgers: {ended} and {open} are the tables of such runs, {t:name} is any other. */
+/**
+ * Statements for both ledgers: {ended} and {open} are the tables of such runs, {t:name} is any
+ * other.
+ */
 const inSqlite = (sql: string): string =>
   sql.replaceAll(/\{(?:ended|open)\}/g, 'runs').replaceAll(/\{t:(\w+)\}/g, '$1');
 const inPostgres = (sql: string): string =>
@@ -324,7 +327,10 @@ const ROWS: readonly (readonly [what: string, sql: string, words: RegExp])[] = [
   ['another ledger', `UPDATE {t:identity} SET ledger = 'another'`, /belongs to another ledger/],
 ];
 
-/** What the constraints of the tables forbid. Only in a file can somebody write it without taking a constraint away. */
+/**
+ * What the constraints of the tables forbid. Only in a file can somebody write it without taking a
+ * constraint away.
+ */
 const FORBIDDEN: typeof ROWS = [
   ['a kind that there is not', `UPDATE runs SET kind = 'oops' WHERE run_id = 'QUEUED'`, /runs QUEUED breaks: kind = /],
   [

@@ -1,6 +1,7 @@
-// Every state that a run can be in × every event × every attempt that a claim can name. What must come of each is worked out from the
-// table of transitions and from one rule: only the current attempt of a run that is running may write. Whole records are compared, of the
-// run and of what stands around it, so that what should not change is seen not to change.
+// Every state that a run can be in × every event × every attempt that a claim can name. What must
+// come of each is worked out from the table of transitions and from one rule: only the current
+// attempt of a run that is running may write. Whole records are compared, of the run and of what
+// stands around it, so that what should not change is seen not to change.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CALLBACK_EVENTS } from '../../../src/domain/delivery.ts';
@@ -171,12 +172,18 @@ interface Event {
   readonly finds?: readonly RunStatus[];
   /** What it leaves on the run beside the status and its times. */
   readonly leaves?: Partial<RunRecord>;
-  /** How the attempt that was under way has ended with it, and why: the run's own error, where it fails. */
+  /**
+   * How the attempt that was under way has ended with it, and why: the run's own error, where it
+   * fails.
+   */
   readonly outcome?: AttemptRecord['outcome'];
   readonly error?: RunError;
   /** How long a run that is queued again has to wait. */
   readonly delay?: Duration;
-  /** Whether whoever worked on the attempt says that it has stopped; that is noted even from one who has lost its claim. */
+  /**
+   * Whether whoever worked on the attempt says that it has stopped; that is noted even from one who
+   * has lost its claim.
+   */
   readonly tellsOfStop?: true;
   readonly addsChunk?: true;
   /** What it answers when it finds what it needs, and when it does not. */
@@ -328,7 +335,10 @@ const EVENTS: Readonly<Record<string, Event>> = {
     ],
   },
 };
-/** Lets go; whose logs go with it hangs on how many attempts there were, which the random histories hold against their model. */
+/**
+ * Lets go; whose logs go with it hangs on how many attempts there were, which the random histories
+ * hold against their model.
+ */
 async function collect(ledger: Ledger): Promise<Omit<Collected, 'logs'>> {
   const { runs, blobs } = await ledger.collect();
   return { runs, blobs };
@@ -377,7 +387,10 @@ function sightOf(view: View, given: NewRun): Sight {
   };
 }
 
-/** What an event should answer and leave behind: the table of transitions, the rule about claims, and what follows from a change of status. */
+/**
+ * What an event should answer and leave behind: the table of transitions, the rule about claims,
+ * and what follows from a change of status.
+ */
 function expectedOf(before: View, event: Event, held: Claim, now: Instant): { answer: unknown; after: View } {
   const { run, attempts, chunks } = before;
   const name = event.transition?.(before) ?? null;
@@ -410,10 +423,16 @@ function expectedOf(before: View, event: Event, held: Claim, now: Instant): { an
   return { answer: done, after: { run: { ...changed, ...times }, attempts: ended, chunks } };
 }
 
-/** The attempts that a claim of a run can name: its current one, the one before, the next one, and none. */
+/**
+ * The attempts that a claim of a run can name: its current one, the one before, the next one, and
+ * none.
+ */
 const attemptsToName = (last: number): number[] => [...new Set([last, Math.max(0, last - 1), last + 1, 0])];
 
-/** Every combination of a state: with each event that can happen to a kind, every attempt that its claim can name. */
+/**
+ * Every combination of a state: with each event that can happen to a kind, every attempt that its
+ * claim can name.
+ */
 function combinationsOf({ attempts, kinds = ['call', 'batch', 'chunk'] }: State) {
   return kinds.flatMap((kind) =>
     Object.entries(EVENTS)
@@ -424,7 +443,9 @@ function combinationsOf({ attempts, kinds = ['call', 'batch', 'chunk'] }: State)
   );
 }
 
-/** What stands around the run under test, and must stand there still when everything has been tried. */
+/**
+ * What stands around the run under test, and must stand there still when everything has been tried.
+ */
 interface Surroundings {
   /** The claim of the batch whose chunks are tried. */
   readonly parent: Claim;

@@ -24,8 +24,8 @@ const ME = 'server-a';
 const MODEL_ERROR: RunError = { type: 'model-error', detail: 'The model said no.' };
 
 /**
- * Runs the suite against a driver that `open` opens afresh for every test. Where the database and not the driver has the clock,
- * `moved` is told the time whenever the test has moved it.
+ * Runs the suite against a driver that `open` opens afresh for every test. Where the database and
+ * not the driver has the clock, `moved` is told the time whenever the test has moved it.
  */
 export function describeLedger(
   name: string,

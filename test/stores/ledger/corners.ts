@@ -63,7 +63,8 @@ export function describeCorners(driver: DriverUnderTest): void {
         expect(await ledger.enqueue([part(), part()])).toEqual(refused);
         const ofAda = call({ tenant: 'ada' });
         await ledger.enqueue([...['bob', 'bob', 'bob'].map((tenant) => call({ tenant })), ofAda]);
-        // The chunk and the first of bob's have the same turn, and so have the call and the second of bob's.
+        // The chunk and the first of bob's have the same turn, and so have the call and the second
+        // of bob's.
         expect((await claim(5)).map(({ run }) => run.tenant)).toEqual(['ada', 'bob', 'bob', 'ada', 'bob']);
       });
 

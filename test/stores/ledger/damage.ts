@@ -1,5 +1,6 @@
-// Rows that a disk has changed, or somebody who wrote into the database: they are nobody's harm but their own. A driver's test file only says
-// how its ledger is opened, and how its store is written into.
+// Rows that a disk has changed, or somebody who wrote into the database: they are nobody's harm but
+// their own. A driver's test file only says how its ledger is opened, and how its store is written
+// into.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { RunId } from '../../../src/domain/ids.ts';
@@ -45,7 +46,10 @@ export function describeDamage(name: string, store: () => Promise<DamagedStore>)
     });
     afterEach(() => ledger.close());
 
-    /** Enqueues runs that are told of, one for each list and one whose list stays whole; answers them in that order. */
+    /**
+     * Enqueues runs that are told of, one for each list and one whose list stays whole; answers
+     * them in that order.
+     */
     const enqueue = async (way: string): Promise<RunId[]> => {
       const runs = [...NO_LISTS, null].map(() =>
         call({ callback: CALLBACK, runName: way, lostWorkersMax: 1, queueTtl: way === 'late' ? seconds(60) : null }),

@@ -1,5 +1,5 @@
-// The ledger drivers as suites open them: on an empty store, with a hand on its time. A suite takes a `DriverUnderTest`,
-// and a test file of each driver calls it.
+// The ledger drivers as suites open them: on an empty store, with a hand on its time. A suite takes
+// a `DriverUnderTest`, and a test file of each driver calls it.
 
 import pg from 'pg';
 import type { Duration, Moment } from '../../../src/domain/time.ts';
@@ -17,7 +17,10 @@ export interface OpenedLedger {
   readonly url: string;
   /** Moves the time of the ledger and of the clock. */
   advance(by: Duration): Promise<void>;
-  /** Another server's ledger on the same store; the same ledger where a store has one server at a time. */
+  /**
+   * Another server's ledger on the same store; the same ledger where a store has one server at a
+   * time.
+   */
   another(): Promise<Ledger>;
   /** Closes what was opened here. */
   close(): Promise<void>;
@@ -46,7 +49,10 @@ export const SQLITE: DriverUnderTest = {
   },
 };
 
-/** Postgres, on a server that `server` answers once it runs; databases are used again, emptied, because making one takes a tenth of a second. */
+/**
+ * Postgres, on a server that `server` answers once it runs; databases are used again, emptied,
+ * because making one takes a tenth of a second.
+ */
 export function postgres(server: () => PostgresServer): DriverUnderTest {
   const free: string[] = [];
   return {

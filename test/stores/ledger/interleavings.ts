@@ -1,5 +1,6 @@
-// Two calls for one run, in both orders and at once. What each order comes to is written down here; whatever happens at once must be
-// one of the two, so that the answers agree with what is then stored and nobody is told that he won what he lost.
+// Two calls for one run, in both orders and at once. What each order comes to is written down here;
+// whatever happens at once must be one of the two, so that the answers agree with what is then
+// stored and nobody is told that he won what he lost.
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { CALLBACK_EVENTS } from '../../../src/domain/delivery.ts';

@@ -1,4 +1,5 @@
-// What every ledger driver must do beyond the main path: turns, keys, limits, retention, deliveries. Part of the conformance suite.
+// What every ledger driver must do beyond the main path: turns, keys, limits, retention,
+// deliveries. Part of the conformance suite.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { newRunId } from '../../../src/system/clock.ts';

@@ -151,7 +151,8 @@ export function describeLimits(driver: DriverUnderTest): void {
         const [claimed] = await claim(either(round), 1);
         served.push(claimed!.run.tenant);
         const few = served.filter((tenant) => tenant === 'few').length;
-        // Both wait as long as the smaller one has runs left; until then neither is ahead by more than one.
+        // Both wait as long as the smaller one has runs left; until then neither is ahead by more
+        // than one.
         if (few < 10) expect(Math.abs(served.length - 2 * few)).toBeLessThanOrEqual(1);
       }
       expect(served.filter((tenant) => tenant === 'few')).toHaveLength(10);

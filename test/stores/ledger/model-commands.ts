@@ -1,6 +1,7 @@
-// What the state machine does to a ledger and to its model: every verb of the port, with values from small ranges, so that keys are used
-// again, limits are reached and instants are hit exactly. A command names its runs by number and finds them when it is run, so that it
-// still means something when the commands before it are taken away to make a failure smaller.
+// What the state machine does to a ledger and to its model: every verb of the port, with values
+// from small ranges, so that keys are used again, limits are reached and instants are hit exactly.
+// A command names its runs by number and finds them when it is run, so that it still means
+// something when the commands before it are taken away to make a failure smaller.
 
 import fc from 'fast-check';
 import { expect } from 'vitest';
@@ -28,7 +29,10 @@ import { attemptOf, type ModelLedger, type ModelRun } from './model-ledger.ts';
 import { expectSameView, readable, SAID_BY_THE_TEST, withoutOwnWords } from './model-view.ts';
 import { answered, batch, call, chunk, deployment, inline } from './runs.ts';
 
-/** The ledger under test, and what has been done to it so far, for whoever has to read why it failed. */
+/**
+ * The ledger under test, and what has been done to it so far, for whoever has to read why it
+ * failed.
+ */
 export interface Subject {
   readonly opened: OpenedLedger;
   readonly story: string[];
@@ -44,7 +48,10 @@ const MODEL_ERROR: RunError = { type: 'model-error', detail: SAID_BY_THE_TEST };
 const CRASHED: RunError = { type: 'replica-crashed', detail: SAID_BY_THE_TEST };
 const ROWS = 3;
 
-/** What a command does: it asks the model and the ledger the same, and compares their answers. What it returns is told in the story. */
+/**
+ * What a command does: it asks the model and the ledger the same, and compares their answers. What
+ * it returns is told in the story.
+ */
 type Act = (model: ModelLedger, ledger: Ledger, opened: OpenedLedger) => Promise<unknown>;
 
 function command(text: string, act: Act, isPossible: (model: ModelLedger) => boolean = () => true): Command {
@@ -65,12 +72,18 @@ function command(text: string, act: Act, isPossible: (model: ModelLedger) => boo
   };
 }
 
-/** A run named by a number: the so many-th of those that the word stands for, counted round and round. */
+/**
+ * A run named by a number: the so many-th of those that the word stands for, counted round and
+ * round.
+ */
 interface Pick {
   readonly of: 'running' | 'open' | 'any';
   readonly number: number;
 }
-/** Which attempt of a run a claim names: its current one, the one before, one that was never handed out, or none. */
+/**
+ * Which attempt of a run a claim names: its current one, the one before, one that was never handed
+ * out, or none.
+ */
 type Token = 'current' | 'previous' | 'next' | 'none';
 interface PickedClaim {
   readonly pick: Pick;
@@ -300,7 +313,10 @@ const RENEW = fc
     ),
   );
 
-/** What a batch notes of its rows, and anything else of its steps: whose total it may not know, and which may have nothing to say. */
+/**
+ * What a batch notes of its rows, and anything else of its steps: whose total it may not know, and
+ * which may have nothing to say.
+ */
 function progressOf({ given }: ModelRun, done: number): Progress {
   if (given.kind === 'batch') return { done, total: ROWS, failed: Math.min(1, done) };
   return { done, total: done === 0 ? null : ROWS, message: done % 2 === 0 ? null : `step ${done}` };
@@ -547,7 +563,10 @@ const REDELIVER = fc.record({ number: fc.nat({ max: 5 }), isItsOwn: fc.boolean()
 const times = (count: number, commands: fc.Arbitrary<Command>): fc.Arbitrary<Command>[] =>
   Array.from({ length: count }, () => commands);
 
-/** Every command; those that make runs and move them stand more than once, because the rest needs something to work on. */
+/**
+ * Every command; those that make runs and move them stand more than once, because the rest needs
+ * something to work on.
+ */
 export const COMMANDS: fc.Arbitrary<Command>[] = [
   ...times(6, ENQUEUE),
   ...times(3, ENQUEUE_CHUNKS),

@@ -1,5 +1,6 @@
-// A plain model of the ledger: what every verb of the port answers and leaves behind, written from the port and from the table of
-// transitions, with lists and maps and no thought for speed. It knows nothing of any driver.
+// A plain model of the ledger: what every verb of the port answers and leaves behind, written from
+// the port and from the table of transitions, with lists and maps and no thought for speed. It
+// knows nothing of any driver.
 
 import { CALLBACK_EVENTS, type DeliveryId, deliveryIdOf } from '../../../src/domain/delivery.ts';
 import type { RunError } from '../../../src/domain/errors.ts';
@@ -56,7 +57,10 @@ export interface ModelRun {
   readonly createdAt: Instant;
   readonly parent: ModelRun | null;
   readonly attempts: ModelAttempt[];
-  /** Where it stands in the order of arrival; told by the ledger, because only the order is promised. */
+  /**
+   * Where it stands in the order of arrival; told by the ledger, because only the order is
+   * promised.
+   */
   sequence: number;
   status: RunStatus;
   countedAttempts: number;
@@ -339,7 +343,10 @@ export class ModelLedger {
     return this.deliveries.filter(({ outcome, dueAt }) => outcome === null && dueAt <= this.now);
   }
 
-  /** Hands out a delivery; which ones, among those that have been due equally long, is for the ledger to choose. */
+  /**
+   * Hands out a delivery; which ones, among those that have been due equally long, is for the
+   * ledger to choose.
+   */
   claimDelivery(deliveryId: DeliveryId, lease: Duration): DeliveryClaim {
     const delivery = this.deliveries.find((one) => one.deliveryId === deliveryId)!;
     delivery.attempt += 1;

@@ -10,7 +10,10 @@ import { IN_THE_LEDGERS_WORDS, type ModelLedger, type ModelRun } from './model-l
 /** More than any sequence of commands stores. */
 const ALL = 10_000;
 
-/** What every error that a test hands in says, so that the ledger's own sentences can be told from it. */
+/**
+ * What every error that a test hands in says, so that the ledger's own sentences can be told from
+ * it.
+ */
 export const SAID_BY_THE_TEST = 'Said by the test.';
 
 /** A run or an attempt with the sentences that the ledger wrote itself left out. */
@@ -26,7 +29,10 @@ export function readable(payload: Payload | null): unknown {
   return { ...payload, body: new TextDecoder().decode(payload.body.inline) };
 }
 
-/** Every run's record, the counters, and all there is to know of the runs that the last verb touched. */
+/**
+ * Every run's record, the counters, and all there is to know of the runs that the last verb
+ * touched.
+ */
 export async function expectSameView(model: ModelLedger, ledger: Ledger): Promise<void> {
   await Promise.all([
     expectSameRecords(model, ledger),
@@ -35,7 +41,9 @@ export async function expectSameView(model: ModelLedger, ledger: Ledger): Promis
   ]);
 }
 
-/** As above, but of every run there was: what nobody had a reason to touch must be as it was left. */
+/**
+ * As above, but of every run there was: what nobody had a reason to touch must be as it was left.
+ */
 export async function expectSameEverything(model: ModelLedger, ledger: Ledger): Promise<void> {
   await expectSameView(model, ledger);
   await Promise.all(model.runs.map((run) => expectSameRun(model, ledger, run)));

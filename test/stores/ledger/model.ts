@@ -1,8 +1,10 @@
-// Any sequence of calls leaves the ledger as a plain model of it (model-ledger.ts), and answers as the model does.
+// Any sequence of calls leaves the ledger as a plain model of it (model-ledger.ts), and answers as
+// the model does.
 //
-// Sequences are made at random, and a failing one is made smaller until nothing can be left out of it; its message is the story of what
-// was asked and answered, and the seed that makes it again. CLAIMCHECK_MODEL_RUNS says how many sequences to try (nightly: 2000),
-// CLAIMCHECK_MODEL_SEED which ones.
+// Sequences are made at random, and a failing one is made smaller until nothing can be left out of
+// it; its message is the story of what was asked and answered, and the seed that makes it again.
+// CLAIMCHECK_MODEL_RUNS says how many sequences to try (nightly: 2000), CLAIMCHECK_MODEL_SEED which
+// ones.
 
 import fc from 'fast-check';
 import { describe, test } from 'vitest';
@@ -11,11 +13,17 @@ import { begin, type Command, COMMANDS, type Subject } from './model-commands.ts
 import { ModelLedger } from './model-ledger.ts';
 import { expectSameEverything } from './model-view.ts';
 
-/** How many sequences are tried where nobody says: what takes ten seconds or so of a busy core. Most of one is the opening of the ledger. */
+/**
+ * How many sequences are tried where nobody says: what takes ten seconds or so of a busy core. Most
+ * of one is the opening of the ledger.
+ */
 const RUNS = { SQLite: 30, Postgres: 15 } as const;
 /** Commands of one sequence at the most. */
 const LENGTH_MAX = 100;
-/** How long a failing sequence is made smaller, in milliseconds; it counts from the beginning of the test. */
+/**
+ * How long a failing sequence is made smaller, in milliseconds; it counts from the beginning of the
+ * test.
+ */
 const SHRINKING_MS = 90_000;
 /** A guard against a hang, generous for each sequence. */
 const MS_PER_RUN = 10_000;

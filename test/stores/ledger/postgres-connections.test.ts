@@ -1,4 +1,5 @@
-// Between the ledger and its database: connections that break, answers that never come, databases that cannot be used.
+// Between the ledger and its database: connections that break, answers that never come, databases
+// that cannot be used.
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -78,7 +79,8 @@ describe('a connection', () => {
       expect(stored.flat().map(({ result }) => result)).toEqual(some.map(() => 'enqueued'));
       runs.push(...some);
     }
-    // Claims are not asked again, because who has no answer does not know what it holds: their leases would lapse.
+    // Claims are not asked again, because who has no answer does not know what it holds: their
+    // leases would lapse.
     over.abort();
     await killer;
     expect((await ledger.depths()).map(({ queued }) => queued)).toEqual([runs.length]);
@@ -238,7 +240,8 @@ test('a database without room refuses what is written, each time and as a whole,
   const ledger = await open(url);
   await ledger.enqueue([call(), call()]);
   const [held] = await claim(ledger, 1);
-  // What Postgres says when its disk is full, said by a trigger: a full disk of its own would need a file system of its own.
+  // What Postgres says when its disk is full, said by a trigger: a full disk of its own would need
+  // a file system of its own.
   await ask(
     url,
     `CREATE FUNCTION full_disk() RETURNS TRIGGER LANGUAGE plpgsql AS $$ BEGIN

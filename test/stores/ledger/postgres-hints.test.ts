@@ -79,7 +79,8 @@ describe('a server', () => {
     await a.ledger.purge({ endpoint: 'echo' });
     await b.hears({ kind: 'ended', runId: purged.runId, parentId: null });
     expect(a.heard).toEqual([]);
-    // What comes from there is heard here after all that was said before, so there is nothing on its way.
+    // What comes from there is heard here after all that was said before, so there is nothing on
+    // its way.
     await b.ledger.enqueue([call()]);
     await a.hears(QUEUED);
     expect(a.heard).toEqual([QUEUED]);

@@ -1,4 +1,5 @@
-// A database that an earlier claimcheck has filled is brought to the newest migration with everything that is in it.
+// A database that an earlier claimcheck has filled is brought to the newest migration with
+// everything that is in it.
 
 import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';

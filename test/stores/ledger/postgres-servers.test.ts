@@ -1,4 +1,5 @@
-// Two servers on one database: what one of them does, the other must see, wait for, or lose against.
+// Two servers on one database: what one of them does, the other must see, wait for, or lose
+// against.
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { newRunId, steadyNow } from '../../../src/system/clock.ts';
@@ -86,7 +87,9 @@ const succeed = (ledger: Ledger, held: Claim) =>
   ledger.finish([{ claim: held, result: { kind: 'succeeded', output: inline('{"y":2}') }, progress: null }]);
 const chunk = (held: Claim, from: number): NewRun => chunkOf(held, from, from + 1);
 
-/** Two transactions that wait for each other do so for a second, before Postgres undoes one of them. */
+/**
+ * Two transactions that wait for each other do so for a second, before Postgres undoes one of them.
+ */
 async function noDeadlocks(): Promise<void> {
   const counted = await ask(url, 'SELECT deadlocks::integer FROM pg_stat_database WHERE datname = current_database()');
   expect(counted).toEqual([{ deadlocks: 0 }]);
@@ -107,7 +110,8 @@ describe('two servers', () => {
       for (let round = 0; round < 20; round += 1) {
         const [one] = await either(place).enqueue([call()]);
         if (one!.result === 'enqueued') stored += 1;
-        // Another server may be about to store or claim as many as it likes, but never may more than the limit be queued.
+        // Another server may be about to store or claim as many as it likes, but never may more
+        // than the limit be queued.
         expect((await a.depths())[0]!.queued).toBeLessThanOrEqual(100);
       }
     };
@@ -512,7 +516,8 @@ test('a group reads about as many rows as it writes, whatever waits or runs besi
   await Promise.all([a.close(), b.close()]);
   await alone(async (ledger) => {
     for (let round = 0; round < 8; round += 1) await ledger.enqueue(times(500, () => call()));
-    // From here on Postgres believes that next to nothing ever runs, and plans without looking at what is asked.
+    // From here on Postgres believes that next to nothing ever runs, and plans without looking at
+    // what is asked.
     await ask(
       url,
       `ANALYZE; ALTER DATABASE ${new URL(url).pathname.slice(1)} SET plan_cache_mode = force_generic_plan`,
@@ -532,14 +537,16 @@ test('a group reads about as many rows as it writes, whatever waits or runs besi
   };
   const reads: number[] = [];
   for (let round = 0; round < 3; round += 1) {
-    // What the round before has left behind is read over otherwise, so that the first alone would show what a group takes.
+    // What the round before has left behind is read over otherwise, so that the first alone would
+    // show what a group takes.
     await ask(url, 'VACUUM');
     const before = await read();
     await alone(group);
     reads.push((await read()) - before);
   }
-  // The least of three, since whatever Postgres does by itself at that moment counts as well. It takes about 4,600; one statement that
-  // went through the 3,000 others that run, once, would show every time.
+  // The least of three, since whatever Postgres does by itself at that moment counts as well. It
+  // takes about 4,600; one statement that went through the 3,000 others that run, once, would show
+  // every time.
   expect(Math.min(...reads)).toBeLessThan(6_500);
 });
 

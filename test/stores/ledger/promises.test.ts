@@ -1,4 +1,5 @@
-// The audit finds what breaks a promise: each is broken by hand in the file of a ledger that is closed, and found when it is opened again.
+// The audit finds what breaks a promise: each is broken by hand in the file of a ledger that is
+// closed, and found when it is opened again.
 
 import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
@@ -11,7 +12,10 @@ import { openSqliteLedger } from '../../../src/stores/ledger/sqlite/driver.ts';
 import { newFolder, removeFolder } from '../../support/folder.ts';
 import { batch, call, chunk, deployment, inline } from './runs.ts';
 
-/** The words that a promise begins with, and statements that break it. Runs are found by their `run_name`. */
+/**
+ * The words that a promise begins with, and statements that break it. Runs are found by their
+ * `run_name`.
+ */
 const BREAKAGES: readonly (readonly [promise: string, sql: string])[] = [
   ['A run that is running has one open attempt', `DELETE FROM attempts WHERE run_seq = (${seqOf('running')})`],
   [

@@ -1,4 +1,5 @@
-// The counters that the embedded ledger keeps in memory between commits: the file always has what the last commit left of them.
+// The counters that the embedded ledger keeps in memory between commits: the file always has what
+// the last commit left of them.
 
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// What a ledger in a file does when its disk is not what it should be: on another machine, full, or failing.
+// What a ledger in a file does when its disk is not what it should be: on another machine, full, or
+// failing.
 
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';

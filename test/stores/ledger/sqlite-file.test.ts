@@ -1,4 +1,5 @@
-// What only a ledger in a file can get wrong: who may open it, what is in it afterwards, and what its CHECKs keep out.
+// What only a ledger in a file can get wrong: who may open it, what is in it afterwards, and what
+// its CHECKs keep out.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,4 +1,5 @@
-// What a start costs must depend on what was running, and not on how much waits or is kept. No time is measured: SQLite says how it goes about.
+// What a start costs must depend on what was running, and not on how much waits or is kept. No time
+// is measured: SQLite says how it goes about.
 
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { expect, onTestFinished, test } from 'vitest';
@@ -8,9 +9,15 @@ import { openDatabase } from '../../../src/stores/ledger/sqlite/open.ts';
 import { commitTogether, openStore, type Reply, type Verb } from '../../../src/stores/ledger/sqlite/verbs.ts';
 import { batch, call, deployment } from './runs.ts';
 
-/** Walks that are bounded: over the endpoints, over what runs, over what another step has bounded, over a parameter. */
+/**
+ * Walks that are bounded: over the endpoints, over what runs, over what another step has bounded,
+ * over a parameter.
+ */
 const BOUNDED = /^SCAN (?:e$|due$|placed$|json_each |\(subquery|\w+ USING INDEX runs_leased|CONSTANT ROW)/;
-/** Its plan holds the check of a foreign key, a walk over all runs, which is made only when a name changes. */
+/**
+ * Its plan holds the check of a foreign key, a walk over all runs, which is made only when a name
+ * changes.
+ */
 const DEPLOY = /^\s*INSERT INTO endpoints/;
 
 /** Statements as they are run. */

@@ -1,4 +1,5 @@
-// Who sees what: every verb that is asked on somebody's behalf leaves out what he does not see, as if it were not there.
+// Who sees what: every verb that is asked on somebody's behalf leaves out what he does not see, as
+// if it were not there.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Viewer } from '../../../src/domain/access.ts';

@@ -25,7 +25,10 @@ export function keyRecord(changes: Partial<KeyRecord> = {}): KeyRecord {
   };
 }
 
-/** `open` answers a vault on the store of the test that is running, as another process would have it. */
+/**
+ * `open` answers a vault on the store of the test that is running, as another process would have
+ * it.
+ */
 export function describeVault(name: string, open: () => Promise<Vault>): void {
   describe(`a vault in ${name}`, () => {
     let vault: Vault;

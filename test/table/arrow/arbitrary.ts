@@ -4,12 +4,18 @@ import * as flechette from '@uwdata/flechette';
 import fc from 'fast-check';
 import { arrowOf, type Columns } from './tables.ts';
 
-/** How large the numbers may be: `safe` ones are the same in a language whose numbers are all doubles. */
+/**
+ * How large the numbers may be: `safe` ones are the same in a language whose numbers are all
+ * doubles.
+ */
 export type NumberRange = 'safe' | 'every';
 
 interface ColumnKind {
   readonly value: fc.Arbitrary<unknown>;
-  /** Made anew for each column: two that share one share a dictionary when they are written, whatever is in it. */
+  /**
+   * Made anew for each column: two that share one share a dictionary when they are written,
+   * whatever is in it.
+   */
   readonly type: () => flechette.DataType;
 }
 

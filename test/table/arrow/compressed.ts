@@ -1,4 +1,5 @@
-// Compressed Arrow for tests, written by apache-arrow with any codec, so that what it says of its buffers can be anything.
+// Compressed Arrow for tests, written by apache-arrow with any codec, so that what it says of its
+// buffers can be anything.
 
 import { zstdCompressSync } from 'node:zlib';
 import * as apache from 'apache-arrow';

@@ -1,4 +1,5 @@
-// Tables whose buffers are compressed: what several libraries write, and what is made to harm whoever reads it.
+// Tables whose buffers are compressed: what several libraries write, and what is made to harm
+// whoever reads it.
 
 import { randomBytes } from 'node:crypto';
 import { zstdCompressSync } from 'node:zlib';

@@ -5,7 +5,9 @@ import { readSchema } from '../../../src/table/arrow/schema.ts';
 import { readMessages } from '../../../src/table/arrow/stream.ts';
 import { arrowOf } from './tables.ts';
 
-/** Reads the dictionaries of a table with two of them, whose values have so many characters as JSON. */
+/**
+ * Reads the dictionaries of a table with two of them, whose values have so many characters as JSON.
+ */
 function readWithRoomFor(chars: number): number {
   const colour = ['red', 'green', null, 'red'];
   const [schema, ...others] = readMessages(

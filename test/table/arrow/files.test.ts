@@ -1,4 +1,5 @@
-// Arrow files, which are also called Feather: what several libraries write, and files that are damaged.
+// Arrow files, which are also called Feather: what several libraries write, and files that are
+// damaged.
 
 import * as apache from 'apache-arrow';
 import * as flechette from '@uwdata/flechette';

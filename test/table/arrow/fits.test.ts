@@ -72,7 +72,8 @@ test.each(['stream', 'file'] as const)(
     expect(arrowToLines(none)).toMatchObject({ rows: 0, columns: [] });
     const nulls = await openLines(bytes('{"a":null,"b":null}\n{}\n'), null).write(frame);
     expect(tableFromIPC(nulls).schema.fields.map(String)).toEqual(['a: Null', 'b: Null']);
-    // pyarrow and Polars refuse a batch whose list of buffers is left out (field 2 of RecordBatch in Message.fbs).
+    // pyarrow and Polars refuse a batch whose list of buffers is left out (field 2 of RecordBatch
+    // in Message.fbs).
     const batch = readMessages(nulls).find(({ kind }) => kind === 'rows')!;
     expect(batch.header.sizes(2, 2).length).toBeGreaterThan(0);
     expect(text(arrowToLines(nulls).lines)).toBe('{"a":null,"b":null}\n'.repeat(2));

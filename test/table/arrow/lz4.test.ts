@@ -1,4 +1,5 @@
-// LZ4 as bytes: what its parts mean, and what is refused. What real programs write is read in compression.test.ts.
+// LZ4 as bytes: what its parts mean, and what is refused. What real programs write is read in
+// compression.test.ts.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

@@ -1,4 +1,5 @@
-// Reads compressed Arrow that pyarrow and pandas themselves have written; tools/arrow-fixtures.py wrote it down.
+// Reads compressed Arrow that pyarrow and pandas themselves have written; tools/arrow-fixtures.py
+// wrote it down.
 
 import { expect, test } from 'vitest';
 import { arrowToLines } from '../../../src/table/arrow/to-lines.ts';

@@ -44,7 +44,10 @@ function shownValue(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, shownValue(member)]));
 }
 
-/** Changes every byte of a table in turn: what comes of it is read as some table, or refused as none, and nothing else. */
+/**
+ * Changes every byte of a table in turn: what comes of it is read as some table, or refused as
+ * none, and nothing else.
+ */
 export function expectSomeTableOrNone(whole: Uint8Array): void {
   for (let at = 0; at < whole.length; at += 1) {
     for (const change of [0x01, 0x80, 0xff]) {

@@ -1,4 +1,5 @@
-// Checks the promises of the tables, and that every index and constraint that keeps them is in force.
+// Checks the promises of the tables, and that every index and constraint that keeps them is in
+// force.
 
 import { minutes } from '../../../domain/time.ts';
 import type { Violation } from '../ledger.ts';
@@ -53,7 +54,10 @@ export class Audit {
     this.#connections = connections;
   }
 
-  /** Each promise by a statement of its own, which sees the tables as they were at one moment: others may write meanwhile. */
+  /**
+   * Each promise by a statement of its own, which sees the tables as they were at one moment:
+   * others may write meanwhile.
+   */
   violations(): Promise<Violation[]> {
     return this.#broken([...tablePromises(DIALECT), ...OWN]);
   }

@@ -1,5 +1,6 @@
-// Cancelling runs, and the chunks that go with them. The rows are locked first, and everything is looked at only then and by other
-// statements: one that waits for a lock sees other tables as they were before it waited, without the attempt of a claim it waited for.
+// Cancelling runs, and the chunks that go with them. The rows are locked first, and everything is
+// looked at only then and by other statements: one that waits for a lock sees other tables as they
+// were before it waited, without the attempt of a claim it waited for.
 
 import type { RunId } from '../../../domain/ids.ts';
 import type { EndedStatus, RunKind } from '../../../domain/run.ts';
@@ -9,7 +10,8 @@ import { ending, withoutOutput } from './endings.ts';
 import type { Hints } from './hints.ts';
 import { changePlaces } from './places.ts';
 
-// A queued batch without chunks has none either when it is locked: it would have had to be claimed meanwhile, and queued again.
+// A queued batch without chunks has none either when it is locked: it would have had to be claimed
+// meanwhile, and queued again.
 const BATCHES: Statement = {
   name: 'claimcheck_batches_to_cancel',
   text: `
@@ -93,8 +95,9 @@ export class CancelVerbs {
   }
 
   /**
-   * Cancels what several callers ask for. Where two ask for the same run, the first of them has it. Done again after a lost
-   * connection it answers 'already-cancelled'; who works on the run hears of it when its lease is renewed.
+   * Cancels what several callers ask for. Where two ask for the same run, the first of them has it.
+   * Done again after a lost connection it answers 'already-cancelled'; who works on the run hears
+   * of it when its lease is renewed.
    */
   async cancel(runIds: readonly RunId[]): Promise<Cancelled[]> {
     const wanted = [...new Set(runIds)];
@@ -127,7 +130,10 @@ export class CancelVerbs {
     return (await this.#connections.read<{ queued: number }>(COUNT_QUEUED, valuesOf(filter)))[0]!.queued;
   }
 
-  /** Cancels those that are open, or only those that are queued; answers for each what was running: itself and its chunks. */
+  /**
+   * Cancels those that are open, or only those that are queued; answers for each what was running:
+   * itself and its chunks.
+   */
   async #cancelOpen(runIds: readonly RunId[], status: 'queued' | null): Promise<ReadonlyMap<RunId, readonly Claim[]>> {
     const stopped = new Map<RunId, readonly Claim[]>();
     for (const group of await this.#grouped(runIds, status)) {
@@ -138,7 +144,10 @@ export class CancelVerbs {
     return stopped;
   }
 
-  /** Each batch alone, because its chunks are locked after it: with other runs locked before them, the order would be broken. */
+  /**
+   * Each batch alone, because its chunks are locked after it: with other runs locked before them,
+   * the order would be broken.
+   */
   async #grouped(runIds: readonly RunId[], status: 'queued' | null): Promise<(readonly RunId[])[]> {
     if (runIds.length <= 1) return runIds.length === 0 ? [] : [runIds];
     const rows = await this.#connections.read<{ run_id: RunId }>(BATCHES, [runIds, status]);
@@ -156,7 +165,9 @@ export class CancelVerbs {
   }
 }
 
-/** Cancels the chunks that are left of batches that have ended, in the transaction that ended them. */
+/**
+ * Cancels the chunks that are left of batches that have ended, in the transaction that ended them.
+ */
 export async function cancelChildren(
   writer: Writer,
   ended: readonly { readonly seq: number; readonly kind: RunKind }[],

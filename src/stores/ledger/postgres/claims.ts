@@ -7,12 +7,14 @@ import type { Connections, Statement } from '../../postgres/connections.ts';
 import { LOCK_ENDPOINTS } from './places.ts';
 import { claimedInput, damageOf, progressColumns, runColumns, type RunRow, toRunRecord } from '../rows.ts';
 
-// The materialised CTE is what keeps the LIMIT: joined in place, the planner may run it again for every row it updates.
-// Rows are joined with nothing but the keys and the state they were locked in. Told that status is 'queued' or 'running', the planner
-// may go by the index of those alone, and how many they are it knows only from statistics of another minute: it then walked forty
+// The materialised CTE is what keeps the LIMIT: joined in place, the planner may run it again for
+// every row it updates. Rows are joined with nothing but the keys and the state they were locked
+// in. Told that status is 'queued' or 'running', the planner may go by the index of those alone,
+// and how many they are it knows only from statistics of another minute: it then walked forty
 // thousand running runs for every one that was finished.
-// An endpoint with a concurrency limit is left to a transaction that has its row ($11): whoever counts what runs must be the only one
-// who adds to it. A request gets at least one row, which says so.
+// An endpoint with a concurrency limit is left to a transaction that has its row ($11): whoever
+// counts what runs must be the only one who adds to it. A request gets at least one row, which says
+// so.
 const CLAIM: Statement = {
   name: 'claimcheck_claim',
   text: `
@@ -129,7 +131,10 @@ interface OwnedSlot {
   readonly asker: number;
 }
 
-/** Requests of the same endpoint, version and lane as one: asked separately in one statement, they would find the same runs. */
+/**
+ * Requests of the same endpoint, version and lane as one: asked separately in one statement, they
+ * would find the same runs.
+ */
 interface JointRequest {
   readonly endpoint: string;
   readonly version: number;
@@ -162,7 +167,10 @@ export class Claims {
     return claimed;
   }
 
-  /** The endpoints' rows first, and what runs is counted by a statement that begins when they are locked. */
+  /**
+   * The endpoints' rows first, and what runs is counted by a statement that begins when they are
+   * locked.
+   */
   #claimLimited(joint: readonly JointRequest[]): Promise<ClaimedRow[]> {
     return this.#connections.transaction(async (writer) => {
       await writer.write(LOCK_ENDPOINTS, [joint.map(({ endpoint }) => endpoint)]);
@@ -206,9 +214,9 @@ export class Claims {
 }
 
 /**
- * Joins the requests of each lane of each endpoint, and sorts them into as few statements as there can be: no statement asks twice for
- * the same lane of an endpoint, where what runs is counted once. So requests for another version, or for runs that must be alone, take
- * the next one.
+ * Joins the requests of each lane of each endpoint, and sorts them into as few statements as there
+ * can be: no statement asks twice for the same lane of an endpoint, where what runs is counted
+ * once. So requests for another version, or for runs that must be alone, take the next one.
  */
 function rounds(requests: readonly ClaimRequest[]): (readonly JointRequest[])[] {
   const all: Map<string, JointRequest>[] = [];

@@ -1,4 +1,5 @@
-// What time it is for the database, known without asking it every time: it goes on from the last answer by a clock that nobody can set.
+// What time it is for the database, known without asking it every time: it goes on from the last
+// answer by a clock that nobody can set.
 
 import {
   type Duration,
@@ -10,7 +11,10 @@ import {
   seconds,
 } from '../../../domain/time.ts';
 
-/** The database's clock was set, or this machine slept, where an answer is off by more than this and by more than it was on its way. */
+/**
+ * The database's clock was set, or this machine slept, where an answer is off by more than this and
+ * by more than it was on its way.
+ */
 const JUMP: Duration = seconds(2);
 
 /** See the head of this file. */

@@ -69,12 +69,14 @@ const RETIRE: Statement = {
   name: 'claimcheck_retire',
   text: `UPDATE claimcheck.deployments SET state = 'superseded' WHERE endpoint = $1 AND state IN ('active', 'starting')`,
 };
-// Without room in its queue it takes nothing that was on its way; without that fingerprint a configuration that named it before deploys it anew.
+// Without room in its queue it takes nothing that was on its way; without that fingerprint a
+// configuration that named it before deploys it anew.
 const CLOSE: Statement = {
   name: 'claimcheck_close_endpoint',
   text: `UPDATE claimcheck.endpoints SET queue_limit = 0, config_fingerprint = NULL WHERE name = $1`,
 };
-// Rows that are being claimed at this moment are left to their claim, and whoever has locked rows waits for nobody here.
+// Rows that are being claimed at this moment are left to their claim, and whoever has locked rows
+// waits for nobody here.
 const ADOPT: Statement = {
   name: 'claimcheck_adopt',
   text: `

@@ -1,5 +1,6 @@
-// The ledger that several servers share: one Postgres database, which decides what the time is and who was first. Calls that arrive
-// together are written together, one transaction for each kind of call.
+// The ledger that several servers share: one Postgres database, which decides what the time is and
+// who was first. Calls that arrive together are written together, one transaction for each kind of
+// call.
 
 import type { Viewer } from '../../../domain/access.ts';
 import type { Progress } from '../../../domain/batch.ts';
@@ -64,25 +65,39 @@ export { migratePostgres } from './open.ts';
 
 /** How a server uses its database. */
 export interface PostgresOptions {
-  /** How it is connected to; `connect` of connections.ts has the defaults. One more connection is for hints. */
+  /**
+   * How it is connected to; `connect` of connections.ts has the defaults. One more connection is
+   * for hints.
+   */
   readonly connectionsMax?: number;
   readonly patience?: Duration;
-  /** Connections that are there already: the ledger uses them, and leaves them open when it is closed. */
+  /**
+   * Connections that are there already: the ledger uses them, and leaves them open when it is
+   * closed.
+   */
   readonly connections?: Connections;
   /** Told by how much the database's clock was set, or how long this machine slept. */
   readonly onClockSet?: (by: Duration) => void;
-  /** By what the database's clock is watched: the machine's own clock that nobody can set, unless told. */
+  /**
+   * By what the database's clock is watched: the machine's own clock that nobody can set, unless
+   * told.
+   */
   readonly steady?: () => Moment;
   /** Told, in a sentence, of what works but could work better. */
   readonly onCaution?: (caution: string) => void;
-  /** What tells the data folder of this server from any other, as hexadecimal digits; unset where it has none. */
+  /**
+   * What tells the data folder of this server from any other, as hexadecimal digits; unset where it
+   * has none.
+   */
   readonly folder?: string;
 }
 
 /**
- * Opens the ledger in a Postgres database, and brings its schema `claimcheck` to the newest migration.
+ * Opens the ledger in a Postgres database, and brings its schema `claimcheck` to the newest
+ * migration.
  *
- * @param url `postgres://user:password@host:port/database`, with pg's own parameters where they are needed (`?sslmode=…`)
+ * @param url `postgres://user:password@host:port/database`, with pg's own parameters where they are
+ *   needed (`?sslmode=…`)
  * @throws Error when the database cannot be used: the message says why and what to do
  */
 export async function openPostgresLedger(url: string, options: PostgresOptions = {}): Promise<Ledger> {
@@ -102,7 +117,10 @@ interface LedgerSettings extends Required<Pick<PostgresOptions, 'onClockSet' | '
   readonly isLent: boolean;
 }
 
-/** What ends runs: kept in one lane and in order, so that of two calls for the same run the one that was asked first wins. */
+/**
+ * What ends runs: kept in one lane and in order, so that of two calls for the same run the one that
+ * was asked first wins.
+ */
 type Ending =
   | { readonly verb: 'finish'; readonly attempts: readonly FinishedAttempt[]; readonly time: 'first' | 'again' }
   | { readonly verb: 'cancel'; readonly runId: RunId };
@@ -163,7 +181,8 @@ class PostgresLedger implements Ledger {
       underwayMax: 2,
     };
     this.#enqueues = new GroupCommit(takeIn);
-    // Apart from the others, which are one statement: these are stored by a transaction that locks something first.
+    // Apart from the others, which are one statement: these are stored by a transaction that locks
+    // something first.
     this.#lockedEnqueues = new GroupCommit(takeIn);
     this.#requests = new GroupCommit({
       write: (requests) => this.#claims.claim(requests),
@@ -264,7 +283,10 @@ class PostgresLedger implements Ledger {
     return this.#read(() => this.#cancellation.countQueued(filter));
   }
 
-  /** Looks at the clock first: one that was set forward would make every claim there is a dead server's. */
+  /**
+   * Looks at the clock first: one that was set forward would make every claim there is a dead
+   * server's.
+   */
   reclaim(): Promise<Swept[]> {
     return this.#single(async () => {
       const by = await this.#askTime();

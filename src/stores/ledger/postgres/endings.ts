@@ -1,5 +1,6 @@
-// Ending runs. A run that ends leaves the table that claims are made from: its row is deleted there and written, as it ended, where the
-// ended ones are, in one statement. Whoever waited for the row finds none, and knows that somebody else was first.
+// Ending runs. A run that ends leaves the table that claims are made from: its row is deleted there
+// and written, as it ended, where the ended ones are, in one statement. Whoever waited for the row
+// finds none, and knows that somebody else was first.
 
 /** What is kept of a run as it was. */
 const KEPT = [
@@ -10,7 +11,10 @@ const KEPT = [
   ['retry_of', 'callback_url', 'callback_events', 'retention_ms', 'trace'],
 ].flat();
 
-/** What a run's end says of it, each as an expression over the row `r` and the row `f` that tells of its end. */
+/**
+ * What a run's end says of it, each as an expression over the row `r` and the row `f` that tells of
+ * its end.
+ */
 export interface End {
   readonly status: string;
   readonly error_type: string;
@@ -38,10 +42,11 @@ export const withoutOutput = {
 };
 
 /**
- * Common table expressions that end runs which are locked. `ended` returns them as they ended; whoever asked to hear of the end has
- * a delivery by the same statement.
+ * Common table expressions that end runs which are locked. `ended` returns them as they ended;
+ * whoever asked to hear of the end has a delivery by the same statement.
  *
- * @param locked the common table expression that has them, by `seq`; another one, `clock`, has the time as `now_ms`
+ * @param locked the common table expression that has them, by `seq`; another one, `clock`, has the
+ *   time as `now_ms`
  * @param which a condition on `f`, its row: which of them end
  */
 export function ending(locked: string, which: string, end: End): string {
@@ -61,12 +66,16 @@ export function ending(locked: string, which: string, end: End): string {
     WHERE ${listIncludes('e.callback_events', `'run.' || e.status`)})`;
 }
 
-/** A JSON list of texts without escapes, as a regular expression: the names of events are the only lists of texts that a row has. */
+/**
+ * A JSON list of texts without escapes, as a regular expression: the names of events are the only
+ * lists of texts that a row has.
+ */
 const LIST_OF_NAMES = String.raw`^\s*\[\s*"[^"\\]*"(\s*,\s*"[^"\\]*")*\s*\]\s*$`;
 
 /**
- * Whether a JSON list of names, stored as text, holds a name. It is not cast to JSON: one row whose list is damaged would fail the statement for
- * every other run that it ends. What is no such list holds nothing; `claimcheck doctor` names it.
+ * Whether a JSON list of names, stored as text, holds a name. It is not cast to JSON: one row whose
+ * list is damaged would fail the statement for every other run that it ends. What is no such list
+ * holds nothing; `claimcheck doctor` names it.
  */
 export const listIncludes = (list: string, name: string): string =>
   `(${list} ~ '${LIST_OF_NAMES}' AND position('"' || ${name} || '"' IN ${list}) > 0)`;

@@ -1,12 +1,17 @@
-// The statements that write runs down, and what they are given: column after column, so that any number of runs is one statement.
+// The statements that write runs down, and what they are given: column after column, so that any
+// number of runs is one statement.
 //
-// Whoever locks several rows does it in this order, so that no two transactions wait for each other: runs by their sequence number
-// (a batch before its chunks), then endpoints by name, then turns, then keys.
+// Whoever locks several rows does it in this order, so that no two transactions wait for each
+// other: runs by their sequence number (a batch before its chunks), then endpoints by name, then
+// turns, then keys.
 
 import type { NewRun } from '../ledger.ts';
 import type { Statement } from '../../postgres/connections.ts';
 
-/** What is stored of a run as it was handed in: its column, the type of that, and where it comes from. */
+/**
+ * What is stored of a run as it was handed in: its column, the type of that, and where it comes
+ * from.
+ */
 const GIVEN: readonly (readonly [column: string, type: string, of: (run: NewRun) => unknown])[] = [
   ['run_id', 'text', (run) => run.runId],
   ['version', 'integer', (run) => run.version],
@@ -48,14 +53,16 @@ const parameter = (column: string): string => {
   return `$${place + 1}::${ALL[place]![1]}[]`;
 };
 
-// The row `g` of each run, with its place among those of its endpoint, and among those of its tenant in its line.
+// The row `g` of each run, with its place among those of its endpoint, and among those of its
+// tenant in its line.
 const GIVEN_ROWS = `
     unnest(${ALL.map(([column]) => parameter(column)).join(', ')}, $${ALL.length + 1}::bigint[], $${ALL.length + 2}::bigint[])
     WITH ORDINALITY AS g (${ALL.map(([column]) => column).join(', ')}, rank, draw, place)`;
 
-// The turns of the runs that are judged to fit. A statement that waited for the row of its endpoint still sees other rows as they were
-// before it waited; ON CONFLICT does not, so a tenant's last turn is read by the statement that raises it. The turn that is being served
-// may be read a little old: who begins there is served a little sooner, no more.
+// The turns of the runs that are judged to fit. A statement that waited for the row of its endpoint
+// still sees other rows as they were before it waited; ON CONFLICT does not, so a tenant's last
+// turn is read by the statement that raises it. The turn that is being served may be read a little
+// old: who begins there is served a little sooner, no more.
 const DRAWN = `
   arrived AS (
     SELECT j.counter AS endpoint, j.kind = 'batch' AS batches, j.priority, j.tenant, count(*) AS turns
@@ -90,12 +97,13 @@ const stored = (draw: 'draw' | 'stored_draw'): string => `
     WHERE j.fits)`;
 
 /**
- * Writes top-level runs down. Every run is judged once, and whatever is written then reads that verdict: joining the rows that were
- * stored with those that were given would cost more than storing them. A run of an endpoint without a counter fits too, and is
- * refused for having no endpoint.
+ * Writes top-level runs down. Every run is judged once, and whatever is written then reads that
+ * verdict: joining the rows that were stored with those that were given would cost more than
+ * storing them. A run of an endpoint without a counter fits too, and is refused for having no
+ * endpoint.
  */
-// `taken` has no condition of its own on purpose: it would be held against the counter as it was before this statement waited
-// for it, and not as it is locked.
+// `taken` has no condition of its own on purpose: it would be held against the counter as it was
+// before this statement waited for it, and not as it is locked.
 export const ENQUEUE: Statement = {
   name: 'claimcheck_enqueue',
   text: `
@@ -133,7 +141,10 @@ export const ENQUEUE: Statement = {
   ORDER BY j.place`,
 };
 
-/** A chunk is taken only from who holds its parent's claim: a server that lost it must not start more work. */
+/**
+ * A chunk is taken only from who holds its parent's claim: a server that lost it must not start
+ * more work.
+ */
 export const LOCK_PARENTS: Statement = {
   name: 'claimcheck_lock_parents',
   text: `SELECT seq FROM claimcheck.open_runs WHERE run_id = ANY($1::text[]) ORDER BY seq FOR UPDATE`,
@@ -165,7 +176,10 @@ export const ENQUEUE_CHUNKS: Statement = {
   FROM judged j CROSS JOIN clock`,
 };
 
-/** Which of the runs' keys stand for a run: their idempotency keys, and their concurrency keys while a run that has one is open. */
+/**
+ * Which of the runs' keys stand for a run: their idempotency keys, and their concurrency keys while
+ * a run that has one is open.
+ */
 export const FIND_KEYS: Statement = {
   name: 'claimcheck_find_keys',
   text: `

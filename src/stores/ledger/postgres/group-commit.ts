@@ -1,4 +1,5 @@
-// Group commit: calls that arrive together, or while others are being written, are written together.
+// Group commit: calls that arrive together, or while others are being written, are written
+// together.
 
 import { StorageFull } from '../../../domain/errors.ts';
 import type { Payload } from '../../../domain/payload.ts';
@@ -6,17 +7,25 @@ import { OutcomeUnknown, Unreachable } from '../../postgres/errors.ts';
 
 /** How a lane writes. */
 export interface GroupPlan<Item, Answer> {
-  /** Writes items and answers each at its place. An item that comes again is alone, and its first group failed at least in part. */
+  /**
+   * Writes items and answers each at its place. An item that comes again is alone, and its first
+   * group failed at least in part.
+   */
   readonly write: (items: readonly Item[], time: 'first' | 'again') => Promise<readonly Answer[]>;
   /** How many rows an item is; see `weightOf` for what is heavy. */
   readonly weigh: (item: Item) => number;
   /** Whether an item may be written together with the first one of its group; unset, all may. */
   readonly together?: (first: Item, item: Item) => boolean;
-  /** Groups that are written at the same time; with one, groups are written in the order in which they were asked for. */
+  /**
+   * Groups that are written at the same time; with one, groups are written in the order in which
+   * they were asked for.
+   */
   readonly underwayMax: number;
 }
 
-/** Rows of one group at the most, so that the first caller does not wait for a very long statement. */
+/**
+ * Rows of one group at the most, so that the first caller does not wait for a very long statement.
+ */
 const GROUP_ROWS_MAX = 1_000;
 /** Bytes of a payload that weigh as much as a row. */
 const BYTES_PER_ROW = 1_024;
@@ -62,7 +71,10 @@ export class GroupCommit<Item, Answer> {
     if (this.#waiting.length + this.#underway > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
   }
 
-  /** Waits for the end of the event loop's turn, so that everything that arrived with this call shares its commit. */
+  /**
+   * Waits for the end of the event loop's turn, so that everything that arrived with this call
+   * shares its commit.
+   */
   #schedule(): void {
     if (this.#scheduled || this.#underway >= this.#plan.underwayMax || this.#waiting.length === 0) return;
     this.#scheduled = true;
@@ -90,7 +102,9 @@ export class GroupCommit<Item, Answer> {
     return this.#waiting.splice(0, end === -1 ? this.#waiting.length : end);
   }
 
-  /** Where a group fails, each of its calls is written alone, so that only the one to blame fails. */
+  /**
+   * Where a group fails, each of its calls is written alone, so that only the one to blame fails.
+   */
   async #write(group: readonly Waiting<Item, Answer>[], time: 'first' | 'again' = 'first'): Promise<void> {
     try {
       const items = group.map(({ item }) => item);

@@ -1,6 +1,7 @@
-// What servers tell each other so that nobody has to ask all the time: a run was queued, a run has ended. Hints are gathered and sent
-// after the commit, on a connection that does nothing else: a NOTIFY within a transaction makes every commit of the database wait for
-// the one before it. They may come late or never, and nothing that goes wrong here is anybody's error.
+// What servers tell each other so that nobody has to ask all the time: a run was queued, a run has
+// ended. Hints are gathered and sent after the commit, on a connection that does nothing else: a
+// NOTIFY within a transaction makes every commit of the database wait for the one before it. They
+// may come late or never, and nothing that goes wrong here is anybody's error.
 
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
@@ -15,7 +16,10 @@ import { folderName } from './identity.ts';
 export interface HintOptions {
   /** Told once, in a sentence, where what servers tell each other does not get through. */
   readonly onCaution: (caution: string) => void;
-  /** What tells the data folder of this server from any other, as hexadecimal digits; null where it has none. */
+  /**
+   * What tells the data folder of this server from any other, as hexadecimal digits; null where it
+   * has none.
+   */
   readonly folder: string | null;
 }
 
@@ -81,7 +85,8 @@ export class Hints {
   /**
    * Connects, or goes on trying without the caller.
    *
-   * @param send runs a statement on another connection: what a pooler does not pass on would still reach the one it was sent on
+   * @param send runs a statement on another connection: what a pooler does not pass on would still
+   *   reach the one it was sent on
    */
   async open(send: (text: string, values: readonly unknown[]) => Promise<unknown>): Promise<void> {
     this.#selfTest = setTimeout(() => this.#warn(), SELF_TEST);

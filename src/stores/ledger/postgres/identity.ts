@@ -1,4 +1,5 @@
-// Which ledger this is, which data folder it belongs to, and whether a server works on it that has another one.
+// Which ledger this is, which data folder it belongs to, and whether a server works on it that has
+// another one.
 
 import type pg from 'pg';
 import { hours } from '../../../domain/time.ts';
@@ -7,12 +8,17 @@ import { type BlobRow, toNamedBlob } from '../rows.ts';
 import type { Connections, Statement } from '../../postgres/connections.ts';
 import { notOpened, Unusable } from '../../postgres/errors.ts';
 
-/** Whoever compares a folder with its ledger has this lock meanwhile; the number is the letters "clmi". */
+/**
+ * Whoever compares a folder with its ledger has this lock meanwhile; the number is the letters
+ * "clmi".
+ */
 const LOCK = `SELECT pg_advisory_xact_lock(x'636c6d69'::integer)`;
 /** How long to wait for another server that does so: in its turn it writes two small files. */
 const LOCK_TIMEOUT = hours(1);
 
-/** What the connection for hints calls itself, so that the others see which folder its server has. */
+/**
+ * What the connection for hints calls itself, so that the others see which folder its server has.
+ */
 export const folderName = (folder: string): string => `claimcheck in ${folder}`;
 
 const IDENTITY: Statement = {
@@ -45,7 +51,10 @@ export class Identities {
   readonly #url: string;
   readonly #folder: string | null;
 
-  /** @param folder what tells the folder of this server from any other, as the hints' connection says it */
+  /**
+   * @param folder what tells the folder of this server from any other, as the hints' connection
+   *   says it
+   */
   constructor(connections: Connections, driver: typeof pg, url: string, folder: string | null) {
     this.#connections = connections;
     this.#connect = () => new driver.Client({ connectionString: url, fallback_application_name: 'claimcheck' });

@@ -1,5 +1,6 @@
-// Writing runs down. The queue limit is a counter row that is locked, held against the limit and raised in the transaction that
-// stores the runs: a count of rows would let concurrent callers past it.
+// Writing runs down. The queue limit is a counter row that is locked, held against the limit and
+// raised in the transaction that stores the runs: a count of rows would let concurrent callers past
+// it.
 
 import type { RunId } from '../../../domain/ids.ts';
 import { instant } from '../../../domain/time.ts';
@@ -10,7 +11,8 @@ import { isRefusedBy, lacks, OutcomeUnknown, Unreachable } from '../../postgres/
 import type { Hints } from './hints.ts';
 import { LOCK_ENDPOINTS } from './places.ts';
 
-// For a write whose connection was lost: run ids are made by the caller, so a run that is there is there by that write.
+// For a write whose connection was lost: run ids are made by the caller, so a run that is there is
+// there by that write.
 const STORED: Statement = {
   name: 'claimcheck_stored',
   text: `
@@ -21,7 +23,10 @@ const STORED: Statement = {
   WHERE r.run_id = ANY($1::text[])`,
 };
 
-/** How often a group is written anew because another server was first with one of its keys, or its connection was lost. */
+/**
+ * How often a group is written anew because another server was first with one of its keys, or its
+ * connection was lost.
+ */
 const TRIES_MAX = 20;
 
 interface StoredRow {
@@ -69,15 +74,17 @@ export class IntakeVerbs {
   }
 
   /**
-   * Writes until it is known what became of every run. A connection may be lost during the commit: what is there then is looked up,
-   * before the rest is written anew and after it, since the first write may be on its way still. And another server may be first with
-   * an idempotency key: the whole group is undone then, and finds that key when it is written anew.
+   * Writes until it is known what became of every run. A connection may be lost during the commit:
+   * what is there then is looked up, before the rest is written anew and after it, since the first
+   * write may be on its way still. And another server may be first with an idempotency key: the
+   * whole group is undone then, and finds that key when it is written anew.
    */
   async #untilKnown(runs: readonly NewRun[]): Promise<Answers> {
     let mayBeThere = false;
     for (let tries = 1; ; tries += 1) {
       try {
-        // Chunks are refused as well where an earlier call, of which nobody knew whether it was done, has written them.
+        // Chunks are refused as well where an earlier call, of which nobody knew whether it was
+        // done, has written them.
         if (!mayBeThere) return await this.#withThose(await this.#write(runs));
         const there = await this.#lookUp(runs);
         const written = await this.#write(runs.filter((run) => !there.has(run)));
@@ -111,8 +118,9 @@ export class IntakeVerbs {
   }
 
   /**
-   * Top-level runs are one statement. Chunks are stored by one that begins once their batch is locked, and runs with concurrency keys by
-   * one that begins once their endpoint is: whoever stores such a run has that lock, so every one that there is can be seen.
+   * Top-level runs are one statement. Chunks are stored by one that begins once their batch is
+   * locked, and runs with concurrency keys by one that begins once their endpoint is: whoever
+   * stores such a run has that lock, so every one that there is can be seen.
    */
   #write(runs: readonly NewRun[]): Promise<Answers> {
     const parents = runs.flatMap(({ parent }) => (parent === null ? [] : [parent.claim.runId]));
@@ -127,7 +135,10 @@ export class IntakeVerbs {
   }
 }
 
-/** Answers the runs one after the other, as if they had come one by one: of several new ones with one key the first is stored. */
+/**
+ * Answers the runs one after the other, as if they had come one by one: of several new ones with
+ * one key the first is stored.
+ */
 async function writeInOrder(runs: readonly NewRun[], writer: Writer, read: Writer['write']): Promise<Answers> {
   const known = await findKeys(runs, read);
   const answers = new Map<NewRun, Enqueued>();
@@ -160,7 +171,10 @@ async function writeInOrder(runs: readonly NewRun[], writer: Writer, read: Write
   return answers;
 }
 
-/** The idempotency keys of duplicates stand for the runs that those were told of: the same request later, when that has ended, is no new one. */
+/**
+ * The idempotency keys of duplicates stand for the runs that those were told of: the same request
+ * later, when that has ended, is no new one.
+ */
 async function keepKeys(answers: Answers, writer: Writer): Promise<void> {
   const kept = [...answers].flatMap(([{ tenant, idempotency }, answer]) =>
     answer.result === 'deduplicated' && idempotency !== null ? [{ tenant, ...idempotency, runId: answer.runId }] : [],
@@ -231,7 +245,8 @@ const enqueued = ({ seq, ahead, created_at_ms: createdAt }: StoredRow): Enqueued
 function answerTo({ run, leader, by }: Follower, answer: Enqueued): Enqueued | null {
   const isSameRequest = run.idempotency?.fingerprint === leader.idempotency?.fingerprint;
   const original = answer.result === 'enqueued' ? leader.runId : answer.result === 'deduplicated' ? answer.runId : null;
-  // The key of a leader that was refused stands for nothing, so another request with it is judged by itself.
+  // The key of a leader that was refused stands for nothing, so another request with it is judged
+  // by itself.
   if (original === null) return by === 'concurrency' || isSameRequest ? answer : null;
   if (by === 'concurrency') return duplicateOf(original);
   return replayOf(run, original, leader.idempotency?.fingerprint);

@@ -33,7 +33,9 @@ interface Settings {
 
 /** How a database is opened. */
 export interface OpenOptions extends HintOptions {
-  /** Whether the connections are somebody else's, and stay open where the database cannot be used. */
+  /**
+   * Whether the connections are somebody else's, and stay open where the database cannot be used.
+   */
   readonly isLent: boolean;
 }
 
@@ -47,7 +49,8 @@ export interface Opened {
 /**
  * Brings the ledger's database to the newest migration, and begins to hear of other servers.
  *
- * @throws Error when it cannot be reached or used, would lose what it acknowledged, or was written by a newer claimcheck
+ * @throws Error when it cannot be reached or used, would lose what it acknowledged, or was written
+ *   by a newer claimcheck
  */
 export async function openDatabase(url: string, connections: Connections, options: OpenOptions): Promise<Opened> {
   const driver = await driverFor(url);

@@ -1,4 +1,5 @@
-// The deliveries: written by the statement that ends a run (endings.ts), claimed and finished by whoever carries them out.
+// The deliveries: written by the statement that ends a run (endings.ts), claimed and finished by
+// whoever carries them out.
 
 import type { DeliveryId } from '../../../domain/delivery.ts';
 import type { RunId } from '../../../domain/ids.ts';
@@ -13,7 +14,10 @@ import {
 } from '../rows.ts';
 import type { Connections, Statement } from '../../postgres/connections.ts';
 
-/** How many of the deliveries that are due are looked at, and locked meanwhile, for one claim where their hosts matter. */
+/**
+ * How many of the deliveries that are due are looked at, and locked meanwhile, for one claim where
+ * their hosts matter.
+ */
 const LOOK_MAX = 256;
 
 // What was chosen is claimed, for a time ($2).
@@ -30,7 +34,8 @@ const TAKE_CHOSEN = `
   FROM taken t JOIN claimcheck.ended_runs r ON r.seq = t.run_seq
   ORDER BY t.was_due_at_ms, t.delivery_id`;
 
-// Hosts that are busy ($4) are walked past; of what is due for the others, each has as many as it has places left.
+// Hosts that are busy ($4) are walked past; of what is due for the others, each has as many as it
+// has places left.
 const CLAIM: Statement = {
   name: 'claimcheck_claim_deliveries',
   text: `
@@ -67,9 +72,10 @@ const CLAIM_TO: Statement = {
   ${TAKE_CHOSEN}`,
 };
 
-// Where it is not known whether it was written ($8), what stands there already was written by this. Others that have an outcome are not
-// even locked: whoever lets go of runs deletes them, in an order of its own. What an attempt met with is noted also where it came too
-// late, as long as the delivery goes on.
+// Where it is not known whether it was written ($8), what stands there already was written by this.
+// Others that have an outcome are not even locked: whoever lets go of runs deletes them, in an
+// order of its own. What an attempt met with is noted also where it came too late, as long as the
+// delivery goes on.
 const FINISH: Statement = {
   name: 'claimcheck_finish_deliveries',
   text: `
@@ -95,7 +101,8 @@ const FINISH: Statement = {
   RETURNING f.place`,
 };
 
-// At the very end of the time for which a run's line is kept, one that is being let go of may take its delivery along.
+// At the very end of the time for which a run's line is kept, one that is being let go of may take
+// its delivery along.
 const REDELIVER: Statement = {
   name: 'claimcheck_redeliver',
   text: `

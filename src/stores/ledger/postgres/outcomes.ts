@@ -1,5 +1,5 @@
-// Ending attempts by their outcome. The row is written only where the run, the attempt and the status are those of the claim:
-// no row written means that somebody else was first.
+// Ending attempts by their outcome. The row is written only where the run, the attempt and the
+// status are those of the claim: no row written means that somebody else was first.
 
 import type { RunId } from '../../../domain/ids.ts';
 import type { RunKind } from '../../../domain/run.ts';
@@ -11,13 +11,16 @@ import type { Hints } from './hints.ts';
 import { changePlaces } from './places.ts';
 import { progressColumns } from '../rows.ts';
 
-/** The last word on progress, where an attempt has one: it is said as a whole, for a total may be null. */
+/**
+ * The last word on progress, where an attempt has one: it is said as a whole, for a total may be
+ * null.
+ */
 const noted = (column: 'done' | 'total' | 'failed' | 'message'): string =>
   `CASE WHEN f.done IS NULL THEN r.progress_${column} ELSE f.${column} END`;
 
-// Every run that is meant is locked first, in order, whether or not the claim is still good; `held` is the truth under that lock.
-// Ended batches are left to a transaction that can take their chunks along ($17): who waited for a lock would not see a chunk that
-// was stored meanwhile.
+// Every run that is meant is locked first, in order, whether or not the claim is still good; `held`
+// is the truth under that lock. Ended batches are left to a transaction that can take their chunks
+// along ($17): who waited for a lock would not see a chunk that was stored meanwhile.
 const FINISH: Statement = {
   name: 'claimcheck_finish',
   text: `
@@ -83,7 +86,8 @@ const MEANT = `
     SELECT r.run_id, r.seq, g.attempt
     FROM unnest($1::text[], $2::integer[]) AS g (run_id, attempt) JOIN claimcheck.runs r ON r.run_id = g.run_id)`;
 
-// Whoever lost the claim has stopped working on it, wherever the run is by now. An attempt that somebody is about to forget is left to him.
+// Whoever lost the claim has stopped working on it, wherever the run is by now. An attempt that
+// somebody is about to forget is left to him.
 const STOPPED: Statement = {
   name: 'claimcheck_stopped',
   text: `
@@ -129,7 +133,10 @@ export class OutcomeVerbs {
     this.#hints = hints;
   }
 
-  /** Writes what several callers hand in. Of two outcomes of the same claim the first counts, as if they had come one by one. */
+  /**
+   * Writes what several callers hand in. Of two outcomes of the same claim the first counts, as if
+   * they had come one by one.
+   */
   async finish(calls: readonly (readonly FinishedAttempt[])[], time: 'first' | 'again'): Promise<Recorded[][]> {
     const first = new Map<string, FinishedAttempt>();
     for (const attempt of calls.flat()) if (!first.has(keyOf(attempt.claim))) first.set(keyOf(attempt.claim), attempt);
@@ -147,8 +154,9 @@ export class OutcomeVerbs {
   }
 
   /**
-   * Answers the claims whose outcome was recorded. Where the connection was lost during the commit it is written again, which the
-   * guard makes harmless; but what is refused then may have been recorded the first time, and must not be taken for lost.
+   * Answers the claims whose outcome was recorded. Where the connection was lost during the commit
+   * it is written again, which the guard makes harmless; but what is refused then may have been
+   * recorded the first time, and must not be taken for lost.
    */
   async #untilKnown(attempts: readonly FinishedAttempt[], time: 'first' | 'again'): Promise<ReadonlySet<string>> {
     let times = time === 'first' ? 0 : 1;

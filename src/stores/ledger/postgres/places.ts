@@ -1,9 +1,12 @@
-// The counter behind the queue limit: one row per endpoint, changed by the statement that changes the runs. Its rows are locked in the
-// order of their names, and after those of the runs.
+// The counter behind the queue limit: one row per endpoint, changed by the statement that changes
+// the runs. Its rows are locked in the order of their names, and after those of the runs.
 
 import type { Statement } from '../../postgres/connections.ts';
 
-/** Locks endpoints, for whoever must see everything that is decided under that lock: the statement that comes next does. */
+/**
+ * Locks endpoints, for whoever must see everything that is decided under that lock: the statement
+ * that comes next does.
+ */
 export const LOCK_ENDPOINTS: Statement = {
   name: 'claimcheck_lock_endpoints',
   text: `SELECT name FROM claimcheck.endpoints WHERE name = ANY($1::text[]) ORDER BY name FOR NO KEY UPDATE`,

@@ -124,7 +124,8 @@ const DEPTHS: Statement = {
   ORDER BY e.name`,
 };
 
-// The version is compared outside, past the LIMIT: inside, it would have the planner go by the index of all that is queued.
+// The version is compared outside, past the LIMIT: inside, it would have the planner go by the
+// index of all that is queued.
 const BACKLOG: Statement = {
   name: 'claimcheck_backlog',
   text: `
@@ -166,7 +167,10 @@ export class Reader {
     return asked.map((one) => unlessHidden(one, found.get(one.runId), (run) => run));
   }
 
-  /** As `byId`. How many are ahead of a queued run is asked afterwards, since only few are looked at while they wait. */
+  /**
+   * As `byId`. How many are ahead of a queued run is asked afterwards, since only few are looked at
+   * while they wait.
+   */
   async details(asked: readonly AskedRun[]): Promise<(RunDetails | null)[]> {
     const rows = await this.#connections.read<DetailsRow>(DETAILS_BY_ID, [idsOf(asked)]);
     const details = await Promise.all(
@@ -235,7 +239,10 @@ export class Reader {
 
 const idsOf = (asked: readonly AskedRun[]): RunId[] => [...new Set(asked.map(({ runId }) => runId))];
 
-/** What was found for whoever asked for it. A run's tenant and endpoint never change, so they may be looked at after it was read. */
+/**
+ * What was found for whoever asked for it. A run's tenant and endpoint never change, so they may be
+ * looked at after it was read.
+ */
 function unlessHidden<Found>(
   { viewer }: AskedRun,
   found: Found | undefined,

@@ -1,4 +1,5 @@
-// Runs that nobody ends: their server is gone, or they waited too long. Several servers may sweep at once; each takes what no other has.
+// Runs that nobody ends: their server is gone, or they waited too long. Several servers may sweep
+// at once; each takes what no other has.
 
 import type { RunId } from '../../../domain/ids.ts';
 import type { RunKind, RunStatus } from '../../../domain/run.ts';
@@ -10,7 +11,10 @@ import type { Hints } from './hints.ts';
 import { changePlaces } from './places.ts';
 import { vacuumWhereWorthIt } from './vacuum.ts';
 
-/** How many runs one sweep takes, so that its locks are held for a short time; the caller sweeps again while there are more. */
+/**
+ * How many runs one sweep takes, so that its locks are held for a short time; the caller sweeps
+ * again while there are more.
+ */
 const SWEEP_MAX = 1_000;
 
 const RECLAIM: Statement = {
@@ -67,7 +71,10 @@ const EXPIRE: Statement = {
   SELECT f.seq, f.run_id, f.endpoint, f.kind, 'failed' AS status, NULL AS parent_id FROM late f`,
 };
 
-/** How long what runs may go on without being renewed once the clock was set, and what waits to be tried again is due at once. */
+/**
+ * How long what runs may go on without being renewed once the clock was set, and what waits to be
+ * tried again is due at once.
+ */
 const LEASE_ANEW_MS = 30_000;
 // Every server that sees it writes this, and may write it after another.
 const CLOCK_SET: readonly Statement[] = [
@@ -109,14 +116,20 @@ export class Sweep {
     this.#hints = hints;
   }
 
-  /** Other servers may live, so a claim is lost when its lease has lapsed by the database's time, whoever its owner is. */
+  /**
+   * Other servers may live, so a claim is lost when its lease has lapsed by the database's time,
+   * whoever its owner is.
+   */
   async reclaim(): Promise<Swept[]> {
     // Before the sweep: should it fail, nothing was swept that nobody hears of.
     await vacuumWhereWorthIt(this.#connections);
     return this.#sweep(RECLAIM);
   }
 
-  /** The database's clock was set: every lease and every wait begins anew, so that nothing lapses, ends or waits for it. */
+  /**
+   * The database's clock was set: every lease and every wait begins anew, so that nothing lapses,
+   * ends or waits for it.
+   */
   async clockSet(): Promise<void> {
     await this.#connections.transaction(async (writer) => {
       for (const statement of CLOCK_SET) await writer.write(statement, []);

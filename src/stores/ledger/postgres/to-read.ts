@@ -1,4 +1,5 @@
-// A ledger in Postgres that is only looked at: Postgres itself is told to refuse every write of these connections.
+// A ledger in Postgres that is only looked at: Postgres itself is told to refuse every write of
+// these connections.
 
 import type { Ledger } from '../ledger.ts';
 import { openPostgresLedger } from './driver.ts';
@@ -9,7 +10,8 @@ const READ_ONLY_TRANSACTION = '25006';
 /**
  * Opens a ledger without ever writing to it.
  *
- * @throws Error when the database cannot be had, or has no ledger of this version: it is not migrated
+ * @throws Error when the database cannot be had, or has no ledger of this version: it is not
+ *   migrated
  */
 export async function openPostgresToRead(url: string): Promise<Ledger> {
   try {

@@ -38,7 +38,10 @@ export class AttemptLog {
     this.#start.run({ seq, attempt, replica, coldStart, now });
   }
 
-  /** The ledger takes the attempt for over; whoever worked on it has stopped by then, or will say so later. */
+  /**
+   * The ledger takes the attempt for over; whoever worked on it has stopped by then, or will say so
+   * later.
+   */
   end(now: Instant, seq: number, attempt: number, { outcome, error }: AttemptEnd, work: 'stopped' | 'goes-on'): void {
     const stoppedAt = work === 'stopped' ? now : null;
     this.#end.run({ now, stoppedAt, seq, attempt, outcome, type: error?.type ?? null, detail: error?.detail ?? null });

@@ -22,7 +22,8 @@ const DIALECT: Dialect = {
   table: (name) => name,
   sha256: (expression) => `sha256(${expression})`,
   isTrue: (expression) => `${expression} = 1`,
-  // What is no list holds nothing: SQLite asked for the members of it would fail the statement for every other row.
+  // What is no list holds nothing: SQLite asked for the members of it would fail the statement for
+  // every other row.
   includes: (list, text) =>
     `EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(${list}) THEN CASE json_type(${list}) WHEN 'array' THEN ${list} END END) l WHERE l.value = ${text})`,
 };
@@ -93,7 +94,10 @@ export class Audit {
 
 let namesOfNew: readonly string[] | null = null;
 
-/** The tables and indexes of a new ledger. One is made once: that takes longer than all the rest of a small ledger's audit. */
+/**
+ * The tables and indexes of a new ledger. One is made once: that takes longer than all the rest of
+ * a small ledger's audit.
+ */
 function namesInNewLedger(): readonly string[] {
   if (namesOfNew !== null) return namesOfNew;
   const db = openDatabase(':memory:');

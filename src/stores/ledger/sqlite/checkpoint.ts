@@ -1,13 +1,20 @@
-// Writing the log into the database, so that the log does not grow for ever. SQLite would do it by itself inside a commit, but would
-// keep to itself that it failed (sqlite3WalDefaultHook ignores the result), and a failed fsync must be heard of.
+// Writing the log into the database, so that the log does not grow for ever. SQLite would do it by
+// itself inside a commit, but would keep to itself that it failed (sqlite3WalDefaultHook ignores
+// the result), and a failed fsync must be heard of.
 
 import type { DatabaseSync } from 'node:sqlite';
 import { failureOf } from '../../sqlite/failures.ts';
 
-/** Pages of log after which it is written back: SQLite's own measure, 4 MiB. Source: SQLITE_DEFAULT_WAL_AUTOCHECKPOINT. */
+/**
+ * Pages of log after which it is written back: SQLite's own measure, 4 MiB. Source:
+ * SQLITE_DEFAULT_WAL_AUTOCHECKPOINT.
+ */
 const PAGES = 1_000;
 
-/** Checkpoints of one connection. Between them the log is reused from its start, so it stays as large as its largest round. */
+/**
+ * Checkpoints of one connection. Between them the log is reused from its start, so it stays as
+ * large as its largest round.
+ */
 export class Checkpoints {
   readonly #pages;
   readonly #write;
@@ -28,8 +35,9 @@ export class Checkpoints {
   }
 
   /**
-   * Writes all of the log back and leaves the database's file as it is from then on, for whoever copies it: what is committed meanwhile is in the log
-   * alone. A disk that is full ends that, since the log may need no more room; the file is touched then, which who copies it sees.
+   * Writes all of the log back and leaves the database's file as it is from then on, for whoever
+   * copies it: what is committed meanwhile is in the log alone. A disk that is full ends that,
+   * since the log may need no more room; the file is touched then, which who copies it sees.
    *
    * @throws Error when there is no room, or somebody reads the log
    */
@@ -46,7 +54,8 @@ export class Checkpoints {
   }
 
   /**
-   * Writes the log back, if the database has room for it; where it has not, the log stays and goes on growing, and later commits say so.
+   * Writes the log back, if the database has room for it; where it has not, the log stays and goes
+   * on growing, and later commits say so.
    *
    * @throws whatever SQLite throws when it is not room that is missing
    */

@@ -92,7 +92,10 @@ export class Claims {
     return this.#progress.run({ ...held, done, total, failed, message }).changes === 1 ? 'recorded' : 'lost';
   }
 
-  /** How many more may run at once. Counted, and exact all the same: nobody else writes while this is asked. */
+  /**
+   * How many more may run at once. Counted, and exact all the same: nobody else writes while this
+   * is asked.
+   */
   #room(endpoint: string): number {
     const limit = this.#counters.concurrencyLimit(endpoint);
     if (limit === null) return Number.MAX_SAFE_INTEGER;

@@ -1,10 +1,14 @@
-// What is kept when the machine's clock is set: every time that something waits for moves with it, and so do the times of what is open, so
-// that each stays as far away, or as long ago, as it really is. What has ended keeps the times that it had.
+// What is kept when the machine's clock is set: every time that something waits for moves with it,
+// and so do the times of what is open, so that each stays as far away, or as long ago, as it really
+// is. What has ended keeps the times that it had.
 
 import type { DatabaseSync } from 'node:sqlite';
 import { minutes, type Duration, type Instant } from '../../../domain/time.ts';
 
-/** No run that waits to be tried again waits for longer than half of this: one that is due later was written down by a clock that was wrong. */
+/**
+ * No run that waits to be tried again waits for longer than half of this: one that is due later was
+ * written down by a clock that was wrong.
+ */
 const DUE_WITHIN = minutes(1);
 
 const OPEN = `status IN ('queued', 'running')`;

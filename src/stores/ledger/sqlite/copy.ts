@@ -5,7 +5,10 @@ import { copyFile } from 'node:fs/promises';
 import { backup, DatabaseSync } from 'node:sqlite';
 import { makePrivate } from '../../sqlite/file.ts';
 
-/** All pages in one step: with several, a file that others write would be begun anew for each of their writes. */
+/**
+ * All pages in one step: with several, a file that others write would be begun anew for each of
+ * their writes.
+ */
 const ALL_PAGES = 2 ** 30;
 const SQLITE_BUSY = 5;
 /** How long to wait for another process to end a write, in milliseconds. */
@@ -22,7 +25,10 @@ export async function copyStoreFile(file: string, to: string): Promise<void> {
   }
 }
 
-/** Copies the file of a ledger that no server has; false, and nothing was done, where one has it. No server can open it meanwhile. */
+/**
+ * Copies the file of a ledger that no server has; false, and nothing was done, where one has it. No
+ * server can open it meanwhile.
+ */
 export async function copyIdleLedger(file: string, to: string): Promise<boolean> {
   const db = new DatabaseSync(file);
   try {

@@ -1,5 +1,6 @@
-// What is counted at each endpoint: how many runs are queued, and whose turn it is. One server at a time has the file, so the counters
-// are kept in memory and written back once for every group of calls, in the transaction that the group is.
+// What is counted at each endpoint: how many runs are queued, and whose turn it is. One server at a
+// time has the file, so the counters are kept in memory and written back once for every group of
+// calls, in the transaction that the group is.
 
 import type { DatabaseSync } from 'node:sqlite';
 import type { RunKind } from '../../../domain/run.ts';
@@ -43,7 +44,9 @@ interface Waiting {
   readonly priority: number;
 }
 
-/** The counters of every endpoint. Chunks take no place in a queue: they wait inside their batch. */
+/**
+ * The counters of every endpoint. Chunks take no place in a queue: they wait inside their batch.
+ */
 export class Counters {
   readonly #read;
   readonly #write;
@@ -65,7 +68,10 @@ export class Counters {
     this.#writeTurn = db.prepare(WRITE_TURN);
   }
 
-  /** Takes a place in the queue for a new run; answers how many are queued with it, or null when the limit is reached. */
+  /**
+   * Takes a place in the queue for a new run; answers how many are queued with it, or null when the
+   * limit is reached.
+   */
   take(endpoint: string): number | null {
     const counter = this.#of(endpoint);
     if (counter.queued >= counter.queueLimit) return null;
@@ -81,7 +87,10 @@ export class Counters {
     if (places > 0) this.#change(endpoint, this.#of(endpoint), -places);
   }
 
-  /** The next turn of a tenant: behind its own last one, and never before the one that is being served. */
+  /**
+   * The next turn of a tenant: behind its own last one, and never before the one that is being
+   * served.
+   */
   nextTurn(run: Waiting & { readonly tenant: string }): number {
     const line = this.#lineOf(run);
     return Math.max(line.served, line.drawn.get(run.tenant) ?? this.#lastDrawn(line, run.tenant)) + 1;

@@ -33,7 +33,8 @@ const IN_USE = `
   SELECT EXISTS (SELECT 1 FROM runs WHERE endpoint = $name AND status = 'queued')
     OR EXISTS (SELECT 1 FROM runs WHERE endpoint = $name AND status = 'running') AS in_use`;
 const RETIRE = `UPDATE deployments SET state = 'superseded' WHERE endpoint = $name AND state IN ('active', 'starting')`;
-// Without room in its queue it takes nothing that was on its way; without that fingerprint a configuration that named it before deploys it anew.
+// Without room in its queue it takes nothing that was on its way; without that fingerprint a
+// configuration that named it before deploys it anew.
 const CLOSE = `UPDATE endpoints SET queue_limit = 0, config_fingerprint = NULL WHERE name = $name`;
 const LEFT_BEHIND = `
   SELECT d.version FROM deployments d

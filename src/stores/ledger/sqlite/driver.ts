@@ -1,5 +1,6 @@
-// The embedded ledger: one SQLite file, one connection, in a thread of its own. Calls that arrive while a commit is on its way
-// wait together and become the next commit, so the busier it is, the more runs share one fsync.
+// The embedded ledger: one SQLite file, one connection, in a thread of its own. Calls that arrive
+// while a commit is on its way wait together and become the next commit, so the busier it is, the
+// more runs share one fsync.
 
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
@@ -12,12 +13,16 @@ import type { Call, Reply, Verb, Verbs } from './verbs.ts';
 import type { WorkerMessage, WorkerOrders } from './worker.ts';
 
 /**
- * The clock was set where it is further ahead of the one that nobody can set, or behind it, than at the last call by more than this. A clock that
- * is slowed down or hurried on to be right again differs by less than a millisecond a second.
+ * The clock was set where it is further ahead of the one that nobody can set, or behind it, than at
+ * the last call by more than this. A clock that is slowed down or hurried on to be right again
+ * differs by less than a millisecond a second.
  */
 const JUMP: Duration = seconds(2);
 
-/** Calls of one group at the most, so that the first of them does not wait for a very long transaction. */
+/**
+ * Calls of one group at the most, so that the first of them does not wait for a very long
+ * transaction.
+ */
 const GROUP_MAX = 512;
 
 interface Waiting {
@@ -33,13 +38,19 @@ export interface SqliteOptions {
   /** `read` never changes the file, nor what is beside it; every verb that would is refused. */
   readonly access?: 'write' | 'read';
   /**
-   * Called when a write found no room. `urgent` is one that takes nothing new in (an outcome, a cancel): whoever can make room
-   * should, since it is tried once more after this returns.
+   * Called when a write found no room. `urgent` is one that takes nothing new in (an outcome, a
+   * cancel): whoever can make room should, since it is tried once more after this returns.
    */
   readonly onFull?: (urgent: boolean) => void;
-  /** Called once, when the file can no longer be trusted, before any call is rejected for it. The process must end: only a new one reads what is really on the disk. */
+  /**
+   * Called once, when the file can no longer be trusted, before any call is rejected for it. The
+   * process must end: only a new one reads what is really on the disk.
+   */
   readonly onBroken?: (error: StorageBroken) => void;
-  /** Told by how much the machine's clock was set, or how long the machine slept, once everything that waits for a time was moved along. */
+  /**
+   * Told by how much the machine's clock was set, or how long the machine slept, once everything
+   * that waits for a time was moved along.
+   */
   readonly onClockSet?: (by: Duration) => void;
 }
 
@@ -52,7 +63,8 @@ type AskedVerbs = { readonly [V in (typeof VERBS)[number]]: Asked<V> };
 /**
  * Opens the embedded ledger.
  *
- * @param file path of the database, made with its folder where it is not there; `:memory:` for one that is gone when closed
+ * @param file path of the database, made with its folder where it is not there; `:memory:` for one
+ *   that is gone when closed
  * @throws Error when the file cannot be used: the message says why and what to do
  */
 export async function openSqliteLedger(file: string, clock: Clock, options: SqliteOptions = {}): Promise<Ledger> {
@@ -88,7 +100,10 @@ class GroupCommit {
   readonly #clock: Clock;
   readonly #options: SqliteOptions;
   #waiting: Waiting[] = [];
-  /** The group that the thread has; one at a time, since what gathers meanwhile makes the next one larger. */
+  /**
+   * The group that the thread has; one at a time, since what gathers meanwhile makes the next one
+   * larger.
+   */
   #underway: readonly Waiting[] = [];
   #scheduled = false;
   /** Who waits for the file to be held, or let go of. */
@@ -141,7 +156,10 @@ class GroupCommit {
     });
   }
 
-  /** What time it is. Where the clock was set, what is kept is moved along by a call before the one that this is for. */
+  /**
+   * What time it is. Where the clock was set, what is kept is moved along by a call before the one
+   * that this is for.
+   */
   #now(): Instant {
     const now = this.#clock.now();
     const ahead = now - this.#clock.steady();
@@ -160,7 +178,10 @@ class GroupCommit {
     await this.#ask('settleTimes', []);
   }
 
-  /** Waits for the end of the event loop's turn, so that everything that arrived with this call shares its commit. */
+  /**
+   * Waits for the end of the event loop's turn, so that everything that arrived with this call
+   * shares its commit.
+   */
   #schedule(): void {
     if (this.#scheduled || this.#underway.length > 0) return;
     this.#scheduled = true;
@@ -197,7 +218,8 @@ class GroupCommit {
     this.#calls += group.length;
     this.#commits += 1;
     this.#tryAgain(group.filter((_, place) => 'full' in replies[place]!));
-    // After those who are answered now have had their turn: they ask again, and their calls join the next group.
+    // After those who are answered now have had their turn: they ask again, and their calls join
+    // the next group.
     if (this.#waiting.length > 0) this.#schedule();
     replies.forEach((reply, place) => {
       const { call, resolve, reject } = group[place]!;
@@ -209,7 +231,10 @@ class GroupCommit {
     });
   }
 
-  /** What was undone for want of room is tried once more before everything else, unless it was already, or brings new work. */
+  /**
+   * What was undone for want of room is tried once more before everything else, unless it was
+   * already, or brings new work.
+   */
   #tryAgain(undone: readonly Waiting[]): void {
     if (undone.length === 0) return;
     const urgent = undone.filter(({ call }) => !takesWorkIn(call));
@@ -248,7 +273,10 @@ class GroupCommit {
   }
 }
 
-/** Whether a call brings work that was not there before; everything else is needed to end what there is. */
+/**
+ * Whether a call brings work that was not there before; everything else is needed to end what there
+ * is.
+ */
 function takesWorkIn({ verb, args }: Call): boolean {
   return verb === 'enqueue' && (args[0] as readonly NewRun[]).some(({ parent }) => parent === null);
 }

@@ -15,7 +15,9 @@ const BLOBS = `
   ORDER BY key LIMIT $limit`;
 const COUNT = `SELECT count(*) AS runs FROM runs`;
 
-/** Keeps the identity. Its statements are prepared when they are asked for: once in a server's life. */
+/**
+ * Keeps the identity. Its statements are prepared when they are asked for: once in a server's life.
+ */
 export class Identities {
   readonly #db: DatabaseSync;
 

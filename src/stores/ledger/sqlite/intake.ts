@@ -1,4 +1,5 @@
-// Writing runs down. The queue limit is a conditional update of a counter row: a count of rows would let concurrent callers past it.
+// Writing runs down. The queue limit is a conditional update of a counter row: a count of rows
+// would let concurrent callers past it.
 
 import type { DatabaseSync } from 'node:sqlite';
 import type { RunId } from '../../../domain/ids.ts';
@@ -16,7 +17,8 @@ const FIND_OPEN = `
   WHERE endpoint = $endpoint AND tenant = $tenant AND concurrency_key = $concurrencyKey AND (status = 'queued' OR status = 'running')`;
 const PARENT_UNDER_CLAIM = `SELECT seq FROM runs WHERE run_id = $runId AND attempt = $attempt AND status = 'running'`;
 
-// By position and not by name like every other statement: 30 names would cost as much time as the insert itself.
+// By position and not by name like every other statement: 30 names would cost as much time as the
+// insert itself.
 const INSERT_RUN = `
   INSERT INTO runs (run_id, endpoint, version, kind, status, run_name, priority, created_at_ms, due_at_ms,
     queue_ttl_ms, queue_deadline_ms, timeout_ms, lost_workers_max, metadata, accept, batch,
@@ -66,7 +68,10 @@ export class IntakeVerbs {
     return { result: 'replayed', runId: found.run_id as RunId };
   }
 
-  /** The run's idempotency key stands for the one that it is told of: the same request later, when that has ended, is no new one. */
+  /**
+   * The run's idempotency key stands for the one that it is told of: the same request later, when
+   * that has ended, is no new one.
+   */
   #duplicateOf(now: Instant, { endpoint, tenant, concurrencyKey, idempotency }: NewRun): Enqueued | null {
     if (concurrencyKey === null) return null;
     const found = this.#findOpen.first({ endpoint, tenant, concurrencyKey });
@@ -84,7 +89,10 @@ export class IntakeVerbs {
     return { result: 'enqueued', sequence, ahead: queued - 1, createdAt: now };
   }
 
-  /** A chunk is taken only from who holds its parent's claim: a server that lost it must not start more work. */
+  /**
+   * A chunk is taken only from who holds its parent's claim: a server that lost it must not start
+   * more work.
+   */
   #enqueueChunk(now: Instant, run: NewRun, { claim }: NonNullable<NewRun['parent']>): Enqueued {
     const parent = this.#parentUnderClaim.first({ ...claim });
     const sequence = parent === undefined ? null : this.#insert(now, run, parent.seq);

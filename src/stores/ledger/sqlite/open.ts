@@ -12,7 +12,10 @@ import { makePrivate } from '../../sqlite/file.ts';
 
 /** First SQLite without the WAL-reset corruption (sqlite.org, release 3.51.3). */
 const SQLITE_MIN = '3.51.3';
-/** Marks the file as ours, so that another program's database is never migrated by mistake: the letters "clmc". */
+/**
+ * Marks the file as ours, so that another program's database is never migrated by mistake: the
+ * letters "clmc".
+ */
 const APPLICATION_ID = 0x63_6c_6d_63;
 const SYNCHRONOUS_FULL = 2;
 /** SQLite's code for a file that somebody else has locked. */
@@ -20,9 +23,11 @@ const SQLITE_BUSY = 5;
 const MIGRATIONS = migrationsIn(new URL('../migrations/sqlite/', import.meta.url));
 
 /**
- * Opens the ledger's file, creating it where it is not there, and brings it to the newest migration.
+ * Opens the ledger's file, creating it where it is not there, and brings it to the newest
+ * migration.
  *
- * @throws Error when another process has the file, it lies on another machine, belongs to another program, or was written by a newer claimcheck
+ * @throws Error when another process has the file, it lies on another machine, belongs to another
+ *   program, or was written by a newer claimcheck
  */
 export function openDatabase(file: string): DatabaseSync {
   return openMigrated(file).db;
@@ -38,14 +43,16 @@ export function openMigrated(file: string): MigratedDatabase {
   assertEngine();
   const db = connect(file);
   try {
-    // Exclusive before WAL: the lock is held for good, so a second server is refused; and it is the kernel's, so a kill -9 frees it.
+    // Exclusive before WAL: the lock is held for good, so a second server is refused; and it is the
+    // kernel's, so a kill -9 frees it.
     db.exec('PRAGMA locking_mode = EXCLUSIVE');
     takeLock(db, file);
     db.exec('PRAGMA journal_mode = WAL');
     db.exec('PRAGMA synchronous = FULL');
     db.exec('PRAGMA foreign_keys = ON');
     db.exec('PRAGMA cache_size = -65536');
-    // So that no statement needs room in the folder for temporary files, which may be full or on another disk.
+    // So that no statement needs room in the folder for temporary files, which may be full or on
+    // another disk.
     db.exec('PRAGMA temp_store = MEMORY');
     // Checkpoints are made by whoever commits (checkpoint.ts): SQLite's own ignore every error.
     db.exec('PRAGMA wal_autocheckpoint = 0');
@@ -61,10 +68,11 @@ export function openMigrated(file: string): MigratedDatabase {
 }
 
 /**
- * Opens a ledger's file without ever writing to it: not even the log that a killed server left is written back. No server can open
- * the file meanwhile.
+ * Opens a ledger's file without ever writing to it: not even the log that a killed server left is
+ * written back. No server can open the file meanwhile.
  *
- * @throws Error when a server has the file, or it is no ledger of this version's: it is not migrated, since that would change what is looked at
+ * @throws Error when a server has the file, or it is no ledger of this version's: it is not
+ *   migrated, since that would change what is looked at
  */
 export function openToRead(file: string): OpenedDatabase {
   assertEngine();
@@ -118,9 +126,10 @@ function cannotOpen(file: string, cause: unknown): Error {
 }
 
 /**
- * Writes what an earlier server left in the log into the database, makes that durable, and begins an empty log. After a failed fsync the
- * pages of the log that we read may be in memory and not on the disk; whatever were appended behind them would be lost with them in a
- * power cut, since recovery ends at the first page that is missing.
+ * Writes what an earlier server left in the log into the database, makes that durable, and begins
+ * an empty log. After a failed fsync the pages of the log that we read may be in memory and not on
+ * the disk; whatever were appended behind them would be lost with them in a power cut, since
+ * recovery ends at the first page that is missing.
  */
 function emptyLog(db: DatabaseSync, file: string): void {
   const { busy } = db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { busy: number };
@@ -163,7 +172,10 @@ function assertOurs(db: DatabaseSync, file: string): void {
   if (refusal !== null) throw new Error(refusal);
 }
 
-/** Asked after a write on purpose: straight after opening, the answer can be FULL and turn to NORMAL with the first write. */
+/**
+ * Asked after a write on purpose: straight after opening, the answer can be FULL and turn to NORMAL
+ * with the first write.
+ */
 function assertDurable(db: DatabaseSync, file: string): void {
   db.exec(`PRAGMA user_version = ${pragma(db, 'user_version')}`);
   const synchronous = pragma(db, 'synchronous');

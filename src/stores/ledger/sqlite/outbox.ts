@@ -1,4 +1,5 @@
-// The deliveries: written in the transaction that ends a run, claimed and finished by whoever carries them out.
+// The deliveries: written in the transaction that ends a run, claimed and finished by whoever
+// carries them out.
 
 import type { DatabaseSync } from 'node:sqlite';
 import { CALLBACK_EVENTS, type DeliveryId, deliveryIdOf } from '../../../domain/delivery.ts';
@@ -16,7 +17,9 @@ import {
 } from '../rows.ts';
 import { Query } from '../../sqlite/query.ts';
 
-/** How many of the deliveries that are due are looked at for one claim, where their hosts matter. */
+/**
+ * How many of the deliveries that are due are looked at for one claim, where their hosts matter.
+ */
 const LOOK_MAX = 256;
 
 const WRITE = `
@@ -26,7 +29,8 @@ const TAKE = `UPDATE deliveries SET attempt = attempt + 1, due_at_ms = $leaseUnt
 const TAKEN = `
   RETURNING delivery_id, attempt, series_from, event, url, created_at_ms,
     (SELECT run_id FROM runs r WHERE r.seq = run_seq) AS run_id, (SELECT endpoint FROM runs r WHERE r.seq = run_seq) AS endpoint`;
-// Hosts that are busy are walked past; of what is due for the others, each has as many as it has places left.
+// Hosts that are busy are walked past; of what is due for the others, each has as many as it has
+// places left.
 const CLAIM = `
   WITH
   busy AS MATERIALIZED (SELECT key AS host, value AS places FROM json_each($taken)),
@@ -144,7 +148,9 @@ export class Outbox {
     return claimed;
   }
 
-  /** What an attempt met with is noted also where it came too late, as long as the delivery goes on. */
+  /**
+   * What an attempt met with is noted also where it came too late, as long as the delivery goes on.
+   */
   #finishOne(now: Instant, { claim: { deliveryId, attempt }, result }: FinishedDelivery): boolean {
     const { kind, status, latency, detail } = result;
     const claim = { deliveryId, attempt };

@@ -1,5 +1,5 @@
-// Ending attempts by their outcome. Every statement names the run, the attempt and the status it may find:
-// no row changed means that somebody else was first.
+// Ending attempts by their outcome. Every statement names the run, the attempt and the status it
+// may find: no row changed means that somebody else was first.
 
 import type { DatabaseSync } from 'node:sqlite';
 import type { Progress } from '../../../domain/batch.ts';
@@ -86,7 +86,10 @@ export class OutcomeVerbs {
     return changed === undefined ? null : this.#ended(now, changed, claim, 'failed', { outcome, error });
   }
 
-  /** `released` attempts do not count for the retry policy; after a lost worker the run is to run alone. */
+  /**
+   * `released` attempts do not count for the retry policy; after a lost worker the run is to run
+   * alone.
+   */
   requeue(now: Instant, claim: Claim, delay: Duration | null, end: AttemptEnd): Changed | null {
     const dueAt = delay === null ? now : after(now, delay);
     const uncounted = end.outcome === 'released' ? 1 : 0;

@@ -75,7 +75,8 @@ const DEPTHS = `
     (SELECT o.created_at_ms FROM runs o WHERE o.endpoint = e.name AND o.status = 'queued' AND o.parent_seq IS NULL
       ORDER BY o.seq LIMIT 1) AS oldest_queued_at_ms
   FROM endpoints e`;
-// The index is named, because the planner would go by the one of all that is queued, which has the version.
+// The index is named, because the planner would go by the one of all that is queued, which has the
+// version.
 const BACKLOG = `
   SELECT
     (SELECT count(*) FROM (SELECT 1 FROM runs q

@@ -1,4 +1,5 @@
-// Letting go of what nobody needs any more: first a run's payloads, later its line, and the idempotency keys that stand for nothing.
+// Letting go of what nobody needs any more: first a run's payloads, later its line, and the
+// idempotency keys that stand for nothing.
 
 import type { DatabaseSync } from 'node:sqlite';
 import type { RunId } from '../../../domain/ids.ts';
@@ -11,7 +12,10 @@ import { Query } from '../../sqlite/query.ts';
 
 /** How much one call lets go of, so that it never keeps other callers waiting for long. */
 const LET_GO_MAX = 1_000;
-/** How much later a run is looked at again that somebody still needs: its delivery is on its way, or its batch has not ended or is still kept. */
+/**
+ * How much later a run is looked at again that somebody still needs: its delivery is on its way, or
+ * its batch has not ended or is still kept.
+ */
 const LOOK_AGAIN = minutes(10);
 
 const DUE = `
@@ -100,7 +104,8 @@ export class Retention {
   /** Answers whether its payloads, or its line, are gone; else somebody still needs it. */
   #collectRun(now: Instant, run: DueRow): boolean {
     const { seq } = run;
-    // A chunk is nobody's own line: it goes with its payloads, once those of its batch have gone, which can be told row by row until then.
+    // A chunk is nobody's own line: it goes with its payloads, once those of its batch have gone,
+    // which can be told row by row until then.
     const keepsItsLine = run.kind !== 'chunk' && run.payloads_kept === 1;
     if (!keepsItsLine && run.is_needed === 1) {
       this.#postpone.run({ seq, now, batchKeptUntil: run.batch_kept_until_ms });

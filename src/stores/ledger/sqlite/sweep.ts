@@ -9,10 +9,14 @@ import type { EndedRow } from './outbox.ts';
 import type { OutcomeVerbs, OutcomeDeps } from './outcomes.ts';
 import { Query } from '../../sqlite/query.ts';
 
-/** How many runs one sweep takes, so that it never keeps other callers waiting for long; the caller sweeps again while there are more. */
+/**
+ * How many runs one sweep takes, so that it never keeps other callers waiting for long; the caller
+ * sweeps again while there are more.
+ */
 const SWEEP_MAX = 1_000;
 
-// The index is named, because for the order alone SQLite would walk through every run there is, once a second.
+// The index is named, because for the order alone SQLite would walk through every run there is,
+// once a second.
 const LOST = `
   SELECT run_id, endpoint, attempt, counted_attempts, lost_workers_max,
     (SELECT p.run_id FROM runs p WHERE p.seq = r.parent_seq) AS parent_id
@@ -53,7 +57,10 @@ export class Sweep {
     this.#deps = deps;
   }
 
-  /** One server at a time has this file, so a claim of another owner is a dead one's, whatever its lease says. */
+  /**
+   * One server at a time has this file, so a claim of another owner is a dead one's, whatever its
+   * lease says.
+   */
   reclaim(now: Instant, owner: string): Swept[] {
     return this.#lost.all({ now, owner }).map((run) => {
       const claim = { runId: run.run_id as RunId, attempt: run.attempt };

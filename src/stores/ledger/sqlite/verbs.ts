@@ -1,4 +1,5 @@
-// Every verb of the port as a synchronous function over one connection, and the group commit that makes many of them one fsync.
+// Every verb of the port as a synchronous function over one connection, and the group commit that
+// makes many of them one fsync.
 
 import type { DatabaseSync } from 'node:sqlite';
 import type { Viewer } from '../../../domain/access.ts';
@@ -40,7 +41,9 @@ import { Sweep } from './sweep.ts';
 export interface Store {
   readonly db: DatabaseSync;
   readonly verbs: Verbs;
-  /** Kept in memory between commits, so they are written before one and forgotten after a rollback. */
+  /**
+   * Kept in memory between commits, so they are written before one and forgotten after a rollback.
+   */
   readonly counters: Counters;
   /** How a transaction begins: one that only reads must not ask for the right to write. */
   readonly begin: 'BEGIN' | 'BEGIN IMMEDIATE';
@@ -52,7 +55,10 @@ export function openStore(db: DatabaseSync, access: 'write' | 'read'): Store {
   return { db, verbs: prepareVerbs(db, counters), counters, begin: access === 'read' ? 'BEGIN' : 'BEGIN IMMEDIATE' };
 }
 
-/** Every verb, by its name in the port; each takes the time it was asked at before its own arguments. */
+/**
+ * Every verb, by its name in the port; each takes the time it was asked at before its own
+ * arguments.
+ */
 function prepareVerbs(db: DatabaseSync, counters: Counters) {
   const attempts = new AttemptLog(db);
   const outbox = new Outbox(db);
@@ -138,13 +144,17 @@ export interface Call {
 }
 
 /**
- * Verbs whose effect may be lost when the power is, and not otherwise: a claim, a longer lease, a progress. What is not claimed any more is
- * queued, which is what it would be after the next start anyway; and whoever held the claim has lost its power too. A group of these
- * alone is not waited for by the disk, which leaves two waits in place of three between a submit and its outcome.
+ * Verbs whose effect may be lost when the power is, and not otherwise: a claim, a longer lease, a
+ * progress. What is not claimed any more is queued, which is what it would be after the next start
+ * anyway; and whoever held the claim has lost its power too. A group of these alone is not waited
+ * for by the disk, which leaves two waits in place of three between a submit and its outcome.
  */
 const MAY_BE_LOST: ReadonlySet<Verb> = new Set(['claim', 'renew', 'progress']);
 
-/** What became of a call; `full` is one that was undone because the disk has no room for it, `away` because the file cannot be used now. */
+/**
+ * What became of a call; `full` is one that was undone because the disk has no room for it, `away`
+ * because the file cannot be used now.
+ */
 export type Reply =
   | { readonly value: unknown }
   | { readonly error: string }
@@ -152,11 +162,13 @@ export type Reply =
   | { readonly away: string };
 
 /**
- * Runs calls one after the other and commits them together. Where one of them throws, everything is undone and each is run
- * in a transaction of its own, so that it fails alone: that is rare, and a savepoint around every call would cost a third
- * of the time of an enqueue (7 of 22 µs, measured when this was written).
+ * Runs calls one after the other and commits them together. Where one of them throws, everything is
+ * undone and each is run in a transaction of its own, so that it fails alone: that is rare, and a
+ * savepoint around every call would cost a third of the time of an enqueue (7 of 22 µs, measured
+ * when this was written).
  *
- * @throws whatever was thrown after which the file cannot be trusted: nothing more may be asked of it
+ * @throws whatever was thrown after which the file cannot be trusted: nothing more may be asked of
+ *   it
  */
 export function commitTogether(store: Store, calls: readonly Call[]): Reply[] {
   try {

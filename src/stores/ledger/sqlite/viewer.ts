@@ -2,7 +2,9 @@
 
 import type { Viewer } from '../../../domain/access.ts';
 
-/** A condition on the runs that a statement calls `runs`; without a viewer all of them fulfil it. */
+/**
+ * A condition on the runs that a statement calls `runs`; without a viewer all of them fulfil it.
+ */
 export const seenBy = (runs: string): string => `
   ($tenant IS NULL OR ${runs}.tenant = $tenant)
   AND ($visibleEndpoints IS NULL OR ${runs}.endpoint IN (SELECT value FROM json_each($visibleEndpoints)))`;

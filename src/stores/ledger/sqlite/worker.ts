@@ -1,4 +1,5 @@
-// The thread that has the connection: it takes a group of calls, commits them together, and answers them together.
+// The thread that has the connection: it takes a group of calls, commits them together, and answers
+// them together.
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { Checkpoints } from './checkpoint.ts';
@@ -15,8 +16,9 @@ export interface WorkerOrders {
 }
 
 /**
- * What the thread says: that it is open, or could not open (`full`: for want of room); then the replies to one group after the other;
- * and, once and last of all, that the file can no longer be trusted.
+ * What the thread says: that it is open, or could not open (`full`: for want of room); then the
+ * replies to one group after the other; and, once and last of all, that the file can no longer be
+ * trusted.
  */
 export type WorkerMessage =
   | { readonly kind: 'open' }
@@ -53,7 +55,8 @@ try {
     } catch (error) {
       if (message === 'hold' && failureOf(error) !== 'broken') return;
       if (failureOf(error) !== 'broken') throw error;
-      // Linux may take the pages of a failed fsync for written, so that the next one succeeds: from here on nothing is written, and nothing is said.
+      // Linux may take the pages of a failed fsync for written, so that the next one succeeds: from
+      // here on nothing is written, and nothing is said.
       port.removeAllListeners('message').on('message', () => {});
       say({ kind: 'broken', reason: reasonOf(error) });
     }
@@ -78,7 +81,8 @@ function openToWrite(file: string): OpenedDatabase {
 
 function work(store: Store, checkpoints: Checkpoints, calls: readonly Call[]): void {
   const replies = commitTogether(store, calls);
-  // A log that was written back is used again from its start, which is room as well for whoever tries once more.
+  // A log that was written back is used again from its start, which is room as well for whoever
+  // tries once more.
   if (replies.some((reply) => 'full' in reply)) checkpoints.now();
   say({ kind: 'replies', replies });
   checkpoints.whenLong();
