@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { serve } from '../../tools/serve.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -62,6 +62,30 @@ for (const block of blocks) {
   });
 }
 
+test('the README’s ten lines are a model, its configuration and a client that work', async () => {
+  const [, text] = /## Ten lines\n.*?```ts\n(.*?)```/s.exec(readme)!;
+  // In the repository, so that they find what they import.
+  const home = await mkdtemp(join(ROOT, 'test', 'readme-lines-'));
+  onTestFinished(() => rm(home, { recursive: true }));
+  for (const file of text!.trim().split('\n\n')) {
+    const [, name] = /^\/\/ ([\w.]+\.ts)/.exec(file)!;
+    await writeFile(join(home, name!), file);
+  }
+  const config = join(home, 'claimcheck.config.ts');
+  const main = join(ROOT, 'src/cli/main.ts');
+  const { url: address, child } = await serve(
+    [process.execPath, main, 'serve', '--config', config, '--port', '0', '--data', join(home, 'data')],
+    { cwd: home, stderr: 'inherit' },
+  );
+  try {
+    expect(await output(process.execPath, [join(home, 'client.ts')], address)).toContain("loud: 'hello!'");
+  } finally {
+    const closed = once(child, 'close');
+    child.kill('SIGTERM');
+    await closed;
+  }
+});
+
 /**
  * What a block prints when it is run from the root of the repository, against the server of this
  * test.
@@ -78,10 +102,10 @@ async function run({ language, text }: Block): Promise<string> {
   }
 }
 
-async function output(command: string, argv: readonly string[]): Promise<string> {
+async function output(command: string, argv: readonly string[], address = url): Promise<string> {
   const child = spawn(command, argv, {
     cwd: ROOT,
-    env: { ...process.env, CLAIMCHECK_URL: url },
+    env: { ...process.env, CLAIMCHECK_URL: address },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let printed = '';
