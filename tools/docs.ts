@@ -1,16 +1,48 @@
 // Writes the pages that are made from the source, or with --check says which of them no longer
 // agree with it.
 
+import { readdirSync, readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { PROBLEMS } from '../src/domain/errors.ts';
 import { METRICS, type MetricSpec } from '../src/metrics/table.ts';
 import { RUN_STATUSES, TRANSITIONS } from '../src/domain/run.ts';
 
 const PAGES: Readonly<Record<string, () => string>> = {
+  'docs/decisions/README.md': decisionsPage,
   'docs/errors.md': errorsPage,
   'docs/metrics.md': metricsPage,
   'docs/run-states.md': runStatesPage,
 };
+
+/**
+ * The beginning of a decision's page: its number and title, and when it was made and whether it
+ * holds.
+ */
+const DECISION = /^# (\d+)\. (.+)\n\n\*(\d{4}-\d\d-\d\d) · (.+)\*\n/;
+
+function decisionsPage(): string {
+  const folder = 'docs/decisions';
+  const rows = readdirSync(folder)
+    .filter((name) => name !== 'README.md')
+    .toSorted()
+    .map((name) => {
+      const [, number, title, date, status] = DECISION.exec(readFileSync(`${folder}/${name}`, 'utf8')) ?? [];
+      if (number === undefined || !name.startsWith(`${number.padStart(3, '0')}-`))
+        throw new Error(`${folder}/${name} must begin with "# <its number>. <title>" and "*<date> · <status>*".`);
+      return `| ${number} | [${title}](${name}) | ${date} | ${status} |`;
+    });
+  return `# Decisions
+
+Why something is as it is, where another way was at hand. A page is not changed when the decision is: a later one
+amends or supersedes it, and its status says so.
+
+This page is made from the pages themselves by \`npm run docs\`.
+
+| | decision | date | status |
+|---|---|---|---|
+${rows.join('\n')}
+`;
+}
 
 function errorsPage(): string {
   const rows = Object.entries(PROBLEMS).map(
