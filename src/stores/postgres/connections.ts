@@ -119,6 +119,16 @@ export class Connections implements Writer {
     this.#writers = openPool(driver, url, connectionsMax);
   }
 
+  /** How long a call waits; see `ConnectionOptions`. */
+  get patience(): Duration {
+    return this.#patience;
+  }
+
+  /** Where the database is, for people; without its password. */
+  get place(): string {
+    return placeOf(this.#url);
+  }
+
   /** Transactions that were committed. */
   get commits(): number {
     return this.#commits;

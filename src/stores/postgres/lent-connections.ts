@@ -1,7 +1,9 @@
 // Connections that a store uses and that belong to another: what it may have of them at once, so
 // that nobody else waits for it.
 
+import { inSeconds } from '../../domain/time.ts';
 import type { Connections, Statement, Writer } from './connections.ts';
+import { Unreachable } from './errors.ts';
 
 /** Connections as a store uses them, whether they are its own or lent. */
 export type StoreConnections = Pick<Connections, 'read' | 'write' | 'transaction' | 'untilKnown' | 'close'>;
@@ -15,8 +17,8 @@ export class LentConnections implements StoreConnections {
   /** @param max calls that read, and calls that write, that have a connection at once */
   constructor(lender: Connections, max: number) {
     this.#lender = lender;
-    this.#reads = new Places(max);
-    this.#writes = new Places(max);
+    this.#reads = new Places(max, lender);
+    this.#writes = new Places(max, lender);
   }
 
   read<Row>(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
@@ -44,21 +46,27 @@ export class LentConnections implements StoreConnections {
   }
 }
 
-/** So many places, taken in the order in which they are asked for. */
+/**
+ * So many places, taken in the order in which they are asked for. A call waits for one as long as
+ * it would wait for a connection: one call that hangs does not hold up those behind it for longer.
+ */
 class Places {
   #free: number;
   readonly #max: number;
+  readonly #lender: Pick<Connections, 'patience' | 'place'>;
   readonly #waiting: (() => void)[] = [];
   #whenIdle: (() => void)[] = [];
 
-  constructor(max: number) {
+  constructor(max: number, lender: Pick<Connections, 'patience' | 'place'>) {
     this.#max = max;
     this.#free = max;
+    this.#lender = lender;
   }
 
+  /** @throws Unreachable where no place is free for as long as a call waits; nothing was done */
   async take<Result>(work: () => Promise<Result>): Promise<Result> {
     if (this.#free > 0) this.#free -= 1;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else await this.#turn();
     try {
       return await work();
     } finally {
@@ -68,6 +76,26 @@ class Places {
       else this.#free += 1;
       if (this.#free === this.#max) for (const resolve of this.#whenIdle.splice(0)) resolve();
     }
+  }
+
+  /** Resolves when another call has handed its place on to this one. */
+  #turn(): Promise<void> {
+    const { patience, place } = this.#lender;
+    return new Promise((resolve, reject) => {
+      const next = (): void => {
+        clearTimeout(timer);
+        resolve();
+      };
+      const timer = setTimeout(() => {
+        this.#waiting.splice(this.#waiting.indexOf(next), 1);
+        reject(
+          new Unreachable(
+            `Postgres at ${place} has not answered the calls before this one for ${inSeconds(patience)} s.`,
+          ),
+        );
+      }, patience);
+      this.#waiting.push(next);
+    });
   }
 
   async idle(): Promise<void> {

@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { CacheKey } from '../../../src/cache/port.ts';
-import { seconds } from '../../../src/domain/time.ts';
+import { milliseconds, seconds } from '../../../src/domain/time.ts';
 import { newRunId, systemClock } from '../../../src/system/clock.ts';
 import { openLog } from '../../../src/system/log.ts';
 import { openStores } from '../../../src/stores/open.ts';
@@ -92,6 +92,30 @@ describe.runIf(onPostgres)('connections that several stores share', () => {
     await Promise.all([holding, ...calls]);
     await lent.close();
     expect(await lender.read(ONE, [])).toEqual([{ one: 1 }]);
+    await Promise.all([lender.close(), holder.close()]);
+  });
+
+  test('are not waited for longer than for Postgres itself behind a call that hangs', async () => {
+    const lender = await connect(url(), { connectionsMax: 2, patience: milliseconds(200) });
+    const lent = new LentConnections(lender, 1);
+    const holder = await connect(url(), { connectionsMax: 1 });
+    const { promise: over, resolve: release } = Promise.withResolvers<void>();
+    const { promise: held, resolve: onHeld } = Promise.withResolvers<void>();
+    const holding = holder.transaction(async (writer) => {
+      await writer.write(HELD, []);
+      onHeld();
+      await over;
+    });
+    await held;
+    const hanging = lent.write(HELD, []);
+    const refused = [lent.write(ONE, []), lent.write(ONE, [])];
+    const refusal = /^Postgres at .* has not answered the calls before this one for 0\.2 s\.$/;
+    await Promise.all(refused.map((call) => expect(call).rejects.toThrow(refusal)));
+    expect(await lender.write(ONE, [])).toEqual([{ one: 1 }]);
+    release();
+    await Promise.all([holding, hanging]);
+    expect(await lent.write(ONE, [])).toEqual([{ one: 1 }]);
+    await lent.close();
     await Promise.all([lender.close(), holder.close()]);
   });
 
