@@ -122,8 +122,10 @@ describe('while the disk of the blobs is away', () => {
   });
 
   test('an output waits until it can be stored, and its run is made once', async () => {
-    const runId = await server.submit('jobs', { do: 'say', value: LARGE, path: myGate() });
-    await server.inStatus(runId, 'running');
+    const calls = join(folder, 'calls');
+    const runId = await server.submit('jobs', { do: 'say', value: LARGE, path: myGate(), log: calls });
+    // A run is running before its input, which is a blob too, has been read.
+    await until('the replica has the input', () => existsSync(calls) || null);
     const bringBack = takeBlobsAway();
     openGate();
     // The replica has given its answer when it is free for the next.
