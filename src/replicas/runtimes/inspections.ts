@@ -6,6 +6,7 @@ import type { EndpointSpec } from '../../domain/endpoint.ts';
 import { seconds } from '../../domain/time.ts';
 import type { Inspection } from '../../model/inspect.ts';
 import { startTimer } from '../../system/clock.ts';
+import { Places } from '../../system/places.ts';
 import type { InspectedSpec } from './inspection.ts';
 import { inspectEndpoint } from './runtime.ts';
 
@@ -59,12 +60,24 @@ export class Inspections {
     const words = JSON.stringify([model, env, cwd, replicas.startTimeout]);
     const asItself = (): Promise<Inspection> =>
       once(this.#made, JSON.stringify([words, prefix]), () =>
-        this.#places.use(() => inspectEndpoint(spec, this.#environment, prefix)),
+        this.#whileQuick(() => inspectEndpoint(spec, this.#environment, prefix)),
       );
     if (!isLikeOthers) return asItself();
     const found = await once(this.#madeForAll, words, asItself);
     // The reason might be the other's alone.
     return 'error' in found ? asItself() : found;
+  }
+
+  /** Inspects at one of the places, which is given back after PATIENCE at the latest. */
+  async #whileQuick(inspect: () => Promise<Inspection>): Promise<Inspection> {
+    const leave = await this.#places.take();
+    const stopTimer = startTimer(PATIENCE, leave);
+    try {
+      return await inspect();
+    } finally {
+      stopTimer();
+      leave();
+    }
   }
 }
 
@@ -74,37 +87,4 @@ function once<Made>(made: Map<string, Made>, key: string, make: () => Made): Mad
   const known = made.get(key) ?? make();
   made.set(key, known);
   return known;
-}
-
-/** Places for work that goes on side by side, each taken for as long as its work is quick. */
-class Places {
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(count: number) {
-    this.#free = count;
-  }
-
-  async use<Result>(work: () => Promise<Result>): Promise<Result> {
-    if (this.#free > 0) this.#free -= 1;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    let isTaken = true;
-    const leave = (): void => {
-      if (isTaken) this.#pass();
-      isTaken = false;
-    };
-    const stopTimer = startTimer(PATIENCE, leave);
-    try {
-      return await work();
-    } finally {
-      stopTimer();
-      leave();
-    }
-  }
-
-  #pass(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#free += 1;
-    else next();
-  }
 }
