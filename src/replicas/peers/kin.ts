@@ -3,6 +3,7 @@
 
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import { milliseconds } from '../../domain/time.ts';
+import { Coalesced } from '../../system/loops.ts';
 import type { Listener } from './listeners.ts';
 import {
   environmentOf,
@@ -75,7 +76,7 @@ interface Ending {
 }
 
 const endings = new Set<Ending>();
-let isLooking = false;
+const looking = new Coalesced(lookForEndings);
 
 /**
  * Kills a process and all that it has started, also what has left its group and its session; that
@@ -87,25 +88,23 @@ export function endKin(kin: Kin): Promise<void> {
   return new Promise((resolve, reject) => {
     kill(-kin.pid);
     endings.add({ kin, kills: 0, resolve, reject });
-    if (!isLooking) void lookUntilAllHaveEnded();
+    looking.wake();
   });
 }
 
-async function lookUntilAllHaveEnded(): Promise<void> {
-  isLooking = true;
-  while (endings.size > 0) {
-    // One that comes while the processes are being looked at may have had some that were passed
-    // already.
-    const looked = [...endings];
-    try {
-      const rows = await allProcesses();
-      looked.forEach((ending) => endAmong(rows, ending));
-    } catch (error) {
-      looked.forEach((ending) => giveUp(ending, error));
-    }
-    if (looked.some((ending) => endings.has(ending))) await sleep(KILL_PAUSE);
+async function lookForEndings(): Promise<void> {
+  // One that comes while the processes are being looked at may have had some that were passed
+  // already: the next round looks for it.
+  const looked = [...endings];
+  try {
+    const rows = await allProcesses();
+    looked.forEach((ending) => endAmong(rows, ending));
+  } catch (error) {
+    looked.forEach((ending) => giveUp(ending, error));
   }
-  isLooking = false;
+  if (!looked.some((ending) => endings.has(ending))) return;
+  looking.wake();
+  await sleep(KILL_PAUSE);
 }
 
 /** Kills what is left of a family; one that cannot be killed is no matter of another's. */
