@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, onTestFinished } from 'vitest';
 import { connect, type Row } from '../../src/index.ts';
 import { folderForTest } from '../support/folder.ts';
 import { Gates } from '../support/gate.ts';
@@ -59,18 +59,23 @@ describe.each([1, 2, 3])('a network that cuts connections at random places (seed
 });
 
 describe('a client that is killed while its batch is at work', () => {
-  const startJob = (url: string, table: readonly Row[]): ChildProcess =>
-    spawn(process.execPath, [join(import.meta.dirname, 'fixtures/job.ts'), JSON.stringify(table), 'nightly'], {
+  function startJob(url: string, table: readonly Row[]): ChildProcess {
+    const job = [join(import.meta.dirname, 'fixtures/job.ts'), JSON.stringify(table), 'nightly'];
+    const child = spawn(process.execPath, job, {
       env: { ...process.env, CLAIMCHECK_URL: url },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    return child;
+  }
 
   test('ends with the whole table when it is started again with its job key, and every row was computed once', async () => {
     const folder = await folderForTest();
     const gates = new Gates(folder);
     const log = join(folder, 'computed.log');
     const computed = (): number[] => {
-      const lines = existsSync(log) ? readFileSync(log, 'utf8').trimEnd().split('\n') : [];
+      // What follows the last line end is a line that is being written.
+      const lines = existsSync(log) ? readFileSync(log, 'utf8').split('\n').slice(0, -1) : [];
       return lines.flatMap((line) => JSON.parse(line) as number[]);
     };
     const replicas = { max: 1, concurrency: 2 };

@@ -7,7 +7,9 @@ import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '../../../src/system/clock.ts';
+import { REPLICA_VARIABLE } from '../../../src/replicas/peers/kin.ts';
 import { PortPeer } from '../../../src/replicas/peers/port.ts';
+import { environmentOf, processIds } from '../../../src/replicas/peers/processes.ts';
 import { startReplica, type Replica } from '../../../src/replicas/replica.ts';
 import { launchCommand } from '../../../src/replicas/runtimes/command.ts';
 import type { ProcessLaunch } from '../../../src/replicas/runtimes/launch.ts';
@@ -17,6 +19,8 @@ import { FIXTURES, specsOf } from '../../support/service.ts';
 
 const PROGRAM = join(FIXTURES, 'program.ts');
 const NODE = process.execPath;
+/** No other test's, so that what has left its session can be found, and ended. */
+const REPLICA = `r-port-${process.pid}`;
 
 /** A program that is about to be started, and the port that it has been told. */
 async function launchForTest(
@@ -25,15 +29,19 @@ async function launchForTest(
 ): Promise<{ launch: ProcessLaunch; port: number }> {
   const [spec] = specsOf({ tested: { model: [...argv], env, replicas: { startTimeout: 20 } } });
   const site = { folder: await folderForTest(), environment: process.env, ports: new Ports() };
-  const launch = await launchCommand(argv, spec!, 'r-1', site);
+  const launch = await launchCommand(argv, spec!, REPLICA, site);
   return { launch, port: (launch.address as { port: number }).port };
 }
 
 async function startForTest(launch: ProcessLaunch): Promise<Replica> {
   const policy = { startTimeout: 20_000, outputBytes: 1_024 } as Parameters<typeof startReplica>[2]['policy'];
   const { signal } = new AbortController();
-  const replica = await startReplica('r-1', launch, { policy, clock: systemClock, signal, onRefusal: () => {} });
-  onTestFinished(() => replica.stop());
+  const replica = await startReplica(REPLICA, launch, { policy, clock: systemClock, signal, onRefusal: () => {} });
+  onTestFinished(async () => {
+    await replica.stop();
+    const left = processIds().filter((pid) => environmentOf(pid).includes(`${REPLICA_VARIABLE}=${REPLICA}`));
+    left.forEach((pid) => process.kill(pid, 'SIGKILL'));
+  });
   return replica;
 }
 
