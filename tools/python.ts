@@ -5,10 +5,10 @@
 // that breaks a rule on purpose says so itself (`# noqa: F401`). V8's flag --liftoff-only makes it
 // end in half a second: without it V8 takes several to optimize Ruff.
 
-import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Diagnostic, PositionEncoding, Workspace } from '@astral-sh/ruff-wasm-nodejs';
+import { filesOfTree } from './files-of-tree.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const RUNNER = 'src/model/python/';
@@ -36,15 +36,6 @@ const SETTINGS = {
 /** Rules for the runner beside those: a docstring on every public name, and on every module. */
 const DOCSTRINGS = ['D100', 'D101', 'D102', 'D103', 'D104', 'D419'];
 
-/** The Python files of the repository, also those that are not committed yet. */
-function pythonFiles(): string[] {
-  const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.py'], {
-    cwd: ROOT,
-    encoding: 'utf8',
-  });
-  return listed.split('\n').filter((file) => file !== '' && existsSync(ROOT + file));
-}
-
 /** Ruff with the settings, and with more rules beside them. */
 function ruffWith(...rules: readonly string[]): Workspace {
   const lint = { ...SETTINGS.lint, select: [...SETTINGS.lint.select, ...rules] };
@@ -71,7 +62,7 @@ function formatted(text: string, ruff: Workspace): string {
 
 const [forAll, forRunner] = [ruffWith(), ruffWith(...DOCSTRINGS)];
 const isCheck = process.argv.includes('--check');
-const files = pythonFiles();
+const files = filesOfTree(ROOT, '*.py');
 if (files.length === 0) throw new Error(`No Python files were found in ${ROOT}.`);
 
 const faults = files.flatMap((file) => {

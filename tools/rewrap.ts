@@ -5,9 +5,9 @@
 // places, indented text, tables, and comments that tell a program something. Code is not touched:
 // what is left without comments and white space is compared before anything is written.
 
-import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type Comment, parseSync } from 'oxc-parser';
+import { filesOfTree } from './files-of-tree.ts';
 
 const COLUMNS_MAX = 100;
 
@@ -167,9 +167,7 @@ function rewrapped(path: string, source: string): string {
 }
 
 const named = process.argv.slice(2);
-const paths = execFileSync('git', ['ls-files', '*.ts', '*.js', '*.mjs'], { encoding: 'utf8' })
-  .split('\n')
-  .filter((path) => path !== '' && (named.length === 0 || named.includes(path)));
+const paths = filesOfTree('.', '*.ts', '*.js', '*.mjs').filter((path) => named.length === 0 || named.includes(path));
 let changed = 0;
 for (const path of paths) {
   const source = readFileSync(path, 'utf8');

@@ -4,10 +4,10 @@
 // older than the list have an allowance for each folder in words.json, which may only shrink: more
 // is a mistake, and less is too, until the allowance is lowered with --lower.
 
-import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { filesOfTree } from './files-of-tree.ts';
 
 /** Words that a reader has to translate, and what to write instead. */
 const WORDS: readonly (readonly [found: RegExp, write: string])[] = [
@@ -73,12 +73,7 @@ function mistakesIn(path: string): Mistake[] {
     });
 }
 
-const paths = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
-  cwd: root,
-  encoding: 'utf8',
-})
-  .split('\n')
-  .filter((path) => (TEXTS.test(path) || SOURCES.test(path)) && !EXCUSED.test(path) && existsSync(join(root, path)));
+const paths = filesOfTree(root).filter((path) => (TEXTS.test(path) || SOURCES.test(path)) && !EXCUSED.test(path));
 const mistakes = paths.flatMap(mistakesIn);
 const allowed = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Record<string, Allowance>) : {};
 const folders = [...new Set([...mistakes.map(({ folder }) => folder), ...Object.keys(allowed)])].toSorted();

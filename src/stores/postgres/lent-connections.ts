@@ -47,8 +47,8 @@ export class LentConnections implements StoreConnections {
   }
 
   /**
-   * A call waits for a place as long as it would wait for a connection: one call that hangs does not
-   * hold up those behind it for longer.
+   * A call waits for a place as long as it would wait for a connection: one call that hangs does
+   * not hold up those behind it for longer.
    *
    * @throws Unreachable where no place is free for as long; nothing was done
    */

@@ -2,8 +2,8 @@
 // found, migrated and opened.
 
 import { schemaOf } from '../migrations.ts';
-import { Connections, type ConnectionOptions } from './connections.ts';
-import { driverFor } from './driver.ts';
+import { connect, type Connections, type ConnectionOptions } from './connections.ts';
+import { withClient } from './driver.ts';
 import { LentConnections, type StoreConnections } from './lent-connections.ts';
 import { notOpened, placeOf, Unusable } from './errors.ts';
 import { appliedTo, migrateSchema, type PostgresSchema } from './migrate.ts';
@@ -25,7 +25,7 @@ export async function openStoreSchema(
   schema: StoreSchema,
   lender: Connections | null = null,
 ): Promise<StoreConnections> {
-  const connections = lender ?? new Connections(await driverFor(url), url, schema);
+  const connections = lender ?? (await connect(url, schema));
   try {
     await connections.first((client) => migrateSchema(client, url, schema));
     return lender === null ? connections : new LentConnections(lender, schema.connectionsMax);
@@ -40,14 +40,7 @@ export async function openStoreSchema(
  * lacked.
  */
 export async function migrateStoreSchema(url: string, schema: StoreSchema): Promise<readonly string[]> {
-  const connections = new Connections(await driverFor(url), url, schema);
-  try {
-    return (await connections.first((client) => migrateSchema(client, url, schema))).applied;
-  } catch (error) {
-    throw notOpened(error, url);
-  } finally {
-    await connections.close();
-  }
+  return (await withClient(url, (client) => migrateSchema(client, url, schema))).applied;
 }
 
 /**
@@ -57,7 +50,7 @@ export async function migrateStoreSchema(url: string, schema: StoreSchema): Prom
  * @throws Error as well when an older claimcheck wrote it
  */
 export async function readStoreSchema(url: string, schema: StoreSchema): Promise<Connections | null> {
-  const connections = new Connections(await driverFor(url), url, schema);
+  const connections = await connect(url, schema);
   try {
     const applied = await connections.first((client) => appliedTo(client, url, schema));
     const newest = schemaOf(schema.migrations);

@@ -3,7 +3,7 @@
 import type pg from 'pg';
 import type { Connections } from '../../postgres/connections.ts';
 import { type Migrated, migrationsIn } from '../../migrations.ts';
-import { driverFor } from '../../postgres/driver.ts';
+import { driverFor, withClient } from '../../postgres/driver.ts';
 import { notOpened, placeOf, Unusable } from '../../postgres/errors.ts';
 import { migrateSchema, type PostgresSchema } from '../../postgres/migrate.ts';
 import { type HintOptions, Hints } from './hints.ts';
@@ -70,19 +70,7 @@ export async function openDatabase(url: string, connections: Connections, option
  *
  * @throws Error as `openPostgresLedger`
  */
-export async function migratePostgres(url: string): Promise<Migrated> {
-  const driver = await driverFor(url);
-  const client = new driver.Client({ connectionString: url, fallback_application_name: 'claimcheck' });
-  client.on('error', () => {});
-  try {
-    await client.connect();
-    return await prepare(client, url);
-  } catch (error) {
-    throw notOpened(error, url);
-  } finally {
-    await client.end().catch(() => {});
-  }
-}
+export const migratePostgres = (url: string): Promise<Migrated> => withClient(url, (client) => prepare(client, url));
 
 async function prepare(client: pg.ClientBase, url: string): Promise<Migrated> {
   assertUsable((await client.query<Settings>(SETTINGS)).rows[0]!, url);
