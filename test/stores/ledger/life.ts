@@ -598,20 +598,19 @@ export function describeLife(
           'https://one.example/2',
           'https://one.example:8443/1',
         ]);
+        await advance(seconds(1));
         expect(await claimed({ 'one.example': 2 })).toEqual(['https://one.example/3']);
         expect(await claimed({ 'one.example': 2 })).toEqual([]);
         await advance(LEASE);
         const [again] = await ledger.claimDeliveriesTo({ 'one.example': 1 }, LEASE);
-        expect(again).toMatchObject({
-          endpoint: 'echo',
-          url: 'https://one.example/1',
-          tries: 2,
-          claim: { attempt: 2 },
-        });
+        expect(again).toMatchObject({ endpoint: 'echo', tries: 2, claim: { attempt: 2 } });
+        // The first two were claimed at once, so that they are due at once.
+        const left = ['https://one.example/1', 'https://one.example/2'].filter((url) => url !== again!.url);
+        expect(left).toHaveLength(1);
         const result = { kind: 'delivered', ...answered(200) } as const;
         expect(await ledger.finishDeliveries([{ claim: again!.claim, result }])).toEqual(['recorded']);
         await advance(days(1));
-        expect(await claimed({ 'one.example': 9 })).toEqual(['https://one.example/2', 'https://one.example/3']);
+        expect(await claimed({ 'one.example': 9 })).toEqual([...left, 'https://one.example/3']);
       });
 
       test('shares the commit of what became of it with all others that end then', async () => {

@@ -1,16 +1,15 @@
-// The embedded ledger: one SQLite file, one connection, in a thread of its own. Calls that arrive
-// while a commit is on its way wait together and become the next commit, so the busier it is, the
-// more runs share one fsync.
+// The embedded ledger: one SQLite file, one connection, in a thread of its own (side.ts). Calls
+// that arrive while a commit is on its way wait together and become the next commit, so the busier
+// it is, the more runs share one fsync.
 
-import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../../system/clock.ts';
 import { StorageBroken, StorageFull, StorageUnavailable } from '../../../domain/errors.ts';
 import { type Duration, type Instant, milliseconds, seconds } from '../../../domain/time.ts';
 import { type Ledger, type NewRun, type Recorded, VERBS } from '../ledger.ts';
 import { pack } from './parcel.ts';
+import type { Answer, Orders } from './groups.ts';
+import { type OtherSide, startSide } from './side.ts';
 import type { Call, Reply, Verb, Verbs } from './verbs.ts';
-import type { WorkerMessage, WorkerOrders } from './worker.ts';
 
 /**
  * The clock was set where it is further ahead of the one that nobody can set, or behind it, than at
@@ -68,41 +67,40 @@ type AskedVerbs = { readonly [V in (typeof VERBS)[number]]: Asked<V> };
  * @throws Error when the file cannot be used: the message says why and what to do
  */
 export async function openSqliteLedger(file: string, clock: Clock, options: SqliteOptions = {}): Promise<Ledger> {
-  const orders: WorkerOrders = { file, access: options.access ?? 'write' };
-  let opened = await startWorker(orders);
-  if (opened.message.kind === 'refused' && opened.message.full) {
+  const orders: Orders = { file, access: options.access ?? 'write' };
+  let opened = await openSide(orders);
+  if (opened.answer.kind === 'refused' && opened.answer.full) {
     options.onFull?.(true);
-    opened = await startWorker(orders);
+    opened = await openSide(orders);
   }
-  const { worker, message } = opened;
-  if (message.kind !== 'refused') {
-    const opening = new GroupCommit(worker, clock, options);
+  const { side, answer } = opened;
+  if (answer.kind !== 'refused') {
+    const opening = new GroupCommit(side, clock, options);
     // Whatever keeps it from being done keeps everything else as well, and is told there.
     if (orders.access === 'write') await opening.settleTimes().catch(() => {});
     return opening.ledger();
   }
-  throw message.full
+  throw answer.full
     ? new StorageFull(`There is no room on the disk to open ${file}. Free some space on it.`)
-    : new Error(message.reason);
+    : new Error(answer.reason);
 }
 
-async function startWorker(orders: WorkerOrders): Promise<{ worker: Worker; message: WorkerMessage }> {
-  const worker = new Worker(new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url), {
-    workerData: orders,
-  });
-  const [message] = (await once(worker, 'message')) as [WorkerMessage];
-  if (message.kind === 'refused') await worker.terminate();
-  return { worker, message };
+/** Starts the side that has the database, and hears whether it could be opened. */
+async function openSide(orders: Orders): Promise<{ side: OtherSide; answer: Answer }> {
+  const side = startSide(orders);
+  const answer = await new Promise<Answer>((resolve) => side.port.once('message', resolve));
+  if (answer.kind === 'refused') await side.end();
+  return { side, answer };
 }
 
 class GroupCommit {
-  readonly #worker: Worker;
+  readonly #side: OtherSide;
   readonly #clock: Clock;
   readonly #options: SqliteOptions;
   #waiting: Waiting[] = [];
   /**
-   * The group that the thread has; one at a time, since what gathers meanwhile makes the next one
-   * larger.
+   * The group that the other side has; one at a time, since what gathers meanwhile makes the next
+   * one larger.
    */
   #underway: readonly Waiting[] = [];
   #scheduled = false;
@@ -116,18 +114,17 @@ class GroupCommit {
   /** What the clock was ahead of the one that nobody can set, at the last call. */
   #ahead: number;
 
-  constructor(worker: Worker, clock: Clock, options: SqliteOptions) {
-    this.#worker = worker;
+  constructor(side: OtherSide, clock: Clock, options: SqliteOptions) {
+    this.#side = side;
     this.#clock = clock;
     this.#options = options;
     this.#ahead = clock.now() - clock.steady();
-    worker.on('message', (message: WorkerMessage) => {
-      if (message.kind === 'replies') this.#settle(message.replies);
-      else if (message.kind === 'held') this.#held(message.reason);
-      else if (message.kind === 'broken') this.#break(message.reason);
+    side.port.on('message', (answer: Answer) => {
+      if (answer.kind === 'replies') this.#settle(answer.replies);
+      else if (answer.kind === 'held') this.#held(answer.reason);
+      else if (answer.kind === 'broken') this.#break(answer.reason);
     });
-    worker.on('error', (error: Error) => this.#break(error.stack ?? error.message));
-    worker.on('exit', () => this.#break('its thread has ended'));
+    void side.ended.then((reason) => this.#break(reason));
   }
 
   ledger(): Ledger {
@@ -195,14 +192,14 @@ class GroupCommit {
     this.#underway = this.#waiting.splice(0, GROUP_MAX);
     if (this.#underway.length === 0) return;
     const parcel = pack(this.#underway.map(({ call }) => call));
-    this.#worker.postMessage(parcel, [parcel.bytes.buffer]);
+    this.#side.port.postMessage(parcel, [parcel.bytes.buffer]);
   }
 
   #hold(isHeld: boolean): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#closed !== null) return reject(this.#closed);
       this.#holding.push({ resolve, reject });
-      this.#worker.postMessage(isHeld ? 'hold' : 'let-go');
+      this.#side.port.postMessage(isHeld ? 'hold' : 'let-go');
     });
   }
 
@@ -260,16 +257,15 @@ class GroupCommit {
 
   async #close(): Promise<void> {
     if (this.#broken) {
-      await this.#worker.terminate();
+      await this.#side.end();
       return;
     }
     if (this.#closed !== null) return;
     // A last read waits behind everything handed in before it.
     await this.#ask('depths', []);
     this.#closed = new Error('The ledger is closed.');
-    const exited = once(this.#worker, 'exit');
-    this.#worker.postMessage('close');
-    await exited;
+    this.#side.port.postMessage('close');
+    await this.#side.ended;
   }
 }
 
