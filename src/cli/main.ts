@@ -1,24 +1,7 @@
 // The command `claimcheck`: the one place that ends the process.
 
-import { CommanderError } from 'commander';
-import { asCalled } from './called-as.ts';
-import { EXIT, reportOf } from './failure.ts';
-import { program } from './program.ts';
-import { write } from './text/text.ts';
-
-async function main(): Promise<number> {
-  try {
-    await (await program(process.argv[2])).parseAsync();
-    return EXIT.ok;
-  } catch (error) {
-    // Commander has already printed its help, its version, or what is wrong with the arguments.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    const { text, exitCode } = reportOf(error);
-    // How it ended is told by the exit code also where nobody is left to read why.
-    if (text !== '') await write(process.stderr, `${asCalled(text)}\n`).catch(() => {});
-    return exitCode;
-  }
-}
+import { runCommandLine } from './command-line.ts';
+import { EXIT } from './failure.ts';
 
 // Whoever reads the output may stop early (`claimcheck runs list | head -1`), which is no error of
 // ours. Any other error reaches the command that waits for its `write`, and says what it means.
@@ -29,5 +12,5 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // Words for people reach nobody after their terminal was closed, which is no reason to end in the
 // middle of something.
 process.stderr.on('error', () => {});
-const exitCode = await main();
+const exitCode = await runCommandLine();
 process.exit(exitCode === EXIT.ok ? process.exitCode : exitCode);

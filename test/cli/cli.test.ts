@@ -10,6 +10,7 @@ import { connect } from '../../src/client/connect.ts';
 import type { RunBody } from '../../src/wire/runs.ts';
 import { type RunningServer, startServer } from '../client/server.ts';
 import { until } from '../support/until.ts';
+import { commandHere } from './command-here.ts';
 import { MAIN, startCommand } from './command.ts';
 
 const UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
@@ -25,7 +26,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const claimcheck = (args: readonly string[], input?: string) => startCommand(server.url, args, input).ended();
+const claimcheck = (args: readonly string[], input?: string) => commandHere(server.url, args, input);
 const file = async (name: string, text: string): Promise<string> => {
   await writeFile(join(folder, name), text);
   return join(folder, name);
@@ -122,7 +123,7 @@ describe('invoke', () => {
   });
 
   test('a server that is not there is one sentence that says what to do', async () => {
-    const { code, stderr } = await startCommand('http://127.0.0.1:9', ['endpoints', 'list']).ended();
+    const { code, stderr } = await commandHere('http://127.0.0.1:9', ['endpoints', 'list']);
     expect(code).toBe(EXIT.unavailable);
     expect(stderr).toMatch(/^error: No answer from http:\/\/127\.0\.0\.1:9: .*CLAIMCHECK_URL\)\.\n$/);
   });

@@ -18,6 +18,7 @@ import { cuttable } from '../client/cuttable.ts';
 import { type RunningServer, startServer } from '../client/server.ts';
 import { folderForTest } from '../support/folder.ts';
 import { until } from '../support/until.ts';
+import { commandHere } from './command-here.ts';
 import { MAIN, startCommand } from './command.ts';
 
 let server: RunningServer;
@@ -115,7 +116,7 @@ describe('an output file', () => {
   });
 
   test('may be standard output, which is no file called -', async () => {
-    const { code, stdout } = await startCommand(server.url, ['runs', 'output', id, '-o', '-']).ended();
+    const { code, stdout } = await commandHere(server.url, ['runs', 'output', id, '-o', '-']);
     expect({ code, isWhole: stdout === expected }).toEqual({ code: 0, isWhole: true });
     expect(existsSync('-')).toBe(false);
   });
@@ -150,7 +151,7 @@ describe('an output that cannot be written to its end', () => {
     'because the disk is full names the file, and says that the run is kept and how to fetch it elsewhere',
     async () => {
       const full = ['invoke', 'rows', '-d', '[{"id":1}]', '-o', '/dev/full'];
-      const { code, stdout, stderr } = await startCommand(server.url, full).ended();
+      const { code, stdout, stderr } = await commandHere(server.url, full);
       expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
       expect(stderr).toContain('error: /dev/full cannot be written: the disk is full. ');
       const [, , again] = WAY_BACK.exec(stderr)!;
@@ -187,7 +188,7 @@ describe('an output that cannot be written to its end', () => {
 
   test('because it is no table of the kind that the ending says is told so, and kept', async () => {
     const file = join(folder, 'out.csv');
-    const { code, stderr } = await startCommand(server.url, ['invoke', 'anything', '-d', '5', '-o', file]).ended();
+    const { code, stderr } = await commandHere(server.url, ['invoke', 'anything', '-d', '5', '-o', file]);
     expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(WAY_BACK) });
     expect(stderr).toContain(`error: ${file} cannot be written: the output is no table that it could hold. `);
     expect(readdirSync(folder)).toEqual([]);
@@ -201,7 +202,7 @@ describe('what may not stand behind -o is refused before anything is sent', () =
     ['an empty name', '', 'It must name a file, or be - for standard output.'],
     ['a workbook', 'out.xlsx', 'Tables are written as .csv, .jsonl, .json, .arrow and .parquet, and not as .xlsx.'],
   ])('%s', async (_what, file, sentence) => {
-    const { code, stdout, stderr } = await startCommand(NOBODY, ['invoke', 'rows', '-d', '[]', '-o', file]).ended();
+    const { code, stdout, stderr } = await commandHere(NOBODY, ['invoke', 'rows', '-d', '[]', '-o', file]);
     expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: '', stderr: expect.stringContaining(sentence) });
   });
 });

@@ -6,7 +6,7 @@ import { type RunningServer, startServer } from '../client/server.ts';
 import { folderForTest } from '../support/folder.ts';
 import { Gates } from '../support/gate.ts';
 import { until } from '../support/until.ts';
-import { startCommand } from './command.ts';
+import { commandHere } from './command-here.ts';
 
 let server: RunningServer;
 beforeAll(async () => {
@@ -24,7 +24,7 @@ test('runs show says how many chunks are at work and which is the oldest, and ru
     { id: 4, gate: gates.path('open') },
   ];
   const { id } = await connect({ url: server.url }).endpoint('rows').submit(rows, { batch: true });
-  const claimcheck = async (...args: string[]) => (await startCommand(server.url, ['runs', ...args]).ended()).stdout;
+  const claimcheck = async (...args: string[]) => (await commandHere(server.url, ['runs', ...args])).stdout;
   const shown = await until('two chunks are at work', async () => {
     const text = await claimcheck('show', id);
     return text.includes('at work    2 chunks') ? text : null;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connect, InferenceCache } from '../../../src/index.ts';
 import { startTestService, type TestService } from '../../support/service.ts';
-import { startCommand } from '../command.ts';
+import { commandHere } from '../command-here.ts';
 
 let server: TestService;
 beforeAll(async () => {
@@ -9,7 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-const claimcheck = (...args: readonly string[]) => startCommand(server.url, args, '', {}).ended();
+const claimcheck = (...args: readonly string[]) => commandHere(server.url, args);
 
 test('what is kept of an endpoint is shown, forgotten, and its room given back', async () => {
   expect((await claimcheck('cache', 'info', 'rows')).stdout).toBe('rows: nobody has asked yet\n');

@@ -7,7 +7,7 @@ import { connect } from '../../../src/client/connect.ts';
 import type { CaptureBody } from '../../../src/wire/captures.ts';
 import { folderForTest } from '../../support/folder.ts';
 import { startTestService, type TestService } from '../../support/service.ts';
-import { startCommand } from '../command.ts';
+import { commandHere } from '../command-here.ts';
 
 let server: TestService;
 beforeAll(async () => {
@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-const claimcheck = (...args: string[]) => startCommand(server.url, ['captures', ...args]).ended();
+const claimcheck = (...args: string[]) => commandHere(server.url, ['captures', ...args]);
 
 describe('claimcheck captures', () => {
   test('list shows each with what says most of it', async () => {
@@ -134,7 +134,7 @@ describe('claimcheck captures delete', () => {
 });
 
 test('claimcheck endpoints show says how an endpoint is scored', async () => {
-  const { stdout } = await startCommand(server.url, ['endpoints', 'show', 'scored']).ended();
+  const { stdout } = await commandHere(server.url, ['endpoints', 'show', 'scored']);
   expect(stdout).toMatch(/^scored +target truth, ids id, evaluation data$/m);
 });
 

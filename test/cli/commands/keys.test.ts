@@ -6,6 +6,7 @@ import { databaseEnvironment, onPostgres } from '../../support/database.ts';
 import { folderForTest } from '../../support/folder.ts';
 import { serviceForTest } from '../../support/service.ts';
 import { until } from '../../support/until.ts';
+import { commandHere } from '../command-here.ts';
 import { startCommand } from '../command.ts';
 
 const endpoints = { jobs: { model: './anything.ts', mode: 'async' } } as const;
@@ -109,7 +110,7 @@ describe('claimcheck keys revoke', () => {
 test('a key that is made and revoked beside a server counts there, and the command line takes it from its environment', async () => {
   const server = await serviceForTest({ endpoints });
   const run = (args: readonly string[], key?: string) =>
-    startCommand(server.url, args, '', key === undefined ? {} : { CLAIMCHECK_API_KEY: key }).ended();
+    commandHere(server.url, args, '', key === undefined ? {} : { CLAIMCHECK_API_KEY: key });
   expect((await run(['runs', 'list'])).code).toBe(0);
   const made = await claimcheck(server.data, ['keys', 'create', '--name', 'me']);
   const key = made.stdout.trimEnd();
@@ -128,7 +129,7 @@ test('a key that is made and revoked beside a server counts there, and the comma
 test('a key that no header can carry is told of without showing it', async () => {
   const server = await serviceForTest({ endpoints });
   for (const key of ['canary\nx', 'canary \u2713', 'two canaries']) {
-    const { code, stderr } = await startCommand(server.url, ['runs', 'list'], '', { CLAIMCHECK_API_KEY: key }).ended();
+    const { code, stderr } = await commandHere(server.url, ['runs', 'list'], '', { CLAIMCHECK_API_KEY: key });
     expect(code).toBe(2);
     expect(stderr).toContain('The API key');
     expect(stderr).not.toContain('canar');

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EXIT } from '../../../src/cli/failure.ts';
 import { connect } from '../../../src/client/connect.ts';
 import { type RunningServer, startServer } from '../../client/server.ts';
-import { startCommand } from '../command.ts';
+import { commandHere } from '../command-here.ts';
 
 let server: RunningServer;
 beforeAll(async () => {
@@ -14,7 +14,7 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 const partsOf = async (text: string, contentType: string) => {
   const input = { bytes: bytes(text), contentType };
   const run = await connect({ url: server.url }).endpoint('rows').submit(input, { batch: true });
-  const { code, stdout, stderr } = await startCommand(server.url, ['runs', 'parts', run.id]).ended();
+  const { code, stdout, stderr } = await commandHere(server.url, ['runs', 'parts', run.id]);
   const lines = stdout.trimEnd().split('\n');
   return { code, stderr, lines: lines.toSorted((a, b) => from(a) - from(b)) };
 };
@@ -45,7 +45,7 @@ describe('runs parts', () => {
 
   test('of a run that is no batch are one sentence, and refused', async () => {
     const { id } = await connect({ url: server.url }).endpoint('anything').submit({});
-    const { code, stdout, stderr } = await startCommand(server.url, ['runs', 'parts', id]).ended();
+    const { code, stdout, stderr } = await commandHere(server.url, ['runs', 'parts', id]);
     expect({ code, stdout }).toEqual({ code: EXIT.refused, stdout: '' });
     expect(stderr).toMatch(/^error: invalid-request: Run \S+ is no batch and has no parts\. .*\n$/);
   });

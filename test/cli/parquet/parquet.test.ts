@@ -16,7 +16,7 @@ import { arrowToLines } from '../../../src/table/arrow/to-lines.ts';
 import { newFolder, removeFolder } from '../../support/folder.ts';
 import { startTestService, type TestService } from '../../support/service.ts';
 import { arrowTable } from '../../table/arrow/arbitrary.ts';
-import { startCommand } from '../command.ts';
+import { commandHere } from '../command-here.ts';
 
 const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 const linesOf = (arrow: Uint8Array): string => textOf(arrowToLines(arrow).lines);
@@ -265,7 +265,7 @@ describe('on the command line', () => {
   ])('a .%s file becomes a .%s file', async (from, to) => {
     const [input, output] = [join(folder, `${from}-${to}.${from}`), join(folder, `${from}-${to}-out.${to}`)];
     await writeFile(input, writers[from]!());
-    const { code, stderr } = await startCommand(service.url, ['invoke', 'rows', input, '-o', output]).ended();
+    const { code, stderr } = await commandHere(service.url, ['invoke', 'rows', input, '-o', output]);
     expect({ code, error: /^error.*/m.exec(stderr)?.[0] }).toEqual({ code: 0, error: undefined });
     const back = readers[to]!(await readFile(output));
     expect(back.columns).toEqual(['id', 's']);
@@ -276,7 +276,7 @@ describe('on the command line', () => {
   test('a file that is no Parquet is one sentence and exit code 2', async () => {
     const input = join(folder, 'broken.parquet');
     await writeFile(input, 'PAR1');
-    const { code, stderr } = await startCommand(service.url, ['invoke', 'rows', input]).ended();
+    const { code, stderr } = await commandHere(service.url, ['invoke', 'rows', input]);
     expect([code, stderr]).toEqual([2, 'error: The Parquet file cannot be read: it is too short to be one.\n']);
   });
 });
