@@ -4,7 +4,7 @@ import { tableFromArrays, tableFromIPC, tableToIPC } from 'apache-arrow';
 import { asDeclared } from '../../src/engine/feature-names.ts';
 import { FIXTURES, serviceForTest, type TestService } from '../support/service.ts';
 
-const PROGRAM = [process.execPath, join(FIXTURES, 'program.ts')];
+const PROGRAM = [process.execPath, join(FIXTURES, 'obeying-program.js')];
 
 let service: TestService;
 beforeAll(async () => {

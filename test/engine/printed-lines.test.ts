@@ -10,7 +10,7 @@ import { hasPython, NO_PYTHON } from '../support/python.ts';
 import { FIXTURES, startTestService, type TestService } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
-const LATE_PROGRAM = [process.execPath, join(FIXTURES, 'late-program.ts')];
+const LATE_PROGRAM = [process.execPath, join(FIXTURES, 'late-program.js')];
 
 let data: string;
 let server: TestService;

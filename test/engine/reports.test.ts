@@ -13,7 +13,7 @@ const MODELS = [
   { language: 'TypeScript', model: './reporter.ts', one: 'ts', several: 'ts-several', isThere: true },
   { language: 'Python', model: './reporter.py', one: 'py', several: 'py-several', isThere: hasPython },
 ] as const;
-const PROGRAM = [process.execPath, join(FIXTURES, 'reporting-program.ts')];
+const PROGRAM = [process.execPath, join(FIXTURES, 'reporting-program.js')];
 
 let server: TestService;
 let gates: Gates;

@@ -24,7 +24,7 @@ beforeAll(async () => {
       calls: { model: './anything.ts', replicas: { concurrency: 8 } },
       hasty: { model: './anything.ts', syncTimeout: '50ms' },
       absent: { model: ['/no/such/program'] },
-      mirror: { model: [process.execPath, join(FIXTURES, 'program.ts')], env: { ECHOES: '1' } },
+      mirror: { model: [process.execPath, join(FIXTURES, 'obeying-program.js')], env: { ECHOES: '1' } },
     },
   });
 });

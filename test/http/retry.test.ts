@@ -16,7 +16,7 @@ beforeAll(async () => {
     endpoints: {
       jobs: { model: './anything.ts', mode: 'async', replicas: { concurrency: 4 } },
       rows: { model: './echo.ts', mode: 'async', batchSize: 1 },
-      mirror: { model: [process.execPath, join(FIXTURES, 'program.ts')], env: { ECHOES: '1' } },
+      mirror: { model: [process.execPath, join(FIXTURES, 'obeying-program.js')], env: { ECHOES: '1' } },
     },
   });
 });

@@ -15,7 +15,7 @@ const WITHOUT_PIDS = pids === undefined ? ' (skipped: no pids cgroup can be made
 
 const MIB = 2 ** 20;
 const BAD_PROGRAM = [process.execPath, `${FIXTURES}bad-program.ts`];
-const PROGRAM = [process.execPath, `${FIXTURES}program.ts`];
+const PROGRAM = [process.execPath, `${FIXTURES}obeying-program.js`];
 
 /** Every endpoint's processes have its marker in their environment. */
 const markerOf = new Map<string, string>();

@@ -16,7 +16,7 @@ import { until } from '../support/until.ts';
 /** The model whose input says what it does. */
 export const ANYTHING = './anything.ts';
 /** The same, roughly, as a program that knows nothing of us. */
-export const PROGRAM: string[] = [process.execPath, join(FIXTURES, 'program.ts')];
+export const PROGRAM: string[] = [process.execPath, join(FIXTURES, 'obeying-program.js')];
 
 /** A supervisor, closed with its test, and a note of every replica that was started. */
 export interface Fleet {

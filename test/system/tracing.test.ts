@@ -16,7 +16,7 @@ const traceparent = `00-${TRACE}-00f067aa0ba902b7-01`;
 const tracestate = 'rojo=00f067aa0ba902b7';
 
 /** A program that answers with the headers of its invocation where it is asked for them. */
-const PROGRAM = { model: [process.execPath, join(import.meta.dirname, '../fixtures/program.ts')] };
+const PROGRAM = { model: [process.execPath, join(import.meta.dirname, '../fixtures/obeying-program.js')] };
 
 /** Registers an SDK as whoever runs a server does; everything that it exports can be looked at. */
 function registerSdk(): InMemorySpanExporter {

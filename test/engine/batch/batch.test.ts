@@ -32,7 +32,7 @@ beforeAll(async () => {
       patient: { model: './careful-rows.ts', batchSize: 2, retry: { maxAttempts: 1 } },
       whole: { model: './anything.ts' },
       fleet: { model: './careful-rows.ts', replicas: { max: 4 } },
-      mirror: { model: [process.execPath, join(FIXTURES, 'program.ts')], env: { ECHOES: '1' }, batchSize: 3 },
+      mirror: { model: [process.execPath, join(FIXTURES, 'obeying-program.js')], env: { ECHOES: '1' }, batchSize: 3 },
     },
   });
 });

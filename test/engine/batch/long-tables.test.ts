@@ -12,7 +12,7 @@ beforeAll(async () => {
   server = await startTestService({
     endpoints: {
       mirror: {
-        model: [process.execPath, join(FIXTURES, 'program.ts')],
+        model: [process.execPath, join(FIXTURES, 'obeying-program.js')],
         env: { ECHOES: '1' },
         batchSize: 4_000,
         replicas: { max: 2 },

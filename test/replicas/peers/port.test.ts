@@ -17,7 +17,7 @@ import { Ports } from '../../../src/replicas/runtimes/ports.ts';
 import { folderForTest } from '../../support/folder.ts';
 import { FIXTURES, specsOf } from '../../support/service.ts';
 
-const PROGRAM = join(FIXTURES, 'program.ts');
+const PROGRAM = join(FIXTURES, 'obeying-program.js');
 const NODE = process.execPath;
 /** No other test's, so that what has left its session can be found, and ended. */
 const REPLICA = `r-port-${process.pid}`;
