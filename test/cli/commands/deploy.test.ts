@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type RunningServer, startServer } from '../../client/server.ts';
 import { folderForTest } from '../../support/folder.ts';
-import { startCommand } from '../command.ts';
+import { commandHere } from '../command-here.ts';
 
 let server: RunningServer;
 beforeAll(async () => {
@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-const claimcheck = (...args: readonly string[]) => startCommand(server.url, args).ended();
+const claimcheck = (...args: readonly string[]) => commandHere(server.url, args);
 
 /** A configuration with one endpoint, and how to change the code of its model. */
 async function project(name: string) {

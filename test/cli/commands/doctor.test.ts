@@ -19,7 +19,7 @@ import { openSqliteLedger } from '../../../src/stores/ledger/sqlite/driver.ts';
 import { newCapture } from '../../stores/captures/conformance.ts';
 import { batch, call, chunk, deployment, inline } from '../../stores/ledger/runs.ts';
 import { folderForTest } from '../../support/folder.ts';
-import { startCommand } from '../command.ts';
+import { commandHere } from '../command-here.ts';
 
 const BYTES = Buffer.alloc(50_000, 'payload ');
 
@@ -97,7 +97,7 @@ async function addCaptures(data: string): Promise<readonly NewCapture[]> {
 }
 
 /** Runs the doctor on a folder. */
-const doctor = (data: string, ...options: string[]) => startCommand('', ['doctor', '--data', data, ...options]).ended();
+const doctor = (data: string, ...options: string[]) => commandHere('', ['doctor', '--data', data, ...options]);
 
 /** Every file of a folder with what is in it. */
 function contentOf(folder: string): Record<string, string> {
@@ -171,7 +171,7 @@ describe('a healthy store', () => {
     const { data } = await storeForTest();
     const config = join(await folderForTest(), 'claimcheck.config.json');
     writeFileSync(config, JSON.stringify({ data, endpoints: { any: { model: ['true'] } } }));
-    const { code, stdout } = await startCommand('', ['doctor', '--config', config]).ended();
+    const { code, stdout } = await commandHere('', ['doctor', '--config', config]);
     expect(stdout).toContain(`Examined ${ledgerFile(data)}: 5 runs`);
     expect(code).toBe(0);
   });

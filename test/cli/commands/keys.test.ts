@@ -7,13 +7,12 @@ import { folderForTest } from '../../support/folder.ts';
 import { serviceForTest } from '../../support/service.ts';
 import { until } from '../../support/until.ts';
 import { commandHere } from '../command-here.ts';
-import { startCommand } from '../command.ts';
 
 const endpoints = { jobs: { model: './anything.ts', mode: 'async' } } as const;
 
 async function claimcheck(data: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
   const store = { CLAIMCHECK_DATA: data, ...(await databaseEnvironment(data)) };
-  return startCommand('http://127.0.0.1:9', args, '', { ...store, ...environment }).ended();
+  return commandHere('http://127.0.0.1:9', args, '', { ...store, ...environment });
 }
 
 describe('claimcheck keys create', () => {

@@ -4,7 +4,7 @@ import { databaseEnvironment } from '../../support/database.ts';
 import { answering, badHookForTest } from '../../support/bad-hook.ts';
 import { startTestService, type TestService } from '../../support/service.ts';
 import { until } from '../../support/until.ts';
-import { startCommand } from '../command.ts';
+import { commandHere } from '../command-here.ts';
 
 let server: TestService;
 beforeAll(async () => {
@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 const claimcheck = async (args: readonly string[]) =>
-  startCommand(server.url, args, '', await databaseEnvironment(server.data)).ended();
+  commandHere(server.url, args, '', await databaseEnvironment(server.data));
 
 describe('what was told of a run', () => {
   test('is shown attempt by attempt, and told again', async () => {
