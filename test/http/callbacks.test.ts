@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { answering, badHookForTest, hanging } from '../support/bad-hook.ts';
-import { serviceForTest, startTestService, type TestService } from '../support/service.ts';
+import { serviceForTest, sharedService, startTestService, type TestService } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
 const ENDPOINTS = { jobs: { model: './anything.ts', mode: 'async' } } as const;
@@ -12,10 +12,12 @@ const delivered = (server: TestService, runId: string): Promise<any> =>
     return delivery?.status === 'delivered' ? delivery : null;
   });
 
+const shared = sharedService({ endpoints: ENDPOINTS });
+
 describe('a run with a callback_url', () => {
   test('is told of when it ends, however it ends', async () => {
     const hook = await badHookForTest(answering(200));
-    const server = await serviceForTest({ endpoints: ENDPOINTS });
+    const server = shared();
     const succeeded = await server.submit('jobs', { a: 1 }, { callback_url: hook.url });
     await delivered(server, succeeded);
     const failed = await server.submit('jobs', { do: 'throw' }, { callback_url: hook.url });
@@ -47,7 +49,7 @@ describe('a run with a callback_url', () => {
 
   test('links to its deliveries, and lists every attempt at them', async () => {
     const hook = await badHookForTest(answering(204));
-    const server = await serviceForTest({ endpoints: ENDPOINTS });
+    const server = shared();
     const runId = await server.submit('jobs', { a: 1 }, { callback_url: `${hook.url}/hook` });
     const delivery = await delivered(server, runId);
     expect((await server.run(runId)).links.deliveries).toBe(`/runs/${runId}/deliveries`);
@@ -73,7 +75,7 @@ describe('a run with a callback_url', () => {
 
   test('is told of only where its callback_events say so', async () => {
     const hook = await badHookForTest(answering(200));
-    const server = await serviceForTest({ endpoints: ENDPOINTS });
+    const server = shared();
     const said = { callback_url: hook.url, callback_events: ['run.failed'] };
     const succeeded = await server.submit('jobs', { a: 1 }, said);
     await server.ended(succeeded);
@@ -85,7 +87,7 @@ describe('a run with a callback_url', () => {
 
   test('that came with a raw body says so in the query', async () => {
     const hook = await badHookForTest(answering(200));
-    const server = await serviceForTest({ endpoints: ENDPOINTS });
+    const server = shared();
     const query = `callback_url=${encodeURIComponent(hook.url)}&callback_events=run.succeeded,run.failed`;
     const { json } = await server.postRaw(`/endpoints/jobs/invoke?${query}`, 'text/plain', 'hello');
     await delivered(server, json.run_id);
@@ -94,7 +96,7 @@ describe('a run with a callback_url', () => {
 
   test('has the same one when it is tried again', async () => {
     const hook = await badHookForTest(answering(200));
-    const server = await serviceForTest({ endpoints: ENDPOINTS });
+    const server = shared();
     const runId = await server.submit('jobs', { do: 'throw' }, { callback_url: hook.url });
     await delivered(server, runId);
     const { json } = await server.send('POST', `/runs/${runId}/retry`);
@@ -103,7 +105,7 @@ describe('a run with a callback_url', () => {
   });
 
   test('is another request than one with another callback, to an idempotency key', async () => {
-    const server = await serviceForTest({ endpoints: ENDPOINTS });
+    const server = shared();
     const key = { 'idempotency-key': 'k' };
     const send = (url: string) => server.post('/endpoints/jobs/invoke', { input: 1, callback_url: url }, key);
     expect((await send('https://hooks.example/a')).status).toBe(202);
@@ -153,7 +155,7 @@ describe('a callback is refused with its place', () => {
 describe('a delivery', () => {
   test('can be asked for again, and keeps its id', async () => {
     const hook = await badHookForTest(answering(200));
-    const server = await serviceForTest({ endpoints: ENDPOINTS });
+    const server = shared();
     const runId = await server.submit('jobs', { a: 1 }, { callback_url: hook.url });
     const { delivery_id: id } = await delivered(server, runId);
     const answer = await server.send('POST', `/runs/${runId}/deliveries/${id}/redeliver`);
@@ -164,7 +166,7 @@ describe('a delivery', () => {
   });
 
   test('is not there before the run has ended, nor under another run or another id', async () => {
-    const server = await serviceForTest({ endpoints: ENDPOINTS });
+    const server = shared();
     const ended = await server.submit('jobs', { a: 1 });
     await server.ended(ended);
     const open = await server.submit('jobs', { do: 'hang' }, { callback_url: 'https://hooks.example/' });

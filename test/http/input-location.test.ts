@@ -2,17 +2,19 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { answering, badHookForTest, type Behaviour, hanging } from '../support/bad-hook.ts';
-import { serviceForTest, startTestService, type TestService } from '../support/service.ts';
+import { serviceForTest, sharedService, startTestService, type TestService } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
 const ENDPOINTS = { echo: { model: './anything.ts', mode: 'async', timeout: '60s' } } as const;
+
+const shared = sharedService({ endpoints: ENDPOINTS });
 
 describe('an input by reference', () => {
   test('is fetched when the run starts, and handed on with the content type that it has', async () => {
     const files = await badHookForTest(
       answering(200, { 'content-type': 'text/x-odd; a=1' }, '{"n": 9007199254740993}'),
     );
-    const server = await serviceForTest({ endpoints: ENDPOINTS });
+    const server = shared();
     const { status, json } = await server.post('/endpoints/echo/invoke', {
       input_location: `${files.url}/input.json?signature=s3cret`,
     });
@@ -26,7 +28,7 @@ describe('an input by reference', () => {
 
   test('is fetched anew when the run is tried again', async () => {
     const files = await badHookForTest(answering(200, { 'content-type': 'application/json' }, '{}'));
-    const server = await serviceForTest({ endpoints: ENDPOINTS });
+    const server = shared();
     const { json } = await server.post('/endpoints/echo/invoke', { input_location: files.url });
     await server.ended(json.run_id);
     const retried = await server.send('POST', `/runs/${json.run_id}/retry`);
@@ -41,7 +43,7 @@ describe('an input by reference', () => {
       response.writeHead(200, { 'content-type': 'application/octet-stream' }).write(bytes.subarray(0, -1_000));
       finish = () => void response.end(bytes.subarray(-1_000));
     });
-    const server = await serviceForTest({ endpoints: ENDPOINTS });
+    const server = shared();
     const blobs = join(server.data, 'blobs');
     const filesOf = (part: string): string[] =>
       readdirSync(blobs, { recursive: true, encoding: 'utf8' }).filter((name) => name.includes(part));
@@ -98,7 +100,7 @@ describe('an input by reference', () => {
 
   test('is not waited for once the run is cancelled', async () => {
     const files = await badHookForTest(hanging);
-    const server = await serviceForTest({ endpoints: ENDPOINTS });
+    const server = shared();
     const { json } = await server.post('/endpoints/echo/invoke', { input_location: files.url });
     await until('it is asked for', () => files.requests.length === 1);
     await server.send('DELETE', `/runs/${json.run_id}`);
@@ -109,7 +111,7 @@ describe('an input by reference', () => {
 
   test('takes of the attempt’s own time', async () => {
     const files = await badHookForTest(hanging);
-    const server = await serviceForTest({ endpoints: ENDPOINTS });
+    const server = shared();
     const { json } = await server.post('/endpoints/echo/invoke', { input_location: files.url, timeout: 0.5 });
     const { error } = await server.ended(json.run_id);
     expect(error).toMatchObject({

@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { onTestFinished } from 'vitest';
+import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import type { Clock } from '../../src/system/clock.ts';
 import type { Config } from '../../src/config/config.ts';
 import type { DeployFile, EndpointFile } from '../../src/config/config-file.ts';
@@ -227,6 +227,22 @@ export async function startTestService(options: TestServiceOptions): Promise<Tes
       await dropDatabase(data);
       await removeFolder(data);
     },
+  };
+}
+
+/**
+ * A server for all tests of a file or a block, which keep out of each other's way by names; called
+ * where those are declared.
+ */
+export function sharedService(options: TestServiceOptions): () => TestService {
+  let started: TestService | null = null;
+  beforeAll(async () => {
+    started = await startTestService(options);
+  });
+  afterAll(() => started?.stop());
+  return () => {
+    if (started === null) throw new Error('The server of the tests is not there before they run.');
+    return started;
   };
 }
 
