@@ -14,9 +14,12 @@ const endpoints: TestServiceOptions['endpoints'] = {
   piped: { model: './anything.ts', mode: 'sync', face: 'zenml' },
 };
 
+/** For tests that invoke nothing: no model is looked into. */
+const idle: TestServiceOptions['endpoints'] = { jobs: { model: ['true'], mode: 'async' } };
+
 describe('a server behind a name', () => {
   test('refuses names that nobody has told it of, and says which key of the configuration is for that', async () => {
-    const server = await serviceForTest({ endpoints });
+    const server = await serviceForTest({ endpoints: idle });
     const answer = await server.get('/runs', { host: 'models.example.com' });
     expect(answer).toMatchObject({ status: 421 });
     expect(answer.json.detail).toMatch(/"models\.example\.com".*`hosts`.*`publicUrl`/);
@@ -24,7 +27,7 @@ describe('a server behind a name', () => {
   });
 
   test.each(['/health', '/ready', '/health?x=1'])('answers probes under any name: %s', async (path) => {
-    const server = await serviceForTest({ endpoints });
+    const server = await serviceForTest({ endpoints: idle });
     const { status } = await exchange(server.url, 'GET', path, { headers: { host: '10.1.2.3:8080' } });
     expect(status).not.toBe(421);
     expect((await exchange(server.url, 'POST', path, { headers: { host: '10.1.2.3:8080' } })).status).toBe(421);
@@ -41,7 +44,7 @@ describe('a server behind a name', () => {
     ['another on all addresses', { host: '0.0.0.0', insecure: true, hosts: ['a.example'] }, 'evil.example', 421],
     ['any on all addresses where none is named', { host: '0.0.0.0', insecure: true }, 'any.example', 200],
   ])('takes or refuses %s', async (_what, options, host, status) => {
-    const server = await serviceForTest({ endpoints, ...options });
+    const server = await serviceForTest({ endpoints: idle, ...options });
     const url = server.url.replace('0.0.0.0', '127.0.0.1');
     expect((await exchange(url, 'GET', '/runs', { headers: { host } })).status).toBe(status);
   });
