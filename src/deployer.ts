@@ -52,11 +52,13 @@ export class Deployer {
   /**
    * What every endpoint's model takes, found out before anything is started.
    *
+   * @param inspections where the models are inspected; those of this start alone unless told
    * @throws ConfigError that names every model which cannot be used, and why
    */
-  async examineConfig(): Promise<{ shapes: ReadonlyMap<string, ModelShape>; cautions: readonly string[] }> {
+  async examineConfig(
+    inspections = this.#inspections(),
+  ): Promise<{ shapes: ReadonlyMap<string, ModelShape>; cautions: readonly string[] }> {
     const { file, endpoints } = this.#deps.config;
-    const inspections = this.#inspections();
     const examined = await Promise.all(
       endpoints.map(async (spec) => [spec.name, await this.#examineNew(spec, inspections)] as const),
     );

@@ -7,6 +7,7 @@ import type { FieldError } from './domain/errors.ts';
 import type { ModelKind } from './model/load-model.ts';
 import { Users } from './replicas/isolation/choice.ts';
 import { thisMachine } from './replicas/isolation/machine.ts';
+import type { Inspections } from './replicas/runtimes/inspections.ts';
 import { type Log, openLog } from './system/log.ts';
 
 /** A configuration whose models are being inspected, and what did that. */
@@ -21,12 +22,16 @@ export interface Examination {
   readonly found: ReturnType<Deployer['examineConfig']>;
 }
 
-/** Begins to inspect every model of a configuration, and starts nothing else. */
-export function examine(config: Config): Examination {
+/**
+ * Begins to inspect every model of a configuration, and starts nothing else.
+ *
+ * @param inspections as `Deployer.examineConfig` takes them
+ */
+export function examine(config: Config, inspections?: Inspections): Examination {
   const users = usersOf(config);
   const log = openLog(config.logLevel);
   const deployer = new Deployer({ config, users, log });
-  const found = deployer.examineConfig();
+  const found = deployer.examineConfig(inspections);
   // Who waits for it hears of it; nobody may wait yet.
   found.catch(() => {});
   return { users, log, deployer, found };

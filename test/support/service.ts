@@ -14,6 +14,8 @@ import type { EndpointSpec } from '../../src/domain/endpoint.ts';
 import { days, type Duration, milliseconds } from '../../src/domain/time.ts';
 import type { ServerLimits } from '../../src/http/limits.ts';
 import { ROUTES } from '../../src/http/routes.ts';
+import { examine } from '../../src/examination.ts';
+import { Inspections } from '../../src/replicas/runtimes/inspections.ts';
 import { type Service, startService } from '../../src/service.ts';
 import { databaseOf, dropDatabase } from './database.ts';
 import { newFolder, removeFolder, type WhenDone } from './folder.ts';
@@ -161,18 +163,22 @@ export function operatorHeaders(data: string): { readonly authorization?: string
   return { authorization: `Bearer ${readFileSync(join(data, file), 'utf8').split('\n')[0]!}` };
 }
 
+/** What the models of the fixtures take: no test changes those, so that one look serves all servers. */
+const inspectedFixtures = new Inspections(process.env);
+
+const areFixtures = ({ endpoints, environment }: TestServiceOptions): boolean =>
+  environment === undefined &&
+  Object.values(endpoints).every(
+    ({ model, cwd }) => cwd === undefined && (typeof model !== 'string' || model.startsWith('./')),
+  );
+
 /** Starts a server on a port of its own; whoever starts it stops it. */
 export async function startTestService(options: TestServiceOptions): Promise<TestService> {
   const data = options.data ?? (await newFolder());
-  const service = await startService(
-    testConfig({
-      ...options,
-      data,
-      database: options.database === undefined ? await databaseOf(data) : options.database,
-    }),
-    options.limits,
-    options.clock,
-  );
+  const database = options.database === undefined ? await databaseOf(data) : options.database;
+  const config = testConfig({ ...options, data, database });
+  const examination = examine(config, areFixtures(options) ? inspectedFixtures : undefined);
+  const service = await startService(config, options.limits, options.clock, examination);
   const { url } = service;
   let stopped: Promise<void> | null = null;
   const call = (method: string, path: string, request: TestRequest = {}) =>
