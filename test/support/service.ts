@@ -163,7 +163,7 @@ export function operatorHeaders(data: string): { readonly authorization?: string
   return { authorization: `Bearer ${readFileSync(join(data, file), 'utf8').split('\n')[0]!}` };
 }
 
-/** What the models of the fixtures take: no test changes those, so that one look serves all servers. */
+/** What the models of the fixtures take: no test changes those, so that one look serves all. */
 const inspectedFixtures = new Inspections(process.env);
 
 const areFixtures = ({ endpoints, environment }: TestServiceOptions): boolean =>
