@@ -42,6 +42,7 @@ beforeEach(async () => {
   folder = await folderForTest();
 });
 const fetchTo = (file: string, url = server.url) => startCommand(url, ['runs', 'output', id, '-o', file]);
+const fetchHereTo = (file: string) => commandHere(server.url, ['runs', 'output', id, '-o', file]);
 
 describe('an output file', () => {
   test('is there when all of it is, also where the connection breaks, and nothing else stays in its folder', async () => {
@@ -93,7 +94,7 @@ describe('an output file', () => {
     writeFileSync(real, 'before');
     chmodSync(real, 0o640);
     symlinkSync(real, join(folder, 'link.csv'));
-    expect((await fetchTo(join(folder, 'link.csv')).ended()).code).toBe(0);
+    expect((await fetchHereTo(join(folder, 'link.csv'))).code).toBe(0);
     expect(readlinkSync(join(folder, 'link.csv'))).toBe(real);
     expect(statSync(real).mode & 0o777).toBe(0o640);
     expect(readFileSync(real, 'utf8') === expected).toBe(true);
@@ -103,14 +104,14 @@ describe('an output file', () => {
     mkdirSync(join(folder, 'links'));
     symlinkSync('../real.csv', join(folder, 'links', 'second.csv'));
     symlinkSync('links/second.csv', join(folder, 'first.csv'));
-    expect((await fetchTo(join(folder, 'first.csv')).ended()).code).toBe(0);
+    expect((await fetchHereTo(join(folder, 'first.csv'))).code).toBe(0);
     expect(readlinkSync(join(folder, 'first.csv'))).toBe('links/second.csv');
     expect(readFileSync(join(folder, 'real.csv'), 'utf8') === expected).toBe(true);
   });
 
   test('has the format that its ending says', async () => {
     const file = join(folder, 'out.jsonl');
-    expect((await fetchTo(file).ended()).code).toBe(0);
+    expect((await fetchHereTo(file)).code).toBe(0);
     const [first] = readFileSync(file, 'utf8').split('\n', 1);
     expect(JSON.parse(first!)).toEqual({ id: '00000', value: 'x'.repeat(5_000), type: 'string' });
   });
@@ -139,7 +140,7 @@ describe('an output file', () => {
     const read = execFileSync('cat', [fifo], { maxBuffer: 2 ** 26 });
     expect(read.toString() === expected).toBe(true);
     expect((await command.ended()).code).toBe(0);
-    expect((await fetchTo('/dev/null').ended()).code).toBe(0);
+    expect((await fetchHereTo('/dev/null')).code).toBe(0);
   });
 });
 
