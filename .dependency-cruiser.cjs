@@ -79,6 +79,16 @@ module.exports = {
       '^src/engine/(?:engine|observer|views)\\.ts$',
       port('ledger'),
     ]),
+    may('deploying-knows-no-transport', room('deploy'), [
+      DOMAIN,
+      SYSTEM,
+      SCORING,
+      REPLICAS,
+      ENGINE,
+      room('config'),
+      '^src/model/load-model\\.ts$',
+      port('ledger'),
+    ]),
     may('http-goes-through-the-engine', room('http'), [
       DOMAIN,
       TABLE,

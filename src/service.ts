@@ -8,7 +8,7 @@ import { CacheFiller } from './engine/cache-filler.ts';
 import { Capturer } from './engine/captures/capturer.ts';
 import { type Clock, systemClock } from './system/clock.ts';
 import { type Config, logFolder } from './config/config.ts';
-import { examine, type Examination } from './examination.ts';
+import { examine, type Examination } from './deploy/examination.ts';
 import { connectionsWithin, descriptorsMax } from './system/descriptors.ts';
 import { isLoopback, openDoor } from './http/access/door.ts';
 import type { OperatorToken } from './http/access/operator-token.ts';

@@ -7,7 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { ConfigError } from '../src/config/config-error.ts';
 import { gapsOf, levelsOf, thisMachine } from '../src/replicas/isolation/machine.ts';
 import { isLoopback } from '../src/http/access/door.ts';
-import { inspectModels } from '../src/examination.ts';
+import { inspectModels } from '../src/deploy/examination.ts';
 import { startService } from '../src/service.ts';
 import { migrateLedger } from '../src/stores/open.ts';
 import { folderForTest } from './support/folder.ts';

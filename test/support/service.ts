@@ -14,7 +14,7 @@ import type { EndpointSpec } from '../../src/domain/endpoint.ts';
 import { days, type Duration, milliseconds } from '../../src/domain/time.ts';
 import type { ServerLimits } from '../../src/http/limits.ts';
 import { ROUTES } from '../../src/http/routes.ts';
-import { examine } from '../../src/examination.ts';
+import { examine } from '../../src/deploy/examination.ts';
 import { Inspections } from '../../src/replicas/runtimes/inspections.ts';
 import { type Service, startService } from '../../src/service.ts';
 import { databaseOf, dropDatabase } from './database.ts';

@@ -39,7 +39,7 @@ async function printEndpoints(options: CheckOptions): Promise<void> {
   // Imported here, so that every other command starts without the server's code.
   const [{ readConfig }, { inspectModels }] = await Promise.all([
     import('../../config/config.ts'),
-    import('../../examination.ts'),
+    import('../../deploy/examination.ts'),
   ]);
   const { config, mistakes } = await readConfig(options);
   // Models are imported whatever is wrong beside them: nobody should have to ask twice.

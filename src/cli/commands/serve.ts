@@ -62,7 +62,7 @@ async function serve(options: ServeOptions): Promise<void> {
 async function start(options: ServeOptions): Promise<{ config: Config; service: Service }> {
   const { loadConfig } = await import('../../config/config.ts');
   const config = await loadConfig(options);
-  const { examine } = await import('../../examination.ts');
+  const { examine } = await import('../../deploy/examination.ts');
   const examination = examine(config);
   const { startService } = await import('../../service.ts');
   return { config, service: await startService(config, {}, undefined, examination) };

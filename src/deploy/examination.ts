@@ -1,14 +1,14 @@
 // What comes before a server: the models of its configuration are inspected. It needs little of the
 // server's code, so that the processes which inspect are at work while the rest is loaded.
 
-import type { Config } from './config/config.ts';
+import type { Config } from '../config/config.ts';
 import { Deployer } from './deployer.ts';
-import type { FieldError } from './domain/errors.ts';
-import type { ModelKind } from './model/load-model.ts';
-import { Users } from './replicas/isolation/choice.ts';
-import { thisMachine } from './replicas/isolation/machine.ts';
-import type { Inspections } from './replicas/runtimes/inspections.ts';
-import { type Log, openLog } from './system/log.ts';
+import type { FieldError } from '../domain/errors.ts';
+import type { ModelKind } from '../model/load-model.ts';
+import { Users } from '../replicas/isolation/choice.ts';
+import { thisMachine } from '../replicas/isolation/machine.ts';
+import type { Inspections } from '../replicas/runtimes/inspections.ts';
+import { type Log, openLog } from '../system/log.ts';
 
 /** A configuration whose models are being inspected, and what did that. */
 export interface Examination {
