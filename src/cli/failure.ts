@@ -61,7 +61,7 @@ export interface Report {
   readonly exitCode: number;
 }
 
-/** What whoever called the command has to put right before it can succeed. */
+/** What the caller has to put right before the command can succeed. */
 const WRONG_USAGE = [UsageError, ConfigError, FolderError];
 /**
  * The errors that the language itself throws: nobody writes a sentence for a reader into one of
@@ -69,7 +69,7 @@ const WRONG_USAGE = [UsageError, ConfigError, FolderError];
  */
 const BUGS = [TypeError, RangeError, ReferenceError, SyntaxError];
 
-/** One sentence for whatever can be expected; only a bug shows its stack. */
+/** One sentence for every error that can be expected; only a bug shows its stack. */
 export function reportOf(error: unknown): Report {
   if (!(error instanceof Error) || BUGS.some((Bug) => error instanceof Bug)) return reportOfBug(error);
   if (error instanceof Interrupted) return { text: plain(error.message), exitCode: EXIT[error.signal] };

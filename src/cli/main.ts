@@ -3,7 +3,7 @@
 import { runCommandLine } from './command-line.ts';
 import { EXIT } from './failure.ts';
 
-// Whoever reads the output may stop early (`claimcheck runs list | head -1`), which is no error of
+// The reader of the output may stop early (`claimcheck runs list | head -1`), which is no error of
 // ours. Any other error reaches the command that waits for its `write`, and says what it means.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(EXIT.ok);

@@ -113,7 +113,9 @@ async function writeFile(
   try {
     await pipeline(Readable.fromWeb(stream), parts, createWriteStream(place.written), { signal });
     if (hash.digest('hex') !== wanted)
-      throw new Error(`What came of the output is not what the server has. ${file} was not written; try again.`);
+      throw new Error(
+        `The bytes that came are not the output that the server has. ${file} was not written; try again.`,
+      );
     if (place.mode !== null) await chmod(place.written, place.mode);
     if (place.written !== place.target) await rename(place.written, place.target);
   } catch (error) {

@@ -37,7 +37,7 @@ export function withSubmission(command: Command): Command {
       .option('--batch-size <rows>', 'rows per chunk', readCount)
       .option('--max-in-flight <chunks>', 'chunks outstanding at once', readCount)
       .addOption(
-        new Option('--on-row-error <what>', 'what becomes of rows that fail alone').choices(['mark', 'drop', 'fail']),
+        new Option('--on-row-error <what>', 'what to do with rows that fail alone').choices(['mark', 'drop', 'fail']),
       )
       .option('--timeout <duration>', "limit of one attempt: '90s', '10m' or a number of seconds", readSeconds)
       .option('--run-name <name>', 'a label to find the run by')

@@ -1,5 +1,5 @@
-// Commands that open the vault themselves, whether a server runs or not: whoever can read it is the
-// operator.
+// Commands that open the vault themselves, whether a server runs or not: anyone who can read it is
+// the operator.
 
 import type { ConfigOverrides } from '../config/config.ts';
 import type { Vault } from '../stores/vault/vault.ts';

@@ -1,5 +1,5 @@
-// One attempt at a run, from its claim to its outcome: whatever does the work, it begins and ends
-// here.
+// One attempt at a run, from its claim to its outcome. A replica or a batch does the work; every
+// attempt begins and ends here.
 
 import type { Clock } from '../system/clock.ts';
 import { elapsed } from '../domain/time.ts';

@@ -95,7 +95,7 @@ export class CacheFiller {
     await Promise.all(this.#following.values());
   }
 
-  /** One part at a time, whichever run it is of, since each is held. */
+  /** One part at a time over all runs, since each is held. */
   #inTurn(work: () => Promise<void>): Promise<void> {
     const done = this.#turn.then(work);
     this.#turn = done.catch(() => {});

@@ -1,8 +1,8 @@
-// Lets go of what nobody needs any more: payloads, logs and lines of runs whose time is over, and
+// Deletes what nobody needs any more: payloads, logs and lines of runs whose time is over, and
 // blobs that no run names.
 //
 // A blob is left behind where a server died between two steps: after it was stored and before its
-// run was, or after the ledger let go of it and before it was deleted. Both leave a blob that no
+// run was, or after the ledger had released it and before it was deleted. Both leave a blob that no
 // run names, and the hourly pass finds it. Logs go with the payloads of their run, and nobody is
 // shown them from then on; those that were left behind are found by that pass as well.
 
@@ -66,7 +66,7 @@ export class Collector {
     return this.#rounds.stop();
   }
 
-  /** Lets go of everything whose time is over. */
+  /** Deletes everything whose time is over. */
   async collect(): Promise<void> {
     const { ledger, folder } = this.#deps;
     while (!this.#rounds.stopped && !folder.isCopied()) {
@@ -130,7 +130,7 @@ export class Collector {
       await this.deleteOrphans();
       await this.deleteLogs();
     } catch (error) {
-      this.#deps.log.error({ err: error }, 'what nobody needs any more could not be let go of');
+      this.#deps.log.error({ err: error }, 'what nobody needs any more could not be deleted');
     }
   }
 

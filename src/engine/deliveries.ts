@@ -1,4 +1,4 @@
-// What is told of a run to whoever asked, and asking for it again.
+// What callbacks are told of a run, and asking for a delivery again.
 
 import type { DeliveryId } from '../domain/delivery.ts';
 import { ServiceError } from '../domain/errors.ts';
@@ -6,7 +6,7 @@ import { isEnded } from '../domain/run.ts';
 import type { DeliveryLedger, DeliveryRecord, RunReader, RunRecord } from '../stores/ledger/ledger.ts';
 
 /**
- * Makes a delivery of a run due, whatever became of it; answers it as it then stands.
+ * Makes a delivery of a run due, regardless of its outcome so far; answers it as it then stands.
  *
  * @throws ServiceError `run-not-ended`, `delivery-not-found`
  */

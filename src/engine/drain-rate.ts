@@ -40,7 +40,7 @@ export class DrainRate {
 /**
  * The rates of one endpoint, each for what its answer is compared with. Ends alone count, and only
  * those that this server wrote: not an attempt after which the run is tried again, not a cancel. So
- * whatever is estimated from them is rather too long than too short.
+ * an estimate made from them is too long rather than too short.
  */
 export class DrainRates {
   /** Calls and batches: what takes places in the queue, and what people call a run. */

@@ -80,7 +80,7 @@ export interface EngineDeps {
 export class Engine {
   /** What is deployed here. */
   readonly endpoints: Endpoints;
-  /** The runs, for whoever reads them. */
+  /** The runs, as they are read. */
   readonly runs: Runs;
   /** Whether the store of the runs is there. */
   readonly store: Heartbeat;
@@ -192,11 +192,11 @@ export class Engine {
   }
 
   /**
-   * Stores an input that is too large to be held, while it comes, to be submitted next. Where it is
-   * not, whoever has it discards it.
+   * Stores an input that is too large to be held, while it comes, to be submitted next. Where it
+   * is not submitted, the caller discards it.
    *
    * @throws PayloadTooLong once there are more than `bytesMax`, StorageFull, ServiceError
-   *   `draining`, and whatever the chunks throw
+   *   `draining`, and what the chunks throw
    */
   async storeInput(chunks: AsyncIterable<Uint8Array>, contentType: string, bytesMax: number): Promise<SubmittedInput> {
     this.#assertOpen();
@@ -258,7 +258,8 @@ export class Engine {
   }
 
   /**
-   * Has a delivery carried out once more, whatever became of it; answers it as it then stands.
+   * Has a delivery carried out once more, regardless of its outcome so far; answers it as it then
+   * stands.
    *
    * @throws ServiceError `run-not-found`, `run-not-ended`, `delivery-not-found`
    */

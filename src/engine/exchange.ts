@@ -1,4 +1,4 @@
-// What a run was given and what it answered, side by side, for whoever compares them.
+// What a run was given and what it answered, side by side, to be compared.
 
 import type { RowRange } from '../domain/batch.ts';
 import type { RunRecord } from '../stores/ledger/ledger.ts';

@@ -1,5 +1,5 @@
-// Writing what an attempt came to. What the table or the model did is an outcome; what a store says
-// is none, and never ends a run: its claim is let go of, and it is taken up again.
+// Writing the outcome of an attempt. What the table or the model did is an outcome; what a store
+// says is none, and never ends a run: its claim is released, and the run is taken up again.
 
 import { type Backoff, pauseOf } from '../domain/backoff.ts';
 import { isStorageTrouble } from '../domain/errors.ts';

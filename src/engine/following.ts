@@ -1,10 +1,10 @@
-// A run as it is followed: what has happened to it so far, what its model wrote, and then whatever
-// comes, up to its end.
+// A run as it is followed: what has happened to it so far, what its model wrote, and then
+// everything that comes, up to its end.
 //
 // What is followed is looked at again and again: the ledger's history of the run, and the files
 // with its lines. A change that is heard of in this process brings the next look forward, so
 // nothing is right only because it was heard, and what another server does is seen within a second.
-// Nothing is read, and no text is made, before whoever follows asks for more: one that reads slowly
+// Nothing is read, and no text is made, before the follower asks for more: one that reads slowly
 // misses no event and no line, and of progress, which has no history, it gets the newest.
 
 import type { Clock } from '../system/clock.ts';

@@ -1,6 +1,6 @@
 // Whether the store of runs is there, asked every second. A call that waits for a store is patient,
-// since most stores that go away come back in a moment; whoever asks how the server is, or hands
-// new work in, is told within seconds.
+// since most stores that go away come back in a moment. A caller that asks how the server is, or
+// hands new work in, is told within seconds.
 
 import { type Clock } from '../system/clock.ts';
 import { Rounds } from '../system/loops.ts';

@@ -1,6 +1,6 @@
-// From an invocation that somebody asks for to a run that is written down. Everything that can be
+// From an invocation that a caller asks for to a run that is written down. Everything that can be
 // refused is refused here, before anything is stored; an input that is too large to be held was
-// stored while it came, and is let go of again where no run comes of it.
+// stored while it came, and is deleted again where it becomes no run.
 
 import { newRunId } from '../system/clock.ts';
 import { inputKey } from '../stores/blobs/blobs.ts';
@@ -35,7 +35,10 @@ export type SubmittedInput =
 
 /** An invocation as it was asked for, its form checked and nothing else. */
 export interface Submission extends BatchQuestion {
-  /** Who hands it in: the run is his tenant's, and its idempotency key his own. */
+  /**
+   * Who hands it in: the run belongs to the tenant of the principal, and so does its idempotency
+   * key.
+   */
   readonly principal: Principal;
   readonly input: SubmittedInput;
   readonly runName: string | null;

@@ -26,12 +26,12 @@ export interface HeldClaim {
   /** Aborted with a `StopReason` when the work must stop. */
   readonly signal: AbortSignal;
   /**
-   * Aborted when nobody has to be told any more what came of the work: somebody else has ended the
-   * run or taken it up, or the server stops.
+   * Aborted when the outcome of the work no longer counts: another server has ended the run or
+   * taken it up, or this server stops.
    */
   readonly over: AbortSignal;
   stop(reason: StopReason): void;
-  /** The work is over, whatever came of it: no longer renewed. */
+  /** The work is over, with any outcome: it is no longer renewed. */
   release(): void;
 }
 
@@ -57,8 +57,8 @@ export class Leases {
 
   /**
    * Renews what this server holds where that is overdue: it stood still for a while, or its store
-   * was away. Whoever takes back what has lapsed does this first, since nobody is to lose what it
-   * works on to itself.
+   * was away. The sweep does this before it takes back what has lapsed, since no server is to
+   * lose what it works on to itself.
    *
    * @returns whether nothing is overdue any more
    */

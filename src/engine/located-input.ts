@@ -11,7 +11,7 @@ import { type Duration, hours, milliseconds } from '../domain/time.ts';
 import { type Egress, type EgressHead, NoAnswer } from '../egress/egress.ts';
 import { atMost as atMostBytes, PayloadTooLong } from './payloads.ts';
 
-/** Longest that one input may take to be fetched, whatever the attempt's own limit. */
+/** Longest that one input may take to be fetched, regardless of the attempt's own limit. */
 const FETCH_MAX: Duration = hours(1);
 
 /** What cannot be had; the message says why, and nothing of what was answered. */
@@ -22,7 +22,7 @@ export class InputUnavailable extends Error {
 /** What it takes to fetch an input. */
 export interface FetchDeps {
   readonly egress: Egress;
-  /** Longest input that is taken, in bytes, whichever way it comes. */
+  /** Longest input that is taken, in bytes, in any way. */
   readonly inputBytesMax: number;
 }
 
@@ -68,7 +68,7 @@ export interface Fetched<Kept> {
  *
  * @param atMost how long it may take
  * @param heldBytesMax how much of it is held; what is longer goes to `keep`
- * @throws InputUnavailable, and whatever `keep` throws
+ * @throws InputUnavailable, and what `keep` throws
  */
 export async function fetchInput<Kept>(
   { egress, inputBytesMax }: FetchDeps,

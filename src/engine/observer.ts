@@ -1,4 +1,4 @@
-// What the engine tells of its work as it goes, to whoever counts it or writes it down. All of it
+// What the engine tells of its work as it goes, to be counted or written down. All of it
 // is called on the path of every run: an observer returns at once, never throws, and makes as
 // little for the collector as it can.
 
@@ -29,8 +29,8 @@ export interface QueuedRun {
 }
 
 /**
- * A run that has ended; whoever ended it may know no more of it than its id, its endpoint and
- * whether it was a chunk.
+ * A run that has ended. What ended it may know only its id, its endpoint and whether it was a
+ * chunk.
  */
 export type EndedRun = Pick<RunRecord, 'runId' | 'endpoint' | 'parentId'> & Partial<RunRecord>;
 

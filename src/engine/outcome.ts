@@ -17,7 +17,7 @@ import type { StopReason } from './leases.ts';
 /** An attempt that has no output: it failed, or was handed back. */
 export type Failure = { readonly kind: 'failed'; readonly error: RunError } | { readonly kind: 'released' };
 
-/** A reply that says what became of the model's work, and not what the server could not do. */
+/** A reply that tells the outcome of the model's work, and not what the server could not do. */
 export type ModelReply = Exclude<Reply, { readonly kind: 'own-fault' }>;
 
 /**

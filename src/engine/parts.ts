@@ -84,7 +84,7 @@ export async function* followParts(
 
 const isOver = (run: RunRecord | null): boolean => run === null || isEnded(run.status);
 
-/** Whether every part of a batch can still be told; one that ended first is let go of first. */
+/** Whether every part of a batch can still be told; parts that ended first are deleted first. */
 export async function hasAllParts(
   ledger: RunReader,
   { runId, status, batch, payloadsKept }: RunRecord,

@@ -55,7 +55,7 @@ export class Payloads {
    * in an error, nothing of them is kept.
    *
    * @param untilRoom as `BlobStore.putStream` has it
-   * @throws PayloadTooLong once there are more than `bytesMax`, StorageFull, and whatever the
+   * @throws PayloadTooLong once there are more than `bytesMax`, StorageFull, and what the
    *   chunks throw
    */
   async storeStream(
@@ -100,7 +100,7 @@ export class Payloads {
       : this.#blobs.stream(payload.body.blob, payload);
   }
 
-  /** Lets go of a payload that no run refers to: its run was refused, or its attempt lost. */
+  /** Deletes a payload that no run refers to: its run was refused, or its attempt lost. */
   async discard(payload: Payload): Promise<void> {
     if ('blob' in payload.body) await this.#blobs.delete(payload.body.blob);
   }

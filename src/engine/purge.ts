@@ -9,7 +9,7 @@ import type { RunEnds } from './run-ends.ts';
 
 /** Which queued runs to cancel. */
 export interface PurgeRequest {
-  /** Whose: runs that he does not see stay. Null for everybody's. */
+  /** Whose: runs that the principal does not see stay. Null for everybody's. */
   readonly viewer: Viewer | null;
   readonly endpoint: string;
   /** Only runs that arrived longer ago than this; null, or 0, for all that wait. */

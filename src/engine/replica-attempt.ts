@@ -69,7 +69,7 @@ export class ReplicaAttempt {
   }
 
   /**
-   * Does the work; what the model did is a result, whatever it was.
+   * Does the work; anything that the model did is a result.
    *
    * @throws the trouble of this server that it meets
    */

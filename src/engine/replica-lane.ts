@@ -3,7 +3,7 @@
 // A run that has lost its worker runs alone from then on, so that the blame falls on no other when
 // its worker is lost again. Where a replica takes several runs at once, the lane must make room for
 // that, and does so only while such a solo run waits: it reserves the whole of an idle replica, and
-// where none is idle it spares one until it is. Whatever the ledger then hands out for the whole
+// where none is idle it spares one until it is. What the ledger then hands out for the whole
 // replica decides: a solo run keeps all of it until the replica has stopped working on it, any
 // other run shares it again at once.
 //

@@ -48,7 +48,7 @@ export function openReports({ ledger, logs, callbacks, events, log }: ReportsDep
     pause = isWritten ? null : setTimeout(write, PROGRESS_EVERY);
     if (isWritten) return;
     isWritten = true;
-    // Whoever has lost its claim hears of it elsewhere.
+    // A worker that has lost its claim hears of it elsewhere.
     ledger
       .progress(claim, last!)
       .then(() => events.changed(claim.runId, 'state'))

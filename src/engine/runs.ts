@@ -44,7 +44,7 @@ export interface PartExchange {
   readonly output: Stored;
 }
 
-/** The runs of a server, for whoever sees them. */
+/** The runs of a server, as principals see them. */
 export class Runs {
   readonly #deps: RunsDeps;
 
@@ -116,7 +116,7 @@ export class Runs {
 
   /**
    * The output of a succeeded run; null for any other, and once its retention is over. By its
-   * record and not its id, which only whoever sees the run has.
+   * record and not its id: only a caller that sees the run has the record.
    *
    * @throws ServiceError `payload-damaged` when the store does not have the bytes that were put
    *   there
@@ -134,7 +134,7 @@ export class Runs {
   }
 
   /**
-   * What a batch has done by now, whatever has become of it; null for any other run, and once its
+   * What a batch has done by now, in any state; null for any other run, and once its
    * retention is over.
    *
    * @throws ServiceError `invalid-output` where its rows do not fit together
@@ -199,27 +199,27 @@ export class Runs {
 
   /**
    * What has happened to a run and what its model wrote, from a place on and as it comes; see
-   * following.ts. For whoever has been shown the run; nothing for an id that names none.
+   * following.ts. For callers that have been shown the run; nothing for an id that names none.
    */
   follow(runId: RunId, options: FollowOptions): AsyncGenerator<FollowedEvent, void> {
     return follow(this.#deps, runId, options);
   }
 
   /**
-   * The parts of a batch, those of before first and then as they end; see parts.ts. For whoever has
-   * been shown the run.
+   * The parts of a batch, those of before first and then as they end; see parts.ts. For
+   * callers that have been shown the run.
    */
   followParts({ runId }: RunRecord, options: FollowPartsOptions): AsyncGenerator<PartEvent, void> {
     return followParts(this.#deps, runId, options);
   }
 
-  /** Whether every part of a batch is still kept; one that ended first is let go of first. */
+  /** Whether every part of a batch is still kept; parts that ended first are deleted first. */
   hasAllParts(run: RunRecord): Promise<boolean> {
     return hasAllParts(this.#deps.ledger, run);
   }
 
   /**
-   * What was, or is to be, told of a run to whoever asked; empty as long as it has not ended.
+   * What callbacks were told, or are to be told, of a run; empty as long as it has not ended.
    *
    * @throws ServiceError `run-not-found`
    */

@@ -4,7 +4,7 @@
 export class Sequence {
   #last: Promise<unknown> = Promise.resolve();
 
-  /** Does it once everything that was asked for before is over, whatever became of that. */
+  /** Does it once everything that was asked for before is over, with any outcome. */
   run<Result>(work: () => Promise<Result>): Promise<Result> {
     const result = this.#last.then(work);
     // Who asked hears of a failure; those behind only wait for its end.

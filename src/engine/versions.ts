@@ -200,7 +200,7 @@ export class Versions {
         this.#givenUp.delete(version);
       }
     } catch (error) {
-      this.#report(error, 'what became of a version could not be written down; it will be tried again');
+      this.#report(error, 'the state of a version could not be written down; it will be tried again');
     }
   }
 

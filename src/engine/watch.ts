@@ -37,7 +37,7 @@ interface Awaited {
   dueTick: number;
 }
 
-/** Hears of the ends of runs, whichever server brought them about. */
+/** Hears of the ends of runs, of this server and of others. */
 export class Watch {
   readonly #deps: WatchDeps;
   readonly #awaited = new Set<Awaited>();

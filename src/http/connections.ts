@@ -1,4 +1,4 @@
-// Connections: how many there may be, and what becomes of bytes on them that are no request.
+// Connections: how many there may be, and how bytes on them are answered that are no request.
 
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -119,7 +119,7 @@ export function problemOfBrokenBytes({ code, rawPacket }: BrokenBytes): ServiceE
 const notHttp = (): ServiceError =>
   new ServiceError('malformed-body', 'The bytes are no HTTP request that this server reads.');
 
-/** Whether bytes begin as a request does, whatever its method. */
+/** Whether bytes begin as a request of any method does. */
 const isRequestLine = (packet: unknown): boolean =>
   Buffer.isBuffer(packet) &&
   /^[A-Z][A-Z-]{0,30} \S+ HTTP\/1\.[01]\r?\n/.test(packet.subarray(0, 4_096).toString('latin1'));

@@ -12,7 +12,7 @@ import { queryReader } from './request/query.ts';
 
 /** The chapters of the document. */
 export const TAGS = {
-  runs: 'Hand work in, and see what became of it.',
+  runs: 'Hand work in, and see its results.',
   endpoints: 'What is deployed: versions, replicas and queues.',
   cache: 'Answers that were computed before.',
   server: 'The server itself.',
@@ -51,12 +51,12 @@ interface RouteDescription {
   readonly description?: string;
   /** What a key must be good for; null for a route that asks for none. */
   readonly scope: Scope | null;
-  /** Whether a route that asks for no key shows more to whoever presents one. */
+  /** Whether a route that asks for no key shows more to a caller that presents one. */
   readonly looksAtKeys?: true;
   /** Headers of a request that mean something here. */
   readonly headers?: readonly RequestHeader[];
   readonly answers: Readonly<Record<number, Answer>>;
-  /** Whether whoever sent the run is told of its end at its `callback_url`. */
+  /** Whether the `callback_url` of the run is told of its end. */
   readonly callsBack?: boolean;
   /** What may go wrong here, beside what may go wrong everywhere. */
   readonly problems: readonly ProblemSlug[];

@@ -310,7 +310,7 @@ class Waits {
   }
 }
 
-/** Whoever asks for the options of the whole server is told its methods. */
+/** A request for the options of the whole server is told its methods. */
 function answerUnknownPath(request: FastifyRequest, reply: FastifyReply): FastifyReply {
   return request.raw.url === WHOLE_SERVER
     ? reply.code(204).header('allow', METHODS.join(', ')).send()

@@ -88,7 +88,7 @@ function announced(headers: Response['headers']): number | null {
   return length === undefined ? null : Number(length);
 }
 
-/** Whoever stops reading closes the connection. */
+/** Ending the iteration early closes the connection. */
 async function* atMost(bytesMax: number, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
   let length = 0;
   for await (const chunk of body) {

@@ -1,6 +1,6 @@
 // Where replicas report while they work: a small HTTP listener on the loopback interface. Each
 // attempt has a URL of its own, which nobody can guess and which is good for as long as the attempt
-// runs. What is wrong with a report is said to whoever sent it, and to nobody else: a report never
+// runs. What is wrong with a report is said to its sender, and to nobody else: a report never
 // ends a run.
 
 import { once } from 'node:events';
@@ -76,7 +76,7 @@ export class Callbacks {
       else reporter.log(readLogs(body, contentType));
       response.writeHead(204).end();
     } catch (error) {
-      // Whoever broke off in the middle waits for no answer.
+      // A sender that broke off in the middle waits for no answer.
       if (!(error instanceof ServiceError)) return void response.destroy();
       sendProblem(response, error.slug, error.message);
     }

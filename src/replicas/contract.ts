@@ -1,5 +1,5 @@
-// What is said to a replica over HTTP, whoever has started it: pings until it is ready, and
-// invocations.
+// What is said to a replica over HTTP, whether we or others have started it: pings until it is
+// ready, and invocations.
 
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
@@ -40,11 +40,13 @@ export interface Invocation {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array | StreamedInput;
   /**
-   * Takes an output that is too long to be held; unset where it must be held whatever its length,
+   * Takes an output that is too long to be held; unset where it must be held at any length,
    * since it is looked into.
    */
   readonly keep?: KeepOutput;
-  /** Hears what our runner reports, and of what is printed that which is certain to be of this. */
+  /**
+   * Hears what our runner reports, and the printed lines that are certain to be of this invocation.
+   */
   readonly reporter?: Reporter;
   /**
    * Whether all that is printed meanwhile is of this: only a program that writes every line out
@@ -59,10 +61,10 @@ export interface Invocation {
 }
 
 /**
- * What came of it. `stopped` answers an abort, once the replica has really stopped working on it,
- * or is ended as soon as its others are done; `kept` is an output that was too long to be held;
- * `own-fault` says that the server could not read the input, or not store the output, and speaks
- * against no replica.
+ * The outcome of an invocation. `stopped` answers an abort, once the replica has really stopped
+ * working on it, or is ended as soon as its others are done; `kept` is an output that was too long
+ * to be held; `own-fault` says that the server could not read the input, or not store the output,
+ * and speaks against no replica.
  */
 export type Reply =
   | { readonly kind: 'output'; readonly contentType: string; readonly bytes: Uint8Array }
@@ -101,7 +103,7 @@ function connectorTo(peer: Peer, over: Pick<Destination, 'socketPath'>): buildCo
   };
 }
 
-/** What came of a ping that was not answered with 200. */
+/** The outcome of a ping that was not answered with 200. */
 export interface Refusal {
   /** Null where there was no answer at all. */
   readonly status: number | null;
@@ -149,7 +151,7 @@ export interface Pong {
 /** Pings once; null where there is no answer in time. */
 export async function ping(connections: Pool): Promise<Pong | null> {
   const pong = await tryPing(connections);
-  // Whatever went wrong, it is not there: who asks decides what that means.
+  // It is not there, for any reason: the caller decides what that means.
   return pong instanceof Error ? null : pong;
 }
 
@@ -234,7 +236,7 @@ const NO_ANSWERS: Readonly<Record<string, string>> = {
 
 /**
  * What is wrong with an answer that a replica which goes on has given, as a sentence; null where it
- * has given none, so that nothing is known of what became of the invocation.
+ * has given none, so that nothing is known of the invocation's outcome.
  */
 export function brokenAnswer(error: unknown): string | null {
   const cause = error instanceof HungUp ? error.cause : error;

@@ -4,7 +4,7 @@
 /** How much of a model's error message is kept, in characters. */
 const DETAIL_MAX = 4_000;
 /**
- * Longest body that is read as JSON, in bytes: a list of mistakes is shorter, and whatever is
+ * Longest body that is read as JSON, in bytes: a list of mistakes is shorter, and anything
  * longer is quoted from its beginning.
  */
 const JSON_BYTES_MAX = 1_024 * 1_024;
@@ -58,7 +58,7 @@ function messageIn(value: unknown): string | null {
   }
   if (!isObject(value)) return null;
   const members = [value['error'], value['detail'], value['message'], value['msg'], value['errors']];
-  // A text before a list: whoever has both sums up the one in the other.
+  // A text before a list: a body that has both sums up the list in the text.
   return (
     (members.find((member) => typeof member === 'string' && member !== '') as string | undefined) ??
     members.map(messageIn).find((message) => message !== null) ??

@@ -2,7 +2,7 @@
 //
 // A line is of a run where our runner says so, on a descriptor of its own, or where a program's
 // author has said that it writes every line out before it answers. Any other line may be of a run
-// before: whatever a program buffers comes late, and so does what code in C, another process or a
+// before: what a program buffers comes late, and so does what code in C, another process or a
 // thread writes. Such a line is kept with the replica, which those who submit runs cannot read, and
 // is quoted to one of them only as long as the replica has worked for nobody else.
 
@@ -93,8 +93,8 @@ export class ReplicaOutput {
   }
 
   /**
-   * The last lines for whoever looks at the endpoint, as the end of a sentence: none once it has
-   * worked for somebody.
+   * The last lines for readers of the endpoint, as the end of a sentence: none once it has worked
+   * for somebody.
    */
   quote(): string {
     return this.#tenants.size === 0 ? this.#tail.quote() : this.#elsewhere();
@@ -151,7 +151,7 @@ export class ReplicaOutput {
     return this.#log === null ? '' : ` All that its process printed is kept in ${this.#log.place} of the data folder.`;
   }
 
-  /** Whoever reads the lines of a program's run is told where to look for what it printed. */
+  /** Readers of the lines of a program's run are told where to look for what it printed. */
   #noteOthers({ reporter, sawOthers }: Hearing): void {
     if (this.#saysWhose || !sawOthers || reporter === undefined || this.#log === null) return;
     const message =

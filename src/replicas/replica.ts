@@ -48,8 +48,7 @@ export interface Replica {
   /** From its start to its first good ping. */
   readonly startDuration: Duration;
   /**
-   * Whether it is a server that somebody else runs: then what has become of it is found out by
-   * asking it again.
+   * Whether it is a server that somebody else runs: then its state is found out by asking it again.
    */
   readonly isRemote: boolean;
   /**
@@ -64,7 +63,7 @@ export interface Replica {
    * its others are done.
    */
   readonly retiring: boolean;
-  /** Makes it a replica that is retiring; whoever gives out its slots ends it. */
+  /** Makes it a replica that is retiring; the supervisor that gives out its slots ends it. */
   retire(): void;
   /**
    * Hands an invocation to the model. Never rejects for anything that the model or its process did.
@@ -155,7 +154,7 @@ class ProcessReplica implements Replica {
   /**
    * The connection is closed, which tells the model. A replica that does not say within the grace
    * that it works on nothing but what was not stopped is ended: at once where it has no others, and
-   * by whoever gives out its slots once those are done. For them nobody waits here: they may take
+   * by the supervisor once those are done. For them nobody waits here: they may take
    * an hour, and what was stopped is over.
    */
   async #stopWorking(): Promise<void> {
@@ -173,7 +172,7 @@ class ProcessReplica implements Replica {
     // Memory that several have taken together is no one's fault yet: they are crashes, after which
     // each is tried alone.
     this.#lostTogether = Math.max(this.#lostTogether, this.#active);
-    // Where somebody else answers, it has let go of its port: nothing more comes of it.
+    // Where another process answers, it has given up its port: it will answer nothing more.
     const state = await this.#stateWithin(error instanceof Stranger ? LAST_WORDS : STOP_GRACE);
     if (state === 'there') {
       const broken = brokenAnswer(error);

@@ -54,7 +54,7 @@ export function readLogs(body: Buffer, contentType: string): LogEntry[] {
 
 /**
  * A line that our runner has written on its descriptor: which attempt it reports on, and how to
- * hand it to whoever hears that.
+ * hand it to the listener of that attempt.
  */
 export interface Report {
   readonly of: string;

@@ -23,7 +23,7 @@ export interface Load {
   readonly startTime: Duration | null;
 }
 
-/** How many replicas a load deserves, whatever the limits of its endpoint. */
+/** How many replicas a load deserves, regardless of the limits of its endpoint. */
 export function replicasFor({ waiting, busy, concurrency, serviceTime, startTime }: Load): number {
   const work = waiting + busy;
   // What is busy stays, also where fewer could do all that is known of: more may come as it came

@@ -337,7 +337,7 @@ export class Supervisor {
         try {
           const reply = await replica.invoke(invocation, signal);
           if (!replica.isSuspect) this.#heard(member, reply.kind);
-          // Whatever was stopped, or broke off, took less than it would have.
+          // What was stopped, or broke off, took less than it would have.
           if (!BROKEN_OFF.has(reply.kind)) this.#serviceTime.add(elapsed(begun.since, this.#deps.clock.steady()));
           return reply;
         } finally {

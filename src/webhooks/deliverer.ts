@@ -1,11 +1,11 @@
-// Carries deliveries out: claims what is due in the ledger, sends it, and writes down what became
-// of it. At least once: whatever was sent and not written down, because a server died in between,
-// is sent again under the same id.
+// Carries deliveries out: claims what is due in the ledger, sends it, and writes down the outcome.
+// At least once: what was sent and not written down, because a server died in between, is sent
+// again under the same id.
 //
 // A run that ends wakes the deliverer; what is due later, or was left behind by another server, is
 // looked for now and then. A look is at what is due for all hosts, and dear where that is much. So
-// a host that has let go of a place is not left to the next look: what is due for it alone is cheap
-// to find, and is asked for in the commit that writes down what became of its last ones.
+// a host with a place that is free again is not left to the next look: what is due for it alone is
+// cheap to find, and is asked for in the commit that writes down the outcomes of its last ones.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Clock, jitter } from '../system/clock.ts';
@@ -61,7 +61,7 @@ export interface DelivererDeps {
   readonly describe: MessageParts['describe'];
   readonly clock: Clock;
   readonly log: Log;
-  /** Called with what became of every attempt that was written down. */
+  /** Called with the outcome of every attempt that was written down. */
   readonly onAttempt?: (kind: DeliveryResult['kind']) => void;
   /** How long an attempt may take; ATTEMPT_MAX unless told. */
   readonly attemptMax?: Duration;
@@ -150,7 +150,7 @@ export class Deliverer {
     return mine;
   }
 
-  /** Begins whatever is claimed; where the ledger could not be asked, that is nothing. */
+  /** Begins everything that is claimed; where the ledger could not be asked, that is nothing. */
   async #claim(ask: () => Promise<ClaimedDelivery[]>): Promise<ClaimedDelivery[]> {
     try {
       const claimed = await ask();

@@ -28,7 +28,7 @@ export class Hosts {
 
   /**
    * How many deliveries are on their way, by host, for a look that gives no host more than
-   * PLACES_MIN: whatever is due for one that has as many is walked past by it.
+   * PLACES_MIN: it walks past what is due for a host that has as many.
    */
   walkedPast(): Record<string, number> {
     for (const [, host] of this.#hosts) host.hasMore ||= host.underway >= PLACES_MIN;

@@ -48,7 +48,7 @@ export function messageOf(
   const signed = `${deliveryId}.${timestamp}.${body}`;
   return {
     headers: {
-      // First, so that whatever a propagator writes replaces nothing of ours.
+      // First, so that what a propagator writes replaces nothing of ours.
       ...traceHeaders(run.trace),
       'content-type': 'application/json',
       'webhook-id': deliveryId,

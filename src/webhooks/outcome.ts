@@ -19,7 +19,7 @@ export interface Attempted {
   readonly jitter: number;
 }
 
-/** What becomes of a delivery after an attempt. */
+/** What a delivery is after an attempt. */
 export function outcomeOf({ answer, latency, tries, now, jitter }: Attempted): DeliveryResult {
   if (typeof answer === 'string') return afterFailure({ status: null, latency, detail: `The URL ${answer}.` });
   const met = { status: answer.status, latency, detail: detailOf(answer) };

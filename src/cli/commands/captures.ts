@@ -106,7 +106,7 @@ const autoCommand = (): Command =>
   withConnection(new Command('auto'))
     .summary('try an endpoint on rows of its evaluation data')
     .description(
-      'Runs rows of the evaluation data that the model was not trained on, the same ones every time, captures what comes of them as auto_inference, and shows the metrics. Where every row fails, it exits with 1.',
+      'Runs rows of the evaluation data that the model was not trained on, the same ones every time, captures their predictions as auto_inference, and shows the metrics. Where every row fails, it exits with 1.',
     )
     .argument('[endpoint]', "the endpoint (default: the server's default one)")
     .option('--rows <count>', 'how many rows', readCount, 10)

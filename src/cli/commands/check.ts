@@ -42,7 +42,7 @@ async function printEndpoints(options: CheckOptions): Promise<void> {
     import('../../deploy/examination.ts'),
   ]);
   const { config, mistakes } = await readConfig(options);
-  // Models are imported whatever is wrong beside them: nobody should have to ask twice.
+  // Models are imported also where something else is wrong: one check names every mistake.
   const { kinds, mistakes: ofModels } = await inspectModels(config);
   const all = [...mistakes, ...ofModels];
   if (all.length > 0) throw new ConfigError(config.file, all);

@@ -8,7 +8,7 @@ import { write } from '../text/text.ts';
 /** Shells that there is a script for. */
 const SHELLS = ['bash', 'zsh', 'fish', 'powershell'] as const;
 /**
- * How long a server may take to name its endpoints or runs: whoever has pressed Tab waits for it.
+ * How long a server may take to name its endpoints or runs: a person who has pressed Tab waits.
  */
 const ANSWER_WITHIN_MS = 700;
 /** Runs that are named after Tab, newest first. */
@@ -16,7 +16,7 @@ const RUNS_NAMED = 20;
 
 /**
  * What bash gets around its script. bash-completion may not be installed, and the script uses one
- * function of it; read twice, as when somebody reads his .bashrc again, it would set constants
+ * function of it; read twice, as when .bashrc is read again, it would set constants
  * again; and without `-o default` no file would ever be completed.
  */
 const BASH = {
@@ -127,7 +127,7 @@ async function ask(what: 'endpoints' | 'runs'): Promise<readonly Word[]> {
   try {
     return await wordsOf(connect({ retry: { tries: 1 } }), what);
   } catch {
-    // Whoever types is not to be told of it in the middle of a line.
+    // A person who types is not to be told of it in the middle of a line.
     return [];
   }
 }

@@ -54,7 +54,7 @@ export async function settled(endpoint: Endpoint): Promise<EndpointBody> {
   }
 }
 
-/** What has become of a deployment, in a line. */
+/** The state of a deployment, in a line. */
 export function outcomeText(before: EndpointBody | null, after: EndpointBody): string {
   const { bold, green, red } = coloursFor(process.stdout);
   const name = bold(after.name);

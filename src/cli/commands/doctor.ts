@@ -135,7 +135,7 @@ const LEFT_BEHIND = {
 } as const;
 
 const DELETED_NEXT = 'The next server deletes such blobs.';
-/** What becomes of blobs that no capture names. */
+/** What will be done with blobs that no capture names. */
 const fateOfCaptures = ({ examined }: Report): string =>
   examined.captures > 0
     ? DELETED_NEXT

@@ -8,7 +8,8 @@ const SHELL = '/bin/sh';
 
 /**
  * Runs the command behind it, hands signals on, and ends as that does. A terminal sends SIGINT to
- * both by itself. Whatever ends while the shell waits is waited for, whoever has started it.
+ * both by itself. Every process that ends while the shell waits is waited for, also those that
+ * others have started.
  */
 const INIT = `
 "$@" <&0 &

@@ -14,7 +14,7 @@ import { UsageError } from '../failure.ts';
 import { columns, jsonText, plainLine, write } from '../text/text.ts';
 import { knownText, withVault } from '../with-vault.ts';
 
-/** What a key is good for where nobody says: to hand work in, and to see what became of it. */
+/** What a key is good for where nobody says: to hand work in, and to see its results. */
 const DEFAULT_SCOPES: readonly Scope[] = ['invoke', 'read'];
 /** Longest name of a key: it stands in a line of a list. */
 const NAME_LENGTH_MAX = 100;
@@ -34,8 +34,8 @@ interface CreateOptions extends StoreOptions {
 }
 
 /**
- * The commands about API keys. They open the store themselves, whether a server runs or not:
- * whoever can read it is the operator.
+ * The commands about API keys. They open the store themselves, whether a server runs or not: anyone
+ * who can read it is the operator.
  */
 export function keysCommand(): Command {
   return new Command('keys')

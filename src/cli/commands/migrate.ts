@@ -21,7 +21,7 @@ export function migrateCommand(): Command {
     .option('-d, --data <folder>', 'folder of runs and payloads, needs no configuration')
     .option(
       '--adopt',
-      'make the data folder and the ledger belong to each other, whatever they belonged to before; the cache is emptied',
+      'make the data folder and the ledger belong to each other, regardless of what they belonged to; the cache is emptied',
     )
     .option('--json', 'print JSON for a program')
     .addHelpText(

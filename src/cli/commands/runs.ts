@@ -76,7 +76,7 @@ export function runsCommand(): Command {
       byId(
         'redeliver',
         'deliver its webhooks again',
-        'Delivers the webhooks about a run again, each under the id that it had: a new series of attempts, whatever became of the last one.',
+        'Delivers the webhooks about a run again, each under the id that it had: a new series of attempts, regardless of how the last one ended.',
         redeliver,
       ),
     )

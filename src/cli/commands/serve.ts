@@ -38,7 +38,7 @@ export function serveCommand(): Command {
 
 async function serve(options: ServeOptions): Promise<void> {
   leaveProcessOne();
-  // Whoever read the first lines may be gone when the last ones are printed; other commands end
+  // The reader of the first lines may be gone when the last ones are printed; other commands end
   // then, a server goes on.
   process.stdout.removeAllListeners('error').on('error', () => {});
   const { config, service } = await start(options);
@@ -82,7 +82,7 @@ function announce({ url, endpoints, ledger, usableKeys, isolation, cautions }: S
 function keysText(usable: number | null): string {
   return usable === null
     ? asCalled(
-        "Keys: none is there: whoever reaches this address may invoke and read, changes take the operator's token (claimcheck keys create)",
+        "Keys: none is there: anyone who reaches this address may invoke and read, changes take the operator's token (claimcheck keys create)",
       )
     : `Keys: asked for, ${usable} of them usable`;
 }

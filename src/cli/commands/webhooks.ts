@@ -21,8 +21,8 @@ interface SecretOptions {
 }
 
 /**
- * The commands about webhooks. They open the store themselves, whether a server runs or not:
- * whoever can read it is the operator.
+ * The commands about webhooks. They open the store themselves, whether a server runs or not: anyone
+ * who can read it is the operator.
  */
 export function webhooksCommand(): Command {
   return new Command('webhooks')

@@ -85,7 +85,7 @@ async function readParquet(bytes: Uint8Array): Promise<Uint8Array> {
 function checkCompression({ row_groups: groups }: FileMetaData): void {
   for (const { columns } of groups) {
     for (const { meta_data: column } of columns) {
-      // Of a codec that it does not know the library says nothing, whatever its types say.
+      // Of a codec that it does not know the library says nothing, in spite of its types.
       const codec: string | undefined = column?.codec;
       if (column === undefined || READABLE.includes(codec ?? '')) continue;
       throw unreadable(

@@ -31,7 +31,7 @@ export type ConversionRequest =
 /** What a request may ask for. */
 export type AnyResult = ArrowShape | ArrowRows | TableIndex | Uint8Array;
 
-/** What came of it: `Result` is what the request asks for. */
+/** Its outcome: `Result` is what the request asks for. */
 export type Converted<Result> =
   | { readonly result: Result }
   | { readonly refusal: { readonly message: string; readonly place: TablePlace } };

@@ -78,7 +78,7 @@ export class ArrowConverter {
    * An Arrow table of JSON Lines, which are given away: their memory may have gone to the thread.
    *
    * @param like the types that columns of the same names have where they can
-   * @throws TableError for rows that Arrow cannot hold; whatever `signal` is aborted with
+   * @throws TableError for rows that Arrow cannot hold; the reason with which `signal` is aborted
    */
   async write(
     lines: Uint8Array<ArrayBuffer>,

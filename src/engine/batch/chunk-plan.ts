@@ -1,5 +1,5 @@
 // Which rows of a batch are done, which failed, and which are still to be handed out. Pure: it
-// holds no run, only what became of each range.
+// holds no run, only the state of each range.
 
 import { halves, type RowProgress, type RowRange } from '../../domain/batch.ts';
 import type { RunFailure } from '../../domain/errors.ts';

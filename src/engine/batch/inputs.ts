@@ -14,7 +14,7 @@ import { type BatchTable, openTable, type TableDeps } from './table.ts';
  * default. The last one stays however large it is.
  */
 const KEPT_BYTES_MAX = 256 * 1_024 * 1_024;
-/** They are let go of when none was cut from for this long. */
+/** They are released when none was cut from for this long. */
 const KEPT_FOR: Duration = minutes(1);
 
 interface KeptInput {
@@ -56,7 +56,7 @@ export class BatchInputs {
     if (there !== undefined) return there;
     const opened = this.#read(parentId);
     this.#open.set(parentId, opened);
-    // Whoever opens it next may find the store in a better state.
+    // The next caller may find the store in a better state.
     opened.catch(() => this.close(parentId));
     return opened;
   }

@@ -63,8 +63,8 @@ export interface OutputDeps {
  * since its types are those of all its values.
  *
  * @param settled the ranges that are in it, in the order of rows
- * @throws TableError where they do not fit together, BlobDamaged, and whatever `signal` is aborted
- *   with
+ * @throws TableError where they do not fit together, BlobDamaged, and the reason with which
+ *   `signal` is aborted
  */
 export async function* outputOf(deps: OutputDeps, settled: readonly Settled[]): AsyncGenerator<Uint8Array, void> {
   const { table, accept, row } = deps;
@@ -84,7 +84,7 @@ async function gathered(text: AsyncIterable<Uint8Array>): Promise<Uint8Array<Arr
   return finishBytes(writer);
 }
 
-/** Bytes some at a time: whoever stores them lets others have their turn in between. */
+/** Bytes some at a time: others have their turn while they are stored. */
 function* inPieces(bytes: Uint8Array): Generator<Uint8Array, void> {
   for (let start = 0; start < bytes.length; start += WRITE_BYTES) yield bytes.subarray(start, start + WRITE_BYTES);
 }

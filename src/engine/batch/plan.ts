@@ -30,7 +30,7 @@ export interface BatchQuestion {
 
 /**
  * The format in which an input runs as a batch, if it is a table; null when it goes to the model
- * whole, whatever it is.
+ * whole.
  *
  * @throws ServiceError `invalid-request` where a batch was asked for and the input is no table by
  *   its type

@@ -1,10 +1,10 @@
 // Makes captures, from runs that have succeeded. What a run was given and what it answered is taken
-// from where the run is stored, and never from whoever asks: a capture says what a version of an
-// endpoint has answered, and nobody can make it say anything else.
+// from where the run is stored, and never from the caller: a capture says what a version of an
+// endpoint has answered, and no caller can make it say anything else.
 //
 // Blobs are stored before their capture is, and deleted after it. Each capture has blobs of its
-// own, so that one which is deleted takes nothing from another, whoever captures the same run under
-// the same name meanwhile.
+// own: deleting one takes nothing from another, also where the same run is captured under the same
+// name meanwhile.
 
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
@@ -108,8 +108,8 @@ export class Capturer {
   }
 
   /**
-   * Deletes a version of a name, all of them for null, and answers how many that were. Whoever is
-   * reading one reads it to its end.
+   * Deletes a version of a name, all of them for null, and answers how many that were. A reader
+   * that has begun reads to the end.
    *
    * @throws ServiceError `capture-not-found`; StorageFull
    */
@@ -249,9 +249,7 @@ function tableOf(role: 'input' | 'output', { content, contentType }: Stored): St
   );
 }
 
-/**
- * Whoever asks for something else would otherwise be shown numbers that are not what he asked for.
- */
+/** A capture never changes: asking again with other choices is an error, and no other answer. */
 function assertSame(there: CaptureRecord, { asked, run }: CaptureRequest): CaptureRecord {
   const same = (Object.keys(asked) as (keyof ScoringChoice)[]).every((key) => there.asked[key] === asked[key]);
   if (same) return there;

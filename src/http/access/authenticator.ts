@@ -57,7 +57,7 @@ export class Authenticator {
   /**
    * On whose behalf a request is made; at once where the keys are known.
    *
-   * @throws ServiceError `unauthorized`, in the same words for whatever is wrong with a key;
+   * @throws ServiceError `unauthorized`, in the same words for everything that is wrong with a key;
    *   `too-many-attempts`. Rejects with them, too
    */
   authenticate(credentials: Credentials): Principal | Promise<Principal> {
@@ -68,8 +68,8 @@ export class Authenticator {
   }
 
   /**
-   * What somebody without a key is told who would change something on a server that has none;
-   * `isHere` says whether he is on its machine.
+   * What a caller without a key is told that would change something on a server that has none;
+   * `isHere` says whether it is on the server's machine.
    */
   refusalOfChange(isHere: boolean): ServiceError {
     // A path of this machine means nothing elsewhere, and is nobody's business there.

@@ -6,8 +6,8 @@ import { mayUse, NOBODY, type Principal, type Scope } from '../../domain/access.
 import { ServiceError } from '../../domain/errors.ts';
 
 /**
- * The check of every request: whoever makes it has the scope of its route, and may use the endpoint
- * in its path. Answers nothing, or a promise where the keys have to be read first.
+ * The check of every request: its caller has the scope of its route, and may use the endpoint in
+ * its path. Answers nothing, or a promise where the keys have to be read first.
  *
  * @throws ServiceError `unauthorized`, `forbidden`, `too-many-attempts`. Rejects with them, too
  */
@@ -28,7 +28,7 @@ export function accessCheck(authenticator: Authenticator): (request: FastifyRequ
 }
 
 /**
- * Whoever presents no valid key where none is asked for is nobody, and is answered all the same.
+ * A caller without a valid key, where none is asked for, is nobody, and is answered all the same.
  */
 async function identify(authenticator: Authenticator, request: FastifyRequest): Promise<void> {
   try {
@@ -41,8 +41,8 @@ async function identify(authenticator: Authenticator, request: FastifyRequest): 
 const NONE: readonly string[] = [];
 
 /**
- * With every Authorization header. Node keeps the first alone, and whoever sent two would not know
- * which of them counted.
+ * With every Authorization header. Node keeps the first alone, and a client that sent two would not
+ * know which of them counted.
  */
 function credentialsOf({ ip: address, raw: { headers, rawHeaders } }: FastifyRequest) {
   const authorization =

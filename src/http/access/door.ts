@@ -37,5 +37,5 @@ export async function openDoor(config: Config, vault: Vault, clock: Clock): Prom
 
 function noKeyToAskFor({ host, database, data, file }: Config): string {
   const place = database === null ? `--data ${data}` : `--config ${file}`;
-  return `No key is there that could be asked for, so whoever reaches ${host} could run models and read results. Make one first:\n  claimcheck keys create --name me --scope invoke --scope read --scope manage ${place}\nOr listen on 127.0.0.1, or say --insecure.`;
+  return `No key is there that could be asked for, so anyone who reaches ${host} could run models and read results. Make one first:\n  claimcheck keys create --name me --scope invoke --scope read --scope manage ${place}\nOr listen on 127.0.0.1, or say --insecure.`;
 }

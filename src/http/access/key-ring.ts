@@ -40,7 +40,7 @@ export class KeyRing {
     const isUsable = age < KEYS_AGE_MAX;
     if (isUsable && age < KEYS_FRESH) return this.#keys;
     this.#reading ??= this.#read();
-    // Whoever waits for them is told why they cannot be read; who does not, finds them too old in a
+    // Callers that wait for them are told why they cannot be read; others find them too old in a
     // second.
     if (isUsable) this.#reading.catch(() => {});
     return isUsable ? this.#keys : this.#reading;

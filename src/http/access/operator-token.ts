@@ -1,7 +1,7 @@
-// The token of whoever runs a server: it lies in the data folder, where its user alone can read it.
-// Whoever has it can read and change all that the server can, so it opens what keys cannot. Every
-// start makes another: one that somebody was tricked into sending is worth nothing to a server that
-// starts later.
+// The operator's token: it lies in the data folder, where the server's user alone can read it.
+// Anyone who has it can read and change all that the server can, so it opens what keys cannot.
+// Every start makes another: one that somebody was tricked into sending is worth nothing to a
+// server that starts later.
 
 import { randomUUID } from 'node:crypto';
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -27,7 +27,7 @@ export class OperatorToken {
    * to, since another program may listen where a client looks for this server.
    */
   publish(url: string): void {
-    // A new file under its name, and never one that somebody else has put there, or a link of his.
+    // A new file under its name, and never one, or a link, that another user has put there.
     const draft = `${this.file}.${randomUUID()}`;
     writeFileSync(draft, `${this.#key.key}\n${url}\n`, { flag: 'wx', mode: 0o600 });
     renameSync(draft, this.file);

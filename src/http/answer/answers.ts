@@ -80,8 +80,8 @@ async function embeddedOutput(engine: Engine, { run, output }: RunView): Promise
 }
 
 /**
- * A run can be looked at though its output is damaged in the store; whoever asks for the output is
- * told.
+ * A run can be looked at though its output is damaged in the store; a request for the output is
+ * told of it.
  */
 function unlessDamaged(error: unknown): null {
   if (error instanceof ServiceError) return null;

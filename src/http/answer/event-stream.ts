@@ -25,7 +25,7 @@ const RETRY_MS = 2_000;
 const idOf = ({ moment, attempt, offset }: Place): string => `${moment}.${attempt}.${offset}`;
 
 /**
- * The place that an event's id stands for. Whatever is no id of ours is the beginning: nothing is
+ * The place that an event's id stands for. An id that is none of ours is the beginning: nothing is
  * missed then.
  */
 export function placeOf(id: string | undefined): Place {

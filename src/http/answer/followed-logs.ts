@@ -27,8 +27,8 @@ export async function* followedLines(
   after: number,
   format: LogFormat,
 ): AsyncGenerator<string, void> {
-  // Nothing, which sends the headers: whoever follows a run that waits is to know that it is
-  // followed.
+  // Nothing, which sends the headers: a client that follows a waiting run is to know that it
+  // follows.
   yield '';
   let seen = 0;
   for await (const one of told) {

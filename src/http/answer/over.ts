@@ -1,11 +1,11 @@
-// When an answer is over: it was sent, or whoever asked for it is gone. And when it may be.
+// When an answer is over: it was sent, or its client is gone. And when it may be.
 
 import type { ServerResponse } from 'node:http';
 
 /**
  * Calls `listener` once an answer is over; at once where it is over already. A client may leave
  * while its request is still looked up, and the `close` that came then is never told again: without
- * this, whatever is held for the answer would be held for ever.
+ * this, what is held for the answer would be held for ever.
  */
 export function whenOver(answer: ServerResponse, listener: () => void): void {
   if (answer.closed) listener();

@@ -1,6 +1,6 @@
-// Large outputs are read in turns: a few chunks in each round of the event loop, whoever they are
-// for. A thousand readers that all take what they can then share the time that is left, and a small
-// request waits for a few chunks and not for a thousand.
+// Large outputs are read in turns: a few chunks in each round of the event loop, for all readers
+// together. A thousand readers that all take what they can then share the time that is left, and a
+// small request waits for a few chunks and not for a thousand.
 
 import { Readable } from 'node:stream';
 

@@ -106,8 +106,8 @@ async function outputsText(engine: Engine, { run, output }: RunView, base: strin
 }
 
 /**
- * Answers whoever has no valid key in ZenML's words, where he asks an endpoint that answers in this
- * form; null for anything else.
+ * Answers a caller without a valid key in ZenML's words, where it asks an endpoint that answers in
+ * this form; null for anything else.
  */
 export function sendZenmlUnauthorized(
   engine: Engine,

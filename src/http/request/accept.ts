@@ -2,8 +2,8 @@
 
 /**
  * The one content type that the client asks for, without parameters: the first with the highest
- * weight. Null where it states none, or a range of them (any, text/any) is as welcome: what suits
- * the output is for whoever makes it to say.
+ * weight. Null where it states none, or a range of them (any, text/any) is as welcome: the
+ * maker of the output then says what suits it.
  */
 export function readAccept(header: string | undefined): string | null {
   if (header === undefined) return null;

@@ -36,8 +36,8 @@ export interface BodyRule<Body> {
 const EMPTY = new Uint8Array();
 
 /**
- * No body: whoever sends one believes that it counts. An empty object says nothing and is let pass,
- * since some clients always send one.
+ * No body: a client that sends one believes that it counts. An empty object says nothing and is let
+ * pass, since some clients always send one.
  */
 export const NO_BODY: BodyRule<null> = {
   required: false,
@@ -66,7 +66,7 @@ export function optionsBody<Schema extends TSchema>(schema: Schema): BodyRule<St
   };
 }
 
-/** A JSON document that whoever handles it checks. */
+/** A JSON document that its handler checks. */
 export function jsonBody(schema: TSchema): BodyRule<unknown> {
   return {
     required: true,

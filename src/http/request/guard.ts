@@ -38,7 +38,8 @@ export function requestGuard(address: PublicAddress, origins: readonly string[])
     // does.
     const isWithoutHost = host === '' && request.raw.httpVersion === '1.0';
     if (host === '' && !isWithoutHost) throw new ServiceError('malformed-body', 'The request has no Host header.');
-    // A name that an attacker's DNS points here would make the browser take his page for ours.
+    // A name that an attacker's DNS points here would make the browser take the attacker's page for
+    // ours.
     if (allowed !== null && !isWithoutHost && !allowed.has(host.replace(/:\d*$/, '')) && !isProbe(request))
       throw misdirected(host);
     if (
@@ -53,7 +54,7 @@ export function requestGuard(address: PublicAddress, origins: readonly string[])
 
 /**
  * Whether it asks no more than whether the server lives and takes work, which the machinery around
- * it does under whatever name it has.
+ * it does under any name.
  */
 const isProbe = ({ method, raw }: FastifyRequest): boolean =>
   (method === 'GET' || method === 'HEAD') && /^\/(?:health|ready)(?:\?|$)/.test(raw.url!);

@@ -42,7 +42,7 @@ export const PATH_PARAMETERS: Readonly<Record<string, { readonly description: st
     schema: { type: 'string', maxLength: 64, pattern: CAPTURE_NAME.source },
   },
   caller: {
-    description: 'Whoever computes: an id of the client’s own making, new for every table.',
+    description: 'The caller that computes: an id of the client’s own making, new for every table.',
     schema: { type: 'string', minLength: 8, maxLength: 64, pattern: CALLER.source },
   },
   delivery_id: { description: 'The id of the delivery, as the run’s deliveries have it.', schema: { type: 'string' } },

@@ -1,5 +1,5 @@
-// The body of a request while it comes: held where it is short, else for whoever takes it as it
-// comes. A client that stops sending in the middle of it is cut off, whatever is done with it.
+// The body of a request while it comes: held where it is short, else handed on as it comes. A
+// client that stops sending in the middle of it is cut off, regardless of what is done with it.
 
 import type { FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
@@ -27,8 +27,8 @@ export class IncomingBody {
    * Its bytes as they come, once.
    *
    * @throws ServiceError `payload-too-large` where it is announced to be longer than `bytesMax`
-   *   (whoever takes them counts them as well), `request-timeout` when nothing comes for too long,
-   *   `malformed-body` when the client hangs up
+   *   (the reader of the bytes counts them as well), `request-timeout` when nothing comes for too
+   *   long, `malformed-body` when the client hangs up
    */
   async *chunks(bytesMax: number): AsyncGenerator<Uint8Array, void> {
     if (this.#bytes !== null && this.#bytes > bytesMax) throw tooLarge(bytesMax);

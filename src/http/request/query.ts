@@ -1,5 +1,5 @@
 // Reading a query: texts become the numbers and booleans that the schema asks for, strictly, and
-// whatever does not fit is named.
+// everything that does not fit is named.
 
 import { parse } from 'node:querystring';
 import type { Static, TObject } from 'typebox';

@@ -8,7 +8,7 @@ export type Selected = 'whole' | 'unsatisfiable' | ByteRange;
 /**
  * Reads a Range header against so many bytes. One range is answered; several, another unit, or
  * anything that cannot be read is as if there were no header, and so is any range of nothing: some
- * clients ask for `bytes=0-` whatever it is.
+ * clients ask for `bytes=0-` every time.
  */
 export function readRange(header: string | undefined, bytes: number): Selected {
   const [, first = '', last = ''] = /^\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*$/i.exec(header ?? '') ?? [];

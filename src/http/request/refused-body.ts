@@ -71,8 +71,8 @@ export class RefusedBodies {
       Reflect.deleteProperty(socket, 'destroySoon');
       if (isLast) socket.destroySoon();
     });
-    // Whoever has read it so far reads no more. A stream that lost its only listener still counts
-    // as flowing, and is resumed only after a pause.
+    // The reader that it had so far reads no more. A stream that lost its only listener still
+    // counts as flowing, and is resumed only after a pause.
     request.removeAllListeners('readable').removeAllListeners('data');
     request
       .on('error', () => {})

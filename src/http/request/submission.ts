@@ -206,7 +206,7 @@ function common(request: InvokeRequest, deployed: Deployed, options: InvokeQuery
     idempotencyKey: idempotencyKeyOf(request.headers),
     concurrencyKey: options.concurrency_key ?? null,
     retryOf: null,
-    // Whoever hands it in says which it is.
+    // The caller says which it is.
     trace: null,
   };
 }

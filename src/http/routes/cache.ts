@@ -1,5 +1,6 @@
-// What is kept of an endpoint's answers: looked up and filled by whoever may invoke it, shown to
-// whoever may read, forgotten by whoever manages it. Everything belongs to the tenant of the key.
+// What is kept of an endpoint's answers. Keys that may invoke it look up and fill, keys that may
+// read are shown it, keys that may manage have it forgotten. Everything belongs to the tenant of
+// the key.
 
 import type { FastifyReply } from 'fastify';
 import { CacheFiller } from '../../engine/cache-filler.ts';

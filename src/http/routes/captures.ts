@@ -145,7 +145,7 @@ export const CAPTURE_ROUTES: readonly Route[] = [
     summary: 'Delete a version of a capture, or all of them',
     description:
       'With the predictions and the ids. A number is never given again: the next capture of the name goes on counting.',
-    // Captures are there to be relied on: whoever may make them may not take them away.
+    // Captures are there to be relied on: the right to make them is no right to take them away.
     scope: 'manage',
     query: CaptureDeletionQuery,
     answers: { 200: { description: 'How many there were.', content: { 'application/json': CapturesDeleted } } },
@@ -277,7 +277,7 @@ async function evaluation(
       'evaluation-not-found',
       `${spec.name} has no evaluation data: name a file with "evaluation" in its configuration.`,
     );
-  // The path stays here: whoever asks need not be the one who wrote the configuration.
+  // The path stays here: the caller need not be the author of the configuration.
   if ('mistake' in found)
     throw new ServiceError(
       'evaluation-not-found',

@@ -35,7 +35,7 @@ export const DELIVERY_ROUTES: readonly Route[] = [
     operationId: 'redeliver',
     tag: 'runs',
     summary: 'Deliver a webhook again',
-    description: 'A new series of attempts under the same `webhook-id`, whatever became of the last one.',
+    description: 'A new series of attempts under the same `webhook-id`, regardless of how the last one ended.',
     scope: 'manage',
     answers: {
       202: {

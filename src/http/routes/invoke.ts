@@ -67,7 +67,7 @@ const INVOKE = {
       content: { 'application/json': ZenmlMistakesBody },
     },
     202: {
-      description: 'The run is written down, and will be kept whatever happens to this server.',
+      description: 'The run is written down, and survives this server.',
       content: { 'application/json': RunBody },
       headers: [
         'Location',
@@ -178,7 +178,7 @@ async function takeIn({ engine, limits }: RouteContext, asked: AskedSubmission):
 
 /**
  * First match wins: what the request says, the Prefer header, the endpoint's mode. A face has no
- * mode: whoever knows that form waits.
+ * mode: clients of that form wait.
  */
 function modeOf(async: boolean | null, preference: Preference | null, { spec }: Deployed): Mode {
   if (async === true) return { kind: 'async' };

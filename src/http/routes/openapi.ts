@@ -11,7 +11,7 @@ export const OPENAPI_ROUTES: readonly Route[] = [
     operationId: 'getOpenApi',
     tag: 'server',
     summary: 'Read this document',
-    description: 'What it says of single endpoints, it says to whoever may see them.',
+    description: 'It describes single endpoints only to callers that may see them.',
     scope: null,
     looksAtKeys: true,
     answers: {

@@ -71,7 +71,7 @@ function takesGroups(folder: string): boolean {
     rmdirSync(mkdtempSync(join(folder, 'claimcheck-try-')));
     return true;
   } catch {
-    // Whatever the reason (not ours to write, read-only in a container), no group can be made
+    // For one reason or another (not ours to write, read-only in a container), no group can be made
     // there.
     return false;
   }

@@ -139,8 +139,8 @@ export class Isolation {
   async wipe(folder: string): Promise<void> {
     if (!existsSync(folder)) return;
     try {
-      // Closed first to whoever shares its user: what is removed with the server's rights must not
-      // be swapped for something else meanwhile.
+      // Closed first to processes that share its user: what is removed with the server's rights
+      // must not be swapped for something else meanwhile.
       chmodSync(folder, 0o700);
       await rm(folder, { recursive: true, force: true });
     } catch (error) {

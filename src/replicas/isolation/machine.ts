@@ -27,7 +27,7 @@ export function thisMachine(): Machine {
 }
 
 /**
- * What keeps replicas apart here, whatever their endpoint says; each is the name of a row in
+ * What keeps replicas apart here, regardless of their endpoint; each is the name of a row in
  * docs/isolation.md.
  */
 export function levelsOf({ setpriv, users, cgroups }: Machine): string[] {

@@ -44,9 +44,9 @@ export interface Family extends Kin {
 type Processes = ReadonlyMap<number, ProcessRow>;
 
 /**
- * Programs that listen for a container, in a process that whoever started the container is no
- * parent of. Nobody else holds a replica's port by accident under these names (the kernel keeps 15
- * characters).
+ * Programs that listen for a container, in a process whose parent is not the process that started
+ * the container. Nobody else holds a replica's port by accident under these names (the kernel keeps
+ * 15 characters).
  */
 const CONTAINER_DOORS = new Set([
   'docker-proxy',

@@ -9,7 +9,7 @@ export class Stranger extends Error {
   override readonly name = 'Stranger';
 }
 
-/** Whoever answers at an address of this machine. */
+/** The process that answers at an address of this machine. */
 export interface Peer {
   /**
    * Opens a connection by `connect`, and answers it where it leads to the replica; else it is

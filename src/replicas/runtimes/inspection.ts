@@ -1,6 +1,6 @@
 // Inspecting a model file: a process of its own sees what a replica would, and says on a descriptor
 // of its own what the file takes. It lives as long as a replica may take to start, and ends with
-// all that the file has started: whatever that prints, or leaves behind.
+// all that the file has started, regardless of what that prints or leaves behind.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -29,8 +29,8 @@ export type InspectedSpec = Pick<EndpointSpec, 'env' | 'cwd'> & {
 
 /**
  * Runs a program that inspects a model file, behind a `prefix` such as the one that changes the
- * user; whatever goes wrong is an error in its last words. Rejects where this machine has no room
- * for the process.
+ * user; anything that goes wrong is an error in its last words. Rejects where this machine has no
+ * room for the process.
  */
 export async function inspectWith(
   argv: readonly [string, ...string[]],

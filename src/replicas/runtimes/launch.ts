@@ -1,4 +1,4 @@
-// How a replica's process is started, whatever its runtime: what to run, where it answers, and what
+// How a replica's process is started, for every runtime: what to run, where it answers, and what
 // it gets to see.
 
 import { spawnSync } from 'node:child_process';
@@ -71,8 +71,7 @@ export interface Confinement {
    */
   outOfMemory(): string | null;
   /**
-   * Ends all that is left of the replica, whatever group it is in, and wipes its folder. Never
-   * rejects.
+   * Ends all that is left of the replica, in any group, and wipes its folder. Never rejects.
    */
   end(): Promise<void>;
 }

@@ -1,5 +1,5 @@
-// Whether the program of a command is there at all: asked before anything is started, by whoever
-// checks a configuration.
+// Whether the program of a command is there at all: asked before anything is started, when a
+// configuration is checked.
 
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { basename, delimiter, join, resolve } from 'node:path';
@@ -44,7 +44,7 @@ function isProgram(file: string): boolean {
     accessSync(file, constants.X_OK);
     return statSync(file).isFile();
   } catch {
-    // Whatever the reason, this user cannot run it.
+    // For one reason or another, this user cannot run it.
     return false;
   }
 }

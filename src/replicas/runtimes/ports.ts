@@ -7,7 +7,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 /** How many ports are tried before it is said that none is free. */
 const TRIES_MAX = 256;
 
-/** A port that nobody else is given until it is let go of. */
+/** A port that nobody else is given until it is released. */
 export interface GivenPort {
   readonly port: number;
   readonly release: () => void;
@@ -25,7 +25,7 @@ export class Ports {
    */
   give(): Promise<GivenPort> {
     // One after the other: who looks for a port holds all that it was offered, and would leave none
-    // to whoever looks beside it.
+    // to another that looks beside it.
     const given = this.#last.then(() => this.#give());
     this.#last = given.then(
       () => {},
