@@ -4,8 +4,8 @@
 //
 // Both keep a mark as well, which is another one after every start and every stop. A folder or a
 // ledger that was put back from an older copy has an older mark than the other one, and is told
-// apart by that. The folder says the next mark before the ledger takes it: whatever is cut off in
-// between, the ledger has one of the two.
+// apart by that. The folder says the next mark before the ledger takes it: if a server is cut off
+// in between, the ledger has one of the two.
 
 import { randomUUID } from 'node:crypto';
 import {
@@ -209,8 +209,8 @@ export class Belonging {
   }
 
   /**
-   * Makes a folder and a ledger belong to each other, whatever they belonged to. Blobs that are
-   * there by now and that no run names are kept.
+   * Makes a folder and a ledger belong to each other, regardless of what they belonged to. Blobs
+   * that are there by now and that no run names are kept.
    */
   static async adopt(place: FolderPlace, ledger: Ledger, now: Instant): Promise<void> {
     if (place.kind === 'postgres' && existsSync(place.ledgerFile)) throw hasLedgerOfItsOwn(place);
@@ -282,7 +282,7 @@ export class Belonging {
 
 /**
  * A mark that there is no room for is not needed: the folder and the ledger have one in common
- * whatever was left undone.
+ * also where something was left undone.
  */
 async function unlessFull(work: () => Promise<void> | void): Promise<void> {
   try {

@@ -58,8 +58,8 @@ export interface Stores {
   readonly cache: CacheStore;
   readonly room: DiskRoom;
   /**
-   * What time it is for whatever is kept: the database's where there is one, whatever this
-   * machine's clock says.
+   * What time it is for what is kept: the database's where there is one, regardless of this
+   * machine's clock.
    */
   readonly clock: Clock;
   /** What may be deleted in the data folder. */
@@ -183,8 +183,8 @@ function openBlobs(folder: string, ledger: Ledger, onBroken: (cause: StorageBrok
 }
 
 /**
- * The vault of a configuration: beside the ledger, whatever that is in. Whoever may read it is the
- * operator.
+ * The vault of a configuration: beside the ledger, in a file or a database. Anyone who may read it
+ * is the operator.
  *
  * @param ledger the id of the ledger; null if it is not open
  * @param connections to the database, if there are some already
@@ -211,8 +211,8 @@ async function openCaptures(
 }
 
 /**
- * The answers that are kept, beside the ledger as well: whoever shares one shares the other. A file
- * that is there is opened now, so that what is wrong with it is said now.
+ * The answers that are kept, beside the ledger as well: servers that share one share the other. A
+ * file that is there is opened now, so that what is wrong with it is said now.
  */
 async function openCache(
   { database, data }: LedgerPlace,
@@ -293,9 +293,9 @@ export async function migrateStores({
 }
 
 /**
- * Makes a data folder and a ledger belong to each other, whatever they belonged to before, and the
- * stores beside a ledger in a file with them. The answers of the cache go: they are known by the
- * numbers of versions, which this ledger may have given to others.
+ * Makes a data folder and a ledger belong to each other, regardless of what they belonged to, and
+ * the stores beside a ledger in a file with them. The answers of the cache go: they are known by
+ * the numbers of versions, which this ledger may have given to others.
  *
  * @throws Error as `migrateLedger`, or where servers work on the ledger with another folder
  */

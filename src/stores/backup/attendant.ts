@@ -1,4 +1,4 @@
-// What a server does for whoever makes a backup of its data folder: it leaves the ledger's file as
+// What a server does for a backup of its data folder: it leaves the ledger's file as
 // it is, and deletes no payload, until the command has ended or is seen no more.
 
 import { Rounds } from '../../system/loops.ts';
@@ -34,7 +34,7 @@ export class Attendant {
     this.#rounds.start();
   }
 
-  /** Lets go of the ledger's file, which is about to be closed. */
+  /** Releases the ledger's file, which is about to be closed. */
   async close(): Promise<void> {
     await this.#rounds.stop();
     await this.#release();

@@ -20,7 +20,7 @@ export interface CopiedNamed extends Copied {
   readonly missing: readonly string[];
 }
 
-/** Whether a path is a folder, or lies in it, whatever links lead there. */
+/** Whether a path is a folder, or lies in it, over links or not. */
 export function isWithin(path: string, folder: string): boolean {
   const [inner, outer] = [realPath(path), realPath(folder)];
   return inner === outer || inner.startsWith(`${outer}${sep}`);

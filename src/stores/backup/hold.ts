@@ -10,7 +10,7 @@ import { BEAT, LOOK_EVERY, placeRequest, readAnswer, readRequest, removeRequest,
 /** How long a server may take to answer: a look, and the writing of its log. */
 const ANSWER_WITHIN = seconds(60);
 /**
- * A request that was not renewed for so long is given to whoever asks next. Its command may go on
+ * A request that was not renewed for so long is given to the next that asks. Its command may go on
  * later, and finds that it lost it.
  */
 const GIVEN_AWAY_AFTER = seconds(5);
@@ -86,8 +86,8 @@ export class Hold {
   }
 
   /**
-   * A request that was lost stays lost, whatever is written now. Without room for it the next one
-   * may find some; a server waits for many.
+   * A request that was lost stays lost, even if something is written now. Without room for it the
+   * next one may find some; a server waits for many.
    */
   #renew(): void {
     this.#beat += 1;

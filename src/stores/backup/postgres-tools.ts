@@ -38,7 +38,7 @@ export async function restoreDump(url: string, file: string, environment: NodeJS
   );
 }
 
-/** The password goes by the environment: whoever lists processes sees their arguments. */
+/** The password goes by the environment: a list of processes shows their arguments. */
 async function run(
   program: 'pg_dump' | 'pg_restore',
   args: readonly string[],

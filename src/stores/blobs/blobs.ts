@@ -1,4 +1,4 @@
-// The port to whatever keeps payloads that are too large for the ledger. A driver is done when the
+// The port to the store of payloads that are too large for the ledger. A driver is done when the
 // conformance suite in test/stores/blobs/ passes for it.
 
 import type { Readable } from 'node:stream';
@@ -42,7 +42,7 @@ export class BlobDamaged extends Error {
   override readonly name = 'BlobDamaged';
 }
 
-/** A blob that is in the store, whoever it belongs to. */
+/** A blob that is in the store, of any run or capture. */
 export interface StoredBlob {
   readonly key: BlobKey;
   readonly bytes: number;
@@ -73,7 +73,7 @@ export interface BlobStore {
    * chunks end in an error nothing is left of them.
    *
    * @param untilRoom how a chunk is written; unset, once
-   * @throws StorageFull as `put` does, and whatever the chunks throw
+   * @throws StorageFull as `put` does, and what the chunks throw
    */
   putStream(key: BlobKey, chunks: AsyncIterable<Uint8Array>, untilRoom?: UntilRoom): Promise<StoredBytes>;
   /**
@@ -103,6 +103,6 @@ export interface BlobStore {
    * not.
    */
   list(): AsyncIterable<StoredBlob>;
-  /** Lets go of the bytes under a key; a key that holds none is fine. */
+  /** Deletes the bytes under a key; a key that holds none is fine. */
   delete(key: BlobKey): Promise<void>;
 }

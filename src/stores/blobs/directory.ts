@@ -2,7 +2,7 @@
 // of the folder.
 //
 // A failed fsync of a file fails its blob alone: Linux may take the file's pages for written, but
-// nobody will ever look at them, since whoever tries again writes a new file. A failed fsync of a
+// nobody will ever look at them, since the next try writes a new file. A failed fsync of a
 // folder is another matter: its names are shared with every blob that was put there before and
 // after, and the next fsync succeeds without having written them. Then only a new process can tell
 // what is there.
@@ -51,8 +51,8 @@ export interface BlobDirectoryOptions {
 export async function openBlobDirectory(folder: string, options: BlobDirectoryOptions = {}): Promise<BlobStore> {
   makeFolder(join(folder, UNFINISHED));
   const existing = await readdir(folder);
-  // After the look: whoever made a folder that is there, another server perhaps, need not have made
-  // its name durable yet.
+  // After the look: the server that made a folder, perhaps another one, need not have made its name
+  // durable yet.
   syncFolder(folder);
   await removeAbandoned(join(folder, UNFINISHED), options.abandonedBefore ?? null);
   return new BlobDirectory(folder, options.onBroken ?? (() => {}), existing);
@@ -170,10 +170,9 @@ class BlobDirectory implements BlobStore {
     const { from, to } = range ?? { from: 0, to: Infinity };
     const bytes = file.createReadStream({ highWaterMark: READ_BYTES, start: from, end: to - 1 });
     const passOn = range === undefined ? this.#verifierOf(key, facts, touchedMs) : new PassThrough();
-    // Before the pipeline hears of it, so that whoever reads is told what the error means.
+    // Before the pipeline hears of it, so that the reader is told what the error means.
     bytes.once('error', (cause) => passOn.destroy(unavailable(key, cause)));
-    // Whoever reads hears of errors from what is passed on; the file is closed whatever happens to
-    // either.
+    // The reader hears of errors from what is passed on; the file is closed in every case.
     return pipeline(bytes, passOn, () => {});
   }
 

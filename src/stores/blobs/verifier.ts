@@ -1,5 +1,5 @@
 // Passes bytes on while they are hashed, and keeps the last of them back until it is known that
-// they are the right ones: whoever reads wrong bytes gets an error in place of their end, and never
+// they are the right ones: a reader of wrong bytes gets an error in place of their end, and never
 // takes them for whole.
 
 import { createHash } from 'node:crypto';

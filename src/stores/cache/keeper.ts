@@ -1,4 +1,4 @@
-// Lets go of answers that nobody has asked for in a long time, so that a cache which is filled for
+// Evicts answers that nobody has asked for in a long time, so that a cache which is filled for
 // years does not fill the disk.
 
 import { type Clock } from '../../system/clock.ts';

@@ -1,5 +1,5 @@
-// A file with answers in a thread of its own: a look for many keys, and what is let go of, must not
-// hold a server's requests up.
+// A file with answers in a thread of its own: a look for many keys, and an eviction, must not hold
+// a server's requests up.
 
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';

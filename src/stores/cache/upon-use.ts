@@ -4,8 +4,8 @@
 import type { CacheStore } from '../../cache/port.ts';
 
 /**
- * A store that is opened when something is looked for, kept or asked of it. Until then nothing is
- * let go of and nothing compacted, since there is nothing.
+ * A store that is opened when something is looked for, kept or asked of it. Before the
+ * first use, eviction and compaction do nothing, since there is nothing.
  *
  * @param open opens it; what it throws is thrown by the call that needed it, and the next call
  *   tries again

@@ -19,7 +19,7 @@ export interface CacheCall {
   readonly args: readonly unknown[];
 }
 
-/** What the thread says: that it is open or could not open, and what became of each call. */
+/** What the thread says: that it is open or could not open, and the outcome of each call. */
 export type CacheMessage =
   | { readonly kind: 'open' }
   | { readonly kind: 'refused'; readonly reason: string }

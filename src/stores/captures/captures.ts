@@ -42,8 +42,8 @@ export interface NewCapture extends CapturePlace {
   readonly ids: { readonly column: string; readonly list: PayloadFacts } | null;
   readonly score: Score;
   /**
-   * What its blobs are called. No two captures share it, not even two of one run: whoever deletes
-   * the blobs of one does no harm to another.
+   * What its blobs are called. No two captures share it, not even two of one run: deleting the
+   * blobs of one does no harm to another.
    */
   readonly blobName: string;
 }
@@ -77,7 +77,7 @@ export interface AddedCapture {
 export interface CaptureStore {
   /**
    * Keeps a capture under the next version of its name. A run is captured once under a name: again,
-   * it is the capture that is there, whatever else the new one says.
+   * it is the capture that is there, even if the new one says something else.
    *
    * @throws StorageFull when there is no room; nothing is kept then
    */
@@ -150,7 +150,7 @@ export function blobsOf(capture: CaptureRecord): CaptureBlob[] {
 /** Captures read at a time: each has some kilobytes. */
 const PAGE = 100;
 
-/** Every capture of a store, whoever's it is, in the order of their arrival. */
+/** Every capture of a store, of all tenants, in the order of their arrival. */
 export async function* everyCapture(store: Pick<CaptureStore, 'all'>): AsyncIterable<CaptureRecord> {
   for (let after = 0; ;) {
     const page = await store.all(after, PAGE);

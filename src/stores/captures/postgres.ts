@@ -29,7 +29,7 @@ import {
 } from './rows.ts';
 
 /**
- * Whoever adds or deletes has the lock of the name until its transaction ends, so that versions
+ * A call that adds or deletes has the lock of the name until its transaction ends, so that versions
  * come one after the other.
  */
 const LOCK_NAME: Statement = {

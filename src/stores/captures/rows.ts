@@ -91,7 +91,7 @@ function contentOf({ content }: CaptureRow): (Content & { readonly digest?: stri
 const isPayload = (facts: unknown): boolean =>
   typeof facts === 'object' && facts !== null && typeof (facts as { sha256?: unknown }).sha256 === 'string';
 
-/** Rows that are read at a time by whoever looks for mistakes. */
+/** Rows that are read at a time by a look for mistakes. */
 const PAGE = 100;
 
 /** Every mistake among the captures that a store has, so many at the most. */

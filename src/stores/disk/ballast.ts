@@ -1,6 +1,6 @@
 // A file that does nothing but take room, so that there is some when the disk is full: it is given
-// up, and what matters is written there. Servers that share a folder share its ballast: whoever
-// makes it, any of them may give it up at any moment, also while it is being made.
+// up, and what matters is written there. Servers that share a folder share its ballast: one
+// makes it, and any of them may give it up at any moment, also while it is being made.
 
 import { randomFillSync, randomUUID } from 'node:crypto';
 import { readdirSync, rmSync, statSync, truncateSync } from 'node:fs';

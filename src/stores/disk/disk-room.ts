@@ -24,7 +24,7 @@ const MIB = 1_024 * 1_024;
  */
 const BALLAST_BYTES_MAX = 64 * MIB;
 /**
- * The ballast is given up in so many parts, since whatever fills the disk may take what is freed as
+ * The ballast is given up in so many parts, since what fills the disk may take what is freed as
  * soon as we do.
  */
 const PARTS = 8;

@@ -33,7 +33,7 @@ const NAMES = 20_000;
 const BLOBS_AT_ONCE = 4;
 
 /**
- * What became of a promise: `kept` is null where a file could not be read to its end, so that
+ * The state of a promise: `kept` is null where a file could not be read to its end, so that
  * nobody knows.
  */
 export interface Finding {
@@ -66,7 +66,7 @@ export interface Report {
   readonly captureLeftovers: readonly StoredBlob[];
 }
 
-/** What became of some promises, and what no run or no capture names. */
+/** The state of some promises, and what no run or no capture names. */
 interface Part {
   readonly findings: readonly Finding[];
   readonly leftovers: readonly StoredBlob[];
@@ -148,7 +148,7 @@ function brokenOff(error: unknown, filePromise: string, promises: readonly strin
   return { findings, leftovers: [] };
 }
 
-/** Every promise in its order, and after them whatever a driver found beside. */
+/** Every promise in its order, and after them what a driver found beside. */
 function findingsOf(promises: readonly string[], violations: readonly Violation[]): Finding[] {
   const all = new Set([...promises, ...violations.map(({ promise }) => promise)]);
   return [...all].map((promise) =>
@@ -268,7 +268,7 @@ interface NamedBlob {
   readonly where: string;
 }
 
-/** Which capture it is, for a reader: every tenant has names of his own. */
+/** Which capture it is, for a reader: every tenant has names of its own. */
 const captureText = ({ tenant, endpoint, name, version }: CaptureRecord): string =>
   `${endpoint}/${name} version ${version} of tenant ${tenant}`;
 

@@ -63,7 +63,7 @@ export interface OpenStore extends ExaminedStore {
  * Opens a store.
  *
  * @throws Error when a server has the file, or the ledger is not of this version: it is not
- *   migrated, since whoever looks for damage must see what is there; or when the captures are of a
+ *   migrated, since a look for damage must see what is there; or when the captures are of a
  *   newer one
  */
 export async function openStore(place: StorePlace): Promise<OpenStore> {

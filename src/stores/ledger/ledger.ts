@@ -1,4 +1,4 @@
-// The port to whatever keeps the runs. Every method is one transaction, durable when its promise
+// The port to the store of runs. Every method is one transaction, durable when its promise
 // resolves; no transaction crosses this line. A driver is done when the conformance suite in
 // test/stores/ledger/ passes for it.
 
@@ -43,7 +43,7 @@ export interface DeploymentRecord extends Omit<Deployment, 'name' | 'queueLimit'
 /** What a version that was starting has come to. */
 export type Settlement = { readonly state: 'active' } | { readonly state: 'failed'; readonly reason: string };
 
-/** What became of an endpoint that was to be taken away. */
+/** The outcome of taking an endpoint away. */
 export type Retired = 'retired' | 'in-use';
 
 /** A run to be written down. */
@@ -93,7 +93,7 @@ export interface NewRun {
   readonly trace: string | null;
 }
 
-/** What became of a run handed in. */
+/** The outcome of handing a run in. */
 export type Enqueued =
   | { readonly result: 'enqueued'; readonly sequence: number; readonly ahead: number; readonly createdAt: Instant }
   /** The same idempotency key and the same request came before: this is its run. */
@@ -304,8 +304,8 @@ export const PURGE_MAX = 1_000;
 export const ADOPT_MAX = 1_000;
 
 /**
- * Beyond this many, a backlog is not counted further: whoever asks wants to know how many replicas
- * it keeps busy.
+ * Beyond this many, a backlog is not counted further: it is asked for to know how many replicas it
+ * keeps busy.
  */
 export const BACKLOG_COUNT_MAX = 1_000;
 
@@ -362,7 +362,7 @@ export interface Purged {
 }
 
 /**
- * What was let go of: how many runs lost their payloads or were forgotten, blobs that nobody refers
+ * What was collected: how many runs lost their payloads or were forgotten, blobs that nobody refers
  * to any more, and whose logs nobody is shown any more.
  */
 export interface Collected {
@@ -377,7 +377,7 @@ export interface LogsOfRun {
   readonly attempts: number;
 }
 
-/** The right to write what became of a delivery, for one attempt at it. */
+/** The right to write the outcome of a delivery, for one attempt at it. */
 export interface DeliveryClaim {
   readonly deliveryId: DeliveryId;
   readonly attempt: number;
@@ -471,7 +471,7 @@ export interface Violation {
 
 /**
  * What another server did that somebody here may be waiting for. It may be late, or never come:
- * whoever waits asks the ledger as well.
+ * one that waits asks the ledger as well.
  */
 export type Hint =
   | { readonly kind: 'queued'; readonly endpoint: string }
@@ -537,7 +537,7 @@ export interface DeploymentLedger {
   deployments(): Promise<DeploymentRecord[]>;
   /**
    * Hands queued runs of other versions to this one, ADOPT_MAX at the most, and answers how many:
-   * whoever wants them all asks until it is fewer. Versions that are `served`, or of which
+   * a caller that wants them all asks until it is fewer. Versions that are `served`, or of which
    * something runs, keep theirs.
    */
   adopt(endpoint: string, version: number, served: readonly number[]): Promise<number>;
@@ -564,8 +564,8 @@ export interface QueueLedger {
   finish(attempts: readonly FinishedAttempt[], time?: 'first' | 'again'): Promise<Recorded[]>;
   cancel(runId: RunId): Promise<Cancelled>;
   /**
-   * Cancels queued runs, oldest first and PURGE_MAX at the most: whoever wants them all asks until
-   * none is left.
+   * Cancels queued runs, oldest first and PURGE_MAX at the most: a caller that wants them all asks
+   * until none is left.
    */
   purge(filter: QueueFilter): Promise<Purged>;
   /** How many runs a purge would cancel. */
@@ -596,7 +596,7 @@ export interface DeliveryLedger {
   /**
    * Takes deliveries that are due, `limit` at the most; one whose claim has lapsed is due again.
    * Without `places` any number may go to one host. It need not find all that there is for it in
-   * one call: whoever wants everything asks until there is nothing.
+   * one call: a caller that wants everything asks until there is nothing.
    */
   claimDeliveries(limit: number, lease: Duration, places?: HostPlaces): Promise<ClaimedDelivery[]>;
   /**
@@ -606,13 +606,13 @@ export interface DeliveryLedger {
    */
   claimDeliveriesTo(free: Readonly<Record<string, number>>, lease: Duration): Promise<ClaimedDelivery[]>;
   /**
-   * Writes what became of deliveries; each one's answer stands at its place. A claim from before a
+   * Writes the outcomes of deliveries; each one's answer stands at its place. A claim from before a
    * redelivery is lost.
    */
   finishDeliveries(finished: readonly FinishedDelivery[]): Promise<Recorded[]>;
   /**
-   * Makes a delivery due now, whatever became of it, and begins another series of attempts; false
-   * where the run has no such delivery.
+   * Makes a delivery due now, regardless of its outcome, and begins another series of attempts;
+   * false where the run has no such delivery.
    */
   redeliver(runId: RunId, deliveryId: DeliveryId): Promise<boolean>;
 }
@@ -620,11 +620,11 @@ export interface DeliveryLedger {
 /** What is known of runs. */
 export interface RunReader {
   /**
-   * With a viewer, a run that he does not see is null like one that is not there; without, it is
+   * With a viewer, a run that it does not see is null like one that is not there; without, it is
    * asked on nobody's behalf.
    */
   run(runId: RunId, viewer?: Viewer): Promise<RunRecord | null>;
-  /** One call in place of four, for whoever shows a run; `viewer` as `run` has it. */
+  /** One call in place of four, to show a run; `viewer` as `run` has it. */
   details(runId: RunId, viewer?: Viewer): Promise<RunDetails | null>;
   runs(filter: RunFilter): Promise<RunRecord[]>;
   attempts(runId: RunId): Promise<AttemptRecord[]>;
@@ -639,7 +639,7 @@ export interface RunReader {
   ahead(runId: RunId): Promise<number>;
   depths(): Promise<EndpointDepth[]>;
   backlog(endpoint: string, version: number): Promise<Backlog>;
-  /** Whether any run of a version, of whatever kind, has not ended. */
+  /** Whether any run of a version, of any kind, has not ended. */
   hasOpenRuns(endpoint: string, version: number): Promise<boolean>;
 }
 
@@ -649,7 +649,7 @@ export interface RunReader {
  */
 export interface LedgerStore {
   /**
-   * Whether other servers may write here too; then whoever waits must ask again from time to time.
+   * Whether other servers may write here too; then one that waits must ask again from time to time.
    */
   readonly isShared: boolean;
   /** What time it is for this ledger: where several servers share one, what its database says. */
@@ -670,7 +670,7 @@ export interface LedgerStore {
   exclusively<Result>(work: () => Promise<Result>): Promise<Result>;
   /**
    * Writes all that was acknowledged into the ledger's file and leaves that as it is until told
-   * otherwise, for whoever copies it; null for a ledger that is in no file. Everything goes on
+   * otherwise, so that it can be copied; null for a ledger that is in no file. Everything goes on
    * meanwhile.
    */
   readonly holdFile: ((isHeld: boolean) => Promise<void>) | null;
@@ -681,11 +681,11 @@ export interface LedgerStore {
   /** Checks every promise that the tables must keep; empty where all is well. */
   audit(): Promise<Violation[]>;
   /**
-   * Checks what single records promise, and what whoever hands runs in promises of them: that there
-   * is such a version, that texts can be read.
+   * Checks what single records promise, and what the engine that writes them promises of them: that
+   * there is such a version, that texts can be read.
    */
   auditRecords(): Promise<Violation[]>;
-  /** Waits for what was handed in, then lets go of the store. */
+  /** Waits for what was handed in, then closes the store. */
   close(): Promise<void>;
 }
 

@@ -93,9 +93,7 @@ function placePromises({ table, isTrue }: Dialect): TablePromise[] {
   ];
 }
 
-/**
- * What was handed in and what came of it are kept as long as was said, and whoever asked is told.
- */
+/** Inputs and outcomes are kept as long as was said, and callbacks are told. */
 function endPromises({ table, sha256, isTrue, includes }: Dialect): TablePromise[] {
   const runs = table('runs');
   return [
@@ -155,7 +153,7 @@ export const FILE_PROMISE =
   'The file’s pages, rows and indexes agree with each other, none is gone, and every row keeps to the conditions of its table.';
 
 /**
- * Places named for each promise at the most: whoever reads them wants to know that it is broken,
- * and where to begin.
+ * Places named for each promise at the most: their reader wants to know that it is broken, and
+ * where to begin.
  */
 export const PLACES_MAX = 20;

@@ -5,7 +5,7 @@
 import { hours } from '../../domain/time.ts';
 import type { Dialect, TablePromise } from './dialect.ts';
 
-/** Further than that no clock is set back by anybody who knows what he does. */
+/** No operator sets a clock back further than that on purpose. */
 const SET_BACK_MAX = hours(48);
 
 /** What the records promise that SQL can ask for. */

@@ -236,15 +236,16 @@ export const toNamedBlob = ({ key, run_id: runId, role, type, bytes, sha256 }: B
   facts: { contentType: type, bytes, sha256 },
 });
 
-/** What of a claimed run was damaged, for whoever executes it to say. */
+/** What of a claimed run was damaged: the lane that executes it says so. */
 export function damageOf(row: RunRow): Pick<ClaimedRun, 'damaged'> {
   const damaged = damagedTexts(row);
   return damaged.length === 0 ? {} : { damaged };
 }
 
 /**
- * The input of a run that is claimed; null where the ledger has nothing of it. Whoever executes the
- * run says so: a claim that failed for it would keep every run of the endpoint from being claimed.
+ * The input of a run that is claimed; null where the ledger has nothing of it. The lane that
+ * executes the run says so: a claim that failed for it would keep every run of the endpoint from
+ * being claimed.
  */
 export const claimedInput = (
   facts: PayloadFacts | null,

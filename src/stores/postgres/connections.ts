@@ -74,9 +74,9 @@ const STATEMENT_TIMEOUT = milliseconds(60_000);
 const PLANS_KEPT_MS = 1_000;
 const PLAN_ANEW = 'DISCARD PLANS';
 
-// Whoever waited for a lock must then see what the other did, and every guard counts on that; a
-// stricter level would refuse instead. Planning for the values at hand took half as long again as a
-// claim.
+// A transaction that waited for a lock must then see what the other did, and every guard counts on
+// that; a stricter level would refuse instead. Planning for the values at hand took half as long
+// again as a claim.
 const ON_CONNECT = `
   SET default_transaction_isolation = 'read committed'; SET plan_cache_mode = force_generic_plan; SET jit = off`;
 // A server that is stopped in the middle of a transaction must not hold its rows for good.
@@ -356,7 +356,7 @@ export class Connections implements Writer {
   }
 
   /**
-   * An error of Postgres for whoever asked: trouble of the store, unless it speaks of what was
+   * An error of Postgres for its caller: trouble of the store, unless it speaks of what was
    * asked.
    */
   #asTrouble(cause: unknown): unknown {
@@ -395,7 +395,7 @@ function openPool(driver: typeof pg, url: string, max: number): pg.Pool {
           : driver.types.getTypeParser(oid, format)) as typeof driver.types.getTypeParser,
     },
   });
-  // An 'error' event that nobody hears would end the process. Whoever uses the connection gets the
+  // An 'error' event that nobody hears would end the process. The user of the connection gets the
   // error from its statement.
   pool.on('error', () => {});
   pool.on('connect', (client) => client.on('error', () => {}));

@@ -4,7 +4,7 @@ import type pg from 'pg';
 import { notOpened } from './errors.ts';
 
 /**
- * The package `pg`, for whoever is to open the database of a URL.
+ * The package `pg`, to open the database of a URL.
  *
  * @throws Error when the URL is none of a database, or the package is not installed
  */
@@ -37,7 +37,7 @@ export async function withClient<Result>(
   }
 }
 
-/** Loaded only here, so that whoever keeps runs in SQLite needs no Postgres client. */
+/** Loaded only here, so that runs in SQLite need no Postgres client. */
 async function loadDriver(): Promise<typeof pg> {
   try {
     return (await import('pg')).default;

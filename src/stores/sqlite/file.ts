@@ -53,7 +53,7 @@ class OtherFile extends Error {}
  * Opens the file of a store, which is made for this user alone where it is not there.
  *
  * @param ledger the id of the ledger that it is beside: one that belongs to none yet belongs to
- *   this one from now on; null for whoever does not know
+ *   this one from now on; null where that is not known
  * @throws Error when it lies on another machine, is something else or another ledger's, cannot be
  *   used, or was written by a newer claimcheck
  */

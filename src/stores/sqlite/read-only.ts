@@ -3,7 +3,7 @@
 import { existsSync, rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 
-/** A database file that is open, and how to let go of it. */
+/** A database file that is open, and how to close it. */
 export interface OpenedDatabase {
   readonly db: DatabaseSync;
   readonly close: () => void;

@@ -11,7 +11,7 @@ import { newSigningSecret } from './signing-secret.ts';
 import type { KeyRecord, Revoked, SigningSecret, Vault } from './vault.ts';
 
 /**
- * Whoever changes something has this lock until its transaction ends; the number is the letters
+ * A call that changes something has this lock until its transaction ends; the number is the letters
  * "clmv".
  */
 const LOCK = `SELECT pg_advisory_xact_lock(x'636c6d76'::integer)`;

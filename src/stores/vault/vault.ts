@@ -35,7 +35,7 @@ export interface SigningSecret {
   readonly expiresAt: Instant | null;
 }
 
-/** What became of a revocation. */
+/** The outcome of a revocation. */
 export type Revoked = 'revoked' | 'already-revoked' | 'unknown';
 
 /**

@@ -12,9 +12,9 @@ import { claimedInput, damageOf, progressColumns, runColumns, type RunRow, toRun
 // in. Told that status is 'queued' or 'running', the planner may go by the index of those alone,
 // and how many they are it knows only from statistics of another minute: it then walked forty
 // thousand running runs for every one that was finished.
-// An endpoint with a concurrency limit is left to a transaction that has its row ($11): whoever
-// counts what runs must be the only one who adds to it. A request gets at least one row, which says
-// so.
+// An endpoint with a concurrency limit is left to a transaction that has its row ($11): the one
+// that counts what runs must be the only one that adds to it. A request gets at least one row,
+// which says so.
 const CLAIM: Statement = {
   name: 'claimcheck_claim',
   text: `

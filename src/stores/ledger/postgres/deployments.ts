@@ -56,7 +56,7 @@ const LIST: Statement = {
   name: 'claimcheck_deployments',
   text: `SELECT * FROM claimcheck.deployments ORDER BY endpoint, version`,
 };
-// Whoever submits locks this row, so what is on its way has come, or finds no room.
+// Every submit locks this row, so what is on its way has come, or finds no room.
 const LOCK_ENDPOINT: Statement = {
   name: 'claimcheck_lock_endpoint',
   text: `SELECT 1 AS locked FROM claimcheck.endpoints WHERE name = $1 FOR UPDATE`,
@@ -75,8 +75,8 @@ const CLOSE: Statement = {
   name: 'claimcheck_close_endpoint',
   text: `UPDATE claimcheck.endpoints SET queue_limit = 0, config_fingerprint = NULL WHERE name = $1`,
 };
-// Rows that are being claimed at this moment are left to their claim, and whoever has locked rows
-// waits for nobody here.
+// Rows that are being claimed at this moment are left to their claim. A transaction that has locked
+// rows waits for nobody here.
 const ADOPT: Statement = {
   name: 'claimcheck_adopt',
   text: `

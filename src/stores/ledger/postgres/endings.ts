@@ -1,6 +1,6 @@
 // Ending runs. A run that ends leaves the table that claims are made from: its row is deleted there
-// and written, as it ended, where the ended ones are, in one statement. Whoever waited for the row
-// finds none, and knows that somebody else was first.
+// and written, as it ended, where the ended ones are, in one statement. A transaction that waited
+// for the row finds none, and knows that another was first.
 
 /** What is kept of a run as it was. */
 const KEPT = [
@@ -43,7 +43,7 @@ export const withoutOutput = {
 
 /**
  * Common table expressions that end runs which are locked. `ended` returns them as they ended;
- * whoever asked to hear of the end has a delivery by the same statement.
+ * a run with a callback has a delivery by the same statement.
  *
  * @param locked the common table expression that has them, by `seq`; another one, `clock`, has the
  *   time as `now_ms`

@@ -1,7 +1,7 @@
 // The statements that write runs down, and what they are given: column after column, so that any
 // number of runs is one statement.
 //
-// Whoever locks several rows does it in this order, so that no two transactions wait for each
+// A transaction locks several rows in this order, so that no two transactions wait for each
 // other: runs by their sequence number (a batch before its chunks), then endpoints by name, then
 // turns, then keys.
 
@@ -97,8 +97,8 @@ const stored = (draw: 'draw' | 'stored_draw'): string => `
     WHERE j.fits)`;
 
 /**
- * Writes top-level runs down. Every run is judged once, and whatever is written then reads that
- * verdict: joining the rows that were stored with those that were given would cost more than
+ * Writes top-level runs down. Every run is judged once, and every later part of the statement reads
+ * that verdict: joining the rows that were stored with those that were given would cost more than
  * storing them. A run of an endpoint without a counter fits too, and is refused for having no
  * endpoint.
  */

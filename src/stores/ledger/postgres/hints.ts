@@ -1,4 +1,4 @@
-// What servers tell each other so that nobody has to ask all the time: a run was queued, a run has
+// What servers tell each other, so that they need not ask all the time: a run was queued, a run has
 // ended. Hints are gathered and sent after the commit, on a connection that does nothing else: a
 // NOTIFY within a transaction makes every commit of the database wait for the one before it. They
 // may come late or never, and nothing that goes wrong here is anybody's error.
@@ -23,7 +23,7 @@ export interface HintOptions {
   readonly folder: string | null;
 }
 
-/** What travels: whose hints they are, since Postgres tells them to whoever sent them as well. */
+/** What travels: whose hints they are, since Postgres tells them to their sender as well. */
 interface Message {
   readonly from: string;
   readonly hints: readonly Hint[];

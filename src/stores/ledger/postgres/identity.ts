@@ -9,8 +9,8 @@ import type { Connections, Statement } from '../../postgres/connections.ts';
 import { notOpened, Unusable } from '../../postgres/errors.ts';
 
 /**
- * Whoever compares a folder with its ledger has this lock meanwhile; the number is the letters
- * "clmi".
+ * A server that compares a folder with its ledger has this lock meanwhile; the number is the
+ * letters "clmi".
  */
 const LOCK = `SELECT pg_advisory_xact_lock(x'636c6d69'::integer)`;
 /** How long to wait for another server that does so: in its turn it writes two small files. */

@@ -74,7 +74,7 @@ export class IntakeVerbs {
   }
 
   /**
-   * Writes until it is known what became of every run. A connection may be lost during the commit:
+   * Writes until the outcome of every run is known. A connection may be lost during the commit:
    * what is there then is looked up, before the rest is written anew and after it, since the first
    * write may be on its way still. And another server may be first with an idempotency key: the
    * whole group is undone then, and finds that key when it is written anew.
@@ -119,8 +119,8 @@ export class IntakeVerbs {
 
   /**
    * Top-level runs are one statement. Chunks are stored by one that begins once their batch is
-   * locked, and runs with concurrency keys by one that begins once their endpoint is: whoever
-   * stores such a run has that lock, so every one that there is can be seen.
+   * locked, and runs with concurrency keys by one that begins once their endpoint is: a
+   * transaction that stores such a run has that lock, so every one that there is can be seen.
    */
   #write(runs: readonly NewRun[]): Promise<Answers> {
     const parents = runs.flatMap(({ parent }) => (parent === null ? [] : [parent.claim.runId]));

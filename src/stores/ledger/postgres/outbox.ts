@@ -1,5 +1,5 @@
 // The deliveries: written by the statement that ends a run (endings.ts), claimed and finished by
-// whoever carries them out.
+// the deliverer that carries them out.
 
 import type { DeliveryId } from '../../../domain/delivery.ts';
 import type { RunId } from '../../../domain/ids.ts';
@@ -73,8 +73,8 @@ const CLAIM_TO: Statement = {
 };
 
 // Where it is not known whether it was written ($8), what stands there already was written by this.
-// Others that have an outcome are not even locked: whoever lets go of runs deletes them, in an
-// order of its own. What an attempt met with is noted also where it came too late, as long as the
+// Others that have an outcome are not even locked: the collector deletes them, in an order of its
+// own. What an attempt met with is noted also where it came too late, as long as the
 // delivery goes on.
 const FINISH: Statement = {
   name: 'claimcheck_finish_deliveries',
@@ -101,8 +101,8 @@ const FINISH: Statement = {
   RETURNING f.place`,
 };
 
-// At the very end of the time for which a run's line is kept, one that is being let go of may take
-// its delivery along.
+// At the very end of the time for which a run's line is kept, a run that is being forgotten may
+// take its delivery along.
 const REDELIVER: Statement = {
   name: 'claimcheck_redeliver',
   text: `

@@ -86,8 +86,8 @@ const MEANT = `
     SELECT r.run_id, r.seq, g.attempt
     FROM unnest($1::text[], $2::integer[]) AS g (run_id, attempt) JOIN claimcheck.runs r ON r.run_id = g.run_id)`;
 
-// Whoever lost the claim has stopped working on it, wherever the run is by now. An attempt that
-// somebody is about to forget is left to him.
+// The worker that lost the claim has stopped working on it, wherever the run is by now. An attempt
+// that another transaction is about to forget is left to that.
 const STOPPED: Statement = {
   name: 'claimcheck_stopped',
   text: `

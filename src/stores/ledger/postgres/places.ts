@@ -4,8 +4,7 @@
 import type { Statement } from '../../postgres/connections.ts';
 
 /**
- * Locks endpoints, for whoever must see everything that is decided under that lock: the statement
- * that comes next does.
+ * Locks endpoints, so that the next statement sees everything that is decided under that lock.
  */
 export const LOCK_ENDPOINTS: Statement = {
   name: 'claimcheck_lock_endpoints',

@@ -240,8 +240,8 @@ export class Reader {
 const idsOf = (asked: readonly AskedRun[]): RunId[] => [...new Set(asked.map(({ runId }) => runId))];
 
 /**
- * What was found for whoever asked for it. A run's tenant and endpoint never change, so they may be
- * looked at after it was read.
+ * What was found, for each that asked for it. A run's tenant and endpoint never change, so they may
+ * be looked at after it was read.
  */
 function unlessHidden<Found>(
   { viewer }: AskedRun,

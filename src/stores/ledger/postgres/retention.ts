@@ -1,5 +1,5 @@
-// Letting go of what nobody needs any more: first a run's payloads, later its line, and the
-// idempotency keys that stand for nothing. Several servers may let go at once; each takes what no
+// Collecting what nobody needs any more: first a run's payloads, later its line, and the
+// idempotency keys that stand for nothing. Several servers may collect at once; each takes what no
 // other has.
 
 import type { RunId } from '../../../domain/ids.ts';
@@ -9,7 +9,7 @@ import { minutes } from '../../../domain/time.ts';
 import type { Collected } from '../ledger.ts';
 import type { Connections, Statement } from '../../postgres/connections.ts';
 
-/** How much one call lets go of, so that its locks are held for a short time. */
+/** How much one call collects, so that its locks are held for a short time. */
 const LET_GO_MAX = 1_000;
 /**
  * How much later a run is looked at again that somebody still needs: its delivery is on its way, or
@@ -30,7 +30,7 @@ const DELETE_KEYS: Statement = {
 };
 
 // A chunk is nobody's own line: it goes with its payloads, once those of its batch have gone, which
-// can be told row by row until then. What keeps a run from being let go of may end while this waits
+// can be told row by row until then. What keeps a run from being collected may end while this waits
 // for nothing, but never begins: a run that has ended gets no more deliveries and no more chunks,
 // and a delivery that is asked for anew is a delivery's own affair (see REDELIVER in outbox.ts).
 const LET_GO: Statement = {

@@ -118,7 +118,7 @@ export class Sweep {
 
   /**
    * Other servers may live, so a claim is lost when its lease has lapsed by the database's time,
-   * whoever its owner is.
+   * regardless of its owner.
    */
   async reclaim(): Promise<Swept[]> {
     // Before the sweep: should it fail, nothing was swept that nobody hears of.

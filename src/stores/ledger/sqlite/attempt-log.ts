@@ -1,4 +1,4 @@
-// What became of every attempt, one row each.
+// The outcome of every attempt, one row each.
 
 import type { DatabaseSync } from 'node:sqlite';
 import type { RunError } from '../../../domain/errors.ts';
@@ -39,15 +39,14 @@ export class AttemptLog {
   }
 
   /**
-   * The ledger takes the attempt for over; whoever worked on it has stopped by then, or will say so
-   * later.
+   * The ledger takes the attempt for over; its worker has stopped by then, or will say so later.
    */
   end(now: Instant, seq: number, attempt: number, { outcome, error }: AttemptEnd, work: 'stopped' | 'goes-on'): void {
     const stoppedAt = work === 'stopped' ? now : null;
     this.#end.run({ now, stoppedAt, seq, attempt, outcome, type: error?.type ?? null, detail: error?.detail ?? null });
   }
 
-  /** Whoever worked on the attempt has stopped, long after the ledger took it for over. */
+  /** The worker of the attempt has stopped, long after the ledger took it for over. */
   stopped(now: Instant, claim: Claim): void {
     this.#stop.run({ ...claim, now });
   }

@@ -35,8 +35,8 @@ export class Checkpoints {
   }
 
   /**
-   * Writes all of the log back and leaves the database's file as it is from then on, for whoever
-   * copies it: what is committed meanwhile is in the log alone. A disk that is full ends that,
+   * Writes all of the log back and leaves the database's file as it is from then on, so that it
+   * can be copied: what is committed meanwhile is in the log alone. A disk that is full ends that,
    * since the log may need no more room; the file is touched then, which who copies it sees.
    *
    * @throws Error when there is no room, or somebody reads the log
@@ -57,7 +57,7 @@ export class Checkpoints {
    * Writes the log back, if the database has room for it; where it has not, the log stays and goes
    * on growing, and later commits say so.
    *
-   * @throws whatever SQLite throws when it is not room that is missing
+   * @throws what SQLite throws when it is not room that is missing
    */
   now(): void {
     try {

@@ -38,7 +38,7 @@ export interface SqliteOptions {
   readonly access?: 'write' | 'read';
   /**
    * Called when a write found no room. `urgent` is one that takes nothing new in (an outcome, a
-   * cancel): whoever can make room should, since it is tried once more after this returns.
+   * cancel): the listener should make room, since the write is tried once more after this returns.
    */
   readonly onFull?: (urgent: boolean) => void;
   /**
@@ -76,7 +76,7 @@ export async function openSqliteLedger(file: string, clock: Clock, options: Sqli
   const { side, answer } = opened;
   if (answer.kind !== 'refused') {
     const opening = new GroupCommit(side, clock, options);
-    // Whatever keeps it from being done keeps everything else as well, and is told there.
+    // What keeps it from being done keeps everything else as well, and is told there.
     if (orders.access === 'write') await opening.settleTimes().catch(() => {});
     return opening.ledger();
   }
@@ -104,7 +104,7 @@ class GroupCommit {
    */
   #underway: readonly Waiting[] = [];
   #scheduled = false;
-  /** Who waits for the file to be held, or let go of. */
+  /** Who waits for the file to be held, or released. */
   #holding: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
   #closed: Error | null = null;
   #broken = false;

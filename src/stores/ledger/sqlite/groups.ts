@@ -88,8 +88,8 @@ function openToWrite(file: string): OpenedDatabase {
 
 function work(say: Say, store: Store, checkpoints: Checkpoints, calls: readonly Call[]): void {
   const replies = commitTogether(store, calls);
-  // A log that was written back is used again from its start, which is room as well for whoever
-  // tries once more.
+  // A log that was written back is used again from its start, which is room as well for
+  // calls that try once more.
   if (replies.some((reply) => 'full' in reply)) checkpoints.now();
   say({ kind: 'replies', replies });
   checkpoints.whenLong();

@@ -54,7 +54,7 @@ export function openMigrated(file: string): MigratedDatabase {
     // So that no statement needs room in the folder for temporary files, which may be full or on
     // another disk.
     db.exec('PRAGMA temp_store = MEMORY');
-    // Checkpoints are made by whoever commits (checkpoint.ts): SQLite's own ignore every error.
+    // Checkpoints are made after commits (checkpoint.ts): SQLite's own ignore every error.
     db.exec('PRAGMA wal_autocheckpoint = 0');
     emptyLog(db, file);
     const migrated = migrate(db, file);
@@ -128,7 +128,7 @@ function cannotOpen(file: string, cause: unknown): Error {
 /**
  * Writes what an earlier server left in the log into the database, makes that durable, and begins
  * an empty log. After a failed fsync the pages of the log that we read may be in memory and not on
- * the disk; whatever were appended behind them would be lost with them in a power cut, since
+ * the disk; anything appended behind them would be lost with them in a power cut, since
  * recovery ends at the first page that is missing.
  */
 function emptyLog(db: DatabaseSync, file: string): void {

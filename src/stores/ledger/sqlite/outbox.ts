@@ -1,5 +1,5 @@
-// The deliveries: written in the transaction that ends a run, claimed and finished by whoever
-// carries them out.
+// The deliveries: written in the transaction that ends a run, claimed and finished by the
+// deliverer that carries them out.
 
 import type { DatabaseSync } from 'node:sqlite';
 import { CALLBACK_EVENTS, type DeliveryId, deliveryIdOf } from '../../../domain/delivery.ts';
@@ -105,7 +105,7 @@ export class Outbox {
     this.#attempts = new Query<DeliveryAttemptRow>(db, ATTEMPTS);
   }
 
-  /** A run has ended: whoever asked for it will be told. */
+  /** A run has ended: its callback will be told. */
   ended(now: Instant, row: EndedRow, status: EndedStatus): void {
     const callback = callbackOf(row);
     const event = CALLBACK_EVENTS[status];

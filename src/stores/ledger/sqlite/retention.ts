@@ -1,4 +1,4 @@
-// Letting go of what nobody needs any more: first a run's payloads, later its line, and the
+// Collecting what nobody needs any more: first a run's payloads, later its line, and the
 // idempotency keys that stand for nothing.
 
 import type { DatabaseSync } from 'node:sqlite';
@@ -10,7 +10,7 @@ import { type Instant, minutes } from '../../../domain/time.ts';
 import type { Collected } from '../ledger.ts';
 import { Query } from '../../sqlite/query.ts';
 
-/** How much one call lets go of, so that it never keeps other callers waiting for long. */
+/** How much one call collects, so that it never keeps other callers waiting for long. */
 const LET_GO_MAX = 1_000;
 /**
  * How much later a run is looked at again that somebody still needs: its delivery is on its way, or

@@ -58,8 +58,8 @@ export class Sweep {
   }
 
   /**
-   * One server at a time has this file, so a claim of another owner is a dead one's, whatever its
-   * lease says.
+   * One server at a time has this file, so a claim of another owner is a dead one's, regardless
+   * of its lease.
    */
   reclaim(now: Instant, owner: string): Swept[] {
     return this.#lost.all({ now, owner }).map((run) => {

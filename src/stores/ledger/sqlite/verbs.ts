@@ -146,13 +146,14 @@ export interface Call {
 /**
  * Verbs whose effect may be lost when the power is, and not otherwise: a claim, a longer lease, a
  * progress. What is not claimed any more is queued, which is what it would be after the next start
- * anyway; and whoever held the claim has lost its power too. A group of these alone is not waited
- * for by the disk, which leaves two waits in place of three between a submit and its outcome.
+ * anyway; and the server that held the claim has lost its power too. A group of these alone is not
+ * waited for by the disk, which leaves two waits in place of three between a submit and its
+ * outcome.
  */
 const MAY_BE_LOST: ReadonlySet<Verb> = new Set(['claim', 'renew', 'progress']);
 
 /**
- * What became of a call; `full` is one that was undone because the disk has no room for it, `away`
+ * The outcome of a call; `full` is one that was undone because the disk has no room for it, `away`
  * because the file cannot be used now.
  */
 export type Reply =
@@ -167,8 +168,7 @@ export type Reply =
  * savepoint around every call would cost a third of the time of an enqueue (7 of 22 µs, measured
  * when this was written).
  *
- * @throws whatever was thrown after which the file cannot be trusted: nothing more may be asked of
- *   it
+ * @throws an error after which the file cannot be trusted: nothing more may be asked of it
  */
 export function commitTogether(store: Store, calls: readonly Call[]): Reply[] {
   try {
