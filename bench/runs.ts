@@ -76,7 +76,7 @@ function report(contestants: readonly Contestant[]): void {
   }
 }
 
-/** The peers are a package of their own: whoever does not run this bench never installs them. */
+/** The peers are a package of their own: only this bench installs them. */
 function installPeers(): void {
   if (existsSync(`${PEERS_FOLDER}/node_modules`)) return;
   print('  installing the peers: npm ci --prefix bench/peers');

@@ -32,7 +32,7 @@ type Ask = () => Promise<void>;
 export async function sync({ short }: BenchOptions): Promise<void> {
   const seconds = short ? 1 : 3;
   await using cleanUp = new AsyncDisposableStack();
-  // The model and its replica are those of `noop`, but whoever asks waits for the answer.
+  // The model and its replica are those of `noop`, but the caller waits for the answer.
   const { url, pid, kill } = await startClaimcheck({
     data: await folderFor(cleanUp),
     database: null,

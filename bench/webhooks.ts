@@ -111,7 +111,7 @@ async function deliveredRate({ ledger, vault }: Store, deliveries: number): Prom
     clock: systemClock,
     log: openLog('error'),
     onAttempt: (kind) => {
-      // Whatever hangs is given up and put off meanwhile.
+      // What hangs is given up and put off meanwhile.
       if (kind === 'delivered') left -= 1;
       if (left === 0) resolve();
     },

@@ -78,7 +78,7 @@ export interface Service {
    */
   readonly broken: Promise<StorageBroken>;
   /**
-   * Takes no new work, gives running work its grace, queues the rest again, and lets go of
+   * Takes no new work, gives running work its grace, queues the rest again, and closes
    * everything. `hurry` ends the grace.
    */
   stop(hurry?: AbortSignal): Promise<void>;
@@ -208,7 +208,7 @@ const delivererOf = (
 
 const close = (opened: { close(): Promise<void> }): Promise<void> => opened.close();
 
-/** Whoever operates the server may change it from then on. */
+/** The operator may change it from then on. */
 async function listen(server: HttpServer, config: Config, operator: OperatorToken): Promise<Pick<HttpServer, 'close'>> {
   await server.app.listen({ host: config.host, port: config.port }).catch((cause: unknown) => {
     throw new Error(cannotListen(config, cause as NodeJS.ErrnoException), { cause });

@@ -19,7 +19,7 @@ const ENTRY = fileURLToPath(new URL('../src/index.ts', import.meta.url));
  */
 const ROOMS =
   /^src\/(?:index\.ts$|client\/|cache\/|table\/|wire\/|domain\/(?:backoff|errors|time)\.ts$|config\/define-config\.ts$)/;
-/** Libraries that whoever hands in their tables has already. */
+/** Libraries that callers who hand in their tables have already. */
 const PEERS = Object.keys(manifest.peerDependencies);
 /** Packages that run in browsers as well. */
 const PACKAGES = /(?:^|\/)node_modules\/(?:eventsource-parser|picocolors|@uwdata\/flechette)\//;

@@ -43,8 +43,8 @@ export interface ServeOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   /**
-   * Whether it leads a process group of its own, so that whatever starts it in turn can be ended
-   * with it.
+   * Whether it leads a process group of its own, so that what it starts in turn can be ended with
+   * it.
    */
   readonly detached?: boolean;
   /** Where its standard error goes; kept for `stderr()` unless told. */

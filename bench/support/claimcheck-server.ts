@@ -22,7 +22,7 @@ export interface ServerOptions {
   readonly model: 'noop' | 'never' | Readonly<Record<string, EndpointFile>>;
 }
 
-/** Beyond whatever a bench queues. */
+/** Beyond what any bench queues. */
 const QUEUE_LIMIT = 100_000_000;
 const MODELS: Readonly<Record<'noop' | 'never', Pick<EndpointFile, 'model' | 'replicas'>>> = {
   noop: {

@@ -108,7 +108,7 @@ describe.skipIf(!hasPython)(`the example with abalone (${NO_PYTHON} where this i
     }
   });
 
-  test('names a row whose sex it does not know, and predicts the others, whichever way it is served', async () => {
+  test('names a row whose sex it does not know, and predicts the others, in every way that it is served', async () => {
     const table = encodeRows(
       rows.slice(0, 9).map((row, k) => (k === 4 ? { ...row, Sex: 'X' } : row)),
       'csv',

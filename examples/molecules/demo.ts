@@ -1,5 +1,5 @@
 // `npm run demo [-- --keep]`: starts a server in a temporary folder, runs ESOL's 1,128 molecules
-// through both endpoints, and says what came of it.
+// through both endpoints, and prints the results.
 
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

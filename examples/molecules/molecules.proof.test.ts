@@ -64,7 +64,7 @@ describe('smiles-to-2d', () => {
     expect(different).toEqual([]);
   });
 
-  test('finds the column whatever its case, and does not mind blanks around the SMILES', async () => {
+  test('finds the column in upper or lower case, and does not mind blanks around the SMILES', async () => {
     const [row] = await predict([{ id: '007', SMILES: ' CCO ' }]);
     expect(row).toMatchObject({ id: '007', SMILES: ' CCO ', status: 'ok', amw: 46.069 });
   });
@@ -147,8 +147,8 @@ test('the 2D model as a program gives the same bytes as the model file, for ever
 
 /**
  * Where the file of corner cases expects another pipeline's quirk we say what is so: that pipeline
- * blanks whatever its first step rejects, so that an unreadable and an overlong SMILES both arrive
- * as empty ones.
+ * blanks everything that its first step rejects, so that an unreadable and an overlong SMILES both
+ * arrive as empty ones.
  */
 const OURS: Readonly<Record<string, string>> = { invalid_parse: 'error:unparsable', too_long: 'skip:too-long' };
 

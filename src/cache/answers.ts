@@ -12,7 +12,7 @@ import type { Answered, CacheKey } from './port.ts';
 import type { Answer, Columns, Owner } from './columns.ts';
 import { type TextRow, textRowsIn } from '../table/text-rows.ts';
 
-/** What came of a row: its answer, or why it failed. */
+/** The outcome of a row: its answer, or why it failed. */
 export type Outcome = { readonly answer: Answer } | { readonly reason: string };
 
 /**
@@ -35,7 +35,7 @@ export interface AnswerRules {
 }
 
 /**
- * What came of every row that was sent.
+ * The outcome of every row that was sent.
  *
  * @param output the table that came back, as JSON Lines with failed rows marked
  * @throws TableError where the rows that came back are not those that were sent
@@ -88,7 +88,7 @@ function answerOf(sent: TextRow, row: TextRow, keyColumns: readonly string[]): A
     const before = sent.get(column);
     if (before === undefined && text === 'null') filled.push(column);
     if (before === undefined || !isSame(before, text)) made.push([column, text]);
-    // Whoever has the key has the same value there; a number may have been rounded on its way.
+    // Every row with the key has the same value there; a number may have been rounded on its way.
     else if (!keyColumns.includes(column)) alike.push([column, text]);
     else if (before !== text) made.push([column, text]);
   }

@@ -2,9 +2,9 @@
 // a server's own store, a database that several servers share, or a file beside a program. Rows are
 // known by digests alone; what a row was, nothing here can tell.
 //
-// Whoever asks for a key that nobody knows gets a claim on it, and everybody else is told that it
-// is being computed. A claim lapses unless it is renewed, so a caller that dies frees its keys. It
-// guards work and not truth: two that compute the same key do no harm.
+// The first caller that asks for a key which nobody knows gets a claim on it, and all others are
+// told that it is being computed. A claim lapses unless it is renewed, so a caller that dies frees
+// its keys. It guards work and not truth: two that compute the same key do no harm.
 
 import type { Duration, Instant } from '../domain/time.ts';
 
@@ -54,7 +54,7 @@ export interface Answered {
 
 /** Answers that were computed. */
 export interface ComputedAnswers {
-  /** The version that computed them, whatever was asked for. */
+  /** The version that computed them, also where another was asked for. */
   readonly version: number;
   readonly caller: string;
   readonly entries: readonly Answered[];
@@ -128,7 +128,7 @@ export interface CacheStore {
    * how many.
    */
   clear(place: CachePlace): Promise<number>;
-  /** Forgets the answers of these keys, of whatever version. Answers how many. */
+  /** Forgets the answers of these keys, of every version. Answers how many. */
   deleteEntries(place: CachePlace, keys: readonly CacheKey[]): Promise<number>;
   /**
    * Forgets answers of any endpoint that nobody has asked for since, and claims that have lapsed.

@@ -12,7 +12,7 @@ export interface RetryOptions {
    */
   readonly seconds?: number | undefined;
   /**
-   * The same for whoever waits for a run or follows it (3,600; `tries` and `seconds` where those
+   * The same for calls that wait for a run or follow it (3,600; `tries` and `seconds` where those
    * are given): it goes on meanwhile, so that giving up spares nothing.
    */
   readonly waitSeconds?: number | undefined;

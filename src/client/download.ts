@@ -89,7 +89,7 @@ async function* bytesOf(
   } while (got < total);
 }
 
-/** What comes of a body before it ends or breaks off. */
+/** The part of a body that comes before it ends or breaks off. */
 async function* untilItBreaks(
   body: ReadableStream<Uint8Array> | null,
   signal: AbortSignal,

@@ -1,5 +1,5 @@
 // An endpoint as its users see it: a table or any other input goes in, and what comes out is waited
-// for, whatever the endpoint's mode.
+// for, in either mode of the endpoint.
 
 import { encodeRows, type Row } from '../table/rows.ts';
 import type { EndpointBody, EndpointList, PurgeBody } from '../wire/endpoints.ts';
@@ -341,7 +341,7 @@ export class Endpoint {
     return jsonOf<EndpointBody>(await this.#transport.send(request), path);
   }
 
-  /** A run of this very input: whoever waits for an output is never given another's. */
+  /** A run of this very input: a caller that waits for an output is never given another's. */
   async #ownRun(input: unknown, options: SubmitOptions): Promise<Run> {
     const run = await this.submit(input, options);
     if (run.deduplicated) throw new DeduplicatedError(run.id);

@@ -1,4 +1,4 @@
-// The token of whoever runs a server without keys, read from where that server says it lies on this
+// The operator's token of a server without keys, read from where that server says it lies on this
 // machine. Never sent anywhere but to the address that the server has written beside it: another
 // program may listen where the client looks for the server.
 

@@ -148,7 +148,7 @@ export class Run {
   }
 
   /**
-   * What a batch has done by now, at once and whatever has become of it: a table in the format of
+   * What a batch has done by now, at once and in any state: a table in the format of
    * its output, in which rows that failed, or that it has not come to, are named in
    * `inference_error` (or left out, where failed rows are). Of a run that has succeeded it is the
    * output.
@@ -263,8 +263,8 @@ export class Run {
   }
 
   /**
-   * Has a webhook delivered again under the same id, whatever became of it, and answers it as it
-   * then stands.
+   * Has a webhook delivered again under the same id, regardless of its outcome, and answers it as
+   * it then stands.
    *
    * @throws DeliveryNotFoundError, RunNotEndedError
    */

@@ -11,8 +11,8 @@ const RETRY_MS = 2_000;
 /** Seconds that the server has to begin its answer. */
 const ANSWER_SECONDS = 30;
 /**
- * A stream of events on which not even a comment comes for so long is dead, whatever the network
- * says: the server sends one every 15 s.
+ * A stream of events on which not even a comment comes for so long is dead, even if the network
+ * does not say so: the server sends one every 15 s.
  */
 const SILENCE_MS = 60_000;
 
@@ -165,7 +165,7 @@ async function* textsOf(
       yield decoder.decode(next.value, { stream: true });
     }
   } finally {
-    // Whoever stops reading closes the connection.
+    // Ending the iteration early closes the connection.
     await reader.cancel().catch(() => {});
   }
 }

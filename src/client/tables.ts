@@ -38,7 +38,7 @@ type Library = 'apache-arrow' | 'flechette' | 'polars';
 /** Which library made a table; null for what is no such table. */
 function libraryOf(input: unknown): Library | null {
   if (typeof input !== 'object' || input === null || Array.isArray(input) || isContent(input)) return null;
-  // A frame answers for its columns as well, whatever they are called; these two are methods in
+  // A frame answers for its columns as well, under any name; these two are methods in
   // every frame.
   if (isMethod(input, 'writeIPCStream') && isMethod(input, 'toRecords')) return 'polars';
   if (!isMethod(input, 'getChild')) return null;
@@ -132,8 +132,8 @@ export async function tableFromArrow<Table extends LibraryTable>(bytes: Uint8Arr
 }
 
 /**
- * A table whose rows are worked on as texts, in which every number has its digits, whatever kind it
- * is of.
+ * A table whose rows are worked on as texts, in which every number of any kind has
+ * its digits.
  */
 export interface OpenTable<Table> {
   readonly rows: readonly TextRow[];

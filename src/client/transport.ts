@@ -112,8 +112,8 @@ export class Transport {
   }
 
   /**
-   * As `send`, but answers as soon as the answer begins; what comes of its body after that is the
-   * caller's to read, or to cancel.
+   * As `send`, but answers as soon as the answer begins; the rest of its body is the caller's to
+   * read, or to cancel.
    */
   open(request: ServerRequest): Promise<OpenAnswer> {
     return this.#send(request, async ({ status, body }) => ({ status, body }));
@@ -129,8 +129,8 @@ export class Transport {
       if (!('error' in outcome)) return outcome.taken;
       const { error, again, askedMs, tokenFile } = outcome;
       if (tokenFile !== undefined && (await this.#becomeOperator(tokenFile, sentAs))) continue;
-      // A laptop that slept has not tried meanwhile, whatever its clock says; and what has no limit
-      // was no wait for an answer.
+      // A laptop that slept has not tried meanwhile, though its clock went on; and what has no
+      // limit was no wait for an answer.
       spentMs += Math.min(monotonicNow() - started, (request.limitSeconds ?? 0) * 1_000);
       const pause = again ? pauseAfter({ tries, spentMs, askedMs, reached: this.#reached }, limits, random()) : null;
       if (pause === null) throw error;
@@ -237,7 +237,7 @@ function problemOf({ contentType, bytes }: Answer): ProblemBody | null {
     const body = JSON.parse(new TextDecoder().decode(bytes)) as Partial<ProblemBody>;
     return typeof body.type === 'string' && typeof body.detail === 'string' ? (body as ProblemBody) : null;
   } catch {
-    // Cut short or garbled on its way: then it is no problem, and whoever asked hears of the
+    // Cut short or garbled on its way: then it is no problem, and the caller hears of the
     // status.
     return null;
   }

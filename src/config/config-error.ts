@@ -1,5 +1,5 @@
-// What is wrong with a configuration. On its own, so that whoever tells errors apart needs nothing
-// else of this room.
+// What is wrong with a configuration. On its own, so that code that tells errors apart needs
+// nothing else of this room.
 
 import { basename } from 'node:path';
 import type { FieldError } from '../domain/errors.ts';

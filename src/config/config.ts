@@ -33,7 +33,7 @@ const ALMOST = [
 const DEFAULT_PORT = 4242;
 const DEFAULT_HOST = '127.0.0.1';
 const DEFAULT_DATA = '.claimcheck';
-/** A month: whoever comes back to a table after a week or two finds its answers. */
+/** A month: a user who comes back to a table after a week or two finds its answers. */
 const CACHE_UNUSED_FOR = days(30);
 
 /** Everything the server is told, with every default applied and every path absolute. */
@@ -115,7 +115,7 @@ export async function loadConfig(overrides: ConfigOverrides): Promise<Config> {
 }
 
 /**
- * The same, for whoever wants to know all that is wrong.
+ * The same, and all that is wrong.
  *
  * @throws ConfigError where there is no file, or none that can be read
  */
@@ -222,8 +222,8 @@ export async function readEndpoints(
 }
 
 /**
- * Where a store is, and the endpoints of the configuration that says so, for whoever needs nothing
- * else: a folder that is named needs no configuration beside it, and has no endpoints then.
+ * Where a store is, and the endpoints of the configuration that says so, for commands that need
+ * nothing else: a folder that is named needs no configuration beside it, and has no endpoints then.
  *
  * @throws as `loadConfig` does where no folder is named
  */

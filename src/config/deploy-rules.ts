@@ -1,6 +1,6 @@
-// What may be deployed over HTTP. A model is a program, so whoever may name any file, command,
-// variable or user has the rights of the server: keys get what the configuration names, and the
-// holder of the operator's token everything but the server's user.
+// What may be deployed over HTTP. A model is a program, so a caller that may name any file,
+// command, variable or user has the rights of the server: keys get what the configuration names,
+// and the holder of the operator's token everything but the server's user.
 
 import { realpathSync } from 'node:fs';
 import { relative, resolve, sep } from 'node:path';

@@ -26,7 +26,7 @@ export interface Principal extends Viewer {
   /** The public half of the key, or null where the server asks for none. */
   readonly keyId: string | null;
   readonly scopes: readonly Scope[];
-  /** Whether it is whoever runs the server, and may do what its configuration may. */
+  /** Whether it is the operator, who may do what the server's configuration may. */
   readonly isOperator?: true;
 }
 
@@ -36,10 +36,10 @@ export interface Principal extends Viewer {
  */
 export const ANYBODY: Principal = { keyId: null, tenant: DEFAULT_TENANT, scopes: ['invoke', 'read'], endpoints: null };
 
-/** Whoever runs the server, by the token in its data folder. */
+/** The operator of the server, by the token in its data folder. */
 export const OPERATOR: Principal = { ...ANYBODY, scopes: SCOPES, isOperator: true };
 
-/** Whoever asks for what is open to all: he sees nothing and may do nothing. */
+/** The caller of a route that is open to all: sees nothing, may do nothing. */
 export const NOBODY: Principal = { keyId: null, tenant: '', scopes: [], endpoints: [] };
 
 /** Whether an endpoint is one of those that somebody may use. */
@@ -47,8 +47,8 @@ export const mayUse = ({ endpoints }: Pick<Viewer, 'endpoints'>, endpoint: strin
   endpoints === null || endpoints.includes(endpoint);
 
 /**
- * Whether somebody sees a run. Neither its tenant nor its endpoint ever changes, so whoever sees a
- * run goes on seeing it.
+ * Whether a principal sees a run. Neither its tenant nor its endpoint ever changes, so a principal
+ * that sees a run goes on seeing it.
  */
 export const maySee = (viewer: Viewer, run: { readonly tenant: string; readonly endpoint: string }): boolean =>
   viewer.tenant === run.tenant && mayUse(viewer, run.endpoint);

@@ -39,7 +39,7 @@ export interface StepProgress {
   readonly message: string | null;
 }
 
-/** How far a run has come, whichever kind it is. */
+/** How far a run of any kind has come. */
 export type Progress = RowProgress | StepProgress;
 
 /** The two halves of a range of at least two rows, the first one the shorter where they differ. */

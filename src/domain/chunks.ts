@@ -2,8 +2,8 @@
 
 /**
  * All of the bytes where there are at most `bytesMax`; else all of them as chunks, those that were
- * read already first. Chunks that are never asked for do not end what they come from: that is for
- * whoever has it.
+ * read already first. Chunks that are never asked for do not end their source: that is for its
+ * owner.
  */
 export async function gather(
   chunks: AsyncIterable<Uint8Array>,
@@ -21,7 +21,7 @@ export async function gather(
 
 async function* joined(first: Uint8Array[], iterator: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array, void> {
   try {
-    // Each is let go of once it was handed on.
+    // Each is released once it was handed on.
     for (let chunk = first.shift(); chunk !== undefined; chunk = first.shift()) yield chunk;
     for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value;
   } finally {

@@ -21,8 +21,8 @@ export interface Callback {
 }
 
 /**
- * The id of a delivery: it names the event, so it is the same in every attempt, and whoever
- * receives it twice can tell.
+ * The id of a delivery: it names the event, so it is the same in every attempt, and a
+ * receiver that gets it twice can tell.
  */
 export type DeliveryId = string & { readonly [deliveryIdBrand]: true };
 declare const deliveryIdBrand: unique symbol;

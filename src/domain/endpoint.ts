@@ -17,7 +17,7 @@ export type ModelSource =
   | { readonly runtime: 'remote'; readonly url: string };
 
 /**
- * What becomes of the rows that failed alone: named in an `inference_error` column, left out, or
+ * What is done with rows that failed alone: named in an `inference_error` column, left out, or
  * the end of the whole batch.
  */
 export type OnRowError = 'mark' | 'drop' | 'fail';

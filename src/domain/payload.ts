@@ -7,7 +7,7 @@ export type BlobKey = string & { readonly [blobKeyBrand]: true };
 
 /** What is known of a payload without reading it. */
 export interface PayloadFacts {
-  /** As it was declared by whoever sent it, parameters included. */
+  /** As its sender declared it, parameters included. */
   readonly contentType: string;
   readonly bytes: number;
   /** Lower-case hexadecimal, 64 characters; checked whenever the payload is read whole. */
@@ -36,7 +36,7 @@ export const INLINE_PAYLOAD_BYTES_MAX = 16 * 1_024;
 
 /**
  * Largest payload that is held in memory on its way, in bytes; anything longer flows between the
- * socket and the disk. Tables and envelopes are held whatever their length: they are looked into.
+ * socket and the disk. Tables and envelopes of any length are held: they are looked into.
  * Source: a megabyte is read in a millisecond, and a thousand of them fit into memory.
  */
 export const HELD_PAYLOAD_BYTES_MAX = 1_024 * 1_024;
@@ -48,8 +48,8 @@ export const HELD_PAYLOAD_BYTES_MAX = 1_024 * 1_024;
 export const EMBEDDED_JSON_BYTES_MAX = 256 * 1_024;
 
 /**
- * The content type of an input that is only named: its bytes are the URL, and whoever executes the
- * run fetches what is there. Never taken from a request.
+ * The content type of an input that is only named: its bytes are the URL, and the lane that
+ * executes the run fetches what is there. Never taken from a request.
  */
 export const LOCATION_TYPE = 'application/vnd.claimcheck.location';
 

@@ -27,7 +27,7 @@ export const lostWorkersMax = (policy: RetryPolicy): number =>
 /** Delays before a retry. */
 const DELAYS: Backoff = { first: milliseconds(200), max: seconds(30) };
 
-/** What becomes of a run whose attempt failed. */
+/** What follows for a run whose attempt failed. */
 export type AfterFailure = { readonly verdict: 'retry'; readonly delay: Duration } | { readonly verdict: 'fail' };
 
 /**

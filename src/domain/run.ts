@@ -20,8 +20,7 @@ export function isEnded(status: RunStatus): status is EndedStatus {
 }
 
 /**
- * Event → the statuses it may find and the one it leaves. Whatever is not listed here cannot
- * happen.
+ * Event → the statuses it may find and the one it leaves. Nothing else can happen.
  */
 export const TRANSITIONS = {
   /** A dispatcher takes the run; the only way to gain the right to write its outcome. */

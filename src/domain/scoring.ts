@@ -73,7 +73,7 @@ export interface ClassificationMetrics {
 /** The numbers of a capture. */
 export type Metrics = RegressionMetrics | ClassificationMetrics;
 
-/** What became of the rows of a table that was scored: `total` is the sum of the others. */
+/** The rows of a table that was scored, by their outcome: `total` is the sum of the others. */
 interface RowCounts {
   readonly total: number;
   /** Rows that have no answer, whether they are marked or were left out of the output. */

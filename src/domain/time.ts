@@ -17,7 +17,7 @@ export type Instant = number & { readonly [instantBrand]: true };
  */
 export type Moment = number & { readonly [momentBrand]: true };
 
-/** A moment from a number of milliseconds since whatever it is counted from. */
+/** A moment from a number of milliseconds since the origin that it is counted from. */
 export const moment = (ms: number): Moment => ms as Moment;
 /** The moment that lies a duration after another. */
 export const later = (start: Moment, duration: Duration): Moment => (start + duration) as Moment;

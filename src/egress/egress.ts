@@ -37,7 +37,7 @@ export interface EgressHead {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
-/** An answer, whatever its status. */
+/** An answer of any status. */
 export interface EgressAnswer extends EgressHead {
   /** `bytesMax` bytes at the most. */
   readonly body: Uint8Array;
@@ -86,7 +86,7 @@ export class Egress {
   }
 
   /**
-   * Sends a request, and answers whatever came back within the time.
+   * Sends a request, and answers what came back within the time.
    *
    * @throws NoAnswer where nothing did, or the address may not be reached
    */
@@ -98,7 +98,7 @@ export class Egress {
    * As `send`, of an answer that `take` is given as it comes: its chunks end in NoAnswer where they
    * break off, or the time is over.
    *
-   * @throws NoAnswer, and whatever `take` throws
+   * @throws NoAnswer, and what `take` throws
    */
   async receive<Taken>(
     { url, ...request }: Omit<EgressRequest, 'bytesMax'>,
@@ -214,7 +214,7 @@ function answerOf(
   });
 }
 
-/** Whoever stops reading closes the connection. */
+/** Ending the iteration early closes the connection. */
 async function* chunksOf(
   { body }: Dispatcher.ResponseData,
   explained: (cause: unknown) => NoAnswer,

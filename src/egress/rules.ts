@@ -102,7 +102,7 @@ export class EgressRules {
 }
 
 /**
- * Without the address: whoever named it could learn from it what the names of this network mean.
+ * Without the address: its caller could learn from it what the names of this network mean.
  */
 const NOT_PUBLIC =
   "leads to an address that is not public; the server's egress.allow lists those that may be reached all the same";

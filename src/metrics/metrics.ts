@@ -39,7 +39,7 @@ const DELIVERY_OUTCOMES = ['delivered', 'retry', 'abandoned'] as const;
 /** What hears how deliveries of webhooks go. */
 export interface DeliveryObserver {
   /**
-   * An attempt at a delivery is over, and the ledger has what became of it: the kind of its
+   * An attempt at a delivery is over, and the ledger has its outcome: the kind of its
    * `DeliveryResult`.
    */
   attempted(outcome: (typeof DELIVERY_OUTCOMES)[number]): void;

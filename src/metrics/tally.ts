@@ -3,7 +3,7 @@
 // seen. prom-client's own counters make an object and a text with every increment.
 
 /**
- * Something for every combination of up to three labels. Whoever asks keeps the labels' values few:
+ * Something for every combination of up to three labels. The caller keeps the labels' values few:
  * none is ever forgotten.
  */
 export class Family<Cell> {
@@ -40,7 +40,7 @@ export class Count {
 
 /** How large something was each time: how often it was at most each of some bounds, and the sum. */
 export class Distribution {
-  /** Upper bounds, rising; whatever is above the last is counted as well. */
+  /** Upper bounds, rising; values above the last are counted as well. */
   readonly bounds: readonly number[];
   /**
    * How many fell between each bound and the one before it; the last are those above all of them.

@@ -1,6 +1,6 @@
 // What a model author writes: `load` once per replica, then `predict` (rows in, rows out) or
 // `invoke` (anything in, anything out). `init` and `cleanup` are for what a replica holds beside
-// its model, and must let go of.
+// its model, and must release.
 
 /**
  * One row of a table: column name → JSON value. Rows that came as CSV hold strings alone, exactly
@@ -16,7 +16,7 @@ export interface ModelRun {
   /** When the attempt is stopped from outside, or null where it has no limit. */
   readonly deadline: Date | null;
   /**
-   * What whoever submitted the run has said about it; `{}` where nothing was. A chunk of a batch
+   * What the submitter has said about the run; `{}` where nothing was. A chunk of a batch
    * has none.
    */
   readonly metadata: Readonly<Record<string, unknown>>;
@@ -37,7 +37,7 @@ export interface ModelContext<Loaded, State = undefined> {
    */
   readonly state: State;
   /**
-   * Says how far the run has come: `progress` of the run, for whoever looks at it. May be called as
+   * Says how far the run has come: it is the `progress` of the run. May be called as
    * often as is handy.
    *
    * @param done steps that are done, a whole number from 0
@@ -105,7 +105,7 @@ export interface ModelHooks<Loaded, State> {
   /** Runs once when a replica starts, before it takes work: this is the cold start. */
   load?(): Loaded | Promise<Loaded>;
   /**
-   * Runs once, after `load`: makes what invocations share and `cleanup` lets go of, such as a
+   * Runs once, after `load`: makes what invocations share and `cleanup` releases, such as a
    * connection or a temporary folder.
    */
   init?(model: Loaded): State | Promise<State>;

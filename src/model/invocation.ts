@@ -1,5 +1,5 @@
-// One invocation inside a replica: bytes → rows or value → the model → bytes. Whatever goes wrong
-// is an answer, so that one bad input never ends the replica.
+// One invocation inside a replica: bytes → rows or value → the model → bytes. Everything that goes
+// wrong is an answer, so that one bad input never ends the replica.
 
 import { isJson } from '../domain/payload.ts';
 import { afterByteOrderMark, plainBytes, utf8 } from '../table/bytes.ts';

@@ -45,8 +45,8 @@ function currentReports(): ReportWriter | undefined {
  * output or error as before.
  *
  * A stream is watched from its first use: Node sets the descriptor of a stream that it has made to
- * never wait, and whatever writes to the descriptor itself (`writeSync(1, …)`, code in C) would
- * fail with EAGAIN as soon as the server reads more slowly than it writes.
+ * never wait, and code that writes to the descriptor itself (`writeSync(1, …)`, code in C)
+ * would fail with EAGAIN as soon as the server reads more slowly than it writes.
  */
 export function watchOutput(): void {
   for (const name of ['stdout', 'stderr'] as const) {
@@ -82,7 +82,8 @@ function watched(name: 'stdout' | 'stderr', stream: NodeJS.WriteStream): NodeJS.
 
 /**
  * What a worker thread or a process prints, which comes in the name of the invocation that has
- * started it, whoever it works for: where there are others it is of none of them for certain.
+ * started it, also where it works for another: where there are others it is of none of them for
+ * certain.
  */
 const fromElsewhere = (print: (chunk: Uint8Array) => boolean): Writable =>
   new Writable({

@@ -118,7 +118,7 @@ function single({ headers }: IncomingMessage, name: string): string | null {
 
 const failureOf = (thrown: unknown): Answer => ({ kind: 'model-error', detail: describeThrown(thrown) });
 
-/** Ends the process, once the model has let go of what it holds. */
+/** Ends the process, once the model has released what it holds. */
 async function stop(): Promise<never> {
   setTimeout(() => process.exit(1), CLEANUP_MILLISECONDS_MAX);
   try {

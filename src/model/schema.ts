@@ -46,8 +46,8 @@ export async function checksOf({ schema }: Pick<Model, 'schema'>): Promise<Model
 }
 
 /**
- * One of a model's schemas as JSON Schema, for whoever has to judge or describe a value without the
- * model; null where the model has none, or its library cannot say it so.
+ * One of a model's schemas as JSON Schema, to judge or describe a value without the model; null
+ * where the model has none, or its library cannot say it so.
  */
 export async function jsonSchemaOf(
   { schema }: Pick<Model, 'schema'>,

@@ -1,7 +1,7 @@
 // What a model throws, in words. It may be anything: no error at all, or one whose very text cannot
 // be had without another error.
 
-/** A value as text, whatever it does when it is asked for it. */
+/** A value as text, also where asking for the text throws. */
 export function textOf(value: unknown): string {
   try {
     return String(value);
@@ -21,7 +21,7 @@ export function describeThrown(thrown: unknown): string {
   }
 }
 
-/** What was thrown, with where it came from, for whoever reads what the process writes. */
+/** What was thrown, with where it came from, for readers of what the process writes. */
 export function traceOf(thrown: unknown): string {
   try {
     const { stack } = thrown as Error;

@@ -4,11 +4,11 @@ import { randomUUIDv7 } from 'node:crypto';
 import type { RunId } from '../domain/ids.ts';
 import { type Duration, type Instant, instant, type Moment, moment } from '../domain/time.ts';
 
-/** What time it is, for whoever must not ask the machine: tests move their own by hand. */
+/** What time it is, for code that must not ask the machine: tests move their own by hand. */
 export interface Clock {
   /** As people and other machines have it; it may be set, forward and back. */
   now(): Instant;
-  /** It goes on whatever `now` is set to, and stands while the machine sleeps. */
+  /** It goes on when `now` is set, and stands while the machine sleeps. */
   steady(): Moment;
 }
 
@@ -22,8 +22,7 @@ export const steadyNow = (): Moment => moment(Math.floor(performance.now()));
 export const systemClock: Clock = { now: () => instant(Date.now()), steady: steadyNow };
 
 /**
- * A clock that begins at the time that another has, and goes on from there whatever that one is set
- * to.
+ * A clock that begins at the time that another has, and goes on from there when that one is set.
  */
 export function unset(clock: Clock): Clock {
   const ahead = clock.now() - clock.steady();
@@ -31,7 +30,7 @@ export function unset(clock: Clock): Clock {
 }
 
 /**
- * A clock for whoever lets go of what is old: by it, nothing is older than it can be, whether the
+ * A clock for the collectors of what is old: by it, nothing is older than it can be, whether the
  * time of its making or the time now is one that the clock was set to since.
  */
 export function cautious(clock: Clock): Clock {

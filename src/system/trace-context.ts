@@ -1,9 +1,9 @@
 // Which trace a run belongs to, in the headers in which that travels. It is kept with the run, so
-// that whoever works on it, on whatever server and after whatever restart, joins the trace of the
-// request that made it.
+// that every worker, on any server and after any restart, joins the trace of the request that made
+// it.
 
 /**
- * Header names in lower case, and their values: `traceparent` and `tracestate`, or whatever the
+ * Header names in lower case, and their values: `traceparent` and `tracestate`, or what the
  * propagator in use writes.
  */
 export type TraceHeaders = Readonly<Record<string, string>>;
@@ -61,8 +61,8 @@ export function traceText(headers: TraceHeaders): TraceText | null {
 }
 
 /**
- * The headers of a run's trace, for whoever is told of the run over HTTP; none where it has no
- * trace, or none that can still be read.
+ * The headers of a run's trace, for receivers that are told of the run over HTTP; none where it has
+ * no trace, or none that can still be read.
  */
 export function traceHeaders(text: TraceText | null): TraceHeaders {
   if (text === null) return {};

@@ -1,5 +1,5 @@
 // Spans of what the server does with a run, through the API of OpenTelemetry alone. Without an SDK,
-// which whoever runs the server preloads, no span is made: then the trace of a request is passed on
+// which the operator preloads, no span is made: then the trace of a request is passed on
 // to the model as it came.
 
 import {

@@ -80,7 +80,7 @@ export const ERROR_COLUMN = 'inference_error';
 
 /**
  * Columns in the order of a table that is written whole: why rows failed stands behind everything
- * else, whichever row names it first.
+ * else, also where an early row names it.
  */
 export const reasonsLast = (columns: readonly string[]): readonly string[] =>
   columns.includes(ERROR_COLUMN) ? [...columns.filter((name) => name !== ERROR_COLUMN), ERROR_COLUMN] : columns;
@@ -121,7 +121,7 @@ export interface MergeFacts {
 /**
  * Puts a table together out of parts that need not be held at once: each is looked at, in order,
  * before anything is written, since the columns are those of all; then what looking gave is called
- * for each, in order, between `begin` and `end`. A part that was let go of meanwhile is looked at
+ * for each, in order, between `begin` and `end`. A part that was released meanwhile is looked at
  * again.
  */
 export interface TableMerge {

@@ -74,7 +74,7 @@ function jsonToCsv(bytes: Uint8Array, index: TableIndex): Uint8Array<ArrayBuffer
   return writeCsv(bytes, index, reasonsLast(index.columns), 'refused');
 }
 
-/** @param unfit what becomes of a value that CSV cannot hold */
+/** @param unfit what stands for a value that CSV cannot hold */
 function writeCsv(
   bytes: Uint8Array,
   index: TableIndex,

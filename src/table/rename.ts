@@ -25,7 +25,7 @@ function columnsIn(given: Uint8Array, format: TableFormat): readonly string[] | 
 }
 
 /**
- * As `columnsIn`, and null for what is no table: whoever reads it next says what is wrong with it.
+ * As `columnsIn`, and null for what is no table: its next reader says what is wrong with it.
  */
 export function columnsOrNull(bytes: Uint8Array, format: TableFormat): readonly string[] | null {
   try {

@@ -18,8 +18,8 @@ export function decodeRows(bytes: Uint8Array, format: TableFormat): Row[] {
 /**
  * Rows as a table. `columns` picks the columns and their order, and a row without one has an empty
  * value or null there; left out, a CSV table has the keys of all rows in the order first seen, and
- * a JSON row has its own. NaN, infinities and whatever else would turn into null without a word are
- * a TableError with the row and the column.
+ * a JSON row has its own. NaN, infinities and everything else that would turn into null without a
+ * word are a TableError with the row and the column.
  *
  * @param where `where-they-are`: `columns` say the order alone, and a JSON row has those of them
  *   that it has

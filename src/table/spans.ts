@@ -18,7 +18,7 @@ const TABLE_BYTES_MAX = 0xffff_ffff;
 const SPARE_OFFSETS = 65_536;
 
 // A list grows by doubling, and is cut to its size in the end: of a chunk's bytes as many again
-// would be allocated and let go of, and such memory makes V8 look through its whole heap every ten
+// would be allocated and released, and such memory makes V8 look through its whole heap every ten
 // megabytes.
 let spare: Uint32Array | null = null;
 

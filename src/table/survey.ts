@@ -61,7 +61,7 @@ const ROW_BYTES_MAX = 64 * 1_024 * 1_024;
  * Reads a table to its end.
  *
  * @throws TableError where `indexTable` would, with the same message, and for a row of more than 64
- *   MiB; and whatever the chunks throw
+ *   MiB; and what the chunks throw
  */
 export async function surveyTable(
   chunks: AsyncIterable<Uint8Array>,
@@ -145,7 +145,7 @@ class Survey {
     const header = readFirstHeader(piece, goesOn);
     if (header === null) return null;
     this.#columns = header.columns;
-    // A copy: the piece is let go of.
+    // A copy: the piece is released.
     const line = piece.slice(header.start, header.bodyStart);
     this.#header = line.at(-1) === LF ? line : withLineEnd(line);
     return header.bodyStart;

@@ -127,7 +127,7 @@ function jsonMember(member: unknown, before: unknown, place: ValuePlace): unknow
 export const isTypedArray = (value: object): value is Float64Array =>
   ArrayBuffer.isView(value) && !(value instanceof DataView);
 
-/** What holds its content where JSON does not look, whatever members it has besides. */
+/** What holds its content where JSON does not look, with or without other members. */
 const HOLDERS: ReadonlySet<string> = new Set(['Map', 'Set', 'WeakMap', 'WeakSet', 'Promise', 'Error']);
 
 /**
@@ -138,7 +138,7 @@ export function lostAsJson(value: object): { readonly kind: string; readonly wri
   const prototype = Object.getPrototypeOf(value) as object | null;
   if (prototype === null) return null;
   const tag = Object.prototype.toString.call(value).slice('[object '.length, -1);
-  // Plain in whichever realm it was made.
+  // Plain in the realm in which it was made.
   if (tag === 'Object' && Object.getPrototypeOf(prototype) === null) return null;
   const isEmpty = Object.keys(value).length === 0;
   if (!isEmpty && !HOLDERS.has(tag)) return null;

@@ -16,7 +16,7 @@ const Version = Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1, description: 'A
 export const CALLER = /^[A-Za-z0-9_-]{8,64}$/;
 const Caller = Type.String({
   pattern: CALLER.source,
-  description: 'Whoever computes what is not there: an id of the client’s own making, new for every table.',
+  description: 'The caller that computes what is not there: an id of the client’s own making, new for every table.',
 });
 const Lease = Type.Number({
   minimum: 1,
@@ -64,7 +64,7 @@ export const CacheLease = Type.Object(
         {
           additionalProperties: false,
           description:
-            'The run that computes the rows. Until it has ended, the server keeps its answers as its parts end and renews the claims, whatever becomes of the caller.',
+            'The run that computes the rows. Until it has ended, the server keeps its answers as its parts end and renews the claims, also where the caller is gone.',
         },
       ),
     ),

@@ -12,7 +12,7 @@ export const BatchChoice = Type.Object(
       Type.Integer({ minimum: 1, maximum: 10_000, description: 'Chunks outstanding at once.' }),
     ),
     on_row_error: Type.Optional(
-      Type.Enum(['mark', 'drop', 'fail'], { description: 'What becomes of rows that fail alone.' }),
+      Type.Enum(['mark', 'drop', 'fail'], { description: 'What to do with rows that fail alone.' }),
     ),
   },
   { additionalProperties: false },

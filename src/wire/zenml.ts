@@ -27,7 +27,7 @@ const ZenmlRunBody = Type.Object(
   { description: "The answer of an endpoint with `face: 'zenml'`: 200 also for a run that failed." },
 );
 
-/** What whoever waited for a run is answered with. */
+/** The answer to a caller that waited for a run. */
 export const InvokedBody = Type.Union([RunBody, ZenmlRunBody]);
 
 /** What is wrong with a request. */

@@ -3,7 +3,7 @@
 import type { Ask, Outcome, Question, Runtime } from './server.ts';
 import { RUNTIMES } from './server.ts';
 
-/** What came of a case. */
+/** The outcome of a case. */
 export type Verdict =
   | { readonly kind: 'equal' }
   | { readonly kind: 'refused'; readonly why: string }
@@ -27,7 +27,7 @@ export const wrong = (why: string): Verdict => ({ kind: 'wrong', why });
 export const equalIf = (isEqual: boolean, why: string): Verdict => (isEqual ? { kind: 'equal' } : wrong(why));
 
 /**
- * One question to the models of both runtimes; `judge` looks at an answer. Whatever is to be
+ * One question to the models of both runtimes; `judge` looks at an answer. What is to be
  * refused has no judge.
  */
 export function asked(

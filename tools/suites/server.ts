@@ -14,7 +14,7 @@ export const RUNTIMES = ['ts', 'py'] as const;
 /** A runtime, by the ending of its files. */
 export type Runtime = (typeof RUNTIMES)[number];
 
-/** What came of an input: bytes, a refusal in words, or what no server may do. */
+/** The outcome of an input: bytes, a refusal in words, or what no server may do. */
 export type Outcome =
   | { readonly kind: 'answer'; readonly bytes: Uint8Array }
   | { readonly kind: 'refused'; readonly why: string }

@@ -18,8 +18,8 @@ export const HEAVY_ATOMS_MAX_2D = 400;
  * RDKit, loaded once per replica.
  *
  * A molecule that overflows the stack leaves the WebAssembly instance broken: every later call
- * fails, for good molecules too. So whatever it throws, this takes a fresh instance (measured: 50
- * ms) before the next molecule.
+ * fails, for good molecules too. So after anything that it throws, this takes a fresh instance
+ * (measured: 50 ms) before the next molecule.
  */
 export class RDKit {
   #module: MainModule;

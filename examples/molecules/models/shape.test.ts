@@ -82,7 +82,7 @@ describe('the shape of bodies that can be worked out by hand', () => {
     expect(shape.pbf).toBeGreaterThan(0.5);
   });
 
-  test('two wide sheets lie half their gap from the plane of best fit, whatever their atoms weigh', () => {
+  test('two wide sheets lie half their gap from the plane of best fit, with atoms of any weight', () => {
     const sheet = (z: number): Vector3[] => [
       [-9, -7, z],
       [9, -7, z],

@@ -11,7 +11,7 @@ export const SMILES_LENGTH_MAX = 1_000;
 /** What a row holds: a SMILES to read, or why there is none, as a `status`. */
 export type SmilesCell = { readonly smiles: string } | { readonly status: `skip:${string}` };
 
-/** Reads the column `smiles` of a row, whatever its case, without the blanks around it. */
+/** Reads the column `smiles` of a row, in upper or lower case, without the blanks around it. */
 export function smilesOf(row: Row): SmilesCell {
   const name = Object.keys(row).find((key) => key.trim().toLowerCase() === 'smiles');
   if (name === undefined) return { status: 'skip:no-smiles-column' };

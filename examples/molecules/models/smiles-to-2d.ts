@@ -14,7 +14,7 @@ export const model = defineModel({
 });
 
 /**
- * The rows with what the model adds to each. Rejects only when the signal is aborted: whatever is
+ * The rows with what the model adds to each. Rejects only when the signal is aborted: what is
  * wrong with a molecule becomes its status.
  */
 export async function describeRows(rows: readonly Row[], rdkit: RDKit, signal: AbortSignal): Promise<Row[]> {

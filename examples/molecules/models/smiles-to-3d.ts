@@ -51,7 +51,7 @@ export interface RowBounds {
 }
 
 /**
- * The columns for one row. Rejects only when the signal is aborted: whatever is wrong with a
+ * The columns for one row. Rejects only when the signal is aborted: what is wrong with a
  * molecule becomes its status.
  */
 export async function shapeColumns(

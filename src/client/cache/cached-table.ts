@@ -60,7 +60,7 @@ export interface Computed {
   readonly columns: Columns;
 }
 
-/** What came of a table: all of it, or the version that its endpoint has moved to meanwhile. */
+/** The outcome for a table: all of it, or the version that its endpoint has moved to meanwhile. */
 export type TableOutcome = Computed | { readonly movedTo: number };
 
 /** See the head of this file. */
@@ -164,7 +164,7 @@ export class CachedTable {
     await keepAll(store, { version, caller: this.#caller, entries, replaces: store.fillFrom === null }).catch(
       onStoreError,
     );
-    // What is left of the claims is on rows that failed: whoever wants them tries for himself.
+    // What is left of the claims is on rows that failed: others that want them try for themselves.
     await store.release(this.#caller).catch(onStoreError);
     return version;
   }
@@ -232,8 +232,8 @@ export class CachedTable {
   }
 
   /**
-   * Claims that cannot be ended lapse; and whoever gives up does not wait for a server that may not
-   * be there.
+   * Claims that cannot be ended lapse; and a call that gives up does not wait for a server that may
+   * not be there.
    */
   async #leave(): Promise<void> {
     const { store, options } = this.#deps;

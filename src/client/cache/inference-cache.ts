@@ -76,7 +76,7 @@ const CLAIM_SECONDS_MAX = 300;
 export class InferenceCache {
   readonly #endpoint: Endpoint;
   readonly #options: InferenceCacheOptions;
-  /** What answers have shown of the columns of a version, or of whichever version there was. */
+  /** What answers have shown of the columns of a version, or of any version. */
   readonly #columns = new Map<number | 'any', Columns>();
   #store: Promise<EndpointAnswers> | null = null;
 
@@ -122,7 +122,7 @@ export class InferenceCache {
     return versions.find(({ version }) => version === current)?.rows ?? 0;
   }
 
-  /** How much is kept of the endpoint, whichever key columns it is kept by. */
+  /** How much is kept of the endpoint, over all choices of key columns. */
   async info(): Promise<InferenceCacheInfo> {
     return (await this.#opened()).info();
   }

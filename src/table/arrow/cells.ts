@@ -25,7 +25,7 @@ export type CellText = (at: number) => string;
  */
 export type Dictionaries = ReadonlyMap<bigint, readonly string[]>;
 
-/** A value that has no JSON text; whoever knows its row and its column says where it is. */
+/** A value that has no JSON text; the caller that knows its row and its column says where it is. */
 export class CellFault extends Error {
   override readonly name = 'CellFault';
 

@@ -69,7 +69,7 @@ function lengthOf(buffer: Uint8Array): { readonly length: number; readonly isSto
 }
 
 /**
- * Decompresses a buffer. It takes as much memory as the buffer says: whoever calls has bounded the
+ * Decompresses a buffer. It takes as much memory as the buffer says: the caller has bounded the
  * sizes of all bodies.
  *
  * @throws BadFlatbuffer for one that does not become the bytes it says, or that cannot be

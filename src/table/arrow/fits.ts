@@ -1,4 +1,4 @@
-// Values of JSON that no Arrow column holds, whatever its type: texts with half of a surrogate
+// Values of JSON that no Arrow column of any type holds: texts with half of a surrogate
 // pair, which have no UTF-8, and numbers beyond any double. A row is told of them when it is
 // answered, so that it alone is marked; found out at the end, one value would end the table.
 

@@ -20,7 +20,7 @@ const ODD_NAME = /^#.*\s|^##|[;\t|]|^\s*[-+]?(?:\d*\.\d*|\d+[eE].*)\s*$|^\s*[-+]
 
 /**
  * Whether names of columns, written without quotes, would be taken for something else than a
- * header, whatever the row below.
+ * header, over any row.
  */
 export const mayBeMistaken = (columns: readonly string[]): boolean =>
   columns.some((name) => ODD_NAME.test(name)) ||
@@ -54,7 +54,7 @@ interface FirstRow {
 
 /**
  * The first row that is not blank; null where there is none, and for one that cannot be read:
- * whoever reads the table says so.
+ * the reader of the table says so.
  */
 function firstRow(start: Uint8Array, from: number, columns: number): FirstRow | null {
   const cursor = openCursor(start, from, columns);

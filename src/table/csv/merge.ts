@@ -72,7 +72,7 @@ export class CsvMerge implements TableMerge {
     if (sameNames(header.columns, names)) writeAll(writer, header.line);
     else writeText(writer, csvHeaderLine(names));
     writeAll(writer, lineEnd);
-    // A row has a comma or a line end for every column, whatever it has in it.
+    // A row has a comma or a line end for every column, also for empty ones.
     assertRoom(writer, this.#rows * names.length);
   }
 
@@ -95,7 +95,7 @@ export class CsvMerge implements TableMerge {
 
   /** Takes note of a header that the part before has not. */
   #meet(kind: MergePart['kind'], bytes: Uint8Array, header: CsvHeader): void {
-    // A copy: the part is let go of.
+    // A copy: the part is released.
     const kept = { ...header, line: header.line.slice() };
     this.#known[kind] = kept;
     this.#first ??= { header: kept, lineEnd: lineEndOf(bytes, header) };

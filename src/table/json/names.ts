@@ -25,7 +25,7 @@ export function nameOf(memory: NameMemory, bytes: Uint8Array, { position, nameSt
   if (known !== undefined && isThere(bytes, nameStart, known, memory.raw[position] ?? null)) return known;
   const plain = plainName(bytes, nameStart, nameEnd);
   if (plain !== null) return remember(memory, position, plain, null);
-  // A copy: what the table is read from may be let go of.
+  // A copy: what the table is read from may be released.
   const raw = bytes.slice(nameStart, nameEnd);
   return remember(memory, position, JSON.parse(decoder.decode(raw)) as string, raw);
 }

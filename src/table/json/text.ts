@@ -1,4 +1,4 @@
-// Whether bytes are JSON, and where they are not, for whoever wrote them in an editor.
+// Whether bytes are JSON, and where they are not, in the words of an editor: line and column.
 
 import { afterByteOrderMark, LF, lineAt } from '../bytes.ts';
 import { FAILED, openScan, scanValue, skipSpace } from './scan.ts';
