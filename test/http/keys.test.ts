@@ -285,7 +285,7 @@ describe('a server that others can reach', () => {
     );
     await makeKey(data, { revokedAt: systemClock.now() });
     await makeKey(data, { expiresAt: systemClock.now() });
-    await expect(startService(await configFor(data))).rejects.toThrow(/whoever reaches 0\.0\.0\.0 could run models/);
+    await expect(startService(await configFor(data))).rejects.toThrow(/anyone who reaches 0\.0\.0\.0 could run models/);
   });
 
   test('starts with one, asks for it, and lets whoever manages deploy what the configuration allows', async () => {
