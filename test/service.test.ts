@@ -155,7 +155,7 @@ describe('a server', () => {
 });
 
 describe('a server that cannot start', () => {
-  test('because its port is taken says so, and has let go of its data folder', async () => {
+  test('because its port is taken says so, and has released its data folder', async () => {
     const taken = createServer().listen(0, '127.0.0.1');
     onTestFinished(() => void taken.close());
     await once(taken, 'listening');

@@ -1,4 +1,4 @@
-// Every command there is, whoever has added it.
+// Every command there is.
 
 import type { Command } from 'commander';
 import { expect, test } from 'vitest';

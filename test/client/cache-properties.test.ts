@@ -1,4 +1,4 @@
-// Whatever is done with a cache, its tables are those that the endpoint answers without one.
+// After any use of a cache, its tables are those that the endpoint answers without one.
 
 import fc from 'fast-check';
 import { join } from 'node:path';
@@ -89,7 +89,7 @@ test.each(['server', 'file'])(
         const cache = new InferenceCache(endpoint, { keyColumns: ['n', 'smiles'], store });
         await cache.clear();
         // Without a single row that shows what the model writes, a value of the caller's in its
-        // place would be taken for his own.
+        // place would be taken for the caller's own.
         await cache.inference([{ n: 3, smiles: 'N' }]);
         for (const taken of steps) await take(cache, taken);
         await cache.close();

@@ -200,7 +200,7 @@ describe.each(['server', 'file'] as const)('a cache in a %s', (kind) => {
     expect(calls()).toEqual([3, 3, 3, 3, 3, 4, 4, 4, 4]);
   });
 
-  test('a stale prediction is told from a caller’s own value by any other answer of the table, whoever computed it', async () => {
+  test('a stale prediction is told from a caller’s own value by any other answer of the table, from any caller', async () => {
     const { endpoint } = await squares();
     await cacheOf(endpoint).inference([{ n: 3, square: 9 }]);
     await cacheOf(endpoint).inference([{ n: 4 }]);
@@ -442,7 +442,7 @@ describe.each(['server', 'file'] as const)('a cache in a %s', (kind) => {
     expect(calls()).toEqual(kind === 'server' ? [7, 8] : [7, 7, 8]);
   });
 
-  test('whoever gives up leaves its keys to the next at once', async () => {
+  test('a caller that gives up leaves its keys to the next at once', async () => {
     const { endpoint, calls } = await squares({ batchSize: 1, replicas: { max: 2 } });
     const gate = join(await folderForTest(), 'gate');
     const patience = new AbortController();
@@ -500,7 +500,7 @@ describe.each(['server', 'file'] as const)('a cache in a %s', (kind) => {
     );
   });
 
-  test('a CSV says in its last column why rows failed, whichever rows have more columns than the first', async () => {
+  test('a CSV says in its last column why rows failed, also where rows have more columns than the first', async () => {
     const { endpoint } = await squares();
     const cache = cacheOf(endpoint);
     const text = 'n,more\n1,\n2,root\n13,\n3,cube\n';

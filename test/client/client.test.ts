@@ -404,7 +404,7 @@ describe('a concurrency key', () => {
     await expect(endpoint.invoke(4, { concurrencyKey: 'one' })).resolves.toEqual({ input: 4 });
   });
 
-  test('never gets a table, or an input, the answer to another: whoever waits for it is told which run goes on', async () => {
+  test('never gets a table, or an input, the answer to another: a caller that waits for it is told which run goes on', async () => {
     const [rows, anything] = [client.endpoint('rows'), client.endpoint('anything')];
     const [table, input] = [
       await rows.submit([{ id: 1, pauseMs: 60_000 }], { concurrencyKey: 'mine' }),

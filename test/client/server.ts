@@ -1,4 +1,4 @@
-// A real server in a process of its own, for the tests of whatever talks to one.
+// A real server in a process of its own, for tests that talk to one.
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

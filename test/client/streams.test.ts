@@ -84,7 +84,7 @@ describe('the events of a run', () => {
     expect(names).toEqual(WHOLE);
   });
 
-  test('go on where the server is killed and started again, and say what became of the attempt', async () => {
+  test('go on where the server is killed and started again, and say how the attempt ended', async () => {
     const run = await client.endpoint('anything').submit({ say: ['a', 'b'], gate: gates.path('open') });
     let killed = false;
     const names = await eventsOf(run, async (name) => {

@@ -63,7 +63,7 @@ const tableOf = (values: fc.Arbitrary<unknown>): fc.Arbitrary<Row[]> =>
   });
 
 describe('any table comes back unchanged, in chunks of any size', () => {
-  test('rows, of whatever JSON has', async () => {
+  test('rows, of everything that JSON has', async () => {
     await fc.assert(
       fc.asyncProperty(tableOf(value), batchSize, async (rows, size) => {
         expect(await endpoint('rows').inference(rows, { batchSize: size })).toEqual(rows);
@@ -185,7 +185,7 @@ describe('a table of a library is answered with one of that library', () => {
 });
 
 describe('what is no table is refused in one sentence before anything is sent', () => {
-  // Nobody listens there, and whoever sends something hears of it.
+  // Nobody listens there, and a sender hears of it.
   const nowhere = connect({ url: 'http://127.0.0.1:9', retry: { tries: 1 } }).endpoint('rows');
   const asked = {
     'an endpoint': (table: unknown) => nowhere.inference(table as Row[]),

@@ -107,7 +107,7 @@ test('a run is waited for through more refusals than any other request', async (
   expect(asked).toHaveLength(31);
 });
 
-test('whoever waits in vain is told which run goes on', async () => {
+test('a caller that waits in vain is told which run goes on', async () => {
   const { url } = await serverWith([json(200, { ...RUN, status: 'running', done: false }), reset]);
   const waiting = connect({ url, retry: { tries: 2 } })
     .run('r1')

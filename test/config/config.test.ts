@@ -527,7 +527,7 @@ describe('a configuration with many mistakes', () => {
     expect(mistakes).toContainEqual({ pointer: 'port', detail: 'must be a whole number, and is "x"' });
   });
 
-  test('has those of each part named, whatever is wrong with another', async () => {
+  test('has those of each part named, also where another has some', async () => {
     const { mistakes } = await refusal({
       port: 'x',
       publicUrl: 'ftp://x',

@@ -113,7 +113,7 @@ describe('what is allowed under deploy', () => {
     expect(refusedOf({ model: './models/new.ts', isolation: { user: 'server' } }, deploy)).toEqual([]);
   });
 
-  test('an endpoint that says nothing of its user gets one of its own for good, whatever becomes of its files', () => {
+  test('an endpoint that says nothing of its user gets one of its own for good, also when its files change', () => {
     const settings = readDeploySettings(MODELS, folder);
     expect(permit(specOf({ model: './models/new.ts' }), null, settings, true)).toMatchObject({ spec: { user: 'own' } });
     expect(permit(specOf({ model: './models/new.ts' }), null, settings, false)).toMatchObject({ spec: { user: null } });

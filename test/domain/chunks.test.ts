@@ -32,7 +32,7 @@ test.each([[['fives']], [['four', '5']], [['f', 'iv', 'es and more']]])(
   },
 );
 
-test('whoever reads no further ends what the chunks come from', async () => {
+test('a reader that stops ends what the chunks come from', async () => {
   let ended = false;
   const gathered = await gather(
     chunksOf(['four', 'more', 'and more'], () => (ended = true)),
@@ -42,7 +42,7 @@ test('whoever reads no further ends what the chunks come from', async () => {
   expect(ended).toBe(true);
 });
 
-test('what goes wrong with them goes wrong for whoever reads', async () => {
+test('what goes wrong with them goes wrong for their reader', async () => {
   async function* broken(): AsyncGenerator<Uint8Array> {
     yield Buffer.from('fives');
     throw new Error('Broken.');

@@ -63,7 +63,7 @@ describe('a duration', () => {
     expect(parseDuration(written)).toBeNull();
   });
 
-  test('is a number of milliseconds, whatever it is made of', () => {
+  test('is a number of milliseconds, made of any unit', () => {
     expect([milliseconds(1), seconds(1), minutes(1), hours(1), days(1)]).toEqual([1, 1e3, 6e4, 3.6e6, 8.64e7]);
     expect(inSeconds(milliseconds(1_500))).toBe(1.5);
   });

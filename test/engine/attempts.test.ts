@@ -142,7 +142,7 @@ describe.concurrent('a run that outlasts its timeout', () => {
 });
 
 describe('a run that waits too long', () => {
-  test('fails as queue-expired and is never started, and whoever waits for it is told', async () => {
+  test('fails as queue-expired and is never started, and those who wait for it are told', async () => {
     const held = await server.submit('jobs', { path: myGate() });
     await server.inStatus(held, 'running');
     const log = `${myGate()}.log`;
@@ -173,7 +173,7 @@ describe('a run that is cancelled while it runs', () => {
     });
   });
 
-  test('never succeeds later, whatever its model answers in the end', async () => {
+  test('never succeeds later, with any answer of its model', async () => {
     const wish = { do: 'stubborn', path: myGate(), log: `${myGate()}.log` };
     const runId = await server.submit('stubborn', wish);
     await server.inStatus(runId, 'running');

@@ -1,4 +1,4 @@
-// What is let go of when its time is over: a real engine, a real blob folder, and a clock that
+// What is collected when its time is over: a real engine, a real blob folder, and a clock that
 // stands still until the test moves it.
 
 import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, utimesSync, writeFileSync } from 'node:fs';
@@ -343,7 +343,7 @@ describe('an input whose run is refused', () => {
   });
 });
 
-test('a server lets go of what an earlier one kept, a second after its end where the configuration says so', async () => {
+test('a server collects what an earlier one kept, a second after its end where the configuration says so', async () => {
   const data = await folderForTest();
   const endpoints = { brief: { model: './anything.ts', mode: 'async', retention: '1s' } } as const;
   const earlier = await serviceForTest({ endpoints, data });
@@ -393,7 +393,7 @@ test('a blob that comes to be named while the pass looks is kept', async () => {
   expect((await payloads.read(output)).length).toBe(LARGE.length);
 });
 
-test('one round lets go of all that is due, however much that is', async () => {
+test('one round collects all that is due, however much that is', async () => {
   const clock = new ManualClock();
   const ledger = await openSqliteLedger(':memory:', clock);
   onTestFinished(() => ledger.close());

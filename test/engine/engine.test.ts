@@ -67,7 +67,7 @@ describe.concurrent('a retry', () => {
       return view.attempts[0]?.outcome === 'failed' ? view : null;
     });
     expect(waiting).toMatchObject({ waitingOn: 'retry_delay', run: { status: 'queued', attempt: 1 } });
-    // Whoever comes later goes first meanwhile.
+    // Later ones go first meanwhile.
     expect((await ended(await submit({ do: 'say', value: 1 }))).run.status).toBe('succeeded');
     expect(await engine.runs.view(runId, ANYBODY)).toMatchObject({ waitingOn: 'retry_delay', run: { attempt: 1 } });
     clock.advance(seconds(1));
@@ -150,7 +150,7 @@ test('the history of a run goes on where it was read before', async ({ onTestFin
 });
 
 describe.concurrent('a claim that was taken back while its server was still at work', () => {
-  test('is another attempt, and whatever the first one answers is refused', async ({ onTestFinished: whenDone }) => {
+  test('is another attempt, and any answer of the first one is refused', async ({ onTestFinished: whenDone }) => {
     const { engine, ledger, submit, ended } = await engineForTest(whenDone, { jobs: { replicas: { concurrency: 2 } } });
     const runId = await submit({ do: 'run', path: gates.path('lapsed') });
     await until('it runs', async () => (await engine.runs.view(runId, ANYBODY)).run.status === 'running');
@@ -194,7 +194,7 @@ describe.concurrent('waiting for the end of a run', () => {
     });
   });
 
-  test('is over when the one who waits is gone, also when he was gone before', async ({ onTestFinished: whenDone }) => {
+  test('is over when the one who waits is gone, also when that was before', async ({ onTestFinished: whenDone }) => {
     const { engine, submit } = await engineForTest(whenDone, { jobs: {} });
     const runId = await submit({ do: 'hang' });
     const gone = new AbortController();

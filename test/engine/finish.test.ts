@@ -71,14 +71,14 @@ describe('an outcome that cannot be written', () => {
     failNext('finish');
     const runId = await submit({ do: 'say', value: 'done' });
     await until('it could not be written', () => failuresLeft('finish') === 0);
-    // By the end of another run it is let go of.
+    // By the end of another run it is released.
     await ended(await submit({}));
     clock.advance(LEASE);
     expect((await ended(runId)).run).toMatchObject({ status: 'succeeded', attempt: 2 });
   });
 });
 
-test('an output whose run was cancelled while it was stored is let go of', async ({ onTestFinished: whenDone }) => {
+test('an output whose run was cancelled while it was stored is deleted', async ({ onTestFinished: whenDone }) => {
   const gates = new Gates(await folderForTest(whenDone));
   const { engine, submit, blobs } = await engineForTest(whenDone, { jobs: ONE });
   const runId = await submit({ do: 'say', value: LARGE, path: gates.path('on') });

@@ -16,7 +16,7 @@ import { faulty } from '../support/faulty.ts';
 import { until } from '../support/until.ts';
 
 /**
- * A server with a run at work and one that was taken and let go of, and its sweeper, on a clock
+ * A server with a run at work and one that was taken and released, and its sweeper, on a clock
  * that the test moves.
  */
 async function sweptForTest() {

@@ -12,7 +12,7 @@ import { serviceForTest, startTestService, type TestService, type TestServiceOpt
 import { until } from '../support/until.ts';
 
 const endpoints: TestServiceOptions['endpoints'] = {
-  // One attempt and no more: whatever is handed back and counted all the same fails.
+  // One attempt and no more: what is handed back and counted all the same fails.
   jobs: { model: './anything.ts', mode: 'async', retry: { maxAttempts: 1 } },
   rows: { model: './careful-rows.ts', mode: 'async', batchSize: 1, retry: { maxAttempts: 1 } },
 };

@@ -12,7 +12,7 @@ const end = (changes: Partial<RunEnded> = {}): RunEnded => ({
   ...changes,
 });
 
-test('whoever waits for a run hears of its end, and of no other', () => {
+test('one that waits for a run hears of its end, and of no other', () => {
   const events = new RunEvents();
   const heard: RunEnded[] = [];
   const mine = end();

@@ -44,7 +44,7 @@ describe.each([
   ['servers that share a database', true],
   ['servers that share a database but hear nothing of each other', false],
 ] as const)('%s', (_, hintsCome) => {
-  test.concurrent('tell whoever waits at one of them of a run that another has ended', async ({
+  test.concurrent('tell clients that wait at one of them of a run that another has ended', async ({
     onTestFinished: whenDone,
   }) => {
     const { start, gates } = await serversForTest(whenDone, hintsCome);
@@ -57,7 +57,7 @@ describe.each([
     expect((await a.get(`/runs/${runId}/output`)).json).toBe(LARGE);
   });
 
-  test.concurrent('tell whoever follows a run at one of them what happens to it at another, each thing once', async ({
+  test.concurrent('tell clients that follow a run at one of them what happens to it at another, each thing once', async ({
     onTestFinished: whenDone,
   }) => {
     const { start, gates } = await serversForTest(whenDone, hintsCome);

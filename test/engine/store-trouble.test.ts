@@ -99,7 +99,7 @@ describe('while the disk of the blobs is away', () => {
     expect((await server.get(`/runs/${runId}/output`)).text.trimEnd().split('\n').slice(1)).toEqual(rows);
   });
 
-  test('a submit that needs it, and whoever wants to read from it, are told to come again, and nothing is stored', async () => {
+  test('a submit that needs it, and a reader of it, are told to come again, and nothing is stored', async () => {
     const runId = await submitText(LARGE);
     await server.ended(runId);
     const bringBack = takeBlobsAway();

@@ -65,7 +65,7 @@ test('one sweep takes back all that their server has lost, however many they are
   expect(new Set(reclaimed).size).toBe(1_001);
 });
 
-test('whoever waits for a run that a sweep has ended is told, and so is the deliverer', async () => {
+test('those who wait for a run that a sweep has ended are told, and so is the deliverer', async () => {
   const { clock, ledger, events, sweeper } = await sweeperForTest();
   const run = call({ queueTtl: seconds(1) });
   await ledger.enqueue([run]);

@@ -1,4 +1,4 @@
-// What becomes of versions where the ledger has a bad moment. Nobody waits for the regular look
+// Versions where the ledger has a bad moment. Nobody waits for the regular look
 // here: the test has the engine look.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -102,7 +102,7 @@ test('what was handed in to a version before another took over is executed by it
     expect((await tested.ended(runId)).run).toMatchObject({ status: 'succeeded', version: 1 });
 });
 
-test('the version that is active here is not opened twice, whatever another server has made of the ledger', async ({
+test('the version that is active here is not opened twice, in any state that another server has left the ledger', async ({
   onTestFinished: whenDone,
 }) => {
   const tested = await engineForTest(whenDone, { jobs: {} }, 'without-sweeps');

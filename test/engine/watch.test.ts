@@ -72,14 +72,14 @@ test('a run that was queued elsewhere wakes its endpoint', async () => {
   await until('the endpoint is woken', () => queued.includes('echo'));
 });
 
-test('a run that ended elsewhere is told to whoever waits for it, with what it came to', async () => {
+test('a run that ended elsewhere is told to those who wait for it, with its outcome', async () => {
   const claim = await claimed(elsewhere, call());
   const ends: RunEnded[] = [];
   onTestFinished(watch.onEnd(claim.runId, (end) => ends.push(end)));
   await succeed(claim);
   await until('the end is heard of', () => ends.length > 0);
   const { runId } = claim;
-  // Whoever has ended it carries its delivery out.
+  // The server that has ended it carries its delivery out.
   const end = { runId, parentId: null, rows: null, status: 'succeeded', error: null, hasCallback: false };
   expect(ends).toEqual([end]);
 });

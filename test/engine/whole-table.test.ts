@@ -50,7 +50,7 @@ describe('a CSV that goes to a model for rows whole', () => {
   });
 });
 
-test('a model that takes bytes is given a CSV as it is, whatever it looks like', async () => {
+test('a model that takes bytes is given any CSV as it is', async () => {
   const { json } = await service.postRaw('/endpoints/bytes/invoke', CSV, 'id;b\n1,5;2\n');
   expect((await service.get(`/runs/${json.run_id}/output`)).text).toBe('id;b\n1,5;2\n');
 });

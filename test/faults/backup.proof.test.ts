@@ -1,5 +1,5 @@
-// The drill: a server under load is backed up, killed, and put back. Whatever was acknowledged
-// before the backup was begun is there, with what was sent and what came of it.
+// The drill: a server under load is backed up, killed, and put back. Every run that was
+// acknowledged before the backup was begun is there, with what was sent and its result.
 
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

@@ -83,7 +83,7 @@ describe.skipIf(noSmallDisk !== null)(`a disk that is filled (${noSmallDisk ?? '
     const ballast = join(server.data, 'ballast');
     const held = statSync(ballast).size;
     expect(held).toBeLessThan(BALLAST);
-    // Whoever fills the disk takes what was freed, too.
+    // What fills the disk takes what was freed, too.
     disk.fill(0);
     expect((await server.post(`/runs/${cancelled}/cancel`, {})).json).toMatchObject({ status: 'cancelled' });
     expect(statSync(ballast).size).toBeLessThan(held);

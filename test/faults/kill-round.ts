@@ -120,7 +120,7 @@ interface Victim {
 
 async function startVictim(config: string, data: string, database: string | null): Promise<Victim> {
   const marker = randomUUID();
-  // PATH is one of the few variables that a replica has from its server, whichever user it runs as.
+  // PATH is one of the few variables that a replica has from its server, under any user.
   const path = `${process.env['PATH']}:/nowhere/${marker}`;
   const env = { PATH: path, ...(database !== null && { CLAIMCHECK_DATABASE_URL: database }) };
   return { served: await serve(serveCommand(config, data), { env, stderr: 'inherit' }), marker };

@@ -1,6 +1,6 @@
 // A power cut, played on a recording of what a working ledger did to its disk. A cut keeps what was
 // synced; of everything else each sector, and each change of a name, is kept or lost by the throw
-// of a coin. Whatever was acknowledged before it must be there afterwards.
+// of a coin. Everything that was acknowledged before it must be there afterwards.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -173,7 +173,7 @@ class Reader {
 /** A disk; one that lies keeps nothing for having been told to. */
 export type Disk = 'honest' | 'lying';
 
-/** When the power goes, on which disk, and for whatever was not synced by then: kept, or lost. */
+/** When the power goes, on which disk, and for what was not synced by then: kept, or lost. */
 interface Cut {
   readonly at: number;
   readonly disk: Disk;
@@ -250,7 +250,7 @@ function sectorsOf({ bytes, offset }: Change & { kind: 'write' }): { part: Buffe
   return starts.map((start) => ({ part: bytes.subarray(start, start + SECTOR), offset: offset + start }));
 }
 
-/** What of that which was said is not so, and every promise that is broken. */
+/** What was said and is not so, and every promise that is broken. */
 async function look(data: string, said: Recording['said']): Promise<string[]> {
   let ledger: Ledger;
   try {

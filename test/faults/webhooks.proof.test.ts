@@ -1,4 +1,4 @@
-// Whoever asked to be told of a run's end is told, though the server dies in between.
+// Every callback is told of its run's end, though the server dies in between.
 
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

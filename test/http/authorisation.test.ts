@@ -15,7 +15,7 @@ const CANARY = 'canary-of-ada';
 const CAPTURE = 'kept-by-her';
 
 let server: Awaited<ReturnType<typeof startServer>>;
-/** A run of Ada's at `echo` that has ended, with the canary in whatever is hers. */
+/** A run of Ada's at `echo` that has ended, with the canary in all that is Ada's. */
 let runId: string;
 /** Captures what Ada has captured again, which a request before may have deleted. */
 let captureAgain: () => Promise<TestAnswer>;
@@ -163,7 +163,7 @@ describe.each(withKey)('%s', (_name, route) => {
   });
 
   // Last, since it may change something.
-  test('lets in whoever has a key for it', async () => {
+  test('lets in callers that have a key for it', async () => {
     expectLetIn(await asked(route, server.keys.ada));
   });
 });

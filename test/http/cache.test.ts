@@ -59,7 +59,7 @@ test('answers are taken as bytes as well, from clients that were generated and k
   expect((await lookUp([7])).text).toBe('[7]\n');
 });
 
-test('claims are renewed, and let go of', async () => {
+test('claims are renewed, and released', async () => {
   await lookUp([11, 12]);
   const claims = `/endpoints/rows/cache/claims/${CALLER}`;
   const renewed = await server.send('PUT', claims, {
@@ -109,7 +109,7 @@ test('the answers of a run that is named are kept, though its client never comes
   ).toEqual(rows.map(() => ({ handedOn: true, made: {}, alike: {}, filled: [] })));
 });
 
-test('of rows that come back under another key nothing is kept, whoever names the run', async () => {
+test('of rows that come back under another key nothing is kept, for any caller that names the run', async () => {
   const rows = [
     { n: 21, was: 21 },
     { n: 22, was: 0 },

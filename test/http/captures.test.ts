@@ -80,7 +80,7 @@ describe('a capture', () => {
     expect([head.text, head.headers['content-length']]).toEqual(['', String(predictions.text.length)]);
   });
 
-  test('is another version for another run, and the same for the same run, whoever asks at once', async () => {
+  test('is another version for another run, and the same for the same run, also for callers that ask at once', async () => {
     const runs = [await ran(TABLE), await ran(TABLE), await ran(TABLE)];
     const asked = [...runs, ...runs, ...runs].map((runId) => capture(server, { name: 'same', run_id: runId }));
     const answers = await Promise.all(asked);

@@ -96,7 +96,7 @@ test('a run that has ended is told from its beginning, attempt by attempt', asyn
   expect(opened.events.at(-2)!.data).toMatchObject({ error: { type: 'model-error', detail: 'no' } });
 });
 
-test('whatever event a client saw last, what came after it follows, and nothing else', async () => {
+test('after the event that a client saw last, what came after it follows, and nothing else', async () => {
   const runId = await server.submit('model', [{ log: ['a'] }, { log: ['b'] }, { progress: [1] }, { fail: 'no' }]);
   await server.ended(runId);
   const all = await follow(runId);

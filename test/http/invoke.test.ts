@@ -262,7 +262,7 @@ describe('a synchronous invocation', () => {
     await server.send('DELETE', `/runs/${answer.json.run_id}`);
   });
 
-  test('is one where the envelope or the query says so, whatever the endpoint', async () => {
+  test('is one where the envelope or the query says so, at any endpoint', async () => {
     expect((await server.post('/endpoints/jobs/invoke', { input: 1, async: false })).status).toBe(200);
     expect((await server.postRaw('/endpoints/jobs/invoke?async=false', 'text/plain', 'x')).status).toBe(200);
   });

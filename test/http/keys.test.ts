@@ -23,7 +23,7 @@ const sameButForItsId = ({ status, headers, json }: TestAnswer) => ({
 });
 
 describe('a request is refused with 401', () => {
-  test('whatever is wrong with its key, and always in the same words', async () => {
+  test('for everything that is wrong with its key, in the same words', async () => {
     const server = await serviceWithKeys(
       { endpoints },
       {
@@ -90,7 +90,7 @@ describe('a request is refused with 401', () => {
     expect((await server.get('/runs', { 'x-api-key': key })).status).toBe(401);
   });
 
-  test('before its body is read, and whatever that is', async () => {
+  test('before its body is read, for any body', async () => {
     const server = await serviceWithKeys({ endpoints, limits: { bodyBytes: 1_024 } }, { good: {} });
     const body = 'x'.repeat(100_000);
     expect((await server.postRaw('/invoke', 'text/csv', body)).status).toBe(401);
@@ -288,7 +288,7 @@ describe('a server that others can reach', () => {
     await expect(startService(await configFor(data))).rejects.toThrow(/anyone who reaches 0\.0\.0\.0 could run models/);
   });
 
-  test('starts with one, asks for it, and lets whoever manages deploy what the configuration allows', async () => {
+  test('starts with one, asks for it, and lets keys that manage deploy what the configuration allows', async () => {
     const data = await folderForTest();
     const { headers } = await makeKey(data, { scopes: ['manage'] });
     const service = await startService({

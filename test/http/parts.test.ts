@@ -35,7 +35,7 @@ async function follow(runId: string, headers: Record<string, string> = {}): Prom
 }
 
 /**
- * `0-2 succeeded` for each part in the order of rows, whatever the order in which they came, and
+ * `0-2 succeeded` for each part in the order of rows, from any order in which they came, and
  * `end` where it came.
  */
 const partsOf = (events: readonly SeenEvent[]): string[] => {
@@ -120,7 +120,7 @@ describe('the parts of a batch', () => {
     const runId = await first.submit('brief', [{ id: 1 }], { batch: true });
     await first.ended(runId);
     await first.stop();
-    // A server lets go of what it finds within seconds of its start, and then once a minute.
+    // A server collects what it finds within seconds of its start, and then once a minute.
     const second = await serviceForTest({ endpoints, data });
     await until('they are gone', async () => (await second.send('HEAD', `/runs/${runId}/parts`)).status === 410);
     const { json } = await second.get(`/runs/${runId}/parts`);

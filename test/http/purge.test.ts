@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startTestService, type TestService } from '../support/service.ts';
 
 let server: TestService;
-/** Runs that hold the only replica of their endpoint, so that whatever comes behind them waits. */
+/** Runs that hold the only replica of their endpoint, so that what comes behind them waits. */
 let held: string;
 
 beforeAll(async () => {

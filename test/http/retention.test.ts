@@ -1,4 +1,4 @@
-// A server whose runs ended longer ago than their retention: the ledger is let go of between two
+// A server whose runs ended longer ago than their retention: the ledger is closed between two
 // servers, on a clock that is days ahead.
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -66,7 +66,7 @@ test('the output is a 410 that says when the run ended and how long it was kept'
   }
 });
 
-test('the output is a 410 as well for whoever asks for no bytes of it, or has them already', async () => {
+test('the output is a 410 as well for callers that ask for no bytes of it, or have them already', async () => {
   const path = `/runs/${large.run_id}/output`;
   expect((await server.send('HEAD', path)).status).toBe(410);
   const known = { 'if-none-match': `"${large.output.sha256}"` };

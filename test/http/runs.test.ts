@@ -174,7 +174,7 @@ describe.each([
     expect(answer.json).toMatchObject({ run_id: queued, status: 'cancelled', done: true, attempts: [], error: null });
     openGate();
     await server.ended(held);
-    // Whatever came after it in the queue was started, and it was not.
+    // What came after it in the queue was started, and it was not.
     const later = await server.ended(await server.submit('jobs', 1));
     expect(later.status).toBe('succeeded');
     expect(await server.run(queued)).toMatchObject({ status: 'cancelled', attempts: [] });

@@ -38,7 +38,7 @@ afterAll(() => server.stop());
 
 describe('every answer', () => {
   test.each(['/health', '/runs', '/endpoints', '/no-such-path', '/runs/x', '/endpoints/x'])(
-    'is neither sniffed nor kept by whoever passes it on: %s',
+    'is neither sniffed nor kept by what passes it on: %s',
     async (path) => {
       expect((await server.get(path)).headers).toMatchObject({
         'x-content-type-options': 'nosniff',
@@ -47,7 +47,7 @@ describe('every answer', () => {
     },
   );
 
-  test('with a problem has an instance of its own, whatever id the request claims to have', async () => {
+  test('with a problem has an instance of its own, under any id that the request claims to have', async () => {
     const [first, second] = await Promise.all(
       [1, 2].map(() => server.get('/no-such-path', { 'x-request-id': 'mine', 'request-id': 'mine' })),
     );

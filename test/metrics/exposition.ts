@@ -22,8 +22,8 @@ const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)/y;
 /**
  * Reads a whole answer.
  *
- * @throws Error for whatever a scraper would not read: a line of no form, a sample before its
- *   metric, a metric or a sample twice
+ * @throws Error for everything that a scraper would not read: a line of no form, a sample before
+ *   its metric, a metric or a sample twice
  */
 export function readExposition(text: string): Map<string, Family> {
   if (!text.endsWith('\n')) throw new Error('The last line has no end.');
@@ -59,7 +59,7 @@ function readSample(line: string): Sample {
     read[label] = text!.replaceAll(/\\(.)/g, (_, escaped: string) => (escaped === 'n' ? '\n' : escaped));
   }
   const number = value === '+Inf' ? Infinity : Number(value);
-  // Whatever Go's ParseFloat takes, which looks at no case here; prom-client writes Nan for a mean
+  // What Go's ParseFloat takes, which looks at no case here; prom-client writes Nan for a mean
   // of nothing.
   if (Number.isNaN(number) && !/^nan$/i.test(value!)) throw new Error(`${line} has no value.`);
   return { name, labels: read, value: number };

@@ -1,4 +1,4 @@
-// Breakages of the room client: what the server says reaches whoever waits.
+// Breakages of the room client: what the server says reaches the callers that wait.
 
 import type { Mutation } from './mutation.ts';
 

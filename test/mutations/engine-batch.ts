@@ -222,7 +222,7 @@ export const BATCH_MUTATIONS: readonly Mutation[] = [
     replace: 'if (total > 0) return;',
   },
   {
-    breaks: 'The table that is at work is let go of first',
+    breaks: 'The table that is at work is released first',
     file: 'batch/inputs.ts',
     find: '    this.#kept.delete(parentId);\n    this.#kept.set(parentId, kept);\n',
     replace: '    if (!this.#kept.has(parentId)) this.#kept.set(parentId, kept);\n',

@@ -33,7 +33,7 @@ export const ENGINE_MUTATIONS: readonly Mutation[] = [
     tests: ['leases'],
   },
   {
-    breaks: 'A release of an earlier claim lets go of the one at work',
+    breaks: 'A release of an earlier claim releases the one at work',
     file: 'leases.ts',
     find: 'if (this.#held.get(claim.runId) === held) this.#held.delete(claim.runId);',
     replace: 'this.#held.delete(claim.runId);',

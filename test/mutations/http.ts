@@ -95,7 +95,7 @@ export const HTTP_MUTATIONS: readonly Mutation[] = [
     replace: "type !== ''",
   },
   {
-    breaks: 'The first type is wanted whatever its weight',
+    breaks: 'The first type is wanted with any weight',
     file: 'request/accept.ts',
     find: 'weight === heaviest',
     replace: 'weight > 0',

@@ -115,7 +115,7 @@ const OUTCOMES: readonly Mutation[] = [
     replace: '',
   },
   {
-    breaks: 'A run that ended is let go of at once',
+    breaks: 'A run that ended is collected at once',
     file: 'endings.ts',
     find: 'clock.now_ms + g.retention_ms',
     replace: 'clock.now_ms',
@@ -579,7 +579,7 @@ const OUTBOX: readonly Mutation[] = [
     replace: ' AS holds',
   },
   {
-    breaks: 'A delivery is asked for again by whoever names another run',
+    breaks: 'A delivery is asked for again under the name of another run',
     file: 'outbox.ts',
     find: ' AND d.run_seq = r.seq AND r.run_id = $1',
     replace: ' AND d.run_seq = r.seq AND $1 IS NOT NULL',
@@ -630,7 +630,7 @@ const LATER: readonly Mutation[] = [
     replace: 'WHERE d.run_seq = -r.seq AND d.outcome IS NULL',
   },
   {
-    breaks: 'A chunk is let go of before its batch has ended',
+    breaks: 'A chunk is collected before its batch has ended',
     file: 'retention.ts',
     find: 'claimcheck.open_runs p WHERE p.seq = r.parent_seq',
     replace: 'claimcheck.open_runs p WHERE p.seq = -r.parent_seq',
@@ -642,7 +642,7 @@ const LATER: readonly Mutation[] = [
     replace: 'claimcheck.inputs b USING gone g WHERE b.run_seq = -g.seq',
   },
   {
-    breaks: 'A blob that is let go of is still named',
+    breaks: 'A blob that is collected is still named',
     file: 'retention.ts',
     find: ' input_blob = NULL, output_blob = NULL,',
     replace: '',

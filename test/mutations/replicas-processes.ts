@@ -6,7 +6,7 @@ import type { Mutation } from './mutation.ts';
 /** What is broken in them. */
 export const PROCESSES_MUTATIONS: readonly Mutation[] = [
   {
-    breaks: 'Whoever listens on the port of a replica is it',
+    breaks: 'Any process that listens on the port of a replica is it',
     file: 'peers/port.ts',
     find: '    if (message !== null) throw this.#refused(message);\n',
     replace: '',
@@ -87,7 +87,7 @@ export const PROCESSES_MUTATIONS: readonly Mutation[] = [
     replace: "if (process.platform !== 'darwin') return { release: () => {} };",
   },
   {
-    breaks: 'A port that was let go of is never given out again',
+    breaks: 'A port that was released is never given out again',
     file: 'runtimes/ports.ts',
     find: '    claim.release();\n',
     replace: '',

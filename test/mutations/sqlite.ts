@@ -73,13 +73,13 @@ const OUTCOMES: readonly Mutation[] = [
     replace: 'max(alone, $lostWorker)',
   },
   {
-    breaks: 'A run that succeeded is let go of at once',
+    breaks: 'A run that succeeded is collected at once',
     file: 'outcomes.ts',
     find: 'kept_until_ms = $now + retention_ms, output_type',
     replace: 'kept_until_ms = $now, output_type',
   },
   {
-    breaks: 'A run that failed is never let go of',
+    breaks: 'A run that failed is never collected',
     file: 'outcomes.ts',
     find: 'kept_until_ms = $now + retention_ms, error_type',
     replace: 'error_type',
@@ -267,7 +267,7 @@ const CANCELS: readonly Mutation[] = [
     replace: '',
   },
   {
-    breaks: 'A cancelled run is never let go of',
+    breaks: 'A cancelled run is never collected',
     file: 'cancel.ts',
     find: 'kept_until_ms = $now + retention_ms, ',
     replace: '',
@@ -531,7 +531,7 @@ const OUTBOX: readonly Mutation[] = [
       'SET outcome = $outcome, detail = $detail\n  WHERE delivery_id = $deliveryId AND attempt = $attempt AND outcome IS NULL',
   },
   {
-    breaks: 'A delivery is asked for again by whoever names another run',
+    breaks: 'A delivery is asked for again under the name of another run',
     file: 'outbox.ts',
     find: ' AND run_seq = (SELECT seq FROM runs WHERE run_id = $runId)`;',
     replace: ' AND $runId IS NOT NULL`;',
@@ -588,13 +588,13 @@ const LATER: readonly Mutation[] = [
     replace: 'WHERE d.run_seq = -r.seq AND d.outcome IS NULL',
   },
   {
-    breaks: 'A chunk is let go of before its batch has ended',
+    breaks: 'A chunk is collected before its batch has ended',
     file: 'retention.ts',
     find: 'WHERE p.seq = r.parent_seq AND (p.finished_at_ms IS NULL OR p.payloads_kept = 1)',
     replace: 'WHERE p.seq = -r.parent_seq AND (p.finished_at_ms IS NULL OR p.payloads_kept = 1)',
   },
   {
-    breaks: 'A chunk is never let go of',
+    breaks: 'A chunk is never collected',
     file: 'retention.ts',
     find: 'AND (p.finished_at_ms IS NULL OR p.payloads_kept = 1)',
     replace: '',
@@ -606,7 +606,7 @@ const LATER: readonly Mutation[] = [
     replace: '[DELETE_OUTPUT]',
   },
   {
-    breaks: 'A blob that is let go of is still named',
+    breaks: 'A blob that is collected is still named',
     file: 'retention.ts',
     find: 'input_blob = NULL, output_blob = NULL,',
     replace: '',

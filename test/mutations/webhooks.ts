@@ -216,7 +216,7 @@ export const WEBHOOKS_MUTATIONS: readonly Mutation[] = [
     replace: 'perHost: UNDERWAY_MAX',
   },
   {
-    breaks: 'A host that lets go of a place is left to the next look',
+    breaks: 'A host that frees a place is left to the next look',
     file: 'deliverer.ts',
     find: '    if (this.#underway.size < FREELY_UNDERWAY_MAX) this.#following.wake();\n    else this.wake();\n',
     replace: '',

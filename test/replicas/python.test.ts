@@ -356,7 +356,7 @@ def invoke(input): asyncio.run(work(input))
     expect(messages(await linesOf(text))).toEqual(['stdout in a thread', 'stdout in a task']);
   });
 
-  test('never fails it, whatever it hands over', async () => {
+  test('never fails it, with anything that it hands over', async () => {
     const text = `
 import sys
 class Odd:

@@ -294,7 +294,7 @@ test('no replica is idle as long as runs are known to wait', async () => {
   clock.advance(seconds(1));
   supervisor.demand(1);
   other!.release();
-  // Whoever looks for idle replicas has looked by the time that another one of this pace is gone.
+  // The look for idle replicas is over by the time that another one of this pace is gone.
   const faster = await fleetForTest({ model: ANYTHING, replicas: { idle: 0 } });
   faster.supervisor.warm(1);
   await until(
@@ -454,7 +454,7 @@ test('a replica that is to be replaced gets nothing new, and is ended once nobod
   for (const slot of slots.slice(1, 4))
     expect(await ask(slot, { do: 'throw' }, never)).toMatchObject({ kind: 'model-error' });
   expect(supervisor.reserve(5)).toEqual([]);
-  // Whoever had a slot already uses it as if nothing had been.
+  // A caller that had a slot already uses it as if nothing had been.
   expect(await told(slots[4]!, { do: 'pid' })).toBe(pid);
   await until('it is gone', () => !isAlive(pid));
 });

@@ -66,7 +66,7 @@ describe('rows', () => {
   });
 });
 
-test('every row is counted once, and the metrics are those of the rows that are compared, whatever is missing', () => {
+test('every row is counted once, and the metrics are those of the rows that are compared, also where some are missing', () => {
   const cell = fc.option(fc.integer({ min: -9, max: 9 }), { nil: null });
   const row = fc.record({ y: cell, prediction: cell, fate: fc.constantFrom('answered', 'marked', 'dropped') });
   fc.assert(
@@ -160,7 +160,7 @@ describe('the prediction', () => {
     },
   );
 
-  test('is in the column that is named, whatever others there are', () => {
+  test('is in the column that is named, beside any others', () => {
     const output = csv('prediction,mine\n9,1\n9,2\n');
     expect(score({ input, output }, { prediction: 'mine' })).toMatchObject({
       prediction: 'mine',

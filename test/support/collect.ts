@@ -1,4 +1,4 @@
-// A ledger that is let go of between two servers, on a clock that is ahead.
+// A ledger that is collected between two servers, on a clock that is ahead.
 
 import { openBlobDirectory } from '../../src/stores/blobs/directory.ts';
 import { systemClock } from '../../src/system/clock.ts';
@@ -7,7 +7,7 @@ import { after, type Duration } from '../../src/domain/time.ts';
 import { openSqliteLedger } from '../../src/stores/ledger/sqlite/driver.ts';
 
 /**
- * Lets go of what is no longer to be kept so long from now, in the data of a server that has
+ * Collects what is no longer to be kept so long from now, in the data of a server that has
  * stopped.
  */
 export async function collectIn(data: string, later: Duration): Promise<void> {

@@ -13,7 +13,7 @@ export interface Faulty<Store> {
    * The next call of a verb does what it does, and its answer is lost: it rejects with an error.
    */
   loseNext(verb: keyof Store, error: Error): void;
-  /** The next call of a verb does what it does, and its answer comes when it is let go of. */
+  /** The next call of a verb does what it does, and its answer comes when it is released. */
   holdNext(verb: keyof Store): HeldAnswer;
   /** How many of those calls have not come yet. */
   failuresLeft(verb: keyof Store): number;
@@ -21,7 +21,7 @@ export interface Faulty<Store> {
   calls(verb: keyof Store): number;
 }
 
-/** An answer that does not come before it is let go of. */
+/** An answer that does not come before it is released. */
 interface HeldAnswer {
   /** Whether the call has come, and done what it does. */
   isHeld(): boolean;

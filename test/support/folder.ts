@@ -12,7 +12,7 @@ import { onTestFinished } from 'vitest';
 export type WhenDone = (cleanUp: () => Promise<void> | void) => void;
 
 /**
- * A new empty folder; whoever makes it removes it. The path is short, since a Unix socket's has 108
+ * A new empty folder; its maker removes it. The path is short, since a Unix socket's has 108
  * bytes at the most.
  */
 export const newFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'cc-test-'));

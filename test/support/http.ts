@@ -27,7 +27,7 @@ export interface TestAnswer {
   readonly headers: IncomingHttpHeaders;
   readonly bytes: Buffer;
   readonly text: string;
-  /** The body as JSON, whatever it is. */
+  /** The body as JSON. */
   // oxlint-disable-next-line typescript/no-explicit-any -- a test says what it expects of it
   readonly json: any;
 }
@@ -48,7 +48,7 @@ export async function send(url: string, method: string, path: string, request: T
   return answer;
 }
 
-/** Sends a request on a connection of its own, to whatever answers there. */
+/** Sends a request on a connection of its own, to what answers there. */
 export async function exchange(
   url: string,
   method: string,
@@ -86,7 +86,7 @@ export async function exchange(
 
 /**
  * What `catch` takes where a server may hang up, or not be there at all: the answer is null then,
- * and whatever else is wrong is thrown.
+ * and everything else that is wrong is thrown.
  */
 export function unanswered(error: unknown): null {
   if (error instanceof Error && 'code' in error && UNANSWERED.has(error.code)) return null;

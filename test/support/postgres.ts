@@ -17,7 +17,7 @@ const CONNECTIONS_MAX = 500;
 
 /** A server that makes databases. */
 export interface PostgresServer {
-  /** Its own database, to be named in CLAIMCHECK_TEST_POSTGRES_URL by whoever shares it. */
+  /** Its own database, to be named in CLAIMCHECK_TEST_POSTGRES_URL where it is shared. */
   readonly url: string;
   /** Makes an empty database and answers its URL. */
   newDatabase(): Promise<string>;
@@ -50,7 +50,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   return startStoppablePostgres();
 }
 
-/** Starts a Postgres of its own, whatever Postgres others share. */
+/** Starts a Postgres of its own, beside the one that others share. */
 export async function startStoppablePostgres(): Promise<StoppablePostgres> {
   const folder = await newFolder();
   const port = await freePort();
@@ -178,7 +178,7 @@ export interface Network {
   /** Connections that were tried while it was cut. */
   refusals(): number;
   /**
-   * From now on keeps back whatever Postgres says without having been asked, as a pooler in
+   * From now on keeps back what Postgres says without having been asked, as a pooler in
    * transaction mode does.
    */
   mute(): void;
@@ -188,7 +188,7 @@ export interface Network {
 /**
  * Puts such a network before a database.
  *
- * @param refused a statement that never gets through: whoever says it is cut off
+ * @param refused a statement that never gets through: its connection is cut off
  */
 export async function networkTo(url: string, refused: string | null = null): Promise<Network> {
   const target = new URL(url);
@@ -287,7 +287,7 @@ function messages(): (bytes: Buffer) => Buffer[] {
 
 /**
  * Loaded only where a Postgres is started, and without its last words: on `beforeExit` it ends the
- * process with 0, whatever exit code was set, and on `exit` it calls back nobody.
+ * process with 0 in place of the exit code that was set, and on `exit` it calls back nobody.
  */
 async function loadEmbeddedPostgres(): Promise<typeof EmbeddedPostgres> {
   const events = ['beforeExit', 'exit'];

@@ -31,7 +31,7 @@ export interface TestServiceOptions {
   /** Data folder of an earlier server, to go on with; the test removes it. */
   readonly data?: string;
   /**
-   * Postgres database, whatever the other tests run on; null for SQLite. Whoever makes it drops it.
+   * Postgres database, in place of the one of the other tests; null for SQLite. Its maker drops it.
    */
   readonly database?: string | null;
   /** 127.0.0.1 unless told. */
@@ -88,8 +88,8 @@ export interface TestService {
 }
 
 /**
- * Where Node keeps what it has compiled for the models of all tests, whoever they run as (each user
- * has a folder of his own in it): a replica that finds it there takes half as long to start.
+ * Where Node keeps what it has compiled for the models of all tests, under any user (each has a
+ * folder of its own in it): a replica that finds it there takes half as long to start.
  */
 const COMPILED = join(tmpdir(), 'claimcheck-tests-compiled');
 if (mkdirSync(COMPILED, { recursive: true }) !== undefined) chmodSync(COMPILED, 0o1777);
@@ -172,7 +172,7 @@ const areFixtures = ({ endpoints, environment }: TestServiceOptions): boolean =>
     ({ model, cwd }) => cwd === undefined && (typeof model !== 'string' || model.startsWith('./')),
   );
 
-/** Starts a server on a port of its own; whoever starts it stops it. */
+/** Starts a server on a port of its own; the test that starts it stops it. */
 export async function startTestService(options: TestServiceOptions): Promise<TestService> {
   const data = options.data ?? (await newFolder());
   const database = options.database === undefined ? await databaseOf(data) : options.database;

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const PAUSE = 10;
 /**
  * A guard against a hang, and never a measurement: long enough for a machine that does other things
- * besides. Whoever breaks things on purpose has less patience.
+ * besides. Tests that break things on purpose have less patience.
  */
 const GIVE_UP_AFTER = Number(process.env['CLAIMCHECK_TEST_PATIENCE_MS'] ?? 120_000);
 

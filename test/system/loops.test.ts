@@ -85,7 +85,7 @@ describe('coalesced work', () => {
     expect(begun).toHaveLength(1);
   });
 
-  test('is over once its round is, whatever was asked for meanwhile', async () => {
+  test('is over once its round is, also where more was asked for meanwhile', async () => {
     const { work, begun } = coalescedForTest('at-once');
     work.wake();
     work.wake();

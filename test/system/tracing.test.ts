@@ -18,7 +18,7 @@ const tracestate = 'rojo=00f067aa0ba902b7';
 /** A program that answers with the headers of its invocation where it is asked for them. */
 const PROGRAM = { model: [process.execPath, join(import.meta.dirname, '../fixtures/obeying-program.js')] };
 
-/** Registers an SDK as whoever runs a server does; everything that it exports can be looked at. */
+/** Registers an SDK as an operator does; everything that it exports can be looked at. */
 function registerSdk(): InMemorySpanExporter {
   const exporter = new InMemorySpanExporter();
   const provider = new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter })] });
@@ -52,7 +52,7 @@ describe('without an SDK', () => {
     }
   });
 
-  test('a run that is tried again joins the trace of whoever asked for that', async () => {
+  test('a run that is tried again joins the trace of the caller that asked for that', async () => {
     const server = await serviceForTest({ endpoints: { program: PROGRAM } });
     const first = await server.post('/invoke', { input: { do: 'headers' } }, { traceparent });
     const other = `00-${TRACE.replace('4', '5')}-00f067aa0ba902b7-01`;

@@ -182,7 +182,7 @@ describe('merging JSON Lines', () => {
 });
 
 describe('merging JSON records', () => {
-  test('is an array with the bytes of the rows, whatever stood between them', () => {
+  test('is an array with the bytes of the rows, and nothing of what stood between them', () => {
     expect(
       merge('json', rows('[{"a": 9007199254740993} ,\n{"a":1e400},{}]', 3), rows('{"instances":[{"b":1}]}', 1)),
     ).toBe('[{"a": 9007199254740993},{"a":1e400},{},{"b":1}]');

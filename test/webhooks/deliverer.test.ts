@@ -376,7 +376,7 @@ describe('a receiver that hangs', () => {
     expect(slow.requests).toHaveLength(4);
   });
 
-  test('has its next ones as soon as it lets go of one', async () => {
+  test('has its next ones as soon as one is over', async () => {
     const hook = await badHookForTest(answering(200));
     const runs = await Promise.all(Array.from({ length: 50 }, () => cancelled(hook.url)));
     delivererForTest();
@@ -403,7 +403,7 @@ describe('a receiver that takes what comes', () => {
   const cancelledTimes = (count: number, url: string): Promise<RunId[]> =>
     Promise.all(Array.from({ length: count }, () => cancelled(url)));
 
-  test('has its next ones as soon as it lets go of one, and not with the next look', async () => {
+  test('has its next ones as soon as one is over, and not with the next look', async () => {
     withoutLooksOfItsOwn();
     const { hook, held } = await holdingForTest(0);
     const runs = await cancelledTimes(40, hook.url);

@@ -16,7 +16,7 @@ const take = (name: string, times: number): void => {
   for (let count = 0; count < times; count += 1) hosts.take(name);
 };
 
-/** Deliveries to a host, one after the other, beside whatever else is on its way there. */
+/** Deliveries to a host, one after the other, beside what else is on its way there. */
 const deliver = (name: string, times: number, result: DeliveryResult | null = QUICKLY): void => {
   for (let count = 0; count < times; count += 1) {
     hosts.take(name);

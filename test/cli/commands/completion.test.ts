@@ -95,7 +95,7 @@ test.skipIf(noCompletion !== null)(`bash completes commands, endpoints and files
     TERM: 'dumb',
   });
   const seen = (text: string) => until(`${text} is on the screen`, () => shell.written().includes(text));
-  // Twice, as somebody does who reads his .bashrc again.
+  // Twice, as when .bashrc is read again.
   shell.type(
     `cd ${folder}; source <(claimcheck completion bash); source <(claimcheck completion bash); echo loaded $?\r`,
   );

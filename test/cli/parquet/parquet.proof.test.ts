@@ -6,16 +6,12 @@ import { seconds } from '../../../src/domain/time.ts';
 import { linesToArrow } from '../../../src/table/arrow/from-lines.ts';
 import { TableError } from '../../../src/table/format.ts';
 
-test(
-  'whichever byte of a file is damaged, reading it ends, with a table or a sentence',
-  { timeout: 600_000 },
-  async () => {
-    const file = await parquetFromArrow(await linesToArrow(Buffer.from('{"a":[1,2],"b":"x"}\n'), null));
-    for (const at of file.keys()) {
-      const damaged = new Uint8Array(file);
-      damaged[at]! ^= 0xff;
-      const ended = await readParquetFile(damaged, seconds(1)).catch((reason: unknown) => reason);
-      expect([Uint8Array, UsageError, TableError], `byte ${at}`).toContain((ended as object).constructor);
-    }
-  },
-);
+test('reading a file with any byte damaged ends, with a table or a sentence', { timeout: 600_000 }, async () => {
+  const file = await parquetFromArrow(await linesToArrow(Buffer.from('{"a":[1,2],"b":"x"}\n'), null));
+  for (const at of file.keys()) {
+    const damaged = new Uint8Array(file);
+    damaged[at]! ^= 0xff;
+    const ended = await readParquetFile(damaged, seconds(1)).catch((reason: unknown) => reason);
+    expect([Uint8Array, UsageError, TableError], `byte ${at}`).toContain((ended as object).constructor);
+  }
+});

@@ -14,7 +14,7 @@ const RANKS = [5, 6, 7];
 const BYTES = Uint8Array.from({ length: 256 }, (_, k) => k);
 const CSV = 'id,fail\r\n1,\r\n2,throw\r\n3,\r\n';
 
-/** What an error is to whoever catches it. */
+/** What an error is to its catcher. */
 async function caught(doing: Promise<unknown>): Promise<object> {
   const error = await doing.then(
     () => new Error('Nothing was thrown.'),

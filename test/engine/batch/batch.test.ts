@@ -359,7 +359,7 @@ describe('a batch that is cancelled', () => {
     expect(chunks.every(({ status }) => status === 'cancelled')).toBe(true);
     const [running] = chunks;
     await until('its replica has stopped', async () => (await server.run(running.run_id)).attempts[0]?.stopped_at);
-    // The replica is free for whoever comes next, and no chunk of the old batch comes before it.
+    // The replica is free for the next run, and no chunk of the old batch comes before it.
     expect(await server.ended(await server.submit('steps', [{ id: 1 }]))).toMatchObject({ status: 'succeeded' });
     expect(await server.chunks(runId)).toHaveLength(4);
     expect(await server.endpoint('steps')).toMatchObject({ queued: 0, backlog: 0, running: 0 });

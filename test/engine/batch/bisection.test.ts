@@ -19,7 +19,7 @@ const poisoned = fc
   .chain((rows) => fc.record({ rows: fc.constant(rows), bad: fc.uniqueArray(fc.nat(rows - 1), { maxLength: 6 }) }));
 const ways = ['throw', 'short', 'not-a-number'];
 
-test('whichever rows of a table are poisoned, exactly those have no answer, and every other has its own', async () => {
+test('exactly the poisoned rows of a table have no answer, and every other has its own', async () => {
   await fc.assert(
     fc.asyncProperty(poisoned, fc.integer({ min: 1, max: 50 }), async ({ rows, bad }, batchSize) => {
       const table = Array.from({ length: rows }, (_, id) => {

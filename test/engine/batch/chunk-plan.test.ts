@@ -183,7 +183,7 @@ function runToEnd(
   return made;
 }
 
-describe('whatever ends in whatever order', () => {
+describe('any ends in any order', () => {
   test('every row is settled exactly once, and exactly the bad ones have no answer', () => {
     assert(
       property(scenario, ({ total, size, bad, ...rest }) => {

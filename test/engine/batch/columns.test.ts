@@ -51,7 +51,7 @@ test.each([
   ['csv', 'id,inference_error\n1,\n'],
   ['json', '[{"id":1},{"id":2,"inference_error":null}]'],
   ['jsonl', '{"id":1}\n{"id":2,"inference_error":"x"}\n'],
-] as const)('a %s table with the column of failed rows is refused, whichever row has it', async (format, text) => {
+] as const)('a %s table with the column of failed rows is refused, in any row', async (format, text) => {
   expect((await check(text, format, []))!.message).toContain(
     '"inference_error" is the column that failed rows are marked with',
   );

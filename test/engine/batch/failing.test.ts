@@ -1,4 +1,4 @@
-// What becomes of the chunks of a batch that fails. No lease is ever renewed in this file, neither
+// How the chunks of a batch end that fails. No lease is ever renewed in this file, neither
 // now and then nor because that is overdue (time stands still), so it is the batch's end that tells
 // them.
 
@@ -35,7 +35,7 @@ test('a batch that its first failed row ends stops the chunks that run, at once'
   });
   gates.open('on');
   expect(await server.ended(runId)).toMatchObject({ status: 'failed', error: { type: 'model-error' } });
-  await until('the first chunk was let go of', async () => {
+  await until('the first chunk was released', async () => {
     const { status, attempts } = await server.run(hanging);
     return status === 'cancelled' && attempts.length === 1 && attempts[0].stopped_at !== null;
   });

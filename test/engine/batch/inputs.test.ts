@@ -51,7 +51,7 @@ test('the table of a batch that runs elsewhere is read once for all its chunks',
   expect(await text(table)).toBe('id,text\n2,short\n');
 });
 
-test('of several such tables, the one that was cut from longest ago is let go of first, and the last is kept whatever its size', async () => {
+test('of several such tables, the one that was cut from longest ago is released first, and the last is kept at any size', async () => {
   const { add, take, text } = await tablesOfBatches(50_000);
   const [a, b, c] = [await add(), await add(), await add()];
   for (const table of [a, b, a, c]) await text(table);

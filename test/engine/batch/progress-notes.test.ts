@@ -2,7 +2,7 @@ import { expect, onTestFinished, test, vi } from 'vitest';
 import { ProgressNotes } from '../../../src/engine/batch/progress-notes.ts';
 import { until } from '../../support/until.ts';
 
-/** Notes of a number that rises, and whoever lets one be written. */
+/** Notes of a number that rises, and how one is let be written. */
 function notesOf() {
   const written: number[] = [];
   let done = 0;

@@ -122,7 +122,7 @@ test('where the rest of the disk is for runs, nothing more is captured, and what
   expect(await capture(capturerOn({ assertRoom }))).toMatchObject({ result: 'found' });
 });
 
-test('whoever reads a capture that is deleted has all of it, or hears that it is not there', async () => {
+test('a reader of a capture that is deleted has all of it, or hears that it is not there', async () => {
   const capturer = capturerOn();
   const kept = (await capture(capturer)).capture;
   const reading = await capturer.predictions(kept);

@@ -78,7 +78,7 @@ test('a key that was revoked is refused within two seconds', async () => {
   await expect(tryKey(key)).rejects.toMatchObject({ slug: 'unauthorized' });
 });
 
-test('a key that has expired is refused at once, whatever is remembered', async () => {
+test('a key that has expired is refused at once, also where it is remembered', async () => {
   const { clock, add, tryKey } = await setUp();
   const { key } = await add({ expiresAt: after(clock.now(), seconds(1)) });
   clock.advance(seconds(0.999));
@@ -95,7 +95,7 @@ test('with its last key revoked, or expired, a server stays closed', async () =>
   await expect(present([])).rejects.toMatchObject({ slug: 'unauthorized' });
 });
 
-test('whatever is wrong with a key, the answer is the same', async () => {
+test('the answer is the same for everything that is wrong with a key', async () => {
   const { clock, vault, add, present, tryKey } = await setUp();
   const { key } = await add();
   const revoked = await add();
@@ -154,7 +154,7 @@ test('a storm of keys that are not valid is slowed down, and stands in the way o
   expect(await tryKey(key)).toMatchObject({ keyId });
   expect(await tryKey(key, '10.0.0.2')).toMatchObject({ keyId });
   await expect(tryKey(newKey().key, '10.0.0.2')).rejects.toMatchObject({ slug: 'unauthorized' });
-  // Whoever presents none has not guessed.
+  // A caller that presents none has not guessed.
   expect(await problemOf(present([]))).toMatchObject({ slug: 'unauthorized' });
 });
 

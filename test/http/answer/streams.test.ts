@@ -22,7 +22,7 @@ function follower(streams: Streams): (ip: string, tenant?: string) => (() => voi
   };
 }
 
-/** How many places somebody gets who takes all that he can. */
+/** How many places a caller gets that takes all it can. */
 const taken = (follow: () => unknown): number =>
   Array.from({ length: 100 }, follow).filter((place) => place !== null).length;
 
@@ -44,7 +44,7 @@ test('a tenant has one share, from however many addresses', () => {
   expect(taken(() => follow(`198.51.100.${(host += 1)}`, 'other'))).toBe(3);
 });
 
-test('a place that is given back is taken by whoever has none', () => {
+test('a place that is given back is taken by a caller that has none', () => {
   const follow = follower(new Streams({ streams: 4, streamsPerClient: 1 }));
   const [first] = [follow('192.0.2.1'), follow('192.0.2.1')];
   expect(follow('192.0.2.1')).toBeNull();

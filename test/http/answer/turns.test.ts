@@ -6,7 +6,7 @@ import { until } from '../../support/until.ts';
 
 const chunk = (text: string): Buffer => Buffer.from(text);
 
-test('everybody gets all of his own, in its order, however many read at once', async () => {
+test('every reader gets all of its own, in its order, however many read at once', async () => {
   const turns = new Turns();
   const read: (Buffer | null)[] = Array.from({ length: 50 }, () => null);
   for (const reader of read.keys()) {
@@ -71,7 +71,7 @@ test('a reader that goes away before it has read anything takes its stream with 
   await until('it is closed', () => stream.destroyed);
 });
 
-test('an error in the middle is an error of whoever reads it, and of nobody else', async () => {
+test('an error in the middle is an error of its reader, and of nobody else', async () => {
   const turns = new Turns();
   const broken = Readable.from(
     (function* chunks() {

@@ -39,7 +39,7 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 test(
-  'whatever is sent is answered as the document says: never with a bug, and never with the inside of the server',
+  'everything that is sent is answered as the document says: never with a bug, and never with the inside of the server',
   { timeout: 600_000 },
   async () => {
     const asked = new Set<string>();

@@ -123,7 +123,7 @@ test.each(
       head: [`${line} HTTP/1.1`, 'Host: localhost', ...headers, ...headersOf(bytes)],
     })),
   ),
-)('whoever reads only once a body is sent hears of $why: $status, $length', async ({ status, head, bytes }) => {
+)('a client that reads only once a body is sent hears of $why: $status, $length', async ({ status, head, bytes }) => {
   const client = new SimpleClient(server.url);
   await client.send(withKey(head));
   await client.sendBody(bytes, head.includes('Transfer-Encoding: chunked'));
@@ -170,7 +170,7 @@ describe.each([
   }
 
   afterEach(() =>
-    until('no connection is left but that which asks', async () =>
+    until('no connection is left but the one that asks', async () =>
       (await server.get('/metrics', server.keys.all.headers)).text.includes('claimcheck_http_connections 1\n'),
     ),
   );

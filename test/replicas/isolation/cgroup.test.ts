@@ -62,7 +62,7 @@ describe('where groups can be made', () => {
 });
 
 describe.skipIf(hasNone)(`a group${WHY}`, () => {
-  test('is ended with all that is in it, whatever group it is in, and is found by its name until then', async () => {
+  test('is ended with all that is in it, in any group, and is found by its name until then', async () => {
     const prefix = `claimcheck-test-${process.pid}-`;
     const cgroup = createCgroup(home, `${prefix}a`, { memory: null, pids: 64 });
     const script = `for door do echo $$ > "$door"; done; setsid sleep 600 & exec sleep 600`;

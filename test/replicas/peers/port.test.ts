@@ -182,7 +182,7 @@ describe.skipIf(process.platform !== 'linux')('a connection to the port of a rep
     expect(opened[0]!.destroyed).toBe(true);
   });
 
-  test('is not opened once the replica has ended, whoever listens there', async () => {
+  test('is not opened once the replica has ended, also where another listens there', async () => {
     const { peer, connect, opened, end } = await replicaForTest();
     await peer.reach(connect);
     end();

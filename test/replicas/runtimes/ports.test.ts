@@ -4,14 +4,14 @@ import { expect, test } from 'vitest';
 import { Ports } from '../../../src/replicas/runtimes/ports.ts';
 import { until } from '../../support/until.ts';
 
-test('a port that was given out is nobody else’s, also not in the eyes of another server of this machine, until it is let go of', async () => {
+test('a port that was given out is nobody else’s, also not in the eyes of another server of this machine, until it is released', async () => {
   const [one, other] = [new Ports(), new Ports()];
   const given = await Promise.all(Array.from({ length: 200 }, (_, index) => (index % 2 === 0 ? one : other).give()));
   expect(new Set(given.map(({ port }) => port)).size).toBe(200);
   given.forEach(({ release }) => release());
 });
 
-test.skipIf(process.platform !== 'linux')('a port that was let go of is another server’s for the asking', async () => {
+test.skipIf(process.platform !== 'linux')('a port that was released is another server’s for the asking', async () => {
   const { port, release } = await new Ports().give();
   /**
    * Whether some server says of the port that it is its: by a name, which goes with the server as

@@ -155,7 +155,7 @@ describe('while a folder is copied', () => {
     return join(runId.slice(34, 36), inputKey(runId));
   }
 
-  test('no payload is let go of, and after that it is', async () => {
+  test('no payload is deleted, and after that it is', async () => {
     const data = await folderForTest();
     const server = await open(data);
     const file = join(blobFolder(data), await over(server));
@@ -168,7 +168,7 @@ describe('while a folder is copied', () => {
     expect(existsSync(file)).toBe(false);
   });
 
-  test('a payload that is being let go of stays where the copy is begun meanwhile, and goes as an orphan', async () => {
+  test('a payload that is being deleted stays where the copy is begun meanwhile, and goes as an orphan', async () => {
     const data = await folderForTest();
     const server = await open(data);
     const file = join(blobFolder(data), await over(server));
@@ -191,7 +191,7 @@ describe('while a folder is copied', () => {
     attendant.start();
     onTestFinished(() => attendant.close());
     await until('the request is gone', () => (attendant.isBusy() ? null : true));
-    await until('the file is let go of', () => (held.length === 2 ? true : null));
+    await until('the file is released', () => (held.length === 2 ? true : null));
     expect(held).toEqual([true, false]);
     expect(existsSync(join(data, 'backup-answer.json'))).toBe(false);
   });
@@ -207,7 +207,7 @@ describe('while a folder is copied', () => {
     lose(data);
     expect(() => hold.assert()).toThrow(/stood still for so long.*no backup\. Try again/);
     hold.end();
-    // Whoever has it now keeps it.
+    // Its present owner keeps it.
     expect(isAsked(data)).toBe(readRequest(data) !== null);
   });
 

@@ -205,7 +205,7 @@ export function describeBlobs(name: string, open: () => Promise<BlobsUnderTest>)
       }
     });
 
-    test('a stream that nobody reads to its end can be let go of', async () => {
+    test('a stream that nobody reads to its end can be destroyed', async () => {
       const key = inputKey(newRunId());
       const bytes = someBytes(1_000_000);
       await blobs.put(key, bytes);

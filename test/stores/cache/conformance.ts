@@ -1,4 +1,4 @@
-// What every store of answers must do, whatever it keeps them in.
+// What every store of answers must do, in a file or a database.
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../../src/system/clock.ts';
@@ -77,7 +77,7 @@ export function describeCache(name: string, open: () => Promise<CacheStore>): vo
       expect(await other.lookUp(PLACE, asking([1, 2], { caller: 'b' }))).toEqual([found(1), 'others']);
     });
 
-    test('whoever lets go of its claims leaves them to the next', async () => {
+    test('a caller that releases its claims leaves them to the next', async () => {
       await store.lookUp(PLACE, asking([1, 2]));
       await store.lookUp(PLACE, asking([3], { caller: 'c' }));
       await store.release(PLACE, 'a');
@@ -106,7 +106,7 @@ export function describeCache(name: string, open: () => Promise<CacheStore>): vo
       expect(await store.info(PLACE)).toMatchObject({ rows: 3, bytes, keys: 3 });
     });
 
-    test('a key that has an answer keeps it, whoever comes later', async () => {
+    test('a key that has an answer keeps it, also when others come later', async () => {
       await keep(answersTo(1));
       expect(await other.keep(PLACE, { version: 1, caller: 'b', entries: [{ key: keyOf(1), answer: '{}' }] })).toBe(0);
       expect(await store.lookUp(PLACE, asking([1]))).toEqual([found(1)]);
@@ -189,7 +189,7 @@ export function describeCache(name: string, open: () => Promise<CacheStore>): vo
       expect(await other.clear(PLACE)).toBe(0);
     });
 
-    test('what nobody has asked for since a time is let go of', async () => {
+    test('what nobody has asked for since a time is evicted', async () => {
       await keep(answersTo(1, 2));
       expect(await store.evict(after(systemClock.now(), hours(-1)))).toBe(0);
       expect(await store.evict(after(systemClock.now(), hours(1)))).toBe(2);

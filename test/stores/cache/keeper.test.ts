@@ -11,7 +11,7 @@ import { answersTo } from './conformance.ts';
 
 const PLACE = { tenant: 'ada', endpoint: 'squares' };
 
-test('what nobody has asked for in a long time is let go of, however much it is, and the rest stays', async () => {
+test('what nobody has asked for in a long time is evicted, however much it is, and the rest stays', async () => {
   const now = systemClock.now();
   let moment = after(now, days(-40));
   const cache = openSqliteCache(join(await folderForTest(), 'cache.sqlite'), { ...systemClock, now: () => moment });

@@ -48,7 +48,7 @@ test('fifty thousand answers are found again, each under its key', async () => {
   await store.close();
 });
 
-test('an answer that is asked for now and then is not let go of', async () => {
+test('an answer that is asked for now and then is not evicted', async () => {
   let now = instant(Date.UTC(2026, 0, 1));
   const store = openSqliteCache(file(), { ...systemClock, now: () => now });
   await store.keep(PLACE, { version: 1, caller: 'a', entries: answersTo(1, 2) });

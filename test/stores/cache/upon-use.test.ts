@@ -19,7 +19,7 @@ const open = async () => openSqliteCache(file(), systemClock);
 
 describeCache('SQLite, opened upon use', async () => openUponUse(open));
 
-test('nothing is made for answers that nobody asks for, nor by the rounds of who lets go of them', async () => {
+test('nothing is made for answers that nobody asks for, nor by the rounds of their keeper', async () => {
   const store = openUponUse(open);
   expect(await store.evict(systemClock.now())).toBe(0);
   expect(await store.compact()).toBe(0);

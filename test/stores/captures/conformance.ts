@@ -1,4 +1,4 @@
-// What every store of captures must do, whatever it keeps them in.
+// What every store of captures must do, in a file or a database.
 
 import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -14,7 +14,7 @@ import { instant } from '../../../src/domain/time.ts';
 const FACTS = { contentType: 'text/csv', bytes: 12, sha256: 'a'.repeat(64) };
 export const PLACE = { tenant: 'acme', endpoint: 'rings', name: 'holdout-2026' };
 
-/** A capture of a run of its own, with whatever the test cares about changed. */
+/** A capture of a run of its own, with changes that the test cares about. */
 export function newCapture(changes: Partial<NewCapture> = {}): NewCapture {
   return {
     ...PLACE,
@@ -95,7 +95,7 @@ export function describeCaptureStore(name: string, open: () => Promise<CaptureSt
       expect(await other.get(PLACE, 4)).toBeNull();
     });
 
-    test('of a run are one version of a name, however often and by whomever it is asked for', async () => {
+    test('of a run are one version of a name, however often and by how many callers it is asked for', async () => {
       const capture = newCapture();
       const first = await store.add(capture);
       const again = await other.add({ ...capture, endpointVersion: 9, capturedBy: 'another' });
@@ -155,7 +155,7 @@ export function describeCaptureStore(name: string, open: () => Promise<CaptureSt
       expect((await list({ before: page.at(-1)!.sequence, name: 'a' })).map(({ version }) => version)).toEqual([2, 1]);
     });
 
-    test('are gone through in the order in which they came, whoever’s they are', async () => {
+    test('are gone through in the order in which they came, over all tenants', async () => {
       const places = [PLACE, { ...PLACE, tenant: 'bob' }, { ...PLACE, endpoint: 'other' }, { ...PLACE, name: 'b' }];
       const added = [];
       for (const place of places) added.push((await store.add(newCapture(place))).capture);
@@ -247,7 +247,7 @@ export function describeCaptureStore(name: string, open: () => Promise<CaptureSt
         );
       });
 
-      test('and captured again by many at once are one, whoever comes first', async () => {
+      test('and captured again by many at once are one, in any order', async () => {
         const { runId } = await add();
         const work = Array.from({ length: 20 }, async (_, at) => {
           const one = at % 2 === 0 ? store : other;

@@ -67,7 +67,7 @@ describe('a ballast', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  test('is one for all servers of a folder, whoever makes it and gives it up, and whatever they do at once', async () => {
+  test('is one for all servers of a folder: any of them makes it and gives it up, also at once', async () => {
     const folder = await folderForTest();
     const servers = Array.from({ length: 4 }, () => new Ballast(folder));
     const making = servers.map((ballast) => ballast.make(4 * MIB));

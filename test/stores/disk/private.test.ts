@@ -19,7 +19,7 @@ function openToOthers(folder: string): string[] {
 }
 
 describe('what a server makes', () => {
-  test('is for nobody else, whatever the umask, also beside files of an older one', async () => {
+  test('is for nobody else, under every umask, also beside files of an older one', async () => {
     const folder = await folderForTest();
     const config = join(folder, 'claimcheck.config.json');
     const endpoints = { anything: { model: join(FIXTURES, 'anything.ts'), mode: 'async' } };

@@ -181,7 +181,7 @@ interface Event {
   /** How long a run that is queued again has to wait. */
   readonly delay?: Duration;
   /**
-   * Whether whoever worked on the attempt says that it has stopped; that is noted even from one who
+   * Whether the worker of the attempt says that it has stopped; that is noted even from one that
    * has lost its claim.
    */
   readonly tellsOfStop?: true;

@@ -178,7 +178,7 @@ export function describeLedger(
         expect(await ledger.enqueue([call()])).toMatchObject([{ result: 'enqueued' }]);
       });
 
-      test('that a configuration named comes back with that configuration, whatever was deployed in between', async () => {
+      test('that a configuration named comes back with that configuration, also when others were deployed in between', async () => {
         expect(await ledger.deploy(deployment({ source: 'config' }))).toBe(1);
         expect(await ledger.deploy(deployment({ fingerprint: 'b', source: 'api' }))).toBe(2);
         expect(await ledger.retire('echo')).toBe('retired');
@@ -477,7 +477,7 @@ export function describeLedger(
         expect(await ledger.cancel(newRunId())).toEqual({ result: 'unknown' });
       });
 
-      test('racing an outcome agrees with what is then stored, whoever is first', async () => {
+      test('racing an outcome agrees with what is then stored, in either order', async () => {
         for (let round = 0; round < 30; round += 1) {
           const run = call();
           await ledger.enqueue([run]);

@@ -102,7 +102,7 @@ export function describeCorners(driver: DriverUnderTest): void {
       });
     });
 
-    test('a renewal that is refused leaves the lease of whoever has the run as it is', async () => {
+    test('a renewal that is refused leaves the lease of the run’s owner as it is', async () => {
       await ledger.enqueue([call()]);
       const [stale] = await claim(1);
       await opened.advance(LEASE);
@@ -136,7 +136,7 @@ export function describeCorners(driver: DriverUnderTest): void {
       });
     });
 
-    test('a blob, and whose logs nobody is shown any more, is answered once when its run is let go of, and is named by nobody from then on', async () => {
+    test('a blob, and whose logs nobody is shown any more, is answered once when its run is collected, and is named by nobody from then on', async () => {
       const run = call({ retention: minutes(1) });
       const [input, output] = [`${run.runId}.input` as BlobKey, `${run.runId}.output.1` as BlobKey];
       await ledger.enqueue([{ ...run, input: { ...inline('1'), body: { blob: input } } }]);
@@ -199,7 +199,7 @@ export function describeCorners(driver: DriverUnderTest): void {
         }
       });
 
-      test('a claim that is not alone gets nothing that must be, whoever asks beside it', async () => {
+      test('a claim that is not alone gets nothing that must be, also beside others that ask', async () => {
         const [poison, other] = [call(), call()];
         await ledger.enqueue([poison]);
         const [held] = await claim(1);

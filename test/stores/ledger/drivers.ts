@@ -13,7 +13,7 @@ import { ManualClock } from './manual-clock.ts';
 export interface OpenedLedger {
   readonly ledger: Ledger;
   readonly clock: ManualClock;
-  /** Where its store is, for whoever looks at it from outside; empty where it is in memory. */
+  /** Where its store is, to look at it from outside; empty where it is in memory. */
   readonly url: string;
   /** Moves the time of the ledger and of the clock. */
   advance(by: Duration): Promise<void>;

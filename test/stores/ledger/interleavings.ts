@@ -1,6 +1,6 @@
 // Two calls for one run, in both orders and at once. What each order comes to is written down here;
-// whatever happens at once must be one of the two, so that the answers agree with what is then
-// stored and nobody is told that he won what he lost.
+// what happens at once must be one of the two, so that the answers agree with what is then stored
+// and no loser is told that it won.
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { CALLBACK_EVENTS } from '../../../src/domain/delivery.ts';
@@ -208,7 +208,7 @@ export function describeInterleavings(driver: DriverUnderTest): void {
     });
     afterAll(() => opened.close());
 
-    /** Makes a run, lets two calls loose on it, and tells what came of them. */
+    /** Makes a run, lets two calls loose on it, and tells their outcomes. */
     async function outcomeOf(race: Race, both: (held: Claim) => Promise<[string, string]>): Promise<Outcome> {
       const { begins, lapse } = race;
       const run = call({ queueTtl: QUEUE_TTL, callback: CALLBACK });
@@ -223,10 +223,10 @@ export function describeInterleavings(driver: DriverUnderTest): void {
         here.deliveries(run.runId),
       ]);
       const { status } = record!;
-      // Whoever is told, is told once, and of what is then stored.
+      // A callback is told once, and of what is then stored.
       const told = status === 'queued' || status === 'running' ? [] : [CALLBACK_EVENTS[status]];
       expect(deliveries.map(({ event }) => event)).toEqual(told);
-      // Whoever hands in an outcome has stopped, refused or not.
+      // A worker that hands in an outcome has stopped, refused or not.
       if (race.calls.some((name) => HAND_IN.includes(name))) expect(attempts[0]!.stoppedAt).not.toBeNull();
       await here.cancel(run.runId);
       const words = (readable(output) as { body: string } | null)?.body;

@@ -127,7 +127,7 @@ export function describeLife(
     });
 
     describe('a concurrency key', () => {
-      test('has one open run, whoever comes meanwhile is told of it, and takes no place', async () => {
+      test('has one open run: callers that come meanwhile are told of it, and take no place', async () => {
         const first = await enqueue({ concurrencyKey: 'nightly' });
         const again = Array.from({ length: 20 }, () => ledger.enqueue([call({ concurrencyKey: 'nightly' })]));
         expect((await Promise.all(again)).flat()).toEqual(
@@ -168,7 +168,7 @@ export function describeLife(
         ).toEqual([{ result: 'deduplicated', runId: first.runId }]);
       });
 
-      test('leaves the idempotency key of whoever was told of the open run with that run, also when it has ended', async () => {
+      test('leaves the idempotency key of a caller that was told of the open run with that run, also when it has ended', async () => {
         const first = await enqueue({ concurrencyKey: 'k' });
         const twice = call({ concurrencyKey: 'k', idempotency: { key: 'j', fingerprint: 'f' } });
         expect(await ledger.enqueue([twice])).toEqual([{ result: 'deduplicated', runId: first.runId }]);
@@ -217,7 +217,7 @@ export function describeLife(
         await enqueue({ idempotency: { key: 'k', fingerprint: 'g' }, tenant: 'somebody' });
       });
 
-      test('stands for its run as long as is promised, and may be used anew once it is let go of', async () => {
+      test('stands for its run as long as is promised, and may be used anew once it is forgotten', async () => {
         const run = await enqueue({ idempotency: { key: 'k', fingerprint: 'f' } });
         await advance((IDEMPOTENCY_KEY_KEPT - 1) as Duration);
         await ledger.collect();
@@ -406,7 +406,7 @@ export function describeLife(
     });
 
     describe('a delivery', () => {
-      test('is written when the run ends, in whatever way, and to none who did not ask', async () => {
+      test('is written when the run ends, in any way, and to none that did not ask', async () => {
         const runs = await Promise.all(
           [CALLBACK, CALLBACK, CALLBACK, CALLBACK, null, { ...CALLBACK, events: ['run.failed'] as const }].map(
             (callback) => enqueue({ callback, queueTtl: days(1) }),
@@ -527,7 +527,7 @@ export function describeLife(
         ]);
       });
 
-      test('can be asked for again, whatever became of it: then its attempts are counted anew', async () => {
+      test('can be asked for again, after any outcome: then its attempts are counted anew', async () => {
         const run = await enqueue({ callback: CALLBACK });
         const deliveryId = deliveryIdOf(run.runId, 'run.cancelled');
         expect(await ledger.redeliver(run.runId, deliveryId)).toBe(false);
@@ -547,7 +547,7 @@ export function describeLife(
         expect(await ledger.redeliver(newRunId(), deliveryId)).toBe(false);
       });
 
-      test('that is asked for again while it is on its way is attempted once more, whatever comes of the attempt', async () => {
+      test('that is asked for again while it is on its way is attempted once more, after any outcome of the attempt', async () => {
         const run = await enqueue({ callback: CALLBACK });
         await ledger.cancel(run.runId);
         for (const result of [
@@ -613,7 +613,7 @@ export function describeLife(
         expect(await claimed({ 'one.example': 9 })).toEqual([...left, 'https://one.example/3']);
       });
 
-      test('shares the commit of what became of it with all others that end then', async () => {
+      test('shares the commit of its outcome with all others that end then', async () => {
         for (let count = 0; count < 20; count += 1) await ledger.cancel((await enqueue({ callback: CALLBACK })).runId);
         const claimed = await ledger.claimDeliveries(20, LEASE);
         const results = claimed.map(({ claim: { attempt, deliveryId } }, place) => ({

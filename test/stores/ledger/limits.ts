@@ -201,7 +201,7 @@ export function describeLimits(driver: DriverUnderTest): void {
         expect(new Set(order.slice(turn * 4, turn * 4 + 4))).toEqual(new Set(tenants));
     });
 
-    test('a delivery is claimed once, by whoever of many asks first', async () => {
+    test('a delivery is claimed once, by the first of many that ask', async () => {
       const callback = { url: 'https://example.com/hook', events: ['run.cancelled'] as const };
       const runs = times(60, () => call({ callback }));
       await here.enqueue(runs);

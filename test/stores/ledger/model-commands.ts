@@ -30,8 +30,7 @@ import { expectSameView, readable, SAID_BY_THE_TEST, withoutOwnWords } from './m
 import { answered, batch, call, chunk, deployment, inline } from './runs.ts';
 
 /**
- * The ledger under test, and what has been done to it so far, for whoever has to read why it
- * failed.
+ * The ledger under test, and what has been done to it so far, to read why it failed.
  */
 export interface Subject {
   readonly opened: OpenedLedger;
@@ -208,7 +207,7 @@ type NewRunChoice = typeof NEW_RUN extends fc.Arbitrary<infer Choice> ? Choice :
 function newRun({ kind, isInBlob, lostWorkersMax, idempotencyKey, ...changes }: NewRunChoice): NewRun {
   const runId = newRunId();
   const input = isInBlob ? inBlob(`${runId}.input`) : inline(`{"run":"${runId}"}`);
-  // Two requests with one fingerprint are the same in all that decides what becomes of them.
+  // Two requests with one fingerprint are the same in all that decides their outcome.
   const fingerprint = JSON.stringify([changes.endpoint, changes.concurrencyKey]);
   const idempotency = idempotencyKey === null ? null : { key: idempotencyKey, fingerprint };
   const given = { ...changes, runId, input, idempotency };

@@ -122,7 +122,7 @@ export class ModelLedger {
   /** In the order of arrival. */
   runs: ModelRun[] = [];
   deliveries: ModelDelivery[] = [];
-  /** Runs that were let go of altogether. */
+  /** Runs that were forgotten altogether. */
   readonly forgotten: RunId[] = [];
   /** Runs that the verb before last has changed, or was asked about. */
   readonly touched = new Set<ModelRun>();
@@ -324,7 +324,7 @@ export class ModelLedger {
     for (const [key, { createdAt }] of this.#keys)
       if (after(createdAt, IDEMPOTENCY_KEY_KEPT) <= this.now) this.#keys.delete(key);
     const due = this.runs.filter(({ keptUntil }) => keptUntil !== null && keptUntil <= this.now);
-    // Whether somebody needs them is asked of all of them before the first is let go of.
+    // Whether somebody needs them is asked of all of them before the first is collected.
     const needed = new Map(
       due.filter((run) => this.#isNeeded(run)).map((run) => [run, run.parent?.keptUntil ?? this.now]),
     );

@@ -23,7 +23,7 @@ export function withoutOwnWords<Record extends { readonly error: RunError | null
   return { ...record, error: { ...error, detail: IN_THE_LEDGERS_WORDS } };
 }
 
-/** A payload whose bytes can be compared and read, whatever kind of array they came in. */
+/** A payload whose bytes can be compared and read, from any kind of array. */
 export function readable(payload: Payload | null): unknown {
   if (payload === null || 'blob' in payload.body) return payload;
   return { ...payload, body: new TextDecoder().decode(payload.body.inline) };

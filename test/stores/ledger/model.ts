@@ -50,7 +50,7 @@ export function describeModel(driver: DriverUnderTest): void {
 
   describe(`${driver.name} ledger, beside a model of it`, () => {
     test(
-      'answers and keeps the same, whatever is asked of it in whatever order',
+      'answers and keeps the same after any calls in any order',
       async () => {
         await fc.assert(
           fc.asyncProperty(fc.commands(COMMANDS, { maxCommands: LENGTH_MAX, size: 'max' }), (commands) =>

@@ -116,7 +116,7 @@ describe('a connection', () => {
     expect(await ask(url, 'SELECT count(*)::integer AS outputs FROM claimcheck.outputs')).toEqual([{ outputs: 1 }]);
   });
 
-  test('that is lost before the answer to an outcome, with Postgres away for longer than anybody waits, leaves the outcome to whoever asks again', async () => {
+  test('that is lost before the answer to an outcome, with Postgres away for longer than anybody waits, leaves the outcome to the next that asks', async () => {
     const url = await newDatabase();
     const between = await network(url);
     const ledger = await open(between.url, { patience: milliseconds(50) });
@@ -130,7 +130,7 @@ describe('a connection', () => {
     expect(await ledger.finish([success(first!), success(second!)], 'again')).toEqual(['recorded', 'recorded']);
   });
 
-  test('that is lost when chunks are handed out finds them handed out by whoever asks again', async () => {
+  test('that is lost when chunks are handed out finds them handed out by the next that asks', async () => {
     const ledger = await open(await newDatabase());
     await ledger.enqueue([batch()]);
     const [held] = await ledger.claim({

@@ -1,4 +1,4 @@
-// What servers on one database tell each other, so that nobody has to ask all the time.
+// What servers on one database tell each other, so that they need not ask all the time.
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { seconds } from '../../../src/domain/time.ts';

@@ -1,4 +1,4 @@
-// Rows that somebody else holds fast: whoever can take another one does so, and does not wait.
+// Rows that another transaction holds fast: calls that can take another row do so, and do not wait.
 
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';

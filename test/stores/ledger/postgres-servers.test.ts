@@ -262,7 +262,7 @@ describe('two servers together', () => {
     expect(await claim(b, 9)).toHaveLength(7);
   });
 
-  test('draw every turn of a tenant once, and let tenants alternate whoever stores their runs', async () => {
+  test('draw every turn of a tenant once, and let tenants alternate over all servers that store their runs', async () => {
     await a.deploy(deployment({ queueLimit: 1_000 }));
     await Promise.all(
       times(60, (place) => either(place).enqueue([call({ tenant: 'many' }), call({ tenant: 'many' })])),
@@ -359,7 +359,7 @@ describe('two servers together', () => {
     }
   });
 
-  test('let go of every run once', async () => {
+  test('collect every run once', async () => {
     await stand();
     const blob = (run: NewRun): BlobKey => `${run.runId}.input` as BlobKey;
     const runs = times(300, () => call({ retention: seconds(1) })).map((run) => ({
@@ -500,7 +500,7 @@ describe('a server', () => {
   });
 });
 
-test('a group reads about as many rows as it writes, whatever waits or runs beside it and whatever the statistics say', async () => {
+test('a group reads about as many rows as it writes, beside any number that waits or runs and with any statistics', async () => {
   const counted = `SELECT (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE schemaname = 'claimcheck')::integer
     + (SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE schemaname = 'claimcheck')::integer AS rows`;
   const read = async (): Promise<number> => (await ask(url, counted))[0]!['rows'] as number;
@@ -544,7 +544,7 @@ test('a group reads about as many rows as it writes, whatever waits or runs besi
     await alone(group);
     reads.push((await read()) - before);
   }
-  // The least of three, since whatever Postgres does by itself at that moment counts as well. It
+  // The least of three, since what Postgres does by itself at that moment counts as well. It
   // takes about 4,600; one statement that went through the 3,000 others that run, once, would show
   // every time.
   expect(Math.min(...reads)).toBeLessThan(6_500);
@@ -655,7 +655,7 @@ test('a storm of everything from two servers breaks nothing, loses no outcome, a
     (await ask(url, `SELECT run_id, status FROM claimcheck.runs`)).map((row) => [row['run_id'], row['status']]),
   );
   expect([...said].filter(([runId, status]) => stored.has(runId) && stored.get(runId) !== status)).toEqual([]);
-  // All are there but chunks, which go when their batch is let go of.
+  // All are there but chunks, which go when their batch is collected.
   expect(known.filter(({ runId }) => !stored.has(runId))).toEqual([]);
   expect(new Set(said.values())).toEqual(new Set(['succeeded', 'failed', 'cancelled']));
 });

@@ -9,7 +9,7 @@ import { LOST_WORKERS_MAX } from '../../../src/domain/run.ts';
 import { milliseconds, minutes } from '../../../src/domain/time.ts';
 import type { Claim, DeliveryAnswer, Deployment, NewRun } from '../../../src/stores/ledger/ledger.ts';
 
-/** A deployment of endpoint `echo`, with whatever the test cares about changed. */
+/** A deployment of endpoint `echo`, with changes that the test cares about. */
 export const deployment = (changes: Partial<Deployment> = {}): Deployment => ({
   name: 'echo',
   fingerprint: 'a',
@@ -26,7 +26,7 @@ export function inline(text: string, contentType = 'application/json'): Payload 
   return { contentType, bytes: bytes.length, sha256: sha256(bytes), body: { inline: bytes } };
 }
 
-/** A call of endpoint `echo`, with whatever the test cares about changed. */
+/** A call of endpoint `echo`, with changes that the test cares about. */
 export function call(changes: Partial<NewRun> = {}): NewRun {
   return {
     runId: newRunId(),

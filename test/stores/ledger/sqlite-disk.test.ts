@@ -214,7 +214,7 @@ describe.skipIf(noSmallDisk !== null)('a full disk', () => {
 });
 
 describe('a file that was damaged behind the server’s back', () => {
-  test('is not written any more: every call is refused, and whoever opened it is told once', async () => {
+  test('is not written any more: every call is refused, and its opener is told once', async () => {
     const folder = await folderForTest();
     const file = join(folder, 'ledger.sqlite');
     const first = await ledgerForTest(file);

@@ -1,4 +1,4 @@
-// Who sees what: every verb that is asked on somebody's behalf leaves out what he does not see, as
+// Who sees what: every verb that is asked on a viewer's behalf leaves out what it does not see, as
 // if it were not there.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -67,7 +67,7 @@ export function describeViewers(name: string, open: (clock: ManualClock) => Prom
       expect(details.map((one) => one !== null)).toEqual([true, false, true, true, false, false]);
     });
 
-    test('a list has what its reader sees, whatever else it asks for', async () => {
+    test('a list has what its reader sees, under every filter', async () => {
       const [atEcho, atOther, bobs] = (await three()) as [RunId, RunId, RunId];
       expect(await listed(ADA)).toEqual([atOther, atEcho]);
       expect(await listed(ADA, { status: 'queued' })).toEqual([atOther, atEcho]);
@@ -89,7 +89,7 @@ export function describeViewers(name: string, open: (clock: ManualClock) => Prom
       expect(await listed(ADA, { limit: 4, before: first.at(-1)!.sequence })).toEqual(mine.toReversed().slice(4));
     });
 
-    test('chunks are listed for whoever sees their batch', async () => {
+    test('chunks are listed for viewers that see their batch', async () => {
       const [batchId] = (await stored(batch({ tenant: 'ada' }))) as [RunId];
       const [claimed] = await ledger.claim({
         endpoint: 'echo',

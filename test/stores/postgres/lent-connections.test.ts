@@ -22,7 +22,7 @@ const HELD = statement('SELECT pg_advisory_xact_lock(4711)');
 describe.runIf(onPostgres)('connections that several stores share', () => {
   const url = databaseForEachTest();
 
-  test('are seventeen at the most, whatever is asked of all stores at once', async () => {
+  test('are seventeen at the most, however much is asked of all stores at once', async () => {
     await using undo = new AsyncDisposableStack();
     const config = testConfig({ endpoints: {}, data: await folderForTest(), database: url() });
     const { ledger, vault, captures, cache } = await openStores(config, undo, openLog('silent'));

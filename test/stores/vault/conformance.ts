@@ -1,4 +1,4 @@
-// What every vault must do, whatever it keeps its keys in.
+// What every vault must do, in a file or a database.
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { newKey } from '../../../src/http/access/key-format.ts';
@@ -8,7 +8,7 @@ import type { KeyRecord, Vault } from '../../../src/stores/vault/vault.ts';
 const NOW = instant(Date.UTC(2026, 0, 1));
 const LATER = after(NOW, hours(1));
 
-/** A record of a new key, with whatever the test cares about changed. */
+/** A record of a new key, with changes that the test cares about. */
 export function keyRecord(changes: Partial<KeyRecord> = {}): KeyRecord {
   const { keyId, digest } = newKey();
   return {
@@ -39,7 +39,7 @@ export function describeVault(name: string, open: () => Promise<Vault>): void {
       return () => Promise.all([vault.close(), other.close()]);
     });
 
-    test('gives a key back as it was added, whatever it is allowed', async () => {
+    test('gives a key back as it was added, with any rights', async () => {
       const keys = [
         keyRecord(),
         keyRecord({ createdAt: LATER, scopes: ['manage'], endpoints: ['a', 'b'], expiresAt: after(NOW, days(90)) }),

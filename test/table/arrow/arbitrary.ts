@@ -14,7 +14,7 @@ interface ColumnKind {
   readonly value: fc.Arbitrary<unknown>;
   /**
    * Made anew for each column: two that share one share a dictionary when they are written,
-   * whatever is in it.
+   * with anything in it.
    */
   readonly type: () => flechette.DataType;
 }

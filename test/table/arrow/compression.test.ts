@@ -1,5 +1,5 @@
 // Tables whose buffers are compressed: what several libraries write, and what is made to harm
-// whoever reads it.
+// its reader.
 
 import { randomBytes } from 'node:crypto';
 import { zstdCompressSync } from 'node:zlib';
@@ -47,7 +47,7 @@ describe('a compressed table', () => {
     expect(linesOf(stored)).toBe('{"zeros":0}\n'.repeat(50));
   });
 
-  test.each(['lz4', 'zstd'] as const)('of Polars with %s is read whatever is in it', (compression) => {
+  test.each(['lz4', 'zstd'] as const)('of Polars with %s is read with anything in it', (compression) => {
     const text = fc.oneof(fc.string({ unit: 'grapheme' }), fc.constantFrom('C'.repeat(500), 'CO'.repeat(40_000)));
     const rows = fc.array(fc.record({ n: fc.option(fc.integer()), text: fc.option(text) }));
     fc.assert(

@@ -45,8 +45,8 @@ function shownValue(value: unknown): unknown {
 }
 
 /**
- * Changes every byte of a table in turn: what comes of it is read as some table, or refused as
- * none, and nothing else.
+ * Changes every byte of a table in turn: the result is read as some table, or refused as none, and
+ * nothing else.
  */
 export function expectSomeTableOrNone(whole: Uint8Array): void {
   for (let at = 0; at < whole.length; at += 1) {
