@@ -1,7 +1,7 @@
 // What only a ledger in a file can get wrong: who may open it, what is in it afterwards, and what
 // its CHECKs keep out.
 
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -293,3 +293,21 @@ describe('what the rules of a run forbid is kept out by the file itself', () => 
     );
   });
 });
+
+const canLimit = spawnSync('prlimit', ['--nofile=48', 'true']).status === 0;
+
+test.skipIf(!canLimit)(
+  `a ledger whose thread cannot be started is refused with the reason, and waits for nothing${canLimit ? '' : ' (skipped: there is no prlimit here)'}`,
+  async () => {
+    const file = await fileForTest();
+    // Node takes a few descriptors for itself, more or fewer from version to version.
+    const printed = [20, 22, 24, 26, 28, 48].map((descriptors) => {
+      const opening = [`--nofile=${descriptors}`, '--', process.execPath, join(FIXTURES, 'open-ledger.ts'), file];
+      const { stdout, signal } = spawnSync('prlimit', opening, { encoding: 'utf8', timeout: 60_000 });
+      expect(signal).toBeNull();
+      return stdout.trimEnd();
+    });
+    expect(printed).toContain('refused: ERR_WORKER_INIT_FAILED');
+    expect(printed.at(-1)).toBe('opened');
+  },
+);

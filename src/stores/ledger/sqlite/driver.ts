@@ -87,8 +87,8 @@ export async function openSqliteLedger(file: string, clock: Clock, options: Sqli
 
 /** Starts the side that has the database, and hears whether it could be opened. */
 async function openSide(orders: Orders): Promise<{ side: OtherSide; answer: Answer }> {
-  const side = startSide(orders);
-  const answer = await new Promise<Answer>((resolve) => side.port.once('message', resolve));
+  const side = await startSide(orders);
+  const answer = await side.opened;
   if (answer.kind === 'refused') await side.end();
   return { side, answer };
 }

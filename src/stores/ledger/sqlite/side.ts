@@ -2,11 +2,13 @@
 
 import { once } from 'node:events';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import { answerGroups, type Orders } from './groups.ts';
+import type { Answer, Orders } from './groups.ts';
 
 /** The side of a ledger that has the database, as its driver sees it. */
 export interface OtherSide {
   readonly port: Worker | MessagePort;
+  /** What it says first; rejects where it could not be started. */
+  readonly opened: Promise<Answer>;
   /** Resolves with what happened once the side is there no more. */
   readonly ended: Promise<string>;
   /** Ends it at once, in the middle of what it does. */
@@ -18,7 +20,7 @@ export interface OtherSide {
  * so a file has a thread of its own. A ledger in memory waits for nothing, and lives in the thread
  * that opens it: starting one would take longer than most of what is done with it.
  */
-export const startSide = (orders: Orders): OtherSide =>
+export const startSide = async (orders: Orders): Promise<OtherSide> =>
   orders.file === ':memory:' ? sideHere(orders) : sideInThread(orders);
 
 function sideInThread(orders: Orders): OtherSide {
@@ -28,19 +30,28 @@ function sideInThread(orders: Orders): OtherSide {
   const { promise: ended, resolve } = Promise.withResolvers<string>();
   worker.on('error', (error: Error) => resolve(error.stack ?? error.message));
   worker.on('exit', () => resolve('its thread has ended'));
-  return { port: worker, ended, end: async () => void (await worker.terminate()) };
+  return { port: worker, opened: firstOf(worker), ended, end: async () => void (await worker.terminate()) };
 }
 
-function sideHere(orders: Orders): OtherSide {
+async function sideHere(orders: Orders): Promise<OtherSide> {
+  // A server, whose ledger is in a file, has no use for these statements in its own thread.
+  const { answerGroups } = await import('./groups.ts');
   const { port1: port, port2: theirs } = new MessageChannel();
   const ended = once(port, 'close').then(() => 'its connection has been closed');
+  const opened = firstOf(port);
   answerGroups(theirs, orders);
   return {
     port,
+    opened,
     ended,
     async end() {
       port.close();
       await ended;
     },
   };
+}
+
+async function firstOf(port: Worker | MessagePort): Promise<Answer> {
+  const [answer] = (await once(port as Worker, 'message')) as [Answer];
+  return answer;
 }
