@@ -1,8 +1,9 @@
 // A server that is process 1 of a namespace, as in a container without an init.
 
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { processIds, processRow, type ProcessRow } from '../../src/replicas/peers/processes.ts';
 import { serve, serveCommand } from '../../tools/serve.ts';
 import { folderForTest } from '../support/folder.ts';
 import { orWhy, whyNot } from '../support/optional.ts';
@@ -13,15 +14,12 @@ import { writeFileSync } from 'node:fs';
 const NAMESPACE = ['--pid', '--fork', '--mount-proc', '--kill-child'];
 const reason = process.platform === 'linux' ? whyNot('unshare', [...NAMESPACE, 'true']) : 'this is not Linux';
 
-/** The children of a process, and what state they are in. */
-function childrenOf(parent: number): { pid: number; state: string }[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && existsSync(`/proc/${name}/stat`))
-    .map((name) => readFileSync(`/proc/${name}/stat`, 'latin1'))
-    .map((stat) => ({ pid: Number.parseInt(stat, 10), fields: stat.slice(stat.lastIndexOf(')') + 2).split(' ') }))
-    .filter(({ fields }) => Number(fields[1]) === parent)
-    .map(({ pid, fields }) => ({ pid, state: fields[0]! }));
-}
+/** The children of a process that are there, also those that have ended and were not waited for. */
+const childrenOf = (parent: number): ProcessRow[] =>
+  processIds()
+    .map(processRow)
+    .filter((row) => row?.parent === parent)
+    .filter((row) => row !== null);
 
 test.skipIf(reason !== null)(
   `a server that is process 1 leaves no zombies, and ends when it is told to${orWhy(reason)}`,
@@ -37,7 +35,7 @@ test.skipIf(reason !== null)(
     onTestFinished(() => void served.child.kill('SIGKILL'));
     const [one] = childrenOf(served.child.pid!);
     await until('what was left behind has ended', () => existsSync(left));
-    await until('it was waited for', () => childrenOf(one!.pid).every(({ state }) => state !== 'Z'));
+    await until('it was waited for', () => childrenOf(one!.pid).every(({ hasEnded }) => !hasEnded));
     process.kill(one!.pid, 'SIGTERM');
     expect(await served.ended()).toBe(0);
     expect(served.stdout()).toContain('Stopped.');
