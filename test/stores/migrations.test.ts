@@ -8,7 +8,12 @@ import { CACHE_SCHEMA } from '../../src/stores/cache/postgres.ts';
 import { CAPTURES_SCHEMA } from '../../src/stores/captures/postgres.ts';
 import { CAPTURES_FILE } from '../../src/stores/captures/sqlite.ts';
 import type { Migration } from '../../src/stores/migrations.ts';
-import { openStoreSchema, readStoreSchema, type StoreSchema } from '../../src/stores/postgres/schema.ts';
+import {
+  migrateStoreSchema,
+  openStoreSchema,
+  readStoreSchema,
+  type StoreSchema,
+} from '../../src/stores/postgres/schema.ts';
 import { migrateStoreFile, openStoreFile, openStoreFileToRead, type StoreFile } from '../../src/stores/sqlite/file.ts';
 import { VAULT_SCHEMA } from '../../src/stores/vault/postgres.ts';
 import { VAULT_FILE } from '../../src/stores/vault/sqlite.ts';
@@ -156,6 +161,17 @@ describe.runIf(onPostgres)('a schema on Postgres', () => {
     await ask(url(), `INSERT INTO claimcheck_notes.notes VALUES ('kept')`);
     await Promise.all(Array.from({ length: 6 }, () => open(second)));
     expect(await ask(url(), 'SELECT * FROM claimcheck_notes.notes')).toEqual([{ text: 'kept', at_ms: null }]);
+    expect(await recorded()).toEqual([1, 2]);
+  });
+
+  // A transaction at that level sees what was there when it began to wait for the lock.
+  test('is migrated by many commands at once, also where a transaction would see the past', async () => {
+    await ask(
+      url(),
+      `ALTER DATABASE ${new URL(url()).pathname.slice(1)} SET default_transaction_isolation = serializable`,
+    );
+    const applied = await Promise.all(Array.from({ length: 6 }, () => migrateStoreSchema(url(), second)));
+    expect(applied.flat()).toEqual(second.migrations.map(({ name }) => name));
     expect(await recorded()).toEqual([1, 2]);
   });
 

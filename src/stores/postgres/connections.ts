@@ -94,6 +94,25 @@ export async function connect(url: string, options: Partial<ConnectionOptions> =
   return new Connections(await driverFor(url), url, { connectionsMax, patience });
 }
 
+/**
+ * Does some work with one connection, made as all others are, and closes it afterwards.
+ *
+ * @throws Error when the database cannot be reached, or the work fails: the message says why
+ */
+export async function withConnection<Result>(
+  url: string,
+  work: (client: pg.ClientBase) => Promise<Result>,
+): Promise<Result> {
+  const connections = await connect(url);
+  try {
+    return await connections.first(work);
+  } catch (error) {
+    throw notOpened(error, url);
+  } finally {
+    await connections.close();
+  }
+}
+
 /** See the head of this file. */
 export class Connections implements Writer {
   readonly #url: string;

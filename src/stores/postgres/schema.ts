@@ -2,8 +2,7 @@
 // found, migrated and opened.
 
 import { schemaOf } from '../migrations.ts';
-import { connect, type Connections, type ConnectionOptions } from './connections.ts';
-import { withClient } from './driver.ts';
+import { connect, type Connections, type ConnectionOptions, withConnection } from './connections.ts';
 import { LentConnections, type StoreConnections } from './lent-connections.ts';
 import { notOpened, placeOf, Unusable } from './errors.ts';
 import { appliedTo, migrateSchema, type PostgresSchema } from './migrate.ts';
@@ -40,7 +39,7 @@ export async function openStoreSchema(
  * lacked.
  */
 export async function migrateStoreSchema(url: string, schema: StoreSchema): Promise<readonly string[]> {
-  return (await withClient(url, (client) => migrateSchema(client, url, schema))).applied;
+  return (await withConnection(url, (client) => migrateSchema(client, url, schema))).applied;
 }
 
 /**

@@ -92,6 +92,12 @@ describe('a database of the first migration', () => {
   });
 });
 
+test('a database is migrated by many commands at once, also where a transaction would see the past', async () => {
+  await ask(url, `ALTER DATABASE ${new URL(url).pathname.slice(1)} SET default_transaction_isolation = serializable`);
+  const migrated = await Promise.all(Array.from({ length: 6 }, () => migratePostgres(url)));
+  expect(migrated.flatMap(({ applied }) => applied)).toEqual(MIGRATIONS);
+});
+
 test('an empty database gets every migration', async () => {
   expect(await migratePostgres(url)).toEqual({
     applied: MIGRATIONS,

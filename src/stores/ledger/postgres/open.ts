@@ -1,9 +1,9 @@
 // Opening the database: reachable, durable, migrated; or a sentence that says why not.
 
 import type pg from 'pg';
-import type { Connections } from '../../postgres/connections.ts';
+import { type Connections, withConnection } from '../../postgres/connections.ts';
 import { type Migrated, migrationsIn } from '../../migrations.ts';
-import { driverFor, withClient } from '../../postgres/driver.ts';
+import { driverFor } from '../../postgres/driver.ts';
 import { notOpened, placeOf, Unusable } from '../../postgres/errors.ts';
 import { migrateSchema, type PostgresSchema } from '../../postgres/migrate.ts';
 import { type HintOptions, Hints } from './hints.ts';
@@ -70,7 +70,8 @@ export async function openDatabase(url: string, connections: Connections, option
  *
  * @throws Error as `openPostgresLedger`
  */
-export const migratePostgres = (url: string): Promise<Migrated> => withClient(url, (client) => prepare(client, url));
+export const migratePostgres = (url: string): Promise<Migrated> =>
+  withConnection(url, (client) => prepare(client, url));
 
 async function prepare(client: pg.ClientBase, url: string): Promise<Migrated> {
   assertUsable((await client.query<Settings>(SETTINGS)).rows[0]!, url);
