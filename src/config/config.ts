@@ -115,7 +115,7 @@ export async function loadConfig(overrides: ConfigOverrides): Promise<Config> {
 }
 
 /**
- * The same, and all that is wrong.
+ * The same, with all that is wrong beside it, for commands that name every mistake.
  *
  * @throws ConfigError where there is no file, or none that can be read
  */

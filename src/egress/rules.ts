@@ -101,8 +101,6 @@ export class EgressRules {
   }
 }
 
-/**
- * Without the address: its caller could learn from it what the names of this network mean.
- */
+/** Without the address: a caller could learn from it what the names of this network mean. */
 const NOT_PUBLIC =
   "leads to an address that is not public; the server's egress.allow lists those that may be reached all the same";

@@ -36,8 +36,8 @@ export type SubmittedInput =
 /** An invocation as it was asked for, its form checked and nothing else. */
 export interface Submission extends BatchQuestion {
   /**
-   * Who hands it in: the run belongs to the tenant of the principal, and so does its idempotency
-   * key.
+   * Who hands it in: the run belongs to the principal's tenant, and the idempotency key to its API
+   * key alone.
    */
   readonly principal: Principal;
   readonly input: SubmittedInput;

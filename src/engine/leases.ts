@@ -26,8 +26,8 @@ export interface HeldClaim {
   /** Aborted with a `StopReason` when the work must stop. */
   readonly signal: AbortSignal;
   /**
-   * Aborted when the outcome of the work no longer counts: another server has ended the run or
-   * taken it up, or this server stops.
+   * Aborted when the outcome of the work no longer counts: the run has been ended or taken up
+   * without it, or the server stops.
    */
   readonly over: AbortSignal;
   stop(reason: StopReason): void;

@@ -138,7 +138,7 @@ export function lostAsJson(value: object): { readonly kind: string; readonly wri
   const prototype = Object.getPrototypeOf(value) as object | null;
   if (prototype === null) return null;
   const tag = Object.prototype.toString.call(value).slice('[object '.length, -1);
-  // Plain in the realm in which it was made.
+  // Plain, whether it was made in this realm or in another one.
   if (tag === 'Object' && Object.getPrototypeOf(prototype) === null) return null;
   const isEmpty = Object.keys(value).length === 0;
   if (!isEmpty && !HOLDERS.has(tag)) return null;

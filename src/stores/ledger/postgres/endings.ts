@@ -43,7 +43,7 @@ export const withoutOutput = {
 
 /**
  * Common table expressions that end runs which are locked. `ended` returns them as they ended;
- * a run with a callback has a delivery by the same statement.
+ * a run whose callback asked to hear of this end has a delivery by the same statement.
  *
  * @param locked the common table expression that has them, by `seq`; another one, `clock`, has the
  *   time as `now_ms`
