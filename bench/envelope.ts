@@ -3,7 +3,7 @@
 
 import { setImmediate } from 'node:timers/promises';
 import { resolveEndpoint } from '../src/config/endpoint.ts';
-import type { Principal } from '../src/domain/access.ts';
+import { ANYBODY } from '../src/domain/access.ts';
 import { ServiceError } from '../src/domain/errors.ts';
 import type { Deployed } from '../src/engine/deployment.ts';
 import { planHeld } from '../src/engine/batch/plan.ts';
@@ -96,7 +96,6 @@ function* everyShape(): Generator<[string, Shape]> {
       yield [`${name} in ${place}`, (bytes) => `{"${place}":${shape(bytes)}${place === 'input' ? '' : ',"input":1'}}`];
 }
 
-const PRINCIPAL: Principal = { keyId: null, tenant: null, scopes: ['invoke'], endpoints: null } as unknown as Principal;
 const SPEC = resolveEndpoint(
   'jobs',
   { model: './support/echo-model.ts', features: ['a', 'b'] },
@@ -135,6 +134,6 @@ async function costOf(body: Uint8Array): Promise<number> {
 async function read(body: Uint8Array): Promise<void> {
   const headers = { 'content-type': 'application/json' };
   const places = isLongEnvelope('application/json', body) ? await longEnvelopes.placesOfMembers(body) : undefined;
-  const { submission } = readSubmission({ principal: PRINCIPAL, headers, query: {}, body, places }, DEPLOYED);
+  const { submission } = readSubmission({ principal: ANYBODY, headers, query: {}, body, places }, DEPLOYED);
   if ('bytes' in submission.input) await planHeld(submission, { arrow }, submission.input.bytes, 'json');
 }
