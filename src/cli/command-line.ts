@@ -13,7 +13,7 @@ import { write } from './text/text.ts';
  */
 export async function runCommandLine(): Promise<number> {
   try {
-    await (await program(process.argv[2])).parseAsync(process.argv);
+    await (await program(process.argv[2])).parseAsync();
     return EXIT.ok;
   } catch (error) {
     // Commander has already printed its help, its version, or what is wrong with the arguments.
