@@ -34,6 +34,8 @@ export type Answer =
 type Say = (answer: Answer) => void;
 
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+/** Of an error that is a mistake of ours. */
+const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
 
 /** With SQLite's extended result code, by which its documentation can be searched. */
 function reasonOf(error: unknown): string {
@@ -58,11 +60,12 @@ export function answerGroups(port: MessagePort, orders: Orders): void {
         if (message === 'hold' || message === 'let-go') hold(say, checkpoints, message === 'hold');
         else work(say, store, checkpoints, unpack(message));
       } catch (error) {
-        if (message === 'hold' && failureOf(error) !== 'broken') return;
+        const isBroken = failureOf(error) === 'broken';
+        if (message === 'hold' && !isBroken) return;
         // Linux may take the pages of a failed fsync for written, so that the next one succeeds:
         // from here on nothing is written, and nothing is said.
         port.removeAllListeners('message').on('message', () => {});
-        say({ kind: 'broken', reason: failureOf(error) === 'broken' ? reasonOf(error) : stackOf(error) });
+        say({ kind: 'broken', reason: isBroken ? reasonOf(error) : stackOf(error) });
       }
     });
     say({ kind: 'open' });
@@ -70,9 +73,6 @@ export function answerGroups(port: MessagePort, orders: Orders): void {
     say({ kind: 'refused', reason: whyRefused(error, orders), full: failureOf(error) === 'full' });
   }
 }
-
-/** Of an error that is a mistake of ours. */
-const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
 
 /** Ours are sentences that name the file; SQLite's own are a few words that do not. */
 function whyRefused(error: unknown, { file }: Orders): string {
